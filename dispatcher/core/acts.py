@@ -1,0 +1,68 @@
+"""How a session changes by what we do, as opposed to what we see: asking, and how the asking ended."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from dispatcher.core import budget
+from dispatcher.core.events import Ms
+from dispatcher.core.plan import Create, Retract
+from dispatcher.core.see import close
+from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, tell, with_attempt, with_want
+
+TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): somebody must mend it first
+
+
+def ask(session: Session, step: Create, now: Ms) -> Session:
+    """The attempt is open, without a dispatch yet. Saved before the call, it is what a successor finds (laws 5, 9)."""
+    want = session.want(step.want)
+    if want is None:
+        return session
+    session = with_want(session, with_attempt(want, Attempt(number=step.number, target=step.target, since=now)))
+    return tell(session, Entry(at=now, said=Said.ASKED, want=step.want, number=step.number, agent=step.target.agent))
+
+
+def answered(session: Session, step: Create, dispatch: str) -> Session:
+    """LiveKit took the request: the attempt knows its dispatch. That proves nothing about an agent."""
+    want = session.want(step.want)
+    attempt = next((one for one in want.attempts if one.number == step.number), None) if want else None
+    if want is None or attempt is None:
+        return session
+    return with_want(session, with_attempt(replace(want, unsent=0), replace(attempt, dispatch=dispatch)))
+
+
+def unanswered(session: Session, step: Create, now: Ms, why: str) -> Session:
+    """Nobody knows whether LiveKit took it: the attempt stays open, and looks will bind it or give it up."""
+    entry = Entry(at=now, said=Said.UNKNOWN, want=step.want, number=step.number, agent=step.target.agent, why=why)
+    return tell(session, entry)
+
+
+def refused(session: Session, step: Create, now: Ms, why: str) -> Session:
+    """LiveKit never will take this request: on to the next target."""
+    return close(session, step.want, step.number, Verdict.REFUSED, now, why=f"refused {why}")
+
+
+def unsent(session: Session, step: Create, now: Ms, why: str, *, retry_in: Ms = 0) -> Session:
+    """Nothing happened: the number is burnt, the try is not counted; again after the backoff or `retry_in`, the longer."""
+    session = close(session, step.want, step.number, Verdict.UNSENT, now, why=f"unsent {why}")
+    return put_off(session, step.want, now + retry_in)
+
+
+def put_off(session: Session, key: str, until: Ms) -> Session:
+    """The want's next Create waits until then at least."""
+    want = session.want(key)
+    return session if want is None else with_want(session, replace(want, due=max(want.due, until)))
+
+
+def retracted(session: Session, step: Retract, now: Ms, *, done: bool, why: str = "") -> Session:
+    """What was to be taken back has been asked for; whether it is gone the next look shows, and else it is tried again, later."""
+    want = session.want(step.want)
+    attempt = next((one for one in want.attempts if one.number == step.number), None) if want else None
+    if want is None or attempt is None:
+        return session
+    again = now + budget.backoff(want.key, attempt.retracts + 1)
+    listed = attempt.listed and not (done and step.dispatch)
+    after = replace(attempt, retracts=attempt.retracts + 1, retract_at=again, listed=listed)
+    what = "agent" if step.agent else "dispatch"
+    entry = Entry(at=now, said=Said.RETRACTED, want=step.want, number=step.number, agent=attempt.target.agent, why=why or what)
+    return tell(with_want(session, with_attempt(want, after)), entry)

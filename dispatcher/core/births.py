@@ -1,0 +1,71 @@
+"""Which wants a session has: rules in order, and for each the people present, by time of joining.
+
+At most one `per: room` want in a session, unless the rule that matched says `continue`: a caller and a supervisor who match
+two rules do not get two agents.
+"""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from dispatcher.core.events import Ms, Participant, Room
+from dispatcher.core.rules import Rule, matching
+from dispatcher.core.session import WANTS_MAX, Entry, Said, Session, Want, tell, with_want
+
+
+def give_birth(session: Session, rules: Sequence[Rule], room: Room, people: Sequence[Participant], now: Ms) -> Session:
+    """Every want that the rules ask for now is there; those already there are left as they are."""
+    matched = [(person, matching(rules, room, person)) for person in people]
+    for_room = matching(rules, room, None)
+    for rule in rules:
+        if rule in for_room:
+            session = _born(session, rules, rule, "", now)
+        for person, chosen in matched:
+            if rule in chosen:
+                session = _born(session, rules, rule, person.identity if rule.policy.per == "participant" else "", now)
+    return session
+
+
+def may_be_born(session: Session, rules: Sequence[Rule], person: Participant | None) -> bool:
+    """Whether a look could show a new want for this person (None: for the room itself). Conditions are not asked: a guess too many."""
+    return any(_open_to(rule, person) and _unborn(session, rules, rule, person) for rule in rules)
+
+
+def _open_to(rule: Rule, person: Participant | None) -> bool:
+    if person is None:
+        return rule.policy.on == "room"
+    return rule.policy.on == "participant" and person.kind in rule.policy.kinds
+
+
+def _unborn(session: Session, rules: Sequence[Rule], rule: Rule, person: Participant | None) -> bool:
+    if rule.policy.per == "participant" and person is not None:
+        return session.want(f"{rule.name}/{person.identity}") is None
+    return session.want(rule.name) is None and not _taken(session, rules, rule)
+
+
+def _taken(session: Session, rules: Sequence[Rule], rule: Rule) -> bool:
+    """Whether the session's one `per: room` want is there already, and the rule does not say `continue`."""
+    if rule.go_on or rule.policy.per == "participant":
+        return False
+    going_on = {other.name for other in rules if other.go_on}
+    return any(want.policy.per == "room" and want.rule not in going_on for want in session.wants)
+
+
+def _born(session: Session, rules: Sequence[Rule], rule: Rule, identity: str, now: Ms) -> Session:
+    want = Want(rule=rule.name, policy=rule.policy, identity=identity)
+    if session.want(want.key) is not None or _taken(session, rules, rule):
+        return session
+    if len(session.wants) >= WANTS_MAX:
+        return _overflow(session, want, now)
+    return tell(with_want(session, want), Entry(at=now, said=Said.WANTED, want=want.key, agent=want.next_target.agent))
+
+
+def _overflow(session: Session, want: Want, now: Ms) -> Session:
+    """A want that nobody waits for makes room; if there is none, the new one is left out, told once."""
+    idle = [old for old in session.wants if not (old.open or old.attended or any(one.retract_at for one in old.attempts))]
+    if idle:
+        wants = tuple(old for old in session.wants if old is not idle[0])
+        return with_want(replace(session, wants=wants), want)
+    if session.overflow:
+        return session
+    return tell(replace(session, overflow=True), Entry(at=now, said=Said.OVERFLOW, want=want.key))

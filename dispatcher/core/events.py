@@ -1,0 +1,70 @@
+"""What LiveKit tells us, reduced to what we use: a room, a participant, an event.
+
+Names and meanings are LiveKit's. Times are epoch milliseconds of LiveKit's clock unless a name says otherwise.
+Metadata and attributes live here only while something is judged; they are never stored (law 11).
+"""
+
+from collections.abc import Mapping
+from typing import Final, NewType, TypeAlias
+
+from msgspec import Struct
+
+RoomSid = NewType("RoomSid", str)
+Ms: TypeAlias = int  # an instant (epoch) or a span, in milliseconds
+
+AGENT: Final = "AGENT"
+STANDARD: Final = "STANDARD"
+PERSON_KINDS: Final = frozenset({"STANDARD", "SIP", "CONNECTOR"})
+KINDS: Final = frozenset({"STANDARD", "INGRESS", "EGRESS", "SIP", "AGENT", "CONNECTOR", "BRIDGE"})
+
+ROOM_STARTED: Final = "room_started"
+ROOM_FINISHED: Final = "room_finished"
+JOINED: Final = "participant_joined"
+LEFT: Final = "participant_left"
+ABORTED: Final = "participant_connection_aborted"
+HEARD: Final = frozenset({ROOM_STARTED, ROOM_FINISHED, JOINED, LEFT, ABORTED})  # the others never reach the ledger
+
+
+class Room(Struct, frozen=True, kw_only=True):
+    """One life of a room, named by its SID. Counts are left out: LiveKit's are up to 5 s stale."""
+
+    sid: RoomSid
+    name: str
+    metadata: str = ""
+    created_at: Ms = 0
+
+
+class Participant(Struct, frozen=True, kw_only=True):
+    """Somebody in a room. `sid` names one connection, `identity` the one who connected."""
+
+    sid: str
+    identity: str
+    kind: str = STANDARD  # LiveKit's name of the kind; one that we do not know keeps its own name or number
+    name: str = ""
+    active: bool = False  # state ACTIVE: media is connected
+    hidden: bool = False
+    publisher: bool = False
+    joined_at: Ms = 0
+    metadata: str = ""
+    attributes: Mapping[str, str] = {}
+    disconnect_reason: str = ""  # LiveKit's name, such as CLIENT_INITIATED; "" when there is none
+
+    @property
+    def agent_name(self) -> str:
+        """The name its worker registered under: stamped by servers from 1.9.2 on, else what the SDK says of itself."""
+        return self.attributes.get("lk.agent_name") or self.attributes.get("lk.agent.name", "")
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it is an agent in its own right: an avatar, which speaks for one, is not."""
+        return self.kind == AGENT and "lk.publish_on_behalf" not in self.attributes
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """A verified webhook. `room` is absent from some kinds of event (ingress, agent jobs), `participant` from most."""
+
+    id: str
+    name: str
+    created_at: Ms  # whole seconds on LiveKit's side
+    room: Room | None = None
+    participant: Participant | None = None

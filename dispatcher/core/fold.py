@@ -1,0 +1,76 @@
+"""Fold: what an event adds to a session. Pure, and order-free: an event says little that a look does not say better.
+
+Kept are only the three things that no look can show: the room has ended, why an agent left, and that there is something to look at.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from dispatcher.core.births import may_be_born
+from dispatcher.core.events import (
+    ABORTED,
+    AGENT,
+    JOINED,
+    LEFT,
+    ROOM_FINISHED,
+    ROOM_STARTED,
+    Event,
+    Ms,
+    Participant,
+)
+from dispatcher.core.rules import Rule
+from dispatcher.core.session import NOTES_MAX, Entry, Note, Said, Session, tell
+
+ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
+
+
+def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Session:
+    """The session knows what the event said. Folding it again, or in another order, gives the same in all that matters.
+
+    An event without participant that is not about the room's life (the sweep's, an operator's) means: look.
+    """
+    if session.final:
+        return session
+    if event.name == ROOM_FINISHED:
+        ended = replace(session, over=True, final=True, stale=False, notes=(), missed_at=0)
+        return tell(ended, Entry(at=now, said=Said.OVER, why=ROOM_FINISHED))
+    session = replace(session, over=False)
+    if event.participant is None:
+        stale = event.name != ROOM_STARTED or may_be_born(session, rules, None)
+        return replace(session, stale=session.stale or stale)
+    if event.participant.kind == AGENT:
+        return _fold_agent(session, event, event.participant, now)
+    return replace(session, stale=session.stale or _person_matters(session, event, event.participant, rules))
+
+
+def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> Session:
+    if event.name == JOINED:
+        known = any(attempt.serving and attempt.agent == agent.sid for want in session.wants for attempt in want.attempts)
+        return replace(session, stale=session.stale or not known)
+    if event.name not in {LEFT, ABORTED}:
+        return session
+    note = Note(
+        sid=agent.sid,
+        identity=agent.identity,
+        reason=agent.disconnect_reason,
+        heard=now,
+        stayed=max(0, event.created_at - agent.joined_at),
+        left=event.created_at,
+    )
+    others = tuple(old for old in session.notes if old.sid != agent.sid)
+    session = replace(session, notes=(*others, note)[-NOTES_MAX:])
+    if agent.disconnect_reason in ROOM_ENDING:  # room_finished follows; if it does not, a look 5 s later finds out
+        return replace(session, missed_at=session.missed_at or now)
+    return replace(session, stale=True)
+
+
+def _person_matters(session: Session, event: Event, person: Participant, rules: Sequence[Rule]) -> bool:
+    if event.name in {LEFT, ABORTED}:
+        return any(want.serving is None and not want.done for want in session.wants)
+    if person.hidden:
+        return False
+    if any(person.kind in want.policy.kinds and want.serving is None for want in session.wants):
+        return True
+    return may_be_born(session, rules, person)

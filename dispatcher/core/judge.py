@@ -1,0 +1,80 @@
+"""The tables of verdicts and departures: when an attempt counts as ended, and as what. Only ever asked on fresh facts."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from dispatcher.core.events import Ms
+from dispatcher.core.fold import ROOM_ENDING
+from dispatcher.core.rules import Policy
+from dispatcher.core.seen import Dispatch
+from dispatcher.core.session import Attempt, Note, Session, Verdict, Want
+
+GRACE_MS: Final = 2_000  # for a missed agent: its webhook may be on its way, or it reconnects
+ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
+_NO_REASON: Final = frozenset({"", "UNKNOWN_REASON", "DUPLICATE_IDENTITY"})  # the last: it may be joining again
+
+
+class Departure(Struct, frozen=True, kw_only=True):
+    """An agent that has left: as what it counts, how long it had stayed, and when (LiveKit's clock, 0: unknown)."""
+
+    verdict: Verdict
+    stayed: Ms
+    left: Ms
+    reason: str
+    sid: str
+
+
+def overdue(session: Session, want: Want, attempt: Attempt, dispatch: Dispatch | None, now: Ms) -> Verdict | None:
+    """The verdict on an open attempt whose agent was never here; None: it may still come."""
+    waited = now - attempt.since
+    if attempt.dispatch and dispatch is None:
+        return Verdict.VANISHED if waited >= GRACE_MS else None
+    if dispatch is not None and dispatch.jobs:
+        if all(job.ended and not job.identity for job in dispatch.jobs):
+            return Verdict.REJECTED
+        return Verdict.NO_SHOW if waited >= want.policy.join_within else None
+    asked = confirming_since(session, want.policy, attempt)
+    if want.by_name or asked is None or now - asked < want.policy.confirm_within:
+        return None
+    return Verdict.SILENT
+
+
+def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms | None:
+    """From when `confirm_within` runs: a publisher worker has no job to take before somebody publishes."""
+    if policy.worker == "room":
+        return attempt.since
+    return max(attempt.since, session.published_at) if session.published_at else None
+
+
+def departure(session: Session, want: Want, attempt: Attempt, now: Ms) -> Departure | None:
+    """As what the leaving of an open attempt's agent counts; None: it has not left, or that cannot be said yet."""
+    note = _note(session, attempt)
+    if attempt.serving or (note is None and not attempt.gone):
+        return None
+    reason = note.reason if note else ""
+    missed = now - (attempt.gone or (note.heard if note else now))
+    patience = ENDING_MS if reason in ROOM_ENDING else GRACE_MS if reason in _NO_REASON else 0
+    if missed < patience:
+        return None
+    stayed = note.stayed if note else attempt.gone - attempt.came
+    verdict = _counts_as(want, reason, stayed)
+    return Departure(verdict=verdict, stayed=stayed, left=note.left if note else 0, reason=reason.lower(), sid=attempt.agent)
+
+
+def _counts_as(want: Want, reason: str, stayed: Ms) -> Verdict:
+    if not want.attended and want.policy.on == "participant":
+        return Verdict.ENDED
+    if stayed < want.policy.min_stay:
+        return Verdict.FAILED
+    if reason == "CLIENT_INITIATED":
+        return Verdict.FINISHED
+    return Verdict.REMOVED if reason == "PARTICIPANT_REMOVED" else Verdict.CRASHED
+
+
+def _note(session: Session, attempt: Attempt) -> Note | None:
+    """Why this attempt's agent left. One that came and went between two looks is known by its job's identity only."""
+    if attempt.agent:
+        return next((note for note in session.notes if note.sid == attempt.agent), None)
+    since = [note for note in session.notes if note.identity in attempt.identities and note.heard >= attempt.since]
+    return since[-1] if since else None

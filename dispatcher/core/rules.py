@@ -1,0 +1,75 @@
+"""Rules: in rooms like this, for people like this, we want that agent.
+
+A rule's `Policy` is what a want takes with it when it is born; a later reload does not change it (design §4).
+Conditions and metadata are functions handed in by the configuration, so that the core knows no expression language.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from dispatcher.core.events import PERSON_KINDS, Ms, Participant, Room
+
+On: TypeAlias = Literal["participant", "room"]
+Per: TypeAlias = Literal["room", "participant"]
+WorkerType: TypeAlias = Literal["room", "publisher"]
+OnFinish: TypeAlias = Literal["done", "replace"]
+Surplus: TypeAlias = Literal["remove", "report"]
+
+Condition: TypeAlias = Callable[[Room, Participant | None], bool]
+Render: TypeAlias = Callable[[Room, Participant | None], str]
+
+
+class Target(Struct, frozen=True):
+    """An agent that may serve a want: the name (and deployment) its workers register under."""
+
+    agent: str
+    deployment: str = ""
+
+
+class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a want is served: its targets in order, whom it is for, and every limit. Spans in milliseconds."""
+
+    targets: tuple[Target, ...]
+    kinds: frozenset[str] = PERSON_KINDS
+    on: On = "participant"
+    per: Per = "room"
+    worker: WorkerType = "room"
+    attempts: int = 3  # per target, at least 1
+    confirm_within: Ms = 12_000  # a healthy agent's job was listed after at most 10.5 s (facts §0)
+    join_within: Ms = 30_000
+    min_stay: Ms = 5_000
+    retry_every: Ms = 30_000
+    on_finish: OnFinish = "done"
+    surplus: Surplus = "remove"
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """One rule of the configuration. `go_on` is its `continue`: rules after it may match as well."""
+
+    name: str
+    policy: Policy
+    when: Condition | None = None  # None: always
+    metadata: Render | None = None  # None: empty
+    go_on: bool = False
+
+
+def matching(rules: Sequence[Rule], room: Room, person: Participant | None) -> tuple[Rule, ...]:
+    """The rules that apply to a person (None: to the room itself), in order: the first that matches, and on while it says `continue`."""
+    chosen: list[Rule] = []
+    for rule in rules:
+        if not _applies(rule, room, person):
+            continue
+        chosen.append(rule)
+        if not rule.go_on:
+            break
+    return tuple(chosen)
+
+
+def _applies(rule: Rule, room: Room, person: Participant | None) -> bool:
+    if (person is None) != (rule.policy.on == "room"):
+        return False
+    if person is not None and person.kind not in rule.policy.kinds:
+        return False
+    return rule.when is None or rule.when(room, person)

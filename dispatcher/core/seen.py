@@ -1,0 +1,31 @@
+"""What one look at LiveKit shows of a session: its room, the people in it, its dispatches."""
+
+from msgspec import Struct
+
+from dispatcher.core.events import Ms, Participant, Room
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A worker's yes to a dispatch, or, ended without an identity, its no. JS_RUNNING proves nothing (facts §2.3)."""
+
+    id: str
+    identity: str = ""  # the identity its agent joins with
+    ended: bool = False
+
+
+class Dispatch(Struct, frozen=True, kw_only=True):
+    """A dispatch as ListDispatch shows it, whoever made it. `tag` is our `dispatcher.want` attribute or ""."""
+
+    id: str
+    agent: str
+    deployment: str = ""
+    tag: str = ""
+    jobs: tuple[Job, ...] = ()
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """One look. `room` is None when LiveKit does not list the session's own SID; the rest is then empty."""
+
+    room: Room | None
+    participants: tuple[Participant, ...] = ()
+    dispatches: tuple[Dispatch, ...] = ()

@@ -1,0 +1,131 @@
+"""Whose agent is it? Dispatches are bound to attempts, and agents tied to them through the identities of their jobs.
+
+Our own dispatches are known by their id, and where no id is known (a lost reply, a crash, an emptied ledger) by the tag
+`<instance>:<want key>#<number>` that they carry. A foreign dispatch (a token's, SIP's, an app's) is adopted by the oldest want it suits.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from dispatcher.core.events import Ms, Participant
+from dispatcher.core.rules import Rule, Target
+from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want, tell, with_attempt, with_want
+
+
+def tag(instance: str, want: Want, number: int) -> str:
+    """What a dispatch of ours carries: whose, for which want, which attempt."""
+    return f"{instance}:{want.key}#{number}"
+
+
+class _Tag(NamedTuple):
+    key: str
+    number: int
+
+
+def _read_tag(text: str, instance: str) -> _Tag | None:
+    whose, _, rest = text.partition(":")
+    key, _, number = rest.rpartition("#")
+    if whose != instance or not key or not number.isdecimal():
+        return None
+    return _Tag(key, int(number))
+
+
+def bind(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now: Ms) -> Session:
+    """Every listed dispatch that concerns a want belongs to one of its attempts; what is new is adopted."""
+    listed = {dispatch.id: dispatch for dispatch in seen.dispatches}
+    for want in session.wants:
+        attempts = tuple(_listed(attempt, listed.get(attempt.dispatch)) for attempt in want.attempts)
+        session = with_want(session, replace(want, attempts=attempts))
+    known = {attempt.dispatch for want in session.wants for attempt in want.attempts}
+    new = [dispatch for dispatch in seen.dispatches if dispatch.id not in known and dispatch.agent]
+    ours = [(found, one) for one in new if (found := _read_tag(one.tag, instance))]
+    for found, dispatch in sorted(ours, key=lambda pair: pair[0].number):
+        session = _adopt_ours(session, dispatch, found, rules, now)
+    for dispatch in new:
+        if _read_tag(dispatch.tag, instance) is None:
+            session = _adopt_foreign(session, dispatch, now)
+    return session
+
+
+def _listed(attempt: Attempt, dispatch: Dispatch | None) -> Attempt:
+    if dispatch is None:
+        return replace(attempt, listed=False)
+    fresh = tuple(job.identity for job in dispatch.jobs if job.identity and job.identity not in attempt.identities)
+    return replace(attempt, listed=True, identities=(*attempt.identities, *fresh)[-ATTEMPT_IDENTITIES:])
+
+
+ATTEMPT_IDENTITIES = 16  # a publisher worker has a job for each publisher
+
+
+def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequence[Rule], now: Ms) -> Session:
+    want = session.want(found.key) or _revived(found.key, rules)
+    if want is None:
+        return _adopt_foreign(session, dispatch, now)
+    asked = next((attempt for attempt in want.attempts if attempt.number == found.number), None)
+    if asked is not None and not asked.dispatch:
+        bound = _listed(replace(asked, dispatch=dispatch.id), dispatch)
+        session = with_want(session, with_attempt(want, bound))
+        return tell(session, Entry(at=now, said=Said.BOUND, want=want.key, number=bound.number, agent=dispatch.agent))
+    number = found.number if asked is None else want.last + 1
+    verdict: Verdict | None = None
+    if session.want(found.key) is None:
+        verdict = Verdict.SURPLUS  # made for a want that nobody has any more
+    elif number < want.last:
+        verdict = Verdict.SILENT  # long given up, and so long ago that the record forgot it
+    return _adopt(session, want, dispatch, replace(_attempt(dispatch, number, now), verdict=verdict, retract_at=now if verdict else 0))
+
+
+def _revived(key: str, rules: Sequence[Rule]) -> Want | None:
+    """The want that a dispatch of ours was made for, when nobody is there to bring it about (a revived room)."""
+    name, _, identity = key.partition("/")
+    return next((Want(rule=name, identity=identity, policy=rule.policy) for rule in rules if rule.name == name), None)
+
+
+def _adopt_foreign(session: Session, dispatch: Dispatch, now: Ms) -> Session:
+    target = Target(dispatch.agent, dispatch.deployment)
+    for want in session.wants:
+        if target in want.policy.targets and not want.open and not want.done:
+            return _adopt(session, want, dispatch, replace(_attempt(dispatch, want.last + 1, now), ours=False))
+    return session
+
+
+def _attempt(dispatch: Dispatch, number: int, now: Ms) -> Attempt:
+    target = Target(dispatch.agent, dispatch.deployment)
+    return _listed(Attempt(number=number, target=target, since=now, dispatch=dispatch.id), dispatch)
+
+
+def _adopt(session: Session, want: Want, dispatch: Dispatch, attempt: Attempt, now: Ms = 0) -> Session:
+    session = with_want(session, with_attempt(want, attempt))
+    whose = "ours" if attempt.ours else "foreign"
+    entry = Entry(at=attempt.since, said=Said.ADOPTED, want=want.key, number=attempt.number, agent=dispatch.agent, why=whose)
+    return tell(session, entry)
+
+
+def tie(session: Session, agents: Sequence[Participant], now: Ms) -> tuple[Session, tuple[Participant, ...]]:
+    """Each attempt knows whether its agent is here, and the agents that no attempt accounts for are returned.
+
+    Open attempts claim first, the latest first: fixed identities recur.
+    """
+    everyone = [(want.key, attempt) for want in session.wants for attempt in want.attempts]
+    free = {agent.sid: agent for agent in sorted(agents, key=lambda agent: agent.joined_at)}
+    for key, attempt in sorted(everyone, key=lambda pair: (pair[1].open, pair[1].since, pair[1].number), reverse=True):
+        here = [agent for agent in free.values() if agent.identity in attempt.identities]
+        for agent in here:
+            del free[agent.sid]
+        want = session.want(key)
+        if want is not None:
+            session = with_want(session, with_attempt(want, _tied(attempt, here, now)))
+    return session, tuple(free.values())
+
+
+def _tied(attempt: Attempt, here: Iterable[Participant], now: Ms) -> Attempt:
+    sids = [agent.sid for agent in here]
+    if sids:
+        agent = attempt.agent if attempt.agent in sids else sids[0]
+        return replace(attempt, agent=agent, came=attempt.came or now, gone=0)
+    if attempt.open and attempt.agent:
+        return replace(attempt, gone=attempt.gone or now)
+    return replace(attempt, agent="") if attempt.agent else attempt
