@@ -18,7 +18,8 @@ def ask(session: Session, step: Create, now: Ms) -> Session:
     want = session.want(step.want)
     if want is None:
         return session
-    session = with_want(session, with_attempt(want, Attempt(number=step.number, target=step.target, since=now)))
+    attempt = Attempt(number=step.number, target=step.target, since=now)
+    session = with_want(session, with_attempt(replace(want, slot=0), attempt))
     return tell(session, Entry(at=now, said=Said.ASKED, want=step.want, number=step.number, agent=step.target.agent))
 
 
@@ -54,6 +55,12 @@ def put_off(session: Session, key: str, until: Ms) -> Session:
     return session if want is None else with_want(session, replace(want, due=max(want.due, until)))
 
 
+def reserve(session: Session, key: str, slot: Ms) -> Session:
+    """The want's next Create has its turn at `slot`."""
+    want = session.want(key)
+    return session if want is None else with_want(session, replace(want, slot=slot, due=max(want.due, slot)))
+
+
 def retracted(session: Session, step: Retract, now: Ms, *, done: bool, why: str = "") -> Session:
     """What was to be taken back has been asked for; whether it is gone the next look shows, and else it is tried again, later."""
     want = session.want(step.want)
@@ -66,3 +73,9 @@ def retracted(session: Session, step: Retract, now: Ms, *, done: bool, why: str 
     what = "agent" if step.agent else "dispatch"
     entry = Entry(at=now, said=Said.RETRACTED, want=step.want, number=step.number, agent=attempt.target.agent, why=why or what)
     return tell(with_want(session, with_attempt(want, after)), entry)
+
+
+def would_ask(session: Session, step: Create, now: Ms) -> Session:
+    """A dry run: what would have been asked for is told, and again in 30 s if it is still wanted then."""
+    entry = Entry(at=now, said=Said.WOULD_ASK, want=step.want, number=step.number, agent=step.target.agent)
+    return put_off(tell(session, entry), step.want, now + TROUBLE_MS)

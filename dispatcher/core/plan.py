@@ -2,10 +2,11 @@
 
  1  over                                                                              Rest
  2  stale, or a deadline passed since the last look                                   Look
- 3  a closed attempt of ours still shows (agent, then dispatch), `retract_at` came    Retract   on a fresh look, else Look
- 4  a want that waits, and is due                                                     Create    on a fresh look, else Look
- 5  a deadline ahead                                                                  Wait      until the earliest
- 6  else                                                                              Rest      the sweep still looks in
+ 3  the room was not listed, or is closing                                            Wait      for the next look
+ 4  a closed attempt of ours still shows (agent, then dispatch), `retract_at` came    Retract   on a fresh look, else Look
+ 5  a want that waits, and is due                                                     Create    on a fresh look, else Look
+ 6  a deadline ahead                                                                  Wait      until the earliest
+ 7  else                                                                              Rest      the sweep still looks in
 
 A passed deadline means Look; it never judges by itself. So no Create is made without a look that saw the room (law 4), none while
 an attempt of the same want is open (law 5), and none in a session that is over (law 14).
@@ -65,6 +66,8 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
         return Rest()
     if session.stale or any(session.seen_at < deadline <= now for deadline in deadlines(session)):
         return Look()
+    if session.missed_at:
+        return Wait(session.missed_at + ENDING_MS)
     act = _retract(session, now) or _create(session, now)
     if act is not None:
         return act if fresh else Look()

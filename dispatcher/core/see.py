@@ -31,11 +31,11 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
     session = replace(session, stale=False, seen_at=now)
     if seen.room is None:
         return _missed(session, now)
-    people = sorted((one for one in seen.participants if _person(one)), key=lambda one: one.joined_at)
+    there = people(seen)
     agents = [one for one in seen.participants if one.active and one.is_agent]
-    session = replace(session, over=False, missed_at=0, published_at=_published(session, people, now))
-    session = give_birth(session, rules, seen.room, people, now)
-    session = _attend(session, people, now)
+    session = replace(session, over=False, missed_at=0, published_at=_published(session, there, now))
+    session = give_birth(session, rules, seen.room, there, now)
+    session = _attend(session, there, now)
     session = bind(session, seen, rules, instance, now)
     session, untied = tie(session, agents, now)
     session = _serve_by_name(session, untied)
@@ -50,7 +50,8 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
         session = _reopen(session, want.key, joined, now)
         session = _part_surplus(session, want.key, joined, now)
         session = _spare_namesakes(session, want.key, identities, now)
-        session = _welcome(session, want.key, people, joined, now)
+        session = _welcome(session, want.key, joined, now)
+        session = _since_when(session, want.key, now)
     return session
 
 
@@ -100,27 +101,30 @@ def _missed(session: Session, now: Ms) -> Session:
     return tell(replace(session, missed_at=now), Entry(at=now, said=Said.MISSED))
 
 
-def _person(one: Participant) -> bool:
-    return one.active and not one.hidden and one.kind != AGENT
+def people(seen: Seen) -> list[Participant]:
+    """Those for whom an agent may be wanted, by time of joining: ACTIVE, not hidden, no agents. Kinds are the rules' to choose."""
+    there = [one for one in seen.participants if one.active and not one.hidden and one.kind != AGENT]
+    return sorted(there, key=lambda one: one.joined_at)
 
 
-def _published(session: Session, people: Sequence[Participant], now: Ms) -> Ms:
-    return session.published_at or (now if any(one.publisher for one in people) else 0)
+def _published(session: Session, there: Sequence[Participant], now: Ms) -> Ms:
+    return session.published_at or (now if any(one.publisher for one in there) else 0)
 
 
-def waiting_for(want: Want, people: Sequence[Participant]) -> list[Participant]:
+def waiting_for(want: Want, there: Sequence[Participant]) -> list[Participant]:
     """Those present whom the want is for, by time of joining."""
-    return [one for one in people if one.kind in want.policy.kinds and want.identity in {"", one.identity}]
+    return [one for one in there if one.kind in want.policy.kinds and want.identity in {"", one.identity}]
 
 
-def _attend(session: Session, people: Sequence[Participant], now: Ms) -> Session:
+def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
     for want in session.wants:
-        there = waiting_for(want, people)
-        attended = replace(want, attended=bool(there))
-        if want.done and any(one.joined_at > want.done for one in there):
+        waiting = waiting_for(want, there)
+        hoped = want.hoped or (waiting[0].joined_at if waiting else 0)
+        attended = replace(want, attended=bool(waiting), hoped=hoped)
+        if want.done and any(one.joined_at > want.done for one in waiting):
             attended = budget.renewed(attended)
             session = tell(session, Entry(at=now, said=Said.RENEWED, want=want.key))
-        if want.rounds and there and not want.attended:  # starved, and somebody new has come
+        if want.rounds and waiting and not want.attended:  # starved, and somebody new has come
             attended = budget.renewed(attended)
         session = with_want(session, attended)
     return session
@@ -222,15 +226,21 @@ def _spare_namesakes(session: Session, key: str, identities: dict[str, str], now
     return with_want(session, want) if want else session
 
 
-def _welcome(session: Session, key: str, people: Sequence[Participant], joined: dict[str, Ms], now: Ms) -> Session:
+def _welcome(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
     """That an agent serves is told once for each attempt; with the time it took, for the want's first."""
     want = session.want(key)
     serving = want.serving if want else None
     if want is None or serving is None or serving.came != now:
         return session
-    there = waiting_for(want, people)
-    took = None
-    if not want.welcomed and there and joined.get(serving.agent):
-        took = max(0, joined[serving.agent] - there[0].joined_at)
+    arrived = joined.get(serving.agent, 0)
+    took = max(0, arrived - want.hoped) if arrived and want.hoped and not want.welcomed else None
     session = with_want(session, replace(want, welcomed=True))
     return tell(session, Entry(at=now, said=Said.SERVED, want=key, number=serving.number, agent=serving.target.agent, took=took))
+
+
+def _since_when(session: Session, key: str, now: Ms) -> Session:
+    want = session.want(key)
+    if want is None:
+        return session
+    unserved = want.attended and not (want.serving or want.by_name or want.done)
+    return with_want(session, replace(want, waiting_since=(want.waiting_since or now) if unserved else 0))

@@ -138,9 +138,12 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unsent: int = 0  # requests in a row that never reached LiveKit
     crashes: int = 0
     due: Ms = 0  # the next Create, not before
+    slot: Ms = 0  # its turn, when creates are paced
     done: Ms = 0  # LiveKit's clock; who joined after it reopens the want
     attended: bool = False  # somebody of its kinds was there in the last look
     by_name: bool = False  # an agent of a target's name, not tied to any attempt, was there in the last look
+    waiting_since: Ms = 0  # somebody is there, and no agent
+    hoped: Ms = 0  # LiveKit's clock; the earliest joining of somebody who waits for the first agent
     welcomed: bool = False  # the time to its first agent has been told
 
     @property

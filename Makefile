@@ -1,0 +1,78 @@
+# `make` lists the targets. Each makes what it needs; none needs root or Docker.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+UV := UV_PYTHON=$(BIN)/python $(BIN)/uv
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header $(COMPILE_FLAGS) pyproject.toml
+INSTALLED := .venv/installed
+INSTALLED_E2E := .venv/installed-e2e
+
+.PHONY: help setup demo run test check e2e e2e-long bench lock fmt clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED)  ## install everything that developing needs into .venv
+
+demo: $(INSTALLED)  ## watch it work, against a LiveKit of its own that loses agents
+	$(BIN)/dispatcher demo
+
+run: $(INSTALLED)  ## serve, as the environment and dispatcher.yaml say
+	$(BIN)/dispatcher serve
+
+test: $(INSTALLED)  ## run the tests that need no other process, with the coverage gate
+	$(BIN)/pytest -m "not real and not long" --cov
+
+check: $(INSTALLED)  ## check format, lint, types and imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server (fetched once; needs go)
+	$(BIN)/python -m tests.real.install
+	$(BIN)/pytest -m "real and not long"
+
+e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
+	$(BIN)/python -m tests.real.install
+	$(BIN)/pytest -m long
+
+bench: $(INSTALLED)  ## measure
+	$(BIN)/python -m bench
+
+lock: $(INSTALLED)  ## write the lock files anew (COMPILE_FLAGS=--upgrade: with the newest versions)
+	$(COMPILE) --group dev -o requirements.lock
+	$(COMPILE) -c requirements.lock -o deploy/requirements.lock
+	$(COMPILE) -c requirements.lock --group dev --group e2e -o tests/e2e/requirements.lock
+
+fmt: $(INSTALLED)  ## format, and mend what ruff can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:  ## remove what make has made
+	rm -rf .venv .tools .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "$(PYTHON) cannot make a venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(INSTALLED): $(BIN)/uv requirements.lock pyproject.toml
+	$(UV) pip install -q --require-hashes -r requirements.lock
+	$(UV) pip install -q --no-deps -e .
+	@touch $@
+
+$(INSTALLED_E2E): $(INSTALLED) tests/e2e/requirements.lock
+	$(UV) pip install -q --require-hashes -r tests/e2e/requirements.lock
+	@touch $@

@@ -1,0 +1,80 @@
+"""What is told of a session, once: each new entry of its timeline is one log line and its metrics, and nothing else is.
+
+So the timeline, the log and the counters cannot disagree.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from dispatcher.core.session import Entry, Said, Session, Verdict
+from dispatcher.ledger.interface import Key
+from dispatcher.livekit import LiveKitError, Reason
+from dispatcher.logs import Log
+from dispatcher.metrics import Metrics, departure_label
+
+_LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
+_ALARMS: Final = frozenset({Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN})
+
+
+class Chronicle:
+    """Writes what happens to sessions to the log and the metrics."""
+
+    def __init__(self, log: Log, metrics: Metrics) -> None:
+        self.log = log
+        self.metrics = metrics
+
+    def of(self, key: Key) -> Callable[[Session, Session], None]:
+        """What one session's holder calls with the session before and after each change."""
+        log = self.log.bind(project=key.project, room=key.room, sid=key.sid)
+
+        def tell(before: Session, after: Session) -> None:
+            new = after.told - before.told
+            for entry in after.timeline[-new:] if new > 0 else ():
+                self._write(log, entry)
+                self._count(entry)
+
+        return tell
+
+    def lost(self, key: Key) -> None:
+        """Another took the session over while we had it: our lease had run out."""
+        self.log.warning("lease_lost", project=key.project, room=key.room, sid=key.sid)
+
+    def look_failed(self, project: str, error: LiveKitError) -> None:
+        """LiveKit could not be asked: nothing is judged, and nothing forgotten."""
+        write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
+        write("look_failed", project=project, why=error.reason)
+
+    def rounds_exceeded(self, key: Key) -> None:
+        """A drive found no end: a defect, made loud."""
+        self.metrics.driver_rounds_exceeded_total.inc()
+        self.log.error("rounds_exceeded", project=key.project, room=key.room, sid=key.sid)
+
+    def _write(self, log: Log, entry: Entry) -> None:
+        fields = {"want": entry.want, "number": entry.number, "agent": entry.agent, "why": entry.why}
+        said = {name: value for name, value in fields.items() if value}
+        if entry.took is not None:
+            said["ms"] = entry.took
+        write = log.warning if entry.said in _ALARMS else log.info
+        write(entry.said, **said)
+
+    def _count(self, entry: Entry) -> None:
+        metrics, agent = self.metrics, self.metrics.agent_label(entry.agent)
+        verdict, _, reason = entry.why.partition(" ")
+        match entry.said:
+            case Said.SERVED:
+                metrics.attempts_total.labels(agent=agent, verdict="served").inc()
+                if entry.took is not None:
+                    metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000)
+            case Said.CLOSED if verdict in _LEFT:
+                metrics.agents_left_total.labels(agent=agent, reason=departure_label(reason.upper())).inc()
+                metrics.attempts_total.labels(agent=agent, verdict=verdict).inc()
+            case Said.CLOSED:
+                metrics.attempts_total.labels(agent=agent, verdict=verdict).inc()
+                if verdict == Verdict.SURPLUS:
+                    metrics.surplus_agents_total.labels(action="found").inc()
+            case Said.RETRACTED if entry.why == "agent":
+                metrics.surplus_agents_total.labels(action="removed").inc()
+            case Said.UNASKED:
+                metrics.surplus_agents_total.labels(action="reported").inc()
+            case _:
+                pass

@@ -1,0 +1,84 @@
+"""The commands. Exit codes: 0 well, 1 something failed, 2 the configuration or the command line is wrong."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from dispatcher import demo
+from dispatcher.app import running
+from dispatcher.config import BadConfig, Config, load
+from dispatcher.logs import Log, bridge
+
+WRONG_CONFIG = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "demo":
+        return asyncio.run(demo.play(sys.stdout.write))
+    try:
+        config = load(arguments.config, os.environ)
+    except BadConfig as bad:
+        sys.stderr.write(f"{bad}\n")
+        return WRONG_CONFIG
+    for warning in config.warnings:
+        sys.stderr.write(f"{warning}\n")
+    if arguments.command == "check":
+        return _check(config)
+    return _serve(config, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dispatcher", description="The right LiveKit agent in every room. Exactly one.")
+    parser.add_argument("--version", action="version", version=version("livekit-dispatcher"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="take webhooks and see to it that every room has its agent")
+    serve.add_argument("--dry-run", action="store_true", help="decide, log and count, but create nothing")
+    serve.add_argument("--log", choices=("json", "text"), help="default: text on a terminal, else json")
+    check = commands.add_parser("check", help="say whether the configuration is right: exit code 0 or 2")
+    commands.add_parser("demo", help="watch it work, against a LiveKit of its own that loses agents")
+    for command in (serve, check):
+        command.add_argument("--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there")
+    return parser
+
+
+def _check(config: Config) -> int:
+    projects = ", ".join(project.name for project in config.projects)
+    rules = ", ".join(rule.name for rule in config.rules)
+    sys.stdout.write(f"{config.file or 'environment'}: right. Projects: {projects}. Rules: {rules}.\n")
+    return 0
+
+
+def _serve(config: Config, arguments: argparse.Namespace) -> int:
+    log = Log(sys.stdout.write, time.time, style=arguments.log or ("text" if sys.stdout.isatty() else "json"))
+    logging.getLogger().addHandler(bridge(log))
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    if config.redis_url is not None:
+        sys.stderr.write("environment: REDIS_URL: this version keeps its ledger in memory only; unset it\n")
+        return WRONG_CONFIG
+    try:
+        asyncio.run(_until_stopped(config, log, dry_run=arguments.dry_run))
+    except OSError as error:
+        log.error("cannot_listen", host=config.host, port=config.port, why=error.strerror or "")
+        return 1
+    return 0
+
+
+async def _until_stopped(config: Config, log: Log, *, dry_run: bool) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with running(config, log, version=version("livekit-dispatcher"), dry_run=dry_run) as service:
+        log.info("serving", url=f"{service.url}/webhook", rules=len(config.rules), ledger="memory", dry_run=dry_run)
+        await stopped.wait()
+        log.info("stopping")
+    log.info("stopped")

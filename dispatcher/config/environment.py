@@ -1,0 +1,122 @@
+"""What the environment says. It wins over the file; a variable that is empty is one that is not set."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+from dispatcher.config import values
+from dispatcher.config.document import read_text
+from dispatcher.config.problems import Problem, in_environment
+from dispatcher.config.settings import Secret
+
+T = TypeVar("T")
+
+HOST: Final = "0.0.0.0"  # noqa: S104  a container's port is reached from outside it
+PORT: Final = 8080
+_PAIRS: Final = "write it as LiveKit does: `key: secret`, one pair a line, with the space"
+
+
+class Environment(Struct, frozen=True, kw_only=True):
+    """The variables, read. What was set but wrong is in `given` and `problems`, and has no value here."""
+
+    given: frozenset[str]  # without `_FILE`
+    url: str | None
+    keys: Mapping[str, Secret]  # LIVEKIT_API_KEY comes before those of LIVEKIT_KEYS
+    redis_url: Secret | None
+    config: Path | None
+    agent: str | None
+    host: str
+    port: int
+    api_token: Secret | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def read_environment(environ: Mapping[str, str]) -> Environment:
+    """Reads every variable that means something here."""
+    variables = _Variables(environ)
+    url = variables.take("LIVEKIT_URL", values.url)
+    keys = _keys(variables)
+    port = _port(variables)
+    return Environment(
+        url=url,
+        keys=keys,
+        redis_url=variables.take("REDIS_URL", _hidden(values.redis_url), secret=True),
+        config=variables.take("DISPATCHER_CONFIG", Path),
+        agent=variables.take("DISPATCHER_AGENT", values.agent_name),
+        host=variables.take("DISPATCHER_HOST", str) or HOST,
+        port=PORT if port is None else port,
+        api_token=variables.take("DISPATCHER_API_TOKEN", _hidden(values.token), secret=True),
+        given=frozenset(variables.given),
+        problems=tuple(variables.problems),
+        warnings=tuple(variables.warnings),
+    )
+
+
+class _Variables:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.given: set[str] = set()
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+
+    def take(self, name: str, read: Callable[[str], T], *, secret: bool = False) -> T | None:
+        """A variable's value, or None if it is not set or wrong. A secret may be in the file that NAME_FILE names."""
+        text = self.text(name)
+        file = self.text(f"{name}_FILE") if secret else ""
+        if not text and not file:
+            return None
+        self.given.add(name)
+        if text and file:
+            self.problems.append(in_environment(f"{name}_FILE", f"{name} is set too; set one of them"))
+            return None
+        try:
+            return read(values.secret_file(Path(file)) if file else text)
+        except ValueError as wrong:
+            self.problems.append(in_environment(f"{name}_FILE" if file else name, str(wrong)))
+            return None
+
+    def text(self, name: str) -> str:
+        """A variable as it stands, without the space around it; empty if it is not set."""
+        return self._environ.get(name, "").strip()
+
+
+def _keys(variables: _Variables) -> dict[str, Secret]:
+    key = variables.take("LIVEKIT_API_KEY", values.api_key)
+    secret = variables.take("LIVEKIT_API_SECRET", values.sealed, secret=True)
+    pairs = variables.take("LIVEKIT_KEYS", _pairs, secret=True) or {}
+    for one, other in (("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"), ("LIVEKIT_API_SECRET", "LIVEKIT_API_KEY")):
+        if one in variables.given and other not in variables.given:
+            variables.problems.append(in_environment(other, f"missing; {one} is set"))
+    if key is None or secret is None:
+        return pairs
+    if pairs.get(key, secret) != secret:
+        variables.problems.append(in_environment("LIVEKIT_KEYS", "has another secret for the key of LIVEKIT_API_KEY"))
+    return {key: secret, **pairs}
+
+
+def _pairs(text: str) -> dict[str, Secret]:
+    document = read_text(text, "")
+    if document.problems or not document.tree:
+        raise ValueError(_PAIRS)
+    pairs: dict[str, Secret] = {}
+    for key, secret in document.tree.items():
+        if not isinstance(secret, str) or not secret:
+            raise ValueError(_PAIRS)
+        pairs[values.api_key(key)] = values.sealed(secret)
+    return pairs
+
+
+def _port(variables: _Variables) -> int | None:
+    name = "DISPATCHER_PORT"
+    if variables.text(name).startswith("tcp://"):
+        said = "ignored: Kubernetes sets it for a Service named dispatcher; `enableServiceLinks: false` keeps it out"
+        variables.warnings.append(in_environment(name, said))
+        return None
+    return variables.take(name, values.whole(0, 65_535))
+
+
+def _hidden(read: Callable[[str], str]) -> Callable[[str], Secret]:
+    return lambda text: Secret(read(text))

@@ -1,0 +1,52 @@
+"""The configuration as the rest of the program sees it: frozen, complete, every default filled in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from msgspec import Struct
+from pydantic import SecretStr
+
+from dispatcher.config.problems import Problem
+from dispatcher.core.events import Ms
+from dispatcher.core.rules import Rule
+
+Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """One LiveKit project. Its first key signs our own calls; a webhook signed with any of them is this project's."""
+
+    name: str
+    url: str  # ws, wss, http or https, without a slash at its end
+    keys: Mapping[str, Secret]  # API key → its secret; at least one, and none is another project's
+
+
+class Sweep(Struct, frozen=True, kw_only=True):
+    """How often all live rooms are compared with the ledger, and how many looks a second that may cost a project."""
+
+    every: Ms = 30_000
+    looks_per_second: int = 50
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """How fast dispatches are created, per project and agent name: LiveKit loses some of those that come at once."""
+
+    per_second: int = 50
+    burst: int = 3
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that can be set. `file` is None when the environment alone said it all."""
+
+    projects: tuple[Project, ...]
+    rules: tuple[Rule, ...]
+    instance: str
+    sweep: Sweep
+    pace: Pace | None  # None: off
+    host: str
+    port: int  # 0: any free one
+    redis_url: Secret | None  # None: the ledger is in memory
+    api_token: Secret | None  # None: the API is off
+    file: Path | None
+    warnings: tuple[Problem, ...]

@@ -1,0 +1,175 @@
+"""One value as somebody wrote it → the value it stands for, or a ValueError that says what to write instead.
+
+No message repeats what was written: a secret may have been put in the wrong field.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from dispatcher.config.problems import did_you_mean
+from dispatcher.config.settings import Secret
+from dispatcher.core.events import AGENT, KINDS, Ms
+
+SECRET_FILE_MAX: Final = 64 * 1024  # bytes
+NAME_MAX: Final = 64  # characters
+DEPLOYMENT_MAX: Final = 64  # bytes; LiveKit's own limit (protocol, agent/environment.go)
+WANTED_KINDS: Final = KINDS - {AGENT, "EGRESS"}  # who may want an agent: an agent and a recorder never do
+
+_DURATION: Final = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?(?:([0-9]{1,9})ms)?")
+_UNITS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VISIBLE: Final = re.compile("[!-~]+")
+_URL: Final = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
+
+
+def span(low: Ms, high: Ms) -> Callable[[str], Ms]:
+    """Reads durations such as 10s, 500ms, 1m30s or 2h, within bounds."""
+
+    def read(text: str) -> Ms:
+        match = _DURATION.fullmatch(text)
+        if match is None or not text:
+            raise ValueError("write a duration with its unit, such as 10s, 500ms or 1m30s")
+        value = sum(int(count or 0) * unit for count, unit in zip(match.groups(), _UNITS.values(), strict=True))
+        if not low <= value <= high:
+            raise ValueError(f"must be from {show_span(low)} to {show_span(high)}")
+        return value
+
+    return read
+
+
+def show_span(value: Ms) -> str:
+    """A duration as one would write it: 90,000 ms is 1m30s."""
+    parts = []
+    for name, unit in _UNITS.items():
+        count, value = divmod(value, unit)
+        if count:
+            parts.append(f"{count}{name}")
+    return "".join(parts) or "0s"
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Reads whole numbers within bounds."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"write a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def truth(text: str) -> bool:
+    """Reads `true` and `false`."""
+    if text not in {"true", "false"}:
+        raise ValueError("write true or false")
+    return text == "true"
+
+
+def name(text: str) -> str:
+    """The name of a rule, a project or the installation: it becomes part of keys, labels and tags."""
+    if not re.fullmatch(r"[a-z0-9_-]+", text) or len(text) > NAME_MAX:
+        raise ValueError(f"write a name of a-z, 0-9, _ and -, at most {NAME_MAX} characters")
+    return text
+
+
+def agent_name(text: str) -> str:
+    """The name that workers register under. LiveKit compares it letter by letter; the empty one means every room."""
+    if not text or text != text.strip() or not text.isprintable():
+        raise ValueError("write the name your agent registers under, not empty, without spaces around it")
+    return text
+
+
+def deployment(text: str) -> str:
+    """The deployment that workers register under; empty for the ordinary one. LiveKit refuses what this refuses."""
+    if len(text.encode()) > DEPLOYMENT_MAX or re.search(r"[_\s]", text):
+        raise ValueError(f"must be at most {DEPLOYMENT_MAX} bytes, without _ and without spaces")
+    return text
+
+
+def kind(text: str) -> str:
+    """A kind of participant that may want an agent, by LiveKit's name."""
+    if text in {AGENT, "EGRESS"}:
+        raise ValueError(f"{text} participants never want an agent")
+    if text not in WANTED_KINDS:
+        raise ValueError(f"write one of {', '.join(sorted(WANTED_KINDS))}{did_you_mean(text.upper(), WANTED_KINDS)}")
+    return text
+
+
+def api_key(text: str) -> str:
+    """The public half of a LiveKit key pair, such as APIabc123."""
+    if not _VISIBLE.fullmatch(text):
+        raise ValueError("write the API key, without spaces")
+    return text
+
+
+def url(text: str) -> str:
+    """Where a project's LiveKit answers. The SDK turns ws into http. No user, password, query or fragment."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # its text holds what was written
+        raise ValueError(_URL) from None
+    if parts.scheme not in {"ws", "wss", "http", "https"} or not parts.hostname or port == 0:
+        raise ValueError(_URL)
+    if not _VISIBLE.fullmatch(text):
+        raise ValueError(f"{_URL}, in ASCII and without spaces")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(f"{_URL}, without user, password, ? or #")
+    return text.rstrip("/")
+
+
+def redis_url(text: str) -> str:
+    """Where the ledger's Redis answers; its client judges the rest."""
+    if not re.fullmatch("[a-z+]+://[!-~]+", text):
+        raise ValueError("write a URL such as redis://localhost:6379/0")
+    return text
+
+
+def token(text: str) -> str:
+    """A bearer token that an HTTP header can carry."""
+    if not _VISIBLE.fullmatch(text):
+        raise ValueError("write a token of ASCII letters, digits and signs, without spaces")
+    return text
+
+
+def secret(text: str, environ: Mapping[str, str], folder: Path) -> Secret:
+    """A secret written in place, as `${VARIABLE}`, or as `file:/path` (relative to `folder`)."""
+    if reference := _REFERENCE.fullmatch(text):
+        variable = reference[1]
+        if not environ.get(variable):
+            raise ValueError(f"${{{variable}}} is not set in the environment")
+        return sealed(environ[variable])
+    if "${" in text:
+        raise ValueError("write ${VARIABLE} alone, with nothing around it")
+    if text.startswith("file:"):
+        return sealed(secret_file(folder / text.removeprefix("file:")))
+    return sealed(text)
+
+
+def sealed(text: str) -> Secret:
+    """A secret's own text: from here on it never shows."""
+    if not text:
+        raise ValueError("has no value")
+    if not text.isprintable():
+        raise ValueError("a secret is one line of printable characters")
+    return Secret(text)
+
+
+def secret_file(path: Path) -> str:
+    """The text of a secret's file, without the space around it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(SECRET_FILE_MAX + 1)
+        text = content.decode().strip()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:  # its text holds the bytes
+        raise ValueError(f"{path} is not UTF-8") from None
+    if len(content) > SECRET_FILE_MAX:
+        raise ValueError(f"{path} is over {SECRET_FILE_MAX // 1024} KiB")
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return text

@@ -1,0 +1,57 @@
+"""How things stand, as opposed to what has happened: refreshed every few seconds from the ledger, the same on every replica."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from dispatcher.core import record
+from dispatcher.core.events import Ms, RoomSid
+from dispatcher.core.session import State
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Life
+from dispatcher.logs import Log
+from dispatcher.metrics import Metrics
+
+EVERY_S: Final = 5.0
+WAITING_MAX: Final = 1_000  # sessions read for the longest wait
+_UNSERVED: Final = (State.WAITING, State.ASKED, State.STARVED)
+
+
+class Gauges:
+    """Keeps `wants` and `oldest_wait_seconds` true to the ledger, EVERY_S old at most."""
+
+    def __init__(self, ledger: Ledger, projects: Iterable[str], log: Log, metrics: Metrics) -> None:
+        self.ledger = ledger
+        self.projects = tuple(projects)
+        self.log = log
+        self.metrics = metrics
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.refresh()
+            except LedgerUnavailable:
+                self.log.warning("gauges_put_off", why="ledger_unavailable")
+            await asyncio.sleep(EVERY_S)
+
+    async def refresh(self) -> None:
+        """The gauges say what the ledger says now."""
+        totals = dict.fromkeys(State, 0)
+        for (_, standing), number in (await self.ledger.standings()).items():
+            totals[State(standing.state)] += number
+        for state, number in totals.items():
+            self.metrics.wants.labels(state=state).set(number)
+        self.metrics.oldest_wait_seconds.set(await self._oldest_wait() / 1000)
+
+    async def _oldest_wait(self) -> Ms:
+        now = await self.ledger.now()
+        since = [now]
+        for project in self.projects:
+            for state in _UNSERVED:
+                for life in await self.ledger.list(project, state, limit=WAITING_MAX):
+                    since.extend(_waiting_since(life))
+        return now - min(since)
+
+
+def _waiting_since(life: Life) -> list[Ms]:
+    session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
+    return [want.waiting_since for want in session.wants if want.waiting_since]

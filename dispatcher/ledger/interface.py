@@ -1,0 +1,207 @@
+"""The ledger: what it promises, whichever home it has. The contract tests in tests/contract/ are run on each home.
+
+All times are integer milliseconds of the ledger's own clock, the one clock that all replicas agree on.
+Records and inbox entries are opaque bytes here: the ledger never looks inside them.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from dispatcher.core.events import Ms
+
+LEASE_MS: Final = 10_000  # longer than the longest call (create: 5 s) and its look (2 s)
+INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said
+LIVES_MAX: Final = 8  # sessions remembered under one room name
+OVER_TTL_MS: Final = 3_600_000  # a session that is over still feeds `explain`
+LIVE_TTL_MS: Final = 86_400_000  # a live session that no operation has changed for a day is forgotten, due or not
+DEDUPE_MS: Final = 600_000  # at least; a webhook's token lives 6 minutes, an older repeat fails verification
+
+
+class LedgerUnavailable(Exception):
+    """The ledger cannot be asked now, or did not answer in time. The call may or may not have had its effect."""
+
+
+class Key(Struct, frozen=True):
+    """A session: one life of one room of one project."""
+
+    project: str
+    room: str
+    sid: str
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """The right to advance one session until `until`, and after it until somebody else takes the session.
+
+    `token` is the fence: made in the process that holds it, not counted in the home (a counter starts again when the
+    home is emptied, and an old holder's save would pass). Never reused.
+    """
+
+    key: Key
+    token: str
+    until: Ms
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """A session in one's hands: its lease, its record (None: new, or lost) and what came in since it was last folded.
+
+    `upto` is the absolute inbox position behind `inbox`; saving with it drains exactly these entries, however often
+    it is sent.
+    """
+
+    lease: Lease
+    record: bytes | None
+    inbox: tuple[bytes, ...]
+    upto: int
+    now: Ms  # the ledger's clock when this was handed out
+    due: Ms  # since when it could have been: earlier than `now` where it was claimed late
+
+
+class Delivered(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    OVER = "over"
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """What became of an event, and, if nobody held the session, the session itself."""
+
+    outcome: Delivered
+    held: Held | None = None
+
+
+class Then(StrEnum):
+    """What a session waits for after a save."""
+
+    DUE = "due"  # to be looked at again at a time
+    REST = "rest"  # nothing is owed
+    KEEP = "keep"  # a checkpoint: the lease is renewed and kept
+    OVER = "over"  # the room has ended; a tombstone stays for OVER_TTL_MS
+
+
+class SaveResult(StrEnum):
+    OK = "ok"
+    KEPT = "kept"  # saved, and the lease renewed
+    MORE = "more"  # saved, but more came in: `held` is the session with it, lease renewed
+    LOST = "lost"  # the lease is no longer the session's, or the session is gone or over: nothing was changed
+
+
+class Saved(Struct, frozen=True, kw_only=True):
+    result: SaveResult
+    held: Held | None = None  # with KEPT (the inbox is empty: it is folded once per claim) and MORE
+
+
+class Standing(Struct, frozen=True, order=True):
+    """One line of the index that `save` carries: a want's state and the agent it is about. Fit for a label."""
+
+    state: str
+    agent: str
+
+
+class Life(Struct, frozen=True, kw_only=True):
+    """A session as `find` and `list` show it: without a lease, to read only."""
+
+    key: Key
+    record: bytes | None
+    due_at: Ms | None  # None: at rest, held or over
+    over: bool
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """How many live sessions are in each of the three places; each is in exactly one (law 7)."""
+
+    due: int
+    held: int
+    rest: int
+
+
+class Ledger(Protocol):
+    """Every operation is atomic, and raises LedgerUnavailable when the home cannot be asked."""
+
+    async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
+        """The event is recorded once, however often it comes, and its session is due at once.
+
+        An empty `event_id` is never a repeat (the sweep's and the operator's); any other belongs to one session and is
+        remembered for DEDUPE_MS at least. With `take`, and if nobody holds the session (a lease that has run out holds
+        nothing), the lease, record and inbox are handed out; for a repeat only if the inbox is not empty, since then
+        the answer to the first may have been lost. A session that is over keeps nothing and answers OVER, repeat or
+        not. The inbox keeps the newest INBOX_MAX entries.
+        """
+        ...
+
+    async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+        """Up to `limit` sessions whose due time has come or whose lease has run out are handed out, longest due first.
+
+        The second value is how many ms from now the next one will be (0: more wait now; None: none is known).
+        """
+        ...
+
+    async def save(
+        self,
+        lease: Lease,
+        record: bytes,
+        upto: int,
+        then: Then,
+        *,
+        due_at: Ms = 0,
+        index: Sequence[Standing] = (),
+    ) -> Saved:
+        """The record replaces the old one and the inbox is drained up to `upto`, if the token is still the session's.
+
+        DUE, REST: the lease ends, unless more came in (MORE: the lease is renewed and the rest handed out).
+        KEEP: the lease is renewed; what came in stays in the inbox until the next save that is not KEEP.
+        OVER: a tombstone stays, to be found and final; what came in is dropped.
+        `index` replaces the session's lines in `standings` and `list`. Sent again after it ended the lease: LOST.
+        """
+        ...
+
+    async def renew(self, lease: Lease) -> Lease | None:
+        """The lease runs LEASE_MS from now, or None: it is no longer ours. One that ran out untaken is still ours."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """The session is due now, for anybody; its inbox is kept. A lost lease changes nothing."""
+        ...
+
+    async def find(self, project: str, room: str) -> list[Life]:
+        """The lives of a room name, newest first, LIVES_MAX at most; ended ones for OVER_TTL_MS."""
+        ...
+
+    async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
+        """Live sessions of the project, those with a want in `state` if one is named, newest first."""
+        ...
+
+    async def touch(self, keys: Sequence[Key]) -> set[Key]:
+        """Which of these are unknown here; one that is over is known. Live ones live on for LIVE_TTL_MS from now."""
+        ...
+
+    async def counts(self) -> Counts:
+        """How many live sessions are due, held and at rest."""
+        ...
+
+    async def standings(self) -> Mapping[tuple[str, Standing], int]:
+        """How many wants stand where, over all live sessions: (project, standing) → number."""
+        ...
+
+    async def turn(self, name: str, every: Ms) -> bool:
+        """True for one caller per `every` and name: the one whose turn it is."""
+        ...
+
+    async def pace(self, name: str, *, interval: float, burst: int) -> float:
+        """A slot is the caller's; in how many ms it comes. 0: now.
+
+        Slots are handed out in the order of asking, on average one per `interval` ms and name over all replicas, at most
+        `burst` (>= 1) of them at once. One that is not used is lost, not given back.
+        Exact: GCRA, whose only state is a name's theoretical arrival time; it is forgotten once it has passed.
+        """
+        ...
+
+    async def now(self) -> Ms:
+        """The ledger's clock."""
+        ...
+
+    async def aclose(self) -> None:
+        """Connections are closed; nothing of the ledger's content is lost by it."""
+        ...

@@ -1,0 +1,174 @@
+"""The ledger in this process's memory: the default, nothing to install. A restart empties it and the sweep restores it.
+
+One event loop and no await inside an operation: each is atomic without locks. None but `list` searches all sessions.
+What has expired is dropped as each operation begins, so that none sees it.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count, islice
+
+from dispatcher.core.events import Ms
+from dispatcher.ledger.interface import (
+    LEASE_MS,
+    Counts,
+    Delivered,
+    Delivery,
+    Held,
+    Key,
+    Lease,
+    LedgerUnavailable,
+    Life,
+    Saved,
+    SaveResult,
+    Standing,
+    Then,
+)
+from dispatcher.ledger.places import Agenda, EventIds, Place, Session, Sessions, Slots
+
+
+class MemoryLedger:
+    """The `Ledger` of one process.
+
+    `clock` must not step backwards. Where `max_sessions` are here, a new one makes the oldest tombstone forgotten, else
+    the session longest at rest (the sweep restores it); when there is neither, it is LedgerUnavailable.
+    `wake` is called when a session will be claimable sooner than the last claim said, once until the next claim.
+    """
+
+    def __init__(
+        self, clock: Callable[[], Ms], *, max_sessions: int = 100_000, wake: Callable[[], None] | None = None
+    ) -> None:
+        self._clock = clock
+        self._max_sessions = max_sessions
+        self._agenda = Agenda(wake)
+        self._sessions = Sessions(self._agenda)
+        self._event_ids = EventIds()
+        self._turns = Slots()
+        self._paces = Slots()
+        self._process = secrets.token_hex(8)
+        self._leases = count()
+
+    async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
+        now = self._begin()
+        session = self._sessions.get(key)
+        if session and session.place is Place.OVER:
+            return Delivery(outcome=Delivered.OVER)
+        if event_id in self._event_ids:
+            again = self._take(session, now) if take and session and session.inbox else None
+            return Delivery(outcome=Delivered.DUPLICATE, held=again)
+        session = session or self._open(key, now)
+        session.append(event)
+        self._event_ids.add(event_id)
+        if take and (held := self._take(session, now)):
+            return Delivery(outcome=Delivered.ACCEPTED, held=held)
+        self._sessions.hasten(session, now)
+        return Delivery(outcome=Delivered.ACCEPTED)
+
+    async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+        now = self._begin()
+        taken: list[Held] = []
+        while len(taken) < limit and (first := self._agenda.first()) and first.at <= now:
+            taken.append(self._hand_out(first, now))
+        return taken, self._agenda.wait(now)
+
+    async def save(
+        self,
+        lease: Lease,
+        record: bytes,
+        upto: int,
+        then: Then,
+        *,
+        due_at: Ms = 0,
+        index: Sequence[Standing] = (),
+    ) -> Saved:
+        now = self._begin()
+        session = self._sessions.leased(lease)
+        if not session:
+            return Saved(result=SaveResult.LOST)
+        session.record = record
+        session.drain(upto)
+        self._sessions.reindex(session, index)
+        if then is Then.OVER:
+            self._sessions.end(session, now)
+        elif then is Then.KEEP:
+            self._lease(session, now)
+            return Saved(result=SaveResult.KEPT, held=session.held(now, ()))
+        elif session.inbox:
+            self._lease(session, now)
+            return Saved(result=SaveResult.MORE, held=session.held(now, tuple(session.inbox)))
+        else:
+            self._sessions.move(session, Place.DUE if then is Then.DUE else Place.REST, now, due_at)
+        return Saved(result=SaveResult.OK)
+
+    async def renew(self, lease: Lease) -> Lease | None:
+        now = self._begin()
+        session = self._sessions.leased(lease)
+        if not session:
+            return None
+        self._lease(session, now)
+        return session.lease()
+
+    async def release(self, lease: Lease) -> None:
+        now = self._begin()
+        if session := self._sessions.leased(lease):
+            self._sessions.move(session, Place.DUE, now, now)
+
+    async def find(self, project: str, room: str) -> list[Life]:
+        self._begin()
+        return [session.life() for session in self._sessions.lives(project, room)]
+
+    async def touch(self, keys: Sequence[Key]) -> set[Key]:
+        now = self._begin()
+        known = {key: session for key in keys if (session := self._sessions.get(key))}
+        for session in known.values():
+            self._sessions.renew(session, now)
+        return set(keys) - known.keys()
+
+    async def counts(self) -> Counts:
+        self._begin()
+        return self._sessions.counts()
+
+    async def standings(self) -> Mapping[tuple[str, Standing], int]:
+        self._begin()
+        return dict(self._sessions.standings)
+
+    async def turn(self, name: str, every: Ms) -> bool:
+        now = self._begin()
+        return self._turns.is_free(name, now) and self._turns.take(name, now, interval=every, burst=1) == 0
+
+    async def pace(self, name: str, *, interval: float, burst: int) -> float:
+        return self._paces.take(name, self._begin(), interval, burst)
+
+    async def now(self) -> Ms:
+        return self._clock()
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
+        self._begin()
+        matching = (session.life() for session in self._sessions.newest() if session.is_listed(project, state))
+        return list(islice(matching, limit))
+
+    def _begin(self) -> Ms:
+        now = self._clock()
+        self._sessions.drop_expired(now)
+        self._event_ids.expire(now)
+        return now
+
+    def _open(self, key: Key, now: Ms) -> Session:
+        if len(self._sessions) >= self._max_sessions and not self._sessions.make_room():
+            raise LedgerUnavailable(f"{self._max_sessions} sessions in memory, none at rest")
+        return self._sessions.open(key, now)
+
+    def _take(self, session: Session, now: Ms) -> Held | None:
+        return None if session.is_held(now) else self._hand_out(session, now)
+
+    def _hand_out(self, session: Session, now: Ms) -> Held:
+        due = session.at if session.place is not Place.REST else now
+        session.token = f"{self._process}-{next(self._leases)}"
+        self._lease(session, now)
+        return session.held(now, tuple(session.inbox), due=min(due, now))
+
+    def _lease(self, session: Session, now: Ms) -> None:
+        self._sessions.move(session, Place.HELD, now, now + LEASE_MS)

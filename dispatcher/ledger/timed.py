@@ -1,0 +1,70 @@
+"""Any ledger, each of its operations timed: the one place that measures, whichever the home."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
+
+from dispatcher.core.events import Ms
+from dispatcher.ledger.interface import Counts, Delivery, Held, Key, Lease, Ledger, Life, Saved, Standing, Then
+
+T = TypeVar("T")
+Observe: TypeAlias = Callable[[str, float], None]  # operation, seconds
+
+
+class TimedLedger:
+    """The same ledger; `observe` is told of every operation, also of one that fails."""
+
+    def __init__(self, ledger: Ledger, observe: Observe) -> None:
+        self._ledger = ledger
+        self._observe = observe
+
+    async def _timed(self, op: str, operation: Awaitable[T]) -> T:
+        began = time.perf_counter()
+        try:
+            return await operation
+        finally:
+            self._observe(op, time.perf_counter() - began)
+
+    async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
+        return await self._timed("deliver", self._ledger.deliver(key, event_id, event, take=take))
+
+    async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+        return await self._timed("claim", self._ledger.claim(limit))
+
+    async def save(
+        self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, index: Sequence[Standing] = ()
+    ) -> Saved:
+        return await self._timed("save", self._ledger.save(lease, record, upto, then, due_at=due_at, index=index))
+
+    async def renew(self, lease: Lease) -> Lease | None:
+        return await self._timed("renew", self._ledger.renew(lease))
+
+    async def release(self, lease: Lease) -> None:
+        await self._timed("release", self._ledger.release(lease))
+
+    async def find(self, project: str, room: str) -> list[Life]:
+        return await self._timed("find", self._ledger.find(project, room))
+
+    async def touch(self, keys: Sequence[Key]) -> set[Key]:
+        return await self._timed("touch", self._ledger.touch(keys))
+
+    async def counts(self) -> Counts:
+        return await self._timed("counts", self._ledger.counts())
+
+    async def standings(self) -> Mapping[tuple[str, Standing], int]:
+        return await self._timed("standings", self._ledger.standings())
+
+    async def turn(self, name: str, every: Ms) -> bool:
+        return await self._timed("turn", self._ledger.turn(name, every))
+
+    async def pace(self, name: str, *, interval: float, burst: int) -> float:
+        return await self._timed("pace", self._ledger.pace(name, interval=interval, burst=burst))
+
+    async def now(self) -> Ms:
+        return await self._timed("now", self._ledger.now())
+
+    async def aclose(self) -> None:
+        await self._ledger.aclose()
+
+    async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
+        return await self._timed("list", self._ledger.list(project, state, limit=limit))

@@ -1,0 +1,138 @@
+"""Every metric, in one registry that is passed in; the only file that knows prometheus_client.
+
+An attribute's name is its metric's name without the prefix. Label values are bounded: enums of ours, or names that
+`agent_label`, `rule_label`, `event_label` and `departure_label` have let through. A room or an identity is never one.
+docs/metrics.md is this file in prose.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+PREFIX: Final = "dispatcher_"
+OTHER: Final = "other"  # the label of a name that nobody announced
+
+EVENTS: Final = frozenset({  # LiveKit's (facts: livekit/protocol webhook/consts.go, 1.53.1)
+    "room_started", "room_finished", "participant_joined", "participant_left", "participant_connection_aborted",
+    "track_published", "track_unpublished", "egress_started", "egress_updated", "egress_ended", "ingress_started",
+    "ingress_ended", "agent_job_pending", "agent_job_started", "agent_job_ended",
+})  # fmt: skip
+DEPARTURES: Final = frozenset({  # LiveKit's DisconnectReason; a test holds it equal to the protocol's
+    "UNKNOWN_REASON", "CLIENT_INITIATED", "DUPLICATE_IDENTITY", "SERVER_SHUTDOWN", "PARTICIPANT_REMOVED",
+    "ROOM_DELETED", "STATE_MISMATCH", "JOIN_FAILURE", "MIGRATION", "SIGNAL_CLOSE", "ROOM_CLOSED", "USER_UNAVAILABLE",
+    "USER_REJECTED", "SIP_TRUNK_FAILURE", "CONNECTION_TIMEOUT", "MEDIA_FAILURE", "AGENT_ERROR",
+})  # fmt: skip
+
+# Buckets, in seconds.
+_ANSWER: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_AGE: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 300.0)  # LiveKit tries at 0, 1, 3, 7, 15 s and drops at 30 s
+_SKEW: Final = (-60.0, -30.0, -10.0, -3.0, 3.0, 10.0, 30.0, 60.0, 300.0)  # a retry has its first try's token
+_CALL: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # our limits: reads 2, acts 5
+_JOIN: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
+_LAG: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """What the dispatcher counts and times. `agents` and `rules` are the names that may become label values."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry | None = None,
+        *,
+        version: str = "unknown",
+        agents: Iterable[str] = (),
+        rules: Iterable[str] = (),
+    ) -> None:
+        self._registry = registry or CollectorRegistry()
+        self._agents = frozenset(agents)
+        self._rules = frozenset(rules)
+        new = _New(self._registry)
+
+        self.webhooks_total = new.counter("webhooks_total", "Requests to /webhook.", "event", "result")
+        self.webhook_seconds = new.histogram("webhook_seconds", "From a request's headers to its answer.", _ANSWER)
+        self.webhook_age_seconds = new.histogram("webhook_age_seconds", "From an event to its arrival here.", _AGE)
+        self.webhook_skew_seconds = new.histogram("webhook_skew_seconds", "Our clock less the token's.", _SKEW)
+        self.attempts_total = new.counter("attempts_total", "Attempts that ended, by how.", "agent", "verdict")
+        self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
+        self.time_to_agent_seconds = new.histogram(
+            "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
+        )
+        self.wants = new.gauge("wants", "Wants of live rooms, by state.", "state")
+        self.oldest_wait_seconds = new.gauge("oldest_wait_seconds", "How long the longest waiting want has waited.")
+        self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
+        self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
+        self.sweep_repairs_total = new.counter("sweep_repairs_total", "What the sweep had to make up for.", "kind")
+        self.livekit_request_seconds = new.histogram(
+            "livekit_request_seconds", "Requests to LiveKit.", _CALL, "method", "result"
+        )
+        self.ledger_seconds = new.histogram("ledger_seconds", "Operations of the ledger.", _ANSWER, "op")
+        self.due_lag_seconds = new.histogram("due_lag_seconds", "How late a due session was taken up.", _LAG)
+        self.rule_errors_total = new.counter(
+            "rule_errors_total", "Expressions that failed when judged.", "rule", "field", "reason"
+        )
+        self.driver_rounds_exceeded_total = new.counter("driver_rounds_exceeded_total", "Drives cut off as endless.")
+        self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
+        new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
+
+    def know(self, *, agents: Iterable[str], rules: Iterable[str]) -> None:
+        """These names may be label values too, as after a reload; earlier ones still may: their wants live on."""
+        self._agents |= frozenset(agents)
+        self._rules |= frozenset(rules)
+
+    def agent_label(self, name: str) -> str:
+        """The agent's name if the configuration names it; a foreign one, or one that CEL computed, is "other"."""
+        return name if name in self._agents else OTHER
+
+    def rule_label(self, name: str) -> str:
+        """The rule's name if the configuration has it, else "other"."""
+        return name if name in self._rules else OTHER
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All metrics in Prometheus' text format, and the content type to send them with."""
+        return generate_latest(_WithoutCreated(self._registry)), CONTENT_TYPE_LATEST
+
+
+def event_label(name: str) -> str:
+    """The event's name if LiveKit is known to send such events, else "other"."""
+    return name if name in EVENTS else OTHER
+
+
+def departure_label(reason: str) -> str:
+    """LiveKit's disconnect reason; none at all is UNKNOWN_REASON, one that we do not know "other"."""
+    if not reason:
+        return "UNKNOWN_REASON"
+    return reason if reason in DEPARTURES else OTHER
+
+
+class _New:
+    """Makes metrics with our prefix in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(PREFIX + name, meaning, labels, registry=self._registry)
+
+    def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(PREFIX + name, meaning, labels, registry=self._registry)
+
+    def histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(PREFIX + name, meaning, labels, buckets=buckets, registry=self._registry)
+
+
+class _WithoutCreated(Collector):
+    """A registry less the `_created` series, one for each counter and histogram, which the text format has no use for.
+
+    The library can leave them out only for the whole process.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric

@@ -1,0 +1,32 @@
+"""A fake LiveKit to test with, shipped: it lies exactly as LiveKit does.
+
+async with FakeLiveKit(webhook_url="http://127.0.0.1:8080/webhook") as livekit:
+    livekit.worker("greeter", Fate.NEVER_SHOWS, Fate.SERVES)
+    await livekit.join("lobby", "alice")
+    await livekit.wait_until(lambda: livekit.agents_in("lobby"))
+"""
+
+from dispatcher.testing.changes import NeverSeen
+from dispatcher.testing.fake import DEV_KEYS, FakeLiveKit
+from dispatcher.testing.faults import ANY
+from dispatcher.testing.player import Recording, play, recordings
+from dispatcher.testing.timers import Timings
+from dispatcher.testing.twirp import Call
+from dispatcher.testing.webhooks import Fortune, Sent
+from dispatcher.testing.workers import Fate, Worker
+
+__all__ = [
+    "ANY",
+    "DEV_KEYS",
+    "Call",
+    "FakeLiveKit",
+    "Fate",
+    "Fortune",
+    "NeverSeen",
+    "Recording",
+    "Sent",
+    "Timings",
+    "Worker",
+    "play",
+    "recordings",
+]

@@ -1,0 +1,133 @@
+"""What people, operators and workers do: the lines a test or a demo is told in."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict, Unpack
+
+from livekit.protocol.agent_dispatch import AgentDispatch, RoomAgentDispatch
+from livekit.protocol.models import ParticipantInfo, ParticipantPermission
+from livekit.protocol.room import CreateRoomRequest
+
+from dispatcher.core.events import PERSON_KINDS
+from dispatcher.testing.room import LiveRoom
+from dispatcher.testing.workers import Fate, Worker, Workers
+from dispatcher.testing.world import World
+
+
+class Behaviour(TypedDict, total=False):
+    """The fields of a Worker that a story may set; what they mean, and their defaults, is said there."""
+
+    deployment: str
+    drop: int
+    drop_rate: float
+    accept_after: float
+    list_after: float
+    join_after: float
+    stay: float
+    ghost: float
+    identity: str
+    per_publisher: bool
+
+
+class Details(TypedDict, total=False):
+    """What a story may say of a participant. `kind` is LiveKit's name of it; without one it is STANDARD."""
+
+    kind: str
+    name: str
+    metadata: str
+    attributes: Mapping[str, str]
+    hidden: bool
+
+
+class Story:
+    """Every line is true when it returns. A room or a participant that is not there is a KeyError."""
+
+    def __init__(self, world: World, workers: Workers) -> None:
+        self._world = world
+        self._workers = workers
+
+    async def open_room(self, name: str, *, metadata: str = "", agents: Sequence[str] = ()) -> LiveRoom:
+        """The room is live: as it was, or opened now with these agents dispatched to it."""
+        dispatches = [RoomAgentDispatch(agent_name=agent) for agent in agents]
+        return self._world.open(CreateRoomRequest(name=name, metadata=metadata, agents=dispatches))
+
+    async def join(self, room: str, identity: str, **details: Unpack[Details]) -> ParticipantInfo:
+        """They are ACTIVE in the room, which is opened if need be."""
+        return self._world.open(CreateRoomRequest(name=room)).join(_participant(identity, details))
+
+    async def leave(self, room: str, identity: str, reason: str = "CLIENT_INITIATED") -> None:
+        """They are gone, for LiveKit's `reason`."""
+        self._world.rooms[room].leave(self._here(room, identity).sid, reason)
+
+    async def abort(self, room: str, identity: str, **details: Unpack[Details]) -> None:
+        """Their connection was aborted: they were in the room, or their media never connected so nobody saw them."""
+        self._world.open(CreateRoomRequest(name=room)).abort(_participant(identity, details))
+
+    async def publish(self, room: str, identity: str) -> None:
+        """They publish a track; workers that serve publishers are asked."""
+        self._world.publish(self._world.rooms[room], self._here(room, identity))
+
+    async def set_metadata(self, room: str, metadata: str) -> None:
+        """The room's metadata are these. No webhook says so, as on LiveKit."""
+        self._world.set_metadata(self._world.rooms[room], metadata)
+
+    async def close_room(self, room: str, reason: str = "ROOM_DELETED") -> None:
+        """Everybody has left for `reason`, and the room is finished."""
+        self._world.rooms[room].close(reason)
+
+    def worker(self, agent: str, *fates: Fate, **behaviour: Unpack[Behaviour]) -> Worker:
+        """A worker is registered. Its jobs meet `fates` in turn, the last one from then on; without any it serves."""
+        worker = Worker(agent=agent, fates=fates or (Fate.SERVES,), **behaviour)
+        self._workers.register(worker)
+        return worker
+
+    def unregister(self, agent: str, deployment: str = "") -> None:
+        """No worker of that name is registered any more; its agents stay in their rooms."""
+        self._workers.unregister(agent, deployment)
+
+    def agents_in(self, room: str) -> list[ParticipantInfo]:
+        """The agents in the room, avatars not counted; none if it is not live."""
+        return [one for one in self._participants(room) if _is_agent(one)]
+
+    def people_in(self, room: str) -> list[ParticipantInfo]:
+        """Those in the room whom an agent may be wanted for: people, callers and connectors that are not hidden."""
+        return [one for one in self._participants(room) if _is_person(one)]
+
+    def dispatches_in(self, room: str) -> list[AgentDispatch]:
+        """The dispatches of the room that name an agent; none if it is not live."""
+        live = self._world.rooms.get(room)
+        return [one for one in live.dispatches.values() if one.agent_name] if live else []
+
+    def rooms(self) -> list[str]:
+        """The names of the live rooms, in the order they were opened."""
+        return list(self._world.rooms)
+
+    def _participants(self, room: str) -> list[ParticipantInfo]:
+        live = self._world.rooms.get(room)
+        return list(live.participants.values()) if live else []
+
+    def _here(self, room: str, identity: str) -> ParticipantInfo:
+        here = self._world.rooms[room].find(identity)
+        if here is None:
+            raise KeyError(identity)
+        return here
+
+
+def _participant(identity: str, details: Details) -> ParticipantInfo:
+    return ParticipantInfo(
+        identity=identity,
+        kind=details.get("kind", "STANDARD"),
+        name=details.get("name", ""),
+        metadata=details.get("metadata", ""),
+        attributes=details.get("attributes", {}),
+        permission=ParticipantPermission(
+            can_subscribe=True, can_publish=True, can_publish_data=True, hidden=details.get("hidden", False)
+        ),
+    )
+
+
+def _is_agent(one: ParticipantInfo) -> bool:
+    return one.kind == ParticipantInfo.Kind.AGENT and "lk.publish_on_behalf" not in one.attributes
+
+
+def _is_person(one: ParticipantInfo) -> bool:
+    return ParticipantInfo.Kind.Name(one.kind) in PERSON_KINDS and not one.permission.hidden

@@ -1,0 +1,63 @@
+"""When things happen in the fake: LiveKit's own spans, and the tasks that wait for them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """LiveKit's own spans, in seconds. With `speed` 50, all that the fake waits for takes a fiftieth of its span.
+
+    `speed` holds for the spans of workers and faults too, and for a `Retry-After` that a receiver answers with;
+    what a test itself waits for (`wait_until`) is in real seconds.
+    """
+
+    speed: float = 1.0
+    absent_room: float = 3.0  # until ListDispatch or DeleteDispatch says 503 of a room that is not live (facts §0)
+    removal: float = (
+        0.1  # from RemoveParticipant or DeleteDispatch until the participant is gone (0.2 s at most, facts §0)
+    )
+    empty_timeout: int = 300  # from the opening of a room that nobody ever joined to its closing (facts §3)
+    departure_timeout: int = 20  # from the last leave to the closing
+    webhook_retries: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # the waits between tries (facts §1.4)
+    webhook_max_age: float = 30.0  # a webhook that waited longer is dropped
+    webhook_max_depth: int = 200  # a webhook behind so many others of its room is dropped
+
+
+class Timers:
+    """All that will happen later; nothing of it happens after `aclose`. Belongs to the loop it is used in."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def later(self, span: float, act: Callable[[], object]) -> None:
+        """`act` is called `span` seconds from now, at the fake's speed."""
+        self.spawn(self._after(span, act))
+
+    def spawn(self, story: Coroutine[Any, Any, None]) -> None:
+        """`story` runs beside everything else until it ends or `aclose` cancels it."""
+        task = asyncio.create_task(story)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def sleep(self, span: float) -> None:
+        """`span` seconds have passed, at the fake's speed."""
+        await asyncio.sleep(span / self._speed)
+
+    def past(self, since: float) -> float:
+        """How many seconds, at the fake's speed, have passed since `since` on the loop's clock."""
+        return (asyncio.get_running_loop().time() - since) * self._speed
+
+    async def aclose(self) -> None:
+        """Nothing is pending any more."""
+        pending = tuple(self._tasks)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _after(self, span: float, act: Callable[[], object]) -> None:
+        await self.sleep(span)
+        act()

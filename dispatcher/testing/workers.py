@@ -1,0 +1,193 @@
+"""Workers and what becomes of the dispatches they are asked to serve.
+
+LiveKit says nothing of all this: a dispatch that no worker serves looks like one whose worker is about to answer.
+"""
+
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import assert_never
+
+from livekit.protocol.agent import JS_RUNNING, JS_SUCCESS, JT_PUBLISHER, JT_ROOM, Job, JobState
+from livekit.protocol.agent_dispatch import AgentDispatch
+from livekit.protocol.models import ParticipantInfo, ParticipantPermission
+
+from dispatcher.testing.room import LiveRoom, new_id
+from dispatcher.testing.timers import Timers
+
+_RAISES_AFTER = 0.005  # an exception at the start of a job: joined and gone within 10 ms (facts §0)
+
+
+class Fate(StrEnum):
+    """What becomes of one job, each seen on a running server (facts §0)."""
+
+    SERVES = "serves"  # the agent joins and stays
+    DROPS = "drops"  # the request is lost: no job, no error, ever
+    REJECTS = "rejects"  # JS_SUCCESS, ended, without an identity
+    NEVER_SHOWS = "never_shows"  # JS_RUNNING, and no participant
+    RAISES = "raises"  # joins, and leaves within 10 ms as CLIENT_INITIATED
+    LEAVES = "leaves"  # leaves as CLIENT_INITIATED after its `stay`
+    CRASHES = "crashes"  # dies after its `stay`, is ACTIVE for `ghost` more, then leaves as CONNECTION_TIMEOUT
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """The workers registered under one agent name and deployment, as if they were one. Spans in seconds.
+
+    `drop` loses the first so many requests, `drop_rate` this share of all (the same ones in every run);
+    of the others each meets the next of `fates`, and the last of these holds from then on.
+    """
+
+    agent: str
+    deployment: str = ""
+    fates: tuple[Fate, ...] = (Fate.SERVES,)
+    drop: int = 0
+    drop_rate: float = 0.0
+    accept_after: float = 0.2  # from the dispatch to the job
+    list_after: float = 0.0  # from the job to its being listed; up to 5 s on a real server (facts §2.3)
+    join_after: float = 0.1  # from the job to the agent's being ACTIVE
+    stay: float = 1.0
+    ghost: float = 20.0
+    identity: str = ""  # the same for every job; "": `agent-<job id>`
+    per_publisher: bool = False  # registered as JT_PUBLISHER: one job for each publisher, none before
+    asked: int = field(default=0, init=False)  # requests so far, the lost ones too
+    worker_id: str = field(default_factory=lambda: new_id("AW_"), init=False)
+    _dice: random.Random = field(default_factory=lambda: random.Random(0), init=False)  # noqa: S311 - a repeatable test
+
+    def next_fate(self) -> Fate:
+        """What becomes of the request that now reaches this worker."""
+        self.asked += 1
+        if self.asked <= self.drop or self._dice.random() < self.drop_rate:
+            return Fate.DROPS
+        return self.fates[min(self.asked - self.drop, len(self.fates)) - 1]
+
+
+class Workers:
+    """Who is registered, and the jobs on their way."""
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._registered: dict[tuple[str, str], Worker] = {}
+        self._ended: set[str] = set()  # jobs told to end: their agents join no more
+        self._crashed: set[str] = set()  # jobs nobody answers for: telling them to end does nothing
+
+    def register(self, worker: Worker) -> None:
+        """Dispatches from now on reach this worker; those made before never do (facts §2.4)."""
+        self._registered[worker.agent, worker.deployment] = worker
+
+    def unregister(self, agent: str, deployment: str = "") -> None:
+        """Nobody is registered under that name; agents in rooms stay."""
+        del self._registered[agent, deployment]
+
+    def launch(self, room: LiveRoom, dispatch: AgentDispatch) -> None:
+        """The dispatch's worker, if there is one, is asked: once, or once for each publisher."""
+        worker = self._worker_of(dispatch)
+        if worker is None:
+            return
+        if not worker.per_publisher:
+            self._request(room, dispatch, worker)
+            return
+        for publisher in _publishers(room.participants.values()):
+            self._request(room, dispatch, worker, publisher)
+
+    def published(self, room: LiveRoom, publisher: ParticipantInfo) -> None:
+        """Each dispatch whose worker serves publishers asks for a job for this one."""
+        for dispatch in room.dispatches.values():
+            worker = self._worker_of(dispatch)
+            if worker is not None and worker.per_publisher:
+                self._request(room, dispatch, worker, publisher)
+
+    def retract(self, room: LiveRoom, dispatch: AgentDispatch) -> None:
+        """The agents of its *listed* jobs leave. A launch under way survives, and a crashed job does not hear of it."""
+        for job in dispatch.state.jobs:
+            if job.id in self._crashed:
+                continue
+            self._ended.add(job.id)
+            if agent := room.find(job.state.participant_identity):
+                room.leave(agent.sid, "CLIENT_INITIATED")
+
+    def _worker_of(self, dispatch: AgentDispatch) -> Worker | None:
+        return self._registered.get((dispatch.agent_name, dispatch.deployment))
+
+    def _request(
+        self, room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None = None
+    ) -> None:
+        fate = worker.next_fate()
+        if fate is Fate.DROPS:
+            return
+        self._timers.later(worker.accept_after, lambda: self._answer(room, dispatch, worker, publisher, fate))
+
+    def _answer(
+        self, room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None, fate: Fate
+    ) -> None:
+        if room.over:
+            return
+        job = _job(room, dispatch, worker, publisher)
+        if fate is Fate.REJECTS:
+            job.state.CopyFrom(_rejection())
+        self._timers.later(worker.list_after, lambda: room.list_job(dispatch, job))
+        if fate not in {Fate.REJECTS, Fate.NEVER_SHOWS}:
+            self._timers.later(worker.join_after, lambda: self._join(room, job, worker, fate))
+
+    def _join(self, room: LiveRoom, job: Job, worker: Worker, fate: Fate) -> None:
+        if room.over or job.id in self._ended:
+            return
+        sid = room.join(agent_of(job)).sid
+        match fate:
+            case Fate.RAISES:
+                self._timers.later(_RAISES_AFTER, lambda: room.leave(sid, "CLIENT_INITIATED"))
+            case Fate.LEAVES:
+                self._timers.later(worker.stay, lambda: room.leave(sid, "CLIENT_INITIATED"))
+            case Fate.CRASHES:
+                self._timers.later(worker.stay, lambda: self._crashed.add(job.id))
+                self._timers.later(worker.stay + worker.ghost, lambda: room.leave(sid, "CONNECTION_TIMEOUT"))
+            case Fate.SERVES | Fate.DROPS | Fate.REJECTS | Fate.NEVER_SHOWS:
+                return
+            case _:
+                assert_never(fate)
+
+
+def agent_of(job: Job) -> ParticipantInfo:
+    """The agent of a job as LiveKit lets it in: both names, one stamped by the server and one said by the SDK."""
+    return ParticipantInfo(
+        identity=job.state.participant_identity,
+        kind=ParticipantInfo.Kind.AGENT,
+        attributes={"lk.agent_name": job.agent_name, "lk.agent.name": job.agent_name},
+        permission=ParticipantPermission(
+            can_subscribe=True, can_publish=True, can_publish_data=True, can_update_metadata=True, agent=True
+        ),
+    )
+
+
+def _job(room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None) -> Job:
+    job_id = new_id("AJ_")
+    accepted_at = time.time_ns()
+    return Job(
+        id=job_id,
+        dispatch_id=dispatch.id,
+        type=JT_PUBLISHER if worker.per_publisher else JT_ROOM,
+        room=room.info,
+        participant=publisher,
+        metadata=dispatch.metadata,
+        agent_name=dispatch.agent_name,
+        deployment=dispatch.deployment,
+        attributes=dict(dispatch.attributes),
+        state=JobState(
+            status=JS_RUNNING,
+            started_at=accepted_at,
+            updated_at=accepted_at,
+            participant_identity=worker.identity or f"agent-{job_id}",
+            worker_id=worker.worker_id,
+        ),
+    )
+
+
+def _rejection() -> JobState:
+    ended_at = time.time_ns()
+    return JobState(status=JS_SUCCESS, ended_at=ended_at, updated_at=ended_at)
+
+
+def _publishers(present: Iterable[ParticipantInfo]) -> list[ParticipantInfo]:
+    return [one for one in present if one.is_publisher and one.kind != ParticipantInfo.Kind.AGENT]

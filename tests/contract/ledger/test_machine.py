@@ -1,0 +1,24 @@
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.contract.ledger.homes import HOMES, Home
+from tests.contract.ledger.machine import LedgerMachine
+
+
+@pytest.mark.parametrize("open_home", [pytest.param(home, id=name) for name, home in HOMES.items()])
+def test_whatever_happens_the_ledger_does_as_the_model(open_home: Callable[[], Home]) -> None:
+    """Laws 3 and 7, and no accepted event lost before it was drained, over random lives of three sessions."""
+
+    class Machine(LedgerMachine):
+        def open_home(self) -> Home:
+            return open_home()
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        ),
+    )

@@ -1,0 +1,134 @@
+"""Mistakes in the memory ledger: `python -m tests.mutants.ledger`. About four minutes.
+
+The columns: what the contract's tests make of a mutant, and what the state machine alone makes of it. The machine does not
+see what is the memory ledger's alone (its bounds, waking the claimer).
+"""
+
+from tests.mutants.run import Mutant, run
+
+SELECTIONS = (
+    ("tests/contract/ledger", "--ignore=tests/contract/ledger/test_machine.py"),
+    ("tests/contract/ledger/test_machine.py",),
+)
+
+OPERATIONS = (
+    Mutant("an ended session takes events", "if session and session.place is Place.OVER:", "if not self:"),
+    Mutant("a repeat is recorded again", "if event_id in self._event_ids:", "if not self:"),
+    Mutant("a repeat hands out the drained", "if take and session and session.inbox", "if take and session"),
+    Mutant("a repeat hands nothing out", "if take and session and session.inbox", "if not self"),
+    Mutant(
+        "the id is remembered before the append",
+        "        session = session or self._open(key, now)\n",
+        "        self._event_ids.add(event_id)\n        session = session or self._open(key, now)\n",
+    ),
+    Mutant("an event does not make it due", "        self._sessions.hasten(session, now)\n", ""),
+    Mutant("a held session is handed out again", "None if session.is_held(now) else", "None if not self else"),
+    Mutant("a token is used again", "        session.token = f", "        session.token = session.token or f"),
+    Mutant("tokens are alike in all processes", "secrets.token_hex(8)", '"process"'),
+    Mutant("a claim knows no limit", "while len(taken) < limit and", "while"),
+    Mutant("a claim comes a millisecond late", "first.at <= now:", "first.at < now:"),
+    Mutant("a checkpoint hands out the inbox", "session.held(now, ()))", "session.held(now, tuple(session.inbox)))"),
+    Mutant(
+        "a checkpoint drains nothing",
+        "        session.drain(upto)\n",
+        "        then is Then.KEEP or session.drain(upto)\n",
+    ),
+    Mutant("what came in is left to itself", "        elif session.inbox:\n", "        elif not self:\n"),
+    Mutant("a save keeps the old index", "        self._sessions.reindex(session, index)\n", ""),
+    Mutant("a save keeps the old record", "        session.record = record\n", ""),
+    Mutant(
+        "a renewal renews nothing",
+        "        self._lease(session, now)\n        return session.lease()",
+        "        return session.lease()",
+    ),
+    Mutant(
+        "a release releases nothing",
+        "            self._sessions.move(session, Place.DUE, now, now)",
+        "            pass",
+    ),
+    Mutant("a touch touches nothing", "            self._sessions.renew(session, now)\n", "            pass\n"),
+    Mutant("asking for a turn puts it off", "self._turns.is_free(name, now) and ", ""),
+    Mutant("there is always room", "if len(self._sessions) >= self._max_sessions and", "if not self and"),
+    Mutant("nothing expires", "        self._sessions.drop_expired(now)\n", ""),
+)
+
+PLACES = (
+    Mutant(
+        "a dropped entry does not move the head",
+        "            self.drain(self.head + 1)",
+        "            self.inbox.popleft()",
+    ),
+    Mutant(
+        "upto is a count",
+        "while self.inbox and self.head < upto:\n            self.inbox.popleft()",
+        "for _ in range(min(upto, len(self.inbox))):\n            self.inbox.popleft()",
+    ),
+    Mutant("a lease holds a millisecond longer", "Place.HELD and self.at > now", "Place.HELD and self.at >= now"),
+    Mutant("any lease fits", "Place.HELD and session.token == lease.token else", "Place.HELD else"),
+    Mutant(
+        "a lease given back fits",
+        "session and session.place is Place.HELD and session.token",
+        "session and session.token",
+    ),
+    Mutant("a name keeps every life", "        del lives[:-LIVES_MAX]\n", ""),
+    Mutant("a tombstone lives a day", "(OVER_TTL_MS if place is Place.OVER else LIVE_TTL_MS)", "LIVE_TTL_MS"),
+    Mutant("a touched tombstone lives on", "        if session.place is Place.OVER:\n            return\n", ""),
+    Mutant(
+        "an ended session stands for something",
+        "        self.reindex(session, ())\n        self.move",
+        "        self.move",
+    ),
+    Mutant(
+        "a forgotten session stands for something",
+        "        self.reindex(session, ())\n        session.ticket",
+        "        session.ticket",
+    ),
+    Mutant(
+        "an event makes the overdue less overdue", "min(session.at, now) if session.place is Place.DUE else now", "now"
+    ),
+    Mutant("a touch keeps the order of expiry", "        self._places[session.place].move_to_end(session.key)\n", ""),
+    Mutant("old lines stay in the standings", "            self.standings[project, gone] -= 1\n", ""),
+    Mutant("it expires a millisecond late", ".expires <= now:", ".expires < now:"),
+    Mutant("the resting go before the tombstones", "(Place.OVER, Place.REST):", "(Place.REST, Place.OVER):"),
+    Mutant(
+        "outdated due times are claimed",
+        "            if session.ticket == ticket:\n                return session\n",
+        "            return session\n",
+    ),
+    Mutant("outdated due times pile up", "if len(self._heap) > self._rebuild_at:", "if not self:"),
+    Mutant(
+        "the claimer is woken again and again",
+        "            self._announced = -_NEVER\n            self._wake()",
+        "            self._wake()",
+    ),
+    Mutant("the claimer is not told of the sooner", "session.at < self._announced", "self._announced == _NEVER"),
+    Mutant(
+        "only this bucket's ids are known",
+        "event_id in self._current or event_id in self._previous",
+        "event_id in self._current",
+    ),
+    Mutant(
+        "the last bucket outlives a pause", "self._current if number == self._number + 1 else set()", "self._current"
+    ),
+    Mutant(
+        "events without an id are repeats",
+        "        if event_id:\n            self._current",
+        "        if self:\n            self._current",
+    ),
+    Mutant("a burst is one more", "(burst - 1) * interval", "burst * interval"),
+    Mutant(
+        "a pace begins with each call",
+        "self._arrivals[name] = arrival + interval",
+        "self._arrivals[name] = now + interval",
+    ),
+    Mutant(
+        "a passed arrival time is not forgotten",
+        "        while self._passing and",
+        "        while not self and self._passing and",
+    ),
+)
+
+if __name__ == "__main__":
+    survived = run("dispatcher/ledger/memory.py", OPERATIONS, SELECTIONS)
+    survived += run("dispatcher/ledger/places.py", PLACES, SELECTIONS)
+    raise SystemExit(min(survived, 1))

@@ -1,0 +1,123 @@
+"""`python -m tests.real.agent NAME --behaviour …`: a real worker whose agents do nothing but what is asked here.
+
+Says `registered` on standard output when LiveKit knows it. LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET and, if
+wanted, LIVEKIT_AGENT_DEPLOYMENT come from the environment.
+"""
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final, TypeAlias
+
+from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest
+from livekit.agents.worker import ServerType
+
+Entry: TypeAlias = Callable[[float, JobContext], Awaitable[None]]  # seconds, the job
+Request: TypeAlias = Callable[[JobRequest], Awaitable[None]]
+
+TOO_SLOW: Final = 4.0  # seconds; the server waits 3
+
+
+async def stay(_: float, ctx: JobContext) -> None:
+    """Joins, and stays until the room or somebody else ends it."""
+    await ctx.connect()
+
+
+async def leave(after: float, ctx: JobContext) -> None:
+    """Joins, and says goodbye."""
+    await ctx.connect()
+    await asyncio.sleep(after)
+    ctx.shutdown("done")
+
+
+async def crash(after: float, ctx: JobContext) -> None:
+    """Joins, and raises."""
+    await ctx.connect()
+    await asyncio.sleep(after)
+    raise RuntimeError("crashed as asked")
+
+
+async def never_show(_: float, __: JobContext) -> None:
+    """Never joins."""
+    await asyncio.Event().wait()
+
+
+async def accept(request: JobRequest) -> None:
+    """Yes."""
+    await request.accept()
+
+
+async def accept_late(request: JobRequest) -> None:
+    """Yes, when nobody listens any more."""
+    await asyncio.sleep(TOO_SLOW)
+    await request.accept()
+
+
+async def reject(request: JobRequest) -> None:
+    """No."""
+    await request.reject()
+
+
+BEHAVIOURS: Final[Mapping[str, tuple[Request, Entry]]] = {
+    "stay": (accept, stay),
+    "leave": (accept, leave),
+    "crash": (accept, crash),
+    "no-show": (accept, never_show),
+    "slow": (accept_late, stay),
+    "reject": (reject, stay),
+}
+
+
+def idle(_: AgentServer) -> float:
+    """The load it reports: none, however busy the machine is. Else LiveKit loses dispatches (facts §3)."""
+    return 0.0
+
+
+def worker(name: str, behaviour: str, *, after: float, processes: int, publisher: bool) -> AgentServer:
+    """A worker that is not running yet."""
+    request, entry = BEHAVIOURS[behaviour]
+    server = AgentServer(
+        job_executor_type=JobExecutorType.PROCESS if processes else JobExecutorType.THREAD,
+        num_idle_processes=processes or 1,
+        load_fnc=idle,
+        drain_timeout=1,
+        shutdown_process_timeout=1,
+        host="127.0.0.1",
+        port=0,
+    )
+    kind = ServerType.PUBLISHER if publisher else ServerType.ROOM
+    server.rtc_session(partial(entry, after), agent_name=name, type=kind, on_request=request)
+    server.on("worker_registered", lambda *_: print("registered", flush=True))  # noqa: T201 - it is awaited
+    return server
+
+
+async def run(server: AgentServer) -> None:
+    """The worker runs until SIGTERM, which ends its agents too."""
+    running = asyncio.create_task(server.run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: asyncio.create_task(server.aclose()))
+    await running
+
+
+def main() -> None:
+    """The worker that the command line describes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("--behaviour", choices=BEHAVIOURS, default="stay")
+    parser.add_argument("--after", type=float, default=0.0, help="seconds from joining to leaving or crashing")
+    parser.add_argument("--processes", type=int, default=0, help="idle processes; 0: agents are threads of the worker")
+    parser.add_argument("--publisher", action="store_true", help="one job for each publisher")
+    chosen = parser.parse_args()
+    server = worker(
+        chosen.name,
+        chosen.behaviour,
+        after=chosen.after,
+        processes=chosen.processes,
+        publisher=chosen.publisher,
+    )
+    asyncio.run(run(server))
+
+
+if __name__ == "__main__":
+    main()

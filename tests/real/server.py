@@ -1,0 +1,90 @@
+"""A real livekit-server of its own for the tests: free loopback ports, no Redis, gone with the test."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.real.child import Child
+from tests.real.install import BINARY
+
+KEY: Final = "devkey"
+SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where it is, and what opens it."""
+
+    url: str
+    key: str
+    secret: str
+    process: Child
+
+
+@contextmanager
+def running_server(directory: Path, *, webhooks: Sequence[str] = (), port: int = 0) -> Iterator[Server]:
+    """The server answers; its log is in the directory. `webhooks` are the URLs it tells of its events.
+
+    A fixed `port` lets it come back where it was. Skips the test without the binary; fails it where CI is set.
+    """
+    if not BINARY.exists():
+        _missing()
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    config = json.dumps(_config(port, webhooks))  # JSON is YAML
+    environment = {"LIVEKIT_CONFIG": config}
+    with Child([str(BINARY)], directory / "livekit-server.log", environment=environment) as process:
+        process.wait_until(lambda: _answers(url), "livekit-server answers", within=15)
+        yield Server(url=url, key=KEY, secret=SECRET, process=process)
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _config(port: int, webhooks: Sequence[str]) -> dict[str, object]:
+    config: dict[str, object] = {
+        "port": port,
+        "bind_addresses": ["127.0.0.1"],
+        "keys": {KEY: SECRET},
+        "logging": {"level": "info"},
+        "agents": {"target_load": 1.0},  # at the default 0.7 a busy machine loses dispatches
+        "rtc": {
+            "tcp_port": free_port(),
+            "udp_port": free_port(socket.SOCK_DGRAM),
+            "node_ip": "127.0.0.1",
+            "use_external_ip": False,
+            "enable_loopback_candidate": True,
+        },
+    }
+    if webhooks:
+        config["webhook"] = {"api_key": KEY, "urls": list(webhooks)}
+    return config
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=1) as reply:  # noqa: S310 - our own loopback URL
+            return bool(reply.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _missing() -> NoReturn:
+    reason = f"no {BINARY.name}: run `python -m tests.real.install`"
+    if "CI" in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)

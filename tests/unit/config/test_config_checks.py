@@ -1,0 +1,131 @@
+"""What no single field shows, and that everything is told at once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.config.files import CONNECTION, RULE, loaded, told
+
+MISTAKES = """\
+instance: Blue
+projects:
+  - {name: eu, url: eu.example, keys: {APIabc: '${NOPE}'}}
+  - {name: eu, keys: {APIabc: two}}
+rules:
+  - name: a
+    agnet: sales
+    kinds: [SIP, AGENT]
+    on: room
+    per: participant
+  - name: a
+    agent: {name: x}
+    agent: y
+    fallback: [z, z]
+  - greeter
+  - {name: [], agent: [], fallback: [{name: []}]}
+defaults: {attempts: 3, confirm_within: 12}
+"""
+REPORT = [
+    "bad.yaml:1:11: instance: write a name of a-z, 0-9, _ and -, at most 64 characters",
+    "bad.yaml:3:21: projects[0].url: write a URL such as wss://example.livekit.cloud or http://localhost:7880",
+    "bad.yaml:3:48: projects[0].keys.APIabc: ${NOPE} is not set in the environment",
+    "bad.yaml:4:5: projects[1].url: missing",
+    "bad.yaml:4:12: projects[1].name: projects[0] has the same name",
+    "bad.yaml:4:31: projects[1].keys.APIabc: already a key of projects[0]",
+    "bad.yaml:6:5: rules[0].agent: missing",
+    "bad.yaml:7:5: rules[0].agnet: unknown field; did you mean 'agent'?",
+    "bad.yaml:8:18: rules[0].kinds[1]: AGENT participants never want an agent",
+    "bad.yaml:10:10: rules[0].per: `on: room` has no participant yet; leave `per` out, or write `on: participant`",
+    "bad.yaml:11:11: rules[1].name: rules[0] has the same name",
+    "bad.yaml:13:5: rules[1].agent: written twice; first on line 12",
+    "bad.yaml:14:19: rules[1].fallback[1]: this rule asks that agent already",
+    "bad.yaml:15:5: rules[2]: write fields, such as {name: value}",
+    "bad.yaml:16:12: rules[3].name: write one value, not a list or fields",
+    "bad.yaml:16:23: rules[3].agent: write fields, such as {name: value}",
+    "bad.yaml:16:45: rules[3].fallback[0].name: write one value, not a list or fields",
+    "bad.yaml:17:41: defaults.confirm_within: write a duration with its unit, such as 10s, 500ms or 1m30s",
+    "environment: DISPATCHER_PORT: write a whole number from 0 to 65535",
+    "environment: DISPATCHER_AGENT: bad.yaml has rules; unset it, or take them out",
+]
+UNUSED = "never used: the rules before it always match first"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "rules: [{name: a, agent: x}, {name: b, agent: x, kinds: [SIP]}, {name: a, agent: y}]",
+            ["1:72: rules[2].name: rules[0] has the same name"],
+        ),
+        (
+            RULE + "projects: [{url: 'ws://a', keys: {a: b}}, {url: 'ws://b', keys: {c: d}}]",
+            ["2:43: projects[1].name: projects[0] has the same name"],
+        ),
+        (
+            RULE + "projects: [{name: a, url: 'ws://a', keys: {k: x}}, {name: b, url: 'ws://b', keys: {k: x}}]",
+            ["2:87: projects[1].keys.k: already a key of projects[0]"],
+        ),
+        (
+            "rules: [{name: a, agent: x, on: room, per: participant}]",
+            [
+                "1:44: rules[0].per: `on: room` has no participant yet; leave `per` out, or write `on: participant`",
+            ],
+        ),
+        (
+            "rules: [{name: a, agent: x, fallback: [y, x]}]",
+            ["1:43: rules[0].fallback[1]: this rule asks that agent already"],
+        ),
+        (
+            "rules: [{name: a, agent: {name: x, deployment: d}, fallback: [x, {name: x}, {name: x, deployment: d}]}]",
+            [
+                "1:66: rules[0].fallback[1]: this rule asks that agent already",
+                "1:77: rules[0].fallback[2]: this rule asks that agent already",
+            ],
+        ),
+    ],
+)
+def test_a_contradiction_is_told_at_the_second_place(tmp_path: Path, text: str, said: list[str]) -> None:
+    """Names, keys and targets once each; and no agent for each participant where there is none yet."""
+    environ = {} if "projects" in text else CONNECTION
+
+    assert told(tmp_path, text, environ) == [f"bad.yaml:{line}" for line in said]
+
+
+def test_everything_is_told_at_once_and_in_order(tmp_path: Path) -> None:
+    """The file's lines from first to last, whoever found the problem, then the environment's variables."""
+    assert told(tmp_path, MISTAKES, {"DISPATCHER_PORT": "x", "DISPATCHER_AGENT": "x"}) == REPORT
+
+
+def test_a_file_that_cannot_be_read_hides_no_mistake_in_the_environment(tmp_path: Path) -> None:
+    """Only what depends on the file is left unsaid."""
+    assert told(tmp_path, "", {"DISPATCHER_PORT": "x"}) == [
+        "bad.yaml: the file is empty",
+        "environment: DISPATCHER_PORT: write a whole number from 0 to 65535",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "unused"),
+    [
+        ("[{name: a}, {name: b}]", ["b"]),
+        ("[{name: a, continue: true}, {name: b}]", []),
+        ("[{name: a, kinds: [SIP]}, {name: b}]", []),
+        ("[{name: a}, {name: b, kinds: [SIP]}]", ["b"]),
+        ("[{name: a}, {name: b, kinds: [INGRESS]}]", []),
+        ("[{name: a, kinds: [SIP]}, {name: b, kinds: [STANDARD]}, {name: c, kinds: [SIP, STANDARD]}]", ["c"]),
+        ("[{name: a}, {name: b, per: participant, continue: true}]", ["b"]),
+        ("[{name: a}, {name: b, on: room}]", []),
+        ("[{name: a, on: room}, {name: b, on: room, continue: true}]", ["b"]),
+        ("[{name: a, on: room, continue: true}, {name: b, on: room}, {name: c}]", ["c"]),
+        ("[{name: a, on: room}, {name: b}]", ["b"]),
+        ("[{name: a, on: room}, {name: b, per: participant}]", []),
+        ("[{name: a, on: room}, {name: b, continue: true}]", []),
+    ],
+)
+def test_a_rule_that_can_never_match_is_a_warning(tmp_path: Path, rules: str, unused: list[str]) -> None:
+    """A person matches the first rule for them; a room has one agent of all its `per: room` rules."""
+    warnings = loaded(tmp_path, f"rules: {rules.replace('{', '{agent: x, ')}").warnings
+
+    assert [warning.field for warning in warnings] == [f"rules[{'abc'.index(name)}].name" for name in unused]
+    assert {warning.reason for warning in warnings} <= {UNUSED}
+    assert all(warning.line == 1 and warning.column > 1 for warning in warnings)

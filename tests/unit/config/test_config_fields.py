@@ -1,0 +1,246 @@
+"""What each field may hold, and what somebody reads who wrote something else."""
+
+from pathlib import Path
+
+import pytest
+
+from dispatcher.config import Pace, Sweep
+from dispatcher.config.values import show_span
+from dispatcher.core.events import PERSON_KINDS, Room, RoomSid
+from dispatcher.core.rules import Policy, Rule, Target
+from tests.unit.config.files import RULE, loaded, told
+
+DURATION = "write a duration with its unit, such as 10s, 500ms or 1m30s"
+NAME = "write a name of a-z, 0-9, _ and -, at most 64 characters"
+AGENT = "write the name your agent registers under, not empty, without spaces around it"
+DEPLOYMENT = "must be at most 64 bytes, without _ and without spaces"
+FIELDS = "write fields, such as {name: value}"
+KINDS = "write one of BRIDGE, CONNECTOR, INGRESS, SIP, STANDARD"
+LATER = "expressions are not supported yet"
+URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("agnet: x", "3: agnet: unknown field; did you mean 'agent'?"),
+        ("contineu: true", "3: contineu: unknown field; did you mean 'continue'?"),
+        ("go_on: true", "3: go_on: unknown field"),
+        ("priority: 1", "3: priority: unknown field"),
+        ("when: room.name == 'x'", f"9: when: {LATER}"),
+        ("when:", "8: when: has no value"),
+        ("metadata: '{}'", f"13: metadata: write room, which passes the room's metadata on; {LATER}"),
+        ("on: join", "7: on: write 'participant' or 'room'"),
+        ("on:", "6: on: has no value"),
+        ("per: [room]", "8: per: write 'room' or 'participant'"),
+        ("worker: job", "11: worker: write 'room' or 'publisher'"),
+        ("on_finish: stop", "14: on_finish: write 'done' or 'replace'"),
+        ("surplus: keep", "12: surplus: write 'remove' or 'report'"),
+        ("continue: yes", "13: continue: write true or false"),
+        ("kinds: SIP", "10: kinds: write a list, such as [one, two]"),
+        ("kinds: []", "10: kinds: write at least one"),
+        ("kinds:", "9: kinds: has no value"),
+        ("kinds: [sip]", f"11: kinds[0]: {KINDS}; did you mean 'SIP'?"),
+        ("kinds: [SIP, ROBOT]", f"16: kinds[1]: {KINDS}"),
+        ("kinds: [AGENT]", "11: kinds[0]: AGENT participants never want an agent"),
+        ("kinds: [EGRESS]", "11: kinds[0]: EGRESS participants never want an agent"),
+        ("fallback: x", "13: fallback: write a list, such as [one, two]"),
+        ("fallback: [a, b, c, d, e, f, g, h]", "13: fallback: write at most 7"),
+        ("fallback: ['']", f"14: fallback[0]: {AGENT}"),
+        ("fallback: [{nmae: x}]", "14: fallback[0].name: missing"),
+        ("fallback: [{name: x, nmae: x}]", "24: fallback[0].nmae: unknown field; did you mean 'name'?"),
+        ("fallback: [{cel: x}]", f"14: fallback[0]: {LATER}"),
+        ("attempts: three", "13: attempts: write a whole number from 1 to 10"),
+        ("attempts: 0", "13: attempts: write a whole number from 1 to 10"),
+        ("attempts: 11", "13: attempts: write a whole number from 1 to 10"),
+        ("attempts: 1.5", "13: attempts: write a whole number from 1 to 10"),
+        ("attempts: [3]", "13: attempts: write one value, not a list or fields"),
+        ("attempts: {a: b}", "13: attempts: write one value, not a list or fields"),
+        ("confirm_within: 12", f"19: confirm_within: {DURATION}"),
+        ("confirm_within: ''", f"19: confirm_within: {DURATION}"),
+        ("confirm_within: 1s1m", f"19: confirm_within: {DURATION}"),
+        ("confirm_within: 1.5s", f"19: confirm_within: {DURATION}"),
+        ("confirm_within: 99ms", "19: confirm_within: must be from 100ms to 10m"),
+        ("join_within: 10m1ms", "16: join_within: must be from 100ms to 10m"),
+        ("min_stay: 1h", "13: min_stay: must be from 0s to 10m"),
+        ("retry_every: 2h", "16: retry_every: must be from 100ms to 1h"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_told_at_its_place(tmp_path: Path, field: str, said: str) -> None:
+    """The column is the value's, or the name's where the name is wrong; the reason says what to write."""
+    column, _, rest = said.partition(": ")
+    expected = f"bad.yaml:4:{column}: rules[0].{rest}"
+
+    assert expected in told(tmp_path, f"rules:\n- name: all\n  agent: greeter\n  {field}\n")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{agent: x}", "9: rules[0].name: missing"),
+        ("{name: x}", "9: rules[0].agent: missing"),
+        ("{name: Sales Line, agent: x}", f"16: rules[0].name: {NAME}"),
+        (f"{{name: {'x' * 65}, agent: x}}", f"16: rules[0].name: {NAME}"),
+        ("{name: , agent: x}", "15: rules[0].name: has no value"),
+        ("{name: x, agent: ''}", f"26: rules[0].agent: {AGENT}"),
+        ("{name: x, agent: ' x'}", f"26: rules[0].agent: {AGENT}"),
+        ('{name: x, agent: "a\\nb"}', f"26: rules[0].agent: {AGENT}"),
+        ("{name: x, agent: [a]}", f"26: rules[0].agent: {FIELDS}"),
+        ("{name: x, agent: {cel: metadata.agent}}", f"26: rules[0].agent: {LATER}"),
+        ("{name: x, agent: {name: ''}}", f"33: rules[0].agent.name: {AGENT}"),
+        ("{name: x, agent: {name: a, deployment: a_b}}", f"48: rules[0].agent.deployment: {DEPLOYMENT}"),
+        ("{name: x, agent: {name: a, deployment: a b}}", f"48: rules[0].agent.deployment: {DEPLOYMENT}"),
+        (f"{{name: x, agent: {{name: a, deployment: {'é' * 33}}}}}", f"48: rules[0].agent.deployment: {DEPLOYMENT}"),
+        ("greeter", f"9: rules[0]: {FIELDS}"),
+    ],
+)
+def test_a_mistake_in_what_every_rule_has_is_told(tmp_path: Path, rule: str, said: str) -> None:
+    """A rule has a name and an agent."""
+    assert told(tmp_path, f"rules: [{rule}]\n") == [f"bad.yaml:1:{said}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rule: []", "1: rule: unknown field; did you mean 'rules'?"),
+        ("colour: blue", "1: colour: unknown field"),
+        ("instance: a:b", f"11: instance: {NAME}"),
+        ("defaults:", "10: defaults: has no value"),
+        ("defaults: [a]", f"11: defaults: {FIELDS}"),
+        ("defaults: {attempt: 3}", "12: defaults.attempt: unknown field; did you mean 'attempts'?"),
+        ("defaults: {kinds: [SIP]}", "12: defaults.kinds: unknown field"),
+        ("sweep: {every: 0s}", "16: sweep.every: must be from 1s to 1h"),
+        ("sweep: {looks_per_second: 0}", "27: sweep.looks_per_second: write a whole number from 1 to 1000"),
+        ("sweep: {evry: 1s}", "9: sweep.evry: unknown field; did you mean 'every'?"),
+        ("pace: on", "7: pace: write off, or {per_second: 50, burst: 3}"),
+        ("pace:", "6: pace: has no value"),
+        ("pace: [1]", f"7: pace: {FIELDS}"),
+        ("pace: {per_second: 0}", "20: pace.per_second: write a whole number from 1 to 1000"),
+        ("pace: {burst: 101}", "15: pace.burst: write a whole number from 1 to 100"),
+        ("projects: x", "11: projects: write a list, such as [one, two]"),
+        ("projects: [x]", f"12: projects[0]: {FIELDS}"),
+        ("projects: [{name: A}]", f"19: projects[0].name: {NAME}"),
+        ("projects: [{keys: {}}]", "19: projects[0].keys: write at least one"),
+        ("projects: [{keys: x}]", f"19: projects[0].keys: {FIELDS}"),
+        ("projects: [{keys: {'a b': hush}}]", "27: projects[0].keys.'a b': write the API key, without spaces"),
+        ("projects: [{url: example.com}]", f"18: projects[0].url: {URL}"),
+        ("projects: [{url: 'redis://a.example'}]", f"18: projects[0].url: {URL}"),
+        ("projects: [{url: 'wss://'}]", f"18: projects[0].url: {URL}"),
+        ("projects: [{url: 'wss://a:99999'}]", f"18: projects[0].url: {URL}"),
+        ("projects: [{url: 'wss://a:0'}]", f"18: projects[0].url: {URL}"),
+        ("projects: [{url: 'wss://[::1'}]", f"18: projects[0].url: {URL}"),
+        ("projects: [{url: 'wss://a b'}]", f"18: projects[0].url: {URL}, in ASCII and without spaces"),
+        ("projects: [{url: 'wss://u:hush@a'}]", f"18: projects[0].url: {URL}, without user, password, ? or #"),
+        ("projects: [{url: 'wss://a?hush'}]", f"18: projects[0].url: {URL}, without user, password, ? or #"),
+    ],
+)
+def test_a_mistake_outside_the_rules_is_told_at_its_place(tmp_path: Path, text: str, said: str) -> None:
+    """Every section has its own fields and bounds."""
+    assert told(tmp_path, f"{RULE}{text}\n") == [f"bad.yaml:2:{said}"]
+
+
+@pytest.mark.parametrize(
+    ("written", "ms", "shown"),
+    [
+        ("500ms", 500, "500ms"),
+        ("10s", 10_000, "10s"),
+        ("1m30s", 90_000, "1m30s"),
+        ("90s", 90_000, "1m30s"),
+        ("5m", 300_000, "5m"),
+        ("0h1m1s1ms", 61_001, "1m1s1ms"),
+        ("1h", 3_600_000, "1h"),
+    ],
+)
+def test_a_duration_is_read_and_shown(tmp_path: Path, written: str, ms: int, shown: str) -> None:
+    """Hours, minutes, seconds and milliseconds, in this order."""
+    assert loaded(tmp_path, f"{RULE}defaults: {{retry_every: {written}}}").rules[0].policy.retry_every == ms
+    assert show_span(ms) == shown
+
+
+def test_no_time_at_all_is_a_duration(tmp_path: Path) -> None:
+    """A rule may take an agent for served however short it stays."""
+    assert loaded(tmp_path, f"{RULE}defaults: {{min_stay: 0s}}").rules[0].policy.min_stay == 0
+    assert show_span(0) == "0s"
+
+
+def test_a_rule_says_no_more_than_it_must(tmp_path: Path) -> None:
+    """A name and an agent make a rule; the rest are the core's own defaults."""
+    config = loaded(tmp_path, RULE)
+
+    assert config.rules == (Rule(name="all", policy=Policy(targets=(Target("greeter"),))),)
+    assert config.rules[0].policy.kinds == PERSON_KINDS
+    assert (config.instance, config.sweep, config.pace) == ("default", Sweep(), Pace())
+
+
+def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
+    """No field is read and forgotten."""
+    rule = loaded(
+        tmp_path,
+        """
+        rules:
+          - name: callers
+            kinds: [SIP, BRIDGE]
+            agent: {name: sales, deployment: blue}
+            fallback: [overflow, {name: voicemail}, {name: sales}]
+            metadata: room
+            on: participant
+            per: participant
+            worker: publisher
+            continue: true
+            attempts: 2
+            confirm_within: 1s
+            join_within: 2s
+            min_stay: 3s
+            retry_every: 4s
+            on_finish: replace
+            surplus: report
+        """,
+    ).rules[0]
+
+    assert (rule.name, rule.go_on, rule.when) == ("callers", True, None)
+    assert rule.policy == Policy(
+        targets=(Target("sales", "blue"), Target("overflow"), Target("voicemail"), Target("sales")),
+        kinds=frozenset({"SIP", "BRIDGE"}),
+        per="participant",
+        worker="publisher",
+        attempts=2,
+        confirm_within=1_000,
+        join_within=2_000,
+        min_stay=3_000,
+        retry_every=4_000,
+        on_finish="replace",
+        surplus="report",
+    )
+
+
+def test_a_rule_passes_the_rooms_metadata_on_when_it_says_so(tmp_path: Path) -> None:
+    """`metadata: room` is the room's metadata as it stands; without it there is none."""
+    rules = loaded(tmp_path, "rules: [{name: a, agent: x, metadata: room}, {name: b, agent: x, on: room}]").rules
+
+    assert rules[0].metadata is not None
+    assert rules[0].metadata(Room(sid=RoomSid("RM_1"), name="r", metadata='{"a": 1}'), None) == '{"a": 1}'
+    assert rules[1].metadata is None
+
+
+def test_a_rules_own_limit_wins_over_the_defaults(tmp_path: Path) -> None:
+    """Even where it says what would hold without any defaults."""
+    text = "rules: [{name: a, agent: x, attempts: 3}]\ndefaults: {attempts: 5, surplus: report}"
+    policy = loaded(tmp_path, text).rules[0].policy
+
+    assert (policy.attempts, policy.surplus) == (3, "report")
+
+
+def test_the_rest_of_the_file_reaches_the_configuration(tmp_path: Path) -> None:
+    """The sections that are not rules."""
+    text = "instance: blue\nsweep: {every: 10s, looks_per_second: 7}\npace: {per_second: 9, burst: 1}\n"
+    config = loaded(tmp_path, RULE + text)
+
+    assert config.instance == "blue"
+    assert config.sweep == Sweep(every=10_000, looks_per_second=7)
+    assert config.pace == Pace(per_second=9, burst=1)
+    assert config.file == tmp_path / "bad.yaml"
+
+
+def test_pacing_can_be_switched_off(tmp_path: Path) -> None:
+    """`pace: off` is no pace."""
+    assert loaded(tmp_path, RULE + "pace: off").pace is None

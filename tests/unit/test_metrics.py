@@ -1,0 +1,134 @@
+"""The metrics: their names and labels, and that no label value can grow without bound."""
+
+import pytest
+from livekit.protocol.models import DisconnectReason
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.parser import text_string_to_metric_families
+
+from dispatcher.metrics import DEPARTURES, PREFIX, Metrics, departure_label, event_label
+
+DECLARED = {
+    "webhooks_total": (Counter, {"event", "result"}),
+    "webhook_seconds": (Histogram, set()),
+    "webhook_age_seconds": (Histogram, set()),
+    "webhook_skew_seconds": (Histogram, set()),
+    "attempts_total": (Counter, {"agent", "verdict"}),
+    "create_seconds": (Histogram, set()),
+    "time_to_agent_seconds": (Histogram, {"agent"}),
+    "wants": (Gauge, {"state"}),
+    "oldest_wait_seconds": (Gauge, set()),
+    "agents_left_total": (Counter, {"agent", "reason"}),
+    "surplus_agents_total": (Counter, {"action"}),
+    "sweep_repairs_total": (Counter, {"kind"}),
+    "livekit_request_seconds": (Histogram, {"method", "result"}),
+    "ledger_seconds": (Histogram, {"op"}),
+    "due_lag_seconds": (Histogram, set()),
+    "rule_errors_total": (Counter, {"rule", "field", "reason"}),
+    "driver_rounds_exceeded_total": (Counter, set()),
+    "loop_errors_total": (Counter, {"loop"}),
+}
+BOUNDED = {
+    *("event", "result", "agent", "verdict", "state", "reason", "action", "kind", "method", "op", "rule", "field"),
+    *("loop", "version", "le"),
+}
+
+
+def samples(metrics: Metrics) -> dict[str, list[dict[str, str]]]:
+    """Every sample exposed: name to its label sets."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for family in text_string_to_metric_families(metrics.exposition()[0].decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample.labels)
+    return found
+
+
+def every_metric_used() -> Metrics:
+    """Metrics with one sample for each."""
+    metrics = Metrics(version="1.2.3")
+    for name, (_, labels) in DECLARED.items():
+        metric = getattr(metrics, name)
+        bound = metric.labels(**dict.fromkeys(labels, "x")) if labels else metric
+        bound.observe(1) if isinstance(metric, Histogram) else bound.inc()
+    return metrics
+
+
+def test_every_metric_has_its_name_type_and_labels() -> None:
+    """An attribute is called as its metric, less the prefix, and takes exactly the labels that are declared."""
+    metrics = every_metric_used()
+    found = samples(metrics)
+
+    assert {name for name in vars(metrics) if not name.startswith("_")} == set(DECLARED)
+    for name, (kind, labels) in DECLARED.items():
+        assert type(getattr(metrics, name)) is kind
+        shown = f"{PREFIX}{name}_count" if kind is Histogram else f"{PREFIX}{name}"
+        assert found[shown] == [dict.fromkeys(labels, "x")]
+
+
+def test_no_label_can_hold_a_room_or_an_identity() -> None:
+    """Every label of every sample is one whose values are bounded."""
+    found = {label for sets in samples(every_metric_used()).values() for labels in sets for label in labels}
+
+    assert found == BOUNDED
+
+
+def test_the_version_is_shown() -> None:
+    """build_info is 1, and names the version."""
+    body, content_type = Metrics(version="1.2.3").exposition()
+
+    assert b'dispatcher_build_info{version="1.2.3"} 1.0' in body
+    assert content_type.startswith("text/plain")
+
+
+def test_there_are_no_created_series() -> None:
+    """The text format has no use for them, and they would double the counters."""
+    assert not [name for name in samples(every_metric_used()) if name.endswith("_created")]
+
+
+def test_a_registry_is_used_when_passed_in() -> None:
+    """Two sets of metrics share nothing; one can be read from the registry it was given."""
+    registry = CollectorRegistry()
+    Metrics(registry).driver_rounds_exceeded_total.inc()
+    Metrics()
+
+    assert registry.get_sample_value("dispatcher_driver_rounds_exceeded_total") == 1
+
+
+def test_only_announced_agents_and_rules_are_label_values() -> None:
+    """A foreign agent, or a name that CEL made, is "other"; a reload adds names and takes none away."""
+    metrics = Metrics(agents=["greeter"], rules=["everyone"])
+    names = ["greeter", "everyone", "sales", "line"]
+
+    assert [metrics.agent_label(name) for name in names] == ["greeter", "other", "other", "other"]
+    assert [metrics.rule_label(name) for name in names] == ["other", "everyone", "other", "other"]
+
+    metrics.know(agents=["sales"], rules=["line"])
+    assert [metrics.agent_label(name) for name in names] == ["greeter", "other", "sales", "other"]
+    assert [metrics.rule_label(name) for name in names] == ["other", "everyone", "other", "line"]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("participant_joined", "participant_joined"),
+        ("agent_job_pending", "agent_job_pending"),
+        ("from_the_future", "other"),
+        ("", "other"),
+    ],
+)
+def test_an_event_that_livekit_does_not_send_is_other(name: str, label: str) -> None:
+    """A signed body may still name its event anything."""
+    assert event_label(name) == label
+
+
+@pytest.mark.parametrize(
+    ("reason", "label"),
+    [("CLIENT_INITIATED", "CLIENT_INITIATED"), ("", "UNKNOWN_REASON"), ("99", "other"), ("FROM_THE_FUTURE", "other")],
+)
+def test_a_reason_that_livekit_does_not_have_is_other(reason: str, label: str) -> None:
+    """Reasons come from the network: those of a newer LiveKit fall together."""
+    assert departure_label(reason) == label
+
+
+def test_the_reasons_are_livekits() -> None:
+    """The allow-list is the protocol's enum, no more and no less."""
+    assert set(DisconnectReason.keys()) == DEPARTURES
