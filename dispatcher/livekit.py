@@ -144,7 +144,6 @@ class LiveKit:
         finally:
             participants.cancel()
             dispatches.cancel()
-            await asyncio.gather(participants, dispatches, return_exceptions=True)
 
     async def rooms(self) -> tuple[Room, ...]:
         """Every live room of the project. Raises Unavailable or Refused."""
@@ -216,7 +215,7 @@ class LiveKit:
     ) -> T:
         started = monotonic()
         try:
-            async with asyncio.timeout_at(None):
+            async with asyncio.timeout_at(until):
                 reply = await send()
         except _FOREIGN as error:  # its text may carry data: it stops here
             reason = _reason(error)

@@ -32,6 +32,7 @@ _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32  # by its header
 _COMPRESSED: Final = frozenset({"gzip", "x-gzip", "deflate"})
 _CONNECTION: Final = {
     "auto_decompress": False,  # aiohttp would go on inflating what is refused; here it ends at BODY_MAX
+    "handler_cancellation": False,  # what has begun to be recorded is recorded, though its sender hangs up
     "access_log": None,
     "keepalive_timeout": 120.0,  # LiveKit's sender drops idle connections after 90 s: it, not we, ends them
     "lingering_time": 2.0,  # what a refused request still sends is read for as long, so that it sees the answer
@@ -236,18 +237,22 @@ def _json_errors(metrics: Metrics, log: Log) -> Middleware:
     @web.middleware
     async def json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Every error is JSON, and no bug of ours is anything but a 503: the one place where all errors are caught."""
+        if (nowhere := request.match_info.http_exception) is not None:
+            return _not_here(nowhere)
         try:
             return await handler(request)
-        except web.HTTPException as error:
-            allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
-            name = HTTPStatus(error.status).name.lower()
-            return web.json_response({"error": name}, status=error.status, headers=allowed)
         except Exception as error:  # noqa: BLE001
             metrics.loop_errors_total.labels("http").inc()
             log.error("http_failed", path=request.path, error=error)
             return _FAILED.response()
 
     return json_errors
+
+
+def _not_here(refusal: web.HTTPException) -> web.Response:
+    """404, or 405 with the methods allowed."""
+    allowed = {name: value for name, value in refusal.headers.items() if name == "Allow"}
+    return web.json_response({"error": HTTPStatus(refusal.status).name.lower()}, status=refusal.status, headers=allowed)
 
 
 async def _name_server(_request: web.Request, response: web.StreamResponse) -> None:

@@ -163,7 +163,7 @@ def _token(authorization: str | None) -> str:
         words = words[1:]
     if not words:
         raise BadWebhook(Rejected.NO_TOKEN)
-    if len(words) > 1 or not words[0].isascii():
+    if len(words) > 1:
         raise BadWebhook(Rejected.MALFORMED_TOKEN)
     return words[0]
 

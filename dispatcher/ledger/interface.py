@@ -192,8 +192,8 @@ class Ledger(Protocol):
     async def pace(self, name: str, *, interval: float, burst: int) -> float:
         """A slot is the caller's; in how many ms it comes. 0: now.
 
-        Slots are handed out in the order of asking, on average one per `interval` ms and name over all replicas, at most
-        `burst` (>= 1) of them at once. One that is not used is lost, not given back.
+        Slots are handed out in the order of asking, on average one per `interval` ms and name over all replicas, at
+        most `burst` (>= 1) of them at once. One that is not used is lost, not given back.
         Exact: GCRA, whose only state is a name's theoretical arrival time; it is forgotten once it has passed.
         """
         ...

@@ -84,7 +84,9 @@ class Session:
     def held(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None) -> Held:
         """The session for the holder of its lease, with this beginning of its inbox."""
         upto = self.head + len(inbox)
-        return Held(lease=self.lease(), record=self.record, inbox=inbox, upto=upto, now=now, due=now if due is None else due)
+        return Held(
+            lease=self.lease(), record=self.record, inbox=inbox, upto=upto, now=now, due=now if due is None else due
+        )
 
     def life(self) -> Life:
         """The session to read only."""

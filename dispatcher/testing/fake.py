@@ -60,8 +60,10 @@ class FakeLiveKit(Story, Trouble):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._server.stop()
-        await self._timers.aclose()
-        await self._sender.aclose()
+        try:
+            await self._timers.aclose()
+        finally:
+            await self._sender.aclose()
 
     @property
     def url(self) -> str:

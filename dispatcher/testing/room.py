@@ -21,7 +21,7 @@ Tell = Callable[[WebhookEvent], None]
 
 _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _CODECS: Final = ("audio/opus", "audio/red", "video/VP8", "video/H264", "video/VP9", "video/AV1")
-_DEPENDENT: Final = frozenset({ParticipantInfo.Kind.AGENT, ParticipantInfo.Kind.EGRESS})  # do not keep a room open
+DEPENDENT: Final = frozenset({ParticipantInfo.Kind.AGENT, ParticipantInfo.Kind.EGRESS})  # keep no room open
 
 
 def new_id(prefix: str) -> str:
@@ -147,7 +147,7 @@ class LiveRoom:
         )
         entered.MergeFrom(asked)
         self.participants[entered.sid] = entered
-        self._arrivals += entered.kind not in _DEPENDENT
+        self._arrivals += entered.kind not in DEPENDENT
         self._count()
         return entered
 
@@ -158,7 +158,7 @@ class LiveRoom:
         gone.MergeFrom(ParticipantInfo(state="DISCONNECTED", disconnect_reason=reason, version=gone.version + 1))
         self._count()
         self._say(event, gone)
-        if gone.kind not in _DEPENDENT:
+        if gone.kind not in DEPENDENT:
             self._close_if_deserted(self.info.departure_timeout)
 
     def _close_if_deserted(self, span: float) -> None:
@@ -171,7 +171,7 @@ class LiveRoom:
         self._timers.later(span, close)
 
     def _count(self) -> None:
-        independent = [one for one in self.participants.values() if one.kind not in _DEPENDENT]
+        independent = [one for one in self.participants.values() if one.kind not in DEPENDENT]
         self.info.num_participants = len(independent)
         self.info.num_publishers = sum(one.is_publisher for one in self.participants.values())
 

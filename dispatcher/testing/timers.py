@@ -32,6 +32,7 @@ class Timers:
     def __init__(self, speed: float) -> None:
         self._speed = speed
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
 
     def later(self, span: float, act: Callable[[], object]) -> None:
         """`act` is called `span` seconds from now, at the fake's speed."""
@@ -41,7 +42,7 @@ class Timers:
         """`story` runs beside everything else until it ends or `aclose` cancels it."""
         task = asyncio.create_task(story)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
 
     async def sleep(self, span: float) -> None:
         """`span` seconds have passed, at the fake's speed."""
@@ -52,11 +53,18 @@ class Timers:
         return (asyncio.get_running_loop().time() - since) * self._speed
 
     async def aclose(self) -> None:
-        """Nothing is pending any more."""
+        """Nothing is pending any more. What went wrong in between is raised now: the fake itself has failed."""
         pending = tuple(self._tasks)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        if self._failures:
+            raise BaseExceptionGroup("the fake LiveKit has failed", self._failures)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()):
+            self._failures.append(failure)
 
     async def _after(self, span: float, act: Callable[[], object]) -> None:
         await self.sleep(span)

@@ -149,8 +149,8 @@ class Twirp:
         try:
             token = header.removeprefix("Bearer ")
             issuer = jwt.decode(token, options={"verify_signature": False}).get("iss", "")
-            claims = jwt.decode(token, self._keys.get(issuer, ""), algorithms=["HS256"], issuer=issuer)
-        except jwt.InvalidTokenError:
+            claims = jwt.decode(token, self._keys[issuer], algorithms=["HS256"], issuer=issuer)
+        except (jwt.InvalidTokenError, KeyError):
             raise _Unverified from None
         video: Mapping[str, object] = claims.get("video", {})
         return video

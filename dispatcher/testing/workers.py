@@ -14,7 +14,7 @@ from livekit.protocol.agent import JS_RUNNING, JS_SUCCESS, JT_PUBLISHER, JT_ROOM
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission
 
-from dispatcher.testing.room import LiveRoom, new_id
+from dispatcher.testing.room import DEPENDENT, LiveRoom, new_id
 from dispatcher.testing.timers import Timers
 
 _RAISES_AFTER = 0.005  # an exception at the start of a job: joined and gone within 10 ms (facts §0)
@@ -93,7 +93,9 @@ class Workers:
             self._request(room, dispatch, worker, publisher)
 
     def published(self, room: LiveRoom, publisher: ParticipantInfo) -> None:
-        """Each dispatch whose worker serves publishers asks for a job for this one."""
+        """Each dispatch whose worker serves publishers asks for a job for this one; agents and recorders get none."""
+        if publisher.kind in DEPENDENT:
+            return
         for dispatch in room.dispatches.values():
             worker = self._worker_of(dispatch)
             if worker is not None and worker.per_publisher:
@@ -122,8 +124,6 @@ class Workers:
     def _answer(
         self, room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None, fate: Fate
     ) -> None:
-        if room.over:
-            return
         job = _job(room, dispatch, worker, publisher)
         if fate is Fate.REJECTS:
             job.state.CopyFrom(_rejection())
@@ -190,4 +190,4 @@ def _rejection() -> JobState:
 
 
 def _publishers(present: Iterable[ParticipantInfo]) -> list[ParticipantInfo]:
-    return [one for one in present if one.is_publisher and one.kind != ParticipantInfo.Kind.AGENT]
+    return [one for one in present if one.is_publisher and one.kind not in DEPENDENT]

@@ -221,6 +221,17 @@ def token(livekit: FakeLiveKit, **claims: object) -> str:
     return jwt.encode({"iss": livekit.api_key, **claims}, livekit.api_secret, algorithm="HS256")
 
 
+@pytest.mark.parametrize("claims", [{"iss": "nobody"}, {"exp": 1}, {"nbf": 2**33}], ids=str)
+async def test_a_token_that_is_not_good_is_401_as_bare_text(claims: dict[str, object]) -> None:
+    """An unknown key, an expired token, one from the future: no Twirp error says so."""
+    async with FakeLiveKit(timings=FAST) as livekit:
+        bearer = token(livekit, video={"roomList": True}, **claims)
+        headers = {"Authorization": f"Bearer {bearer}"}
+        url = f"{livekit.url}/twirp/livekit.RoomService/ListRooms"
+        async with aiohttp.ClientSession() as session, session.post(url, headers=headers) as response:
+            assert (response.status, response.content_type, await response.text()) == (401, "text/plain", "")
+
+
 @pytest.mark.parametrize(
     "video",
     [

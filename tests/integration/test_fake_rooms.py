@@ -1,9 +1,11 @@
 """Rooms of the fake LiveKit: what happens in them, and the webhooks that tell of it."""
 
+import asyncio
+
 import pytest
 
 from dispatcher.testing import FakeLiveKit, NeverSeen, Timings
-from tests.integration.stage import FAST, Receiver, received
+from tests.integration.stage import FAST, SPEED, Receiver, received
 
 
 async def told(livekit: FakeLiveKit, receiver: Receiver, count: int) -> list[tuple[str, str]]:
@@ -97,7 +99,7 @@ async def test_metadata_change_without_a_webhook() -> None:
 
 async def test_a_room_that_nobody_joins_closes() -> None:
     """At its empty timeout; agents do not keep it."""
-    async with FakeLiveKit(timings=Timings(speed=5000.0)) as livekit:
+    async with FakeLiveKit(timings=Timings(speed=SPEED, empty_timeout=10)) as livekit:
         livekit.worker("greeter")
         await livekit.open_room("lobby", agents=["greeter"])
         await livekit.wait_until(lambda: livekit.agents_in("lobby"))
@@ -107,7 +109,7 @@ async def test_a_room_that_nobody_joins_closes() -> None:
 
 async def test_a_room_finishes_once() -> None:
     """Closed by hand, it does not close again at its empty timeout."""
-    async with FakeLiveKit(timings=Timings(speed=5000.0)) as livekit, received(livekit) as receiver:
+    async with FakeLiveKit(timings=Timings(speed=SPEED, empty_timeout=5)) as livekit, received(livekit) as receiver:
         await livekit.open_room("lobby")
         await livekit.close_room("lobby")
         await livekit.open_room("hall")
@@ -126,6 +128,38 @@ async def test_a_room_that_everybody_left_closes() -> None:
 
         assert (await told(livekit, receiver, 6))[-2:] == [("participant_left", "agent-x"), ("room_finished", "")]
         assert receiver.bodies()[-2]["participant"]["disconnectReason"] == "ROOM_CLOSED"
+
+
+def now() -> float:
+    """The loop's clock, at the fake's speed."""
+    return asyncio.get_running_loop().time() * SPEED
+
+
+async def test_the_last_leave_counts() -> None:
+    """A room that was left, joined and left again closes a departure timeout after the second time."""
+    async with FakeLiveKit(timings=FAST) as livekit:
+        livekit.worker("ten seconds later", join_after=10.0)
+        await livekit.join("lobby", "alice")
+        await livekit.leave("lobby", "alice")
+        await livekit.open_room("clock", agents=["ten seconds later"])
+        await livekit.wait_until(lambda: livekit.agents_in("clock"))
+        await livekit.join("lobby", "alice")
+        await livekit.leave("lobby", "alice")
+        left_at = now()
+        await livekit.wait_until(lambda: livekit.rooms() == ["clock"])
+
+        assert now() - left_at >= 20
+
+
+async def test_the_leave_of_an_agent_does_not_close_a_room() -> None:
+    """A room that only an agent was in waits for people until its empty timeout."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED, empty_timeout=30, departure_timeout=1)) as livekit:
+        opened_at = now()
+        await livekit.join("lobby", "agent-x", kind="AGENT")
+        await livekit.leave("lobby", "agent-x")
+        await livekit.wait_until(lambda: not livekit.rooms())
+
+        assert now() - opened_at >= 30
 
 
 async def test_somebody_who_comes_back_keeps_the_room() -> None:

@@ -283,8 +283,8 @@ async def test_a_fixed_identity_puts_the_first_agent_out() -> None:
 
 
 async def test_a_room_that_closes_ends_its_launches() -> None:
-    """Neither a worker being asked nor an agent on its way reaches the next room of that name."""
-    async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
+    """Neither a worker being asked nor an agent on its way reaches that room or the next one of that name."""
+    async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api, received(livekit) as receiver:
         livekit.worker("slow to accept", accept_after=10.0)
         livekit.worker("slow to join", accept_after=0.0, join_after=10.0)
         livekit.worker("last", accept_after=20.0)
@@ -294,22 +294,25 @@ async def test_a_room_that_closes_ends_its_launches() -> None:
         await api.agent_dispatch.create_dispatch(asks("lobby", "last"))
 
         assert (await arrived(livekit)).attributes["lk.agent_name"] == "last"
+        await livekit.wait_until(lambda: livekit.webhooks_sent[-1].event == "participant_joined")
+        assert [body["event"] for body in receiver.bodies()].count("participant_joined") == 1
 
 
 async def test_a_publisher_worker_has_a_job_for_each_publisher() -> None:
-    """Those who publish already and those who start later; none before anybody publishes, none for agents."""
+    """Those who publish already and those who start later; none for those who only listen, none for agents."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
         worker = livekit.worker("greeter", per_publisher=True)
         livekit.worker("idle")
         await livekit.join("lobby", "alice")
+        await livekit.join("lobby", "listener")
         await livekit.publish("lobby", "alice")
-        await livekit.open_room("lobby")
         await api.agent_dispatch.create_dispatch(asks("lobby", "idle"))
         agent = await arrived(livekit)
         await livekit.publish("lobby", agent.identity)
         await api.agent_dispatch.create_dispatch(asks("lobby"))
         await livekit.join("lobby", "bob")
         await livekit.publish("lobby", "bob")
+        await livekit.publish("lobby", agent.identity)
         await livekit.wait_until(lambda: len(livekit.agents_in("lobby")) == 3)
 
         jobs = [job for job in jobs_in(livekit) if job.agent_name == "greeter"]

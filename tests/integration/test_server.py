@@ -6,11 +6,12 @@ import json
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, TraceConfig, web
 from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 
@@ -31,6 +32,7 @@ JOIN = {
     "id": "EV_1",
     "createdAt": "1795251778",
     "room": {"sid": "RM_1", "name": "lobby"},
+    "participant": {"sid": "PA_1", "identity": "alice"},
 }
 
 Client: TypeAlias = "TestClient[web.Request, web.Application]"
@@ -251,13 +253,12 @@ async def test_law_1_a_verified_event_is_never_answered_with_4xx(
 
 @pytest.mark.parametrize(("error", "counted"), [(LedgerUnavailable(), None), (RuntimeError(), 1)])
 async def test_own_trouble_is_counted(world: World, client: Client, error: Exception, counted: int | None) -> None:
-    """Under the event's name, and what nobody expected also as an error that the server survived."""
+    """The ledger's under the event's name; what nobody expected under none, and as an error that the server survived."""
     world.hear_as = partial(_fail, error)
     body = body_of()
     await client.post("/webhook", data=body, headers=signed(body))
 
-    result = "failed" if counted else "ledger_unavailable"
-    assert world.count("participant_joined", result) == 1
+    assert world.count(*(("unknown", "failed") if counted else ("participant_joined", "ledger_unavailable"))) == 1
     assert world.value("loop_errors_total", loop="http") == counted
 
 
@@ -301,12 +302,11 @@ async def test_w10_a_stuck_intake_holds_up_nobody_else(world: World, client: Cli
 async def test_a_sender_that_hangs_up_does_not_stop_the_intake(world: World, client: Client) -> None:
     """An event that is being recorded when the connection breaks is recorded."""
     body = body_of()
-    stuck, on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    stuck, on = asyncio.Event(), asyncio.Event()
 
     async def slow(_event: Event) -> Heard:
         stuck.set()
         await on.wait()
-        done.set()
         return Heard.RECORDED
 
     world.hear_as = slow
@@ -315,11 +315,19 @@ async def test_a_sender_that_hangs_up_does_not_stop_the_intake(world: World, cli
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     await stuck.wait()
     writer.transport.abort()
-    await writer.wait_closed()
+    server = client.server.handler
+    assert isinstance(server, web.Server)
+    await wait_until(lambda: not server.connections)
     on.set()
 
+    await wait_until(lambda: world.count("participant_joined", Heard.RECORDED) == 1)
+
+
+async def wait_until(claim: Callable[[], bool]) -> None:
+    """It becomes true, soon."""
     async with asyncio.timeout(5):
-        await done.wait()
+        while not claim():
+            await asyncio.sleep(0)
 
 
 async def _post(client: Client, body: bytes) -> int:
@@ -336,7 +344,7 @@ async def test_a_body_has_4_mib_at_most(world: World, client: Client, length: in
     """Counted as it was signed, and to the byte, however it is sent."""
     empty = len(body_of(padding=""))
     body = body_of(padding="x" * (length - empty))
-    data = chunks(body) if sending == "chunked" else gzip.compress(body, 1) if sending == "gzip" else body
+    data = chunks(body) if sending == "chunked" else BytesIO(gzip.compress(body, 1) if sending == "gzip" else body)
     coding = {"Content-Encoding": "gzip"} if sending == "gzip" else {}
     answer = await client.post("/webhook", data=data, headers=signed(body, **coding))
 
@@ -375,9 +383,9 @@ async def test_s1_a_body_that_a_proxy_packed_is_verified_unpacked(
         ("gzip", gzip.compress(body_of())[:-9], 400, "broken_body"),
         ("br", b"x", 415, "unsupported_encoding"),
         ("gzip, gzip", b"x", 415, "unsupported_encoding"),
-        ("gzip", gzip.compress(bytes(1 << 28), 1), 413, "too_large"),
+        ("gzip", gzip.compress(bytes(1 << 26)), 413, "too_large"),
     ],
-    ids=["not gzip", "cut", "brotli", "twice", "a bomb of 256 MiB"],
+    ids=["not gzip", "cut", "brotli", "twice", "a bomb of 64 MiB"],
 )
 async def test_a_body_that_cannot_be_unpacked_is_refused(
     world: World, client: Client, coding: str, sent: bytes, status: int, reason: str
@@ -391,39 +399,30 @@ async def test_a_body_that_cannot_be_unpacked_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("sent", "status", "reason"),
-    [
-        (b"Content-Length: 10\r\n\r\nhalf", b"408", "too_slow"),
-        (b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", b"408", "too_slow"),
-        (b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nnonsense\r\n", b"400", "broken_body"),
-    ],
+    "sent", [b"Content-Length: 10\r\n\r\nhalf", b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
 )
-async def test_a_body_that_does_not_come_is_not_waited_for(
-    world: World, aiohttp_client: Connect, sent: bytes, status: bytes, reason: str
-) -> None:
-    """A sender that stalls holds a connection for a bounded time, and a broken one is told at once."""
+async def test_a_body_that_does_not_come_is_not_waited_for(world: World, aiohttp_client: Connect, sent: bytes) -> None:
+    """A sender that stalls holds a connection for a bounded time."""
     client = await aiohttp_client(world.app(body_within=0.05))
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\n" + sent)
     answer = await reader.readline()
-
-    assert answer.split()[1] == status
-    assert world.count("unknown", reason) == 1
     writer.close()
     await writer.wait_closed()
+
+    assert answer.split()[1] == b"408"
+    assert world.count("unknown", "too_slow") == 1
 
 
 async def test_a_sender_that_hangs_up_half_way_is_no_fault_of_ours(world: World, client: Client) -> None:
     """A connection that breaks before the body is whole is counted as a broken body."""
-    _, writer = await asyncio.open_connection(client.host, client.port)
+    reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nhalf")
-    await writer.drain()
+    assert b"100 Continue" in await reader.readline()
     writer.close()
     await writer.wait_closed()
 
-    async with asyncio.timeout(5):
-        while world.count("unknown", "broken_body") != 1:
-            await client.get("/healthz")
+    await wait_until(lambda: world.count("unknown", "broken_body") == 1)
     assert not world.value("loop_errors_total", loop="http")
 
 
@@ -501,17 +500,19 @@ async def test_ordinary_requests_are_not_logged(world: World, client: Client, ca
 
 async def test_it_listens_where_told(world: World) -> None:
     """On a free port if asked for port 0, over one connection for many requests; afterwards no more."""
-    body = body_of()
-    async with ClientSession() as session:
+    body, connected = body_of(), []
+
+    async def note(*_: object) -> None:
+        connected.append(1)
+
+    trace = TraceConfig()
+    trace.on_connection_create_end.append(note)
+    async with ClientSession(trace_configs=[trace]) as session:
         async with listening(world.app(), "127.0.0.1", 0) as (host, port):
-            peers = set()
             for _ in range(3):
                 async with session.post(f"http://{host}:{port}/webhook", data=body, headers=signed(body)) as answer:
-                    assert answer.connection is not None
-                    assert answer.connection.transport is not None
-                    peers.add(answer.connection.transport.get_extra_info("sockname"))
                     assert answer.status == 200
-            assert (host, len(peers)) == ("127.0.0.1", 1)
+            assert (host, len(connected)) == ("127.0.0.1", 1)
         with pytest.raises(OSError, match="Connect call failed"):
             await session.get(f"http://{host}:{port}/healthz")
 

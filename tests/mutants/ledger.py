@@ -1,7 +1,7 @@
-"""Mistakes in the memory ledger: `python -m tests.mutants.ledger`. About four minutes.
+"""Mistakes in the memory ledger: `python -m tests.mutants.ledger`. About five minutes.
 
-The columns: what the contract's tests make of a mutant, and what the state machine alone makes of it. The machine does not
-see what is the memory ledger's alone (its bounds, waking the claimer).
+The columns: what the contract's tests make of a mutant, and what the state machine alone makes of it. The machine has
+three sessions: it does not see the bounds on many, nor what is the memory ledger's alone, such as waking the claimer.
 """
 
 from tests.mutants.run import Mutant, run

@@ -85,7 +85,7 @@ def judged(tree: Path, selection: Sequence[str], within: float) -> Verdict:
     """What these tests make of the tree as it is."""
     options = ["-x", "-q", "--no-header", "-p", UNSHRUNK, "-p", "no:cacheprovider", "-p", "no:randomly"]
     try:
-        done = subprocess.run(  # noqa: S603 - our own tests, on a copy of our own tree
+        done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *selection],
             cwd=tree,
             env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},

@@ -1,6 +1,7 @@
 """The door to LiveKit: what is asked, and what a look shows."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
@@ -11,7 +12,10 @@ from livekit.protocol import room as room_service
 from dispatcher.core.events import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.seen import Dispatch, Job, Seen
-from tests.unit.twirp import READS, SID, Answer, Script, reply, scripted
+from dispatcher.livekit import Refused
+from tests.unit.twirp import READS, SID, Answer, Script, fail, reply, scripted
+
+AT_ONCE = 5.0  # seconds: far less than a patient client waits
 
 
 @pytest.fixture
@@ -42,7 +46,8 @@ async def test_an_absent_session_is_known_from_list_rooms_alone(server: Script, 
     """Without the session's own SID the other reads are cancelled: they would take 3 s and fail (Q1, W3)."""
     server.answer_all(server.hang)
     server.answer("ListRooms", reply(room_service.ListRoomsResponse(rooms=listed)))
-    assert await server.client().look("r", SID) == Seen(room=None)
+    async with asyncio.timeout(AT_ONCE):
+        assert await server.client().look("r", SID) == Seen(room=None)
     assert server.told == [("ListRooms", "ok")]
 
 
@@ -59,11 +64,30 @@ async def test_a_cancelled_look_leaves_nothing_running(server: Script) -> None:
     looking = asyncio.create_task(server.client().look("r", SID))
     await all_in.wait()
     looking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await looking
+    async with asyncio.timeout(AT_ONCE):
+        with pytest.raises(asyncio.CancelledError):
+            await looking
     ours = {task for task in asyncio.all_tasks() - before if "LiveKit" in repr(task.get_coro())}
     assert ours == set()
     assert server.told == []
+
+
+async def test_a_look_that_fails_twice_over_raises_once(server: Script) -> None:
+    """The second failure is taken note of too: asyncio has no lost exception to complain of."""
+
+    async def last(request: web.Request) -> web.StreamResponse:
+        await server.wait_told(2)
+        return await listed(request)
+
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    listed = reply(room_service.ListRoomsResponse(rooms=[models.Room(sid=SID, name="r")]))
+    server.answer_all(fail(400))
+    server.answer("ListRooms", last)
+    with pytest.raises(Refused, match=r"^ListParticipants: invalid$"):
+        await server.client().look("r", SID)
+    gc.collect()
+    assert complaints == []
 
 
 async def test_create_asks_for_the_target_once(server: Script) -> None:

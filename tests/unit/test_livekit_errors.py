@@ -1,5 +1,6 @@
 """Every way for a call to LiveKit to fail, and what it is called here."""
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeAlias
 
@@ -200,11 +201,13 @@ async def test_a_failed_handshake_is_unavailable(server: Script) -> None:
     assert server.asked == []
 
 
-class Nowhere(AbstractResolver):
-    """A resolver that knows no name."""
+class Loopback(AbstractResolver):
+    """A resolver that knows LiveKit Cloud's names alone, and finds them all here."""
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
-        raise OSError(host, port, family)
+        if not host.endswith(".livekit.cloud"):
+            raise OSError(host)
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=family, flags=0)]
 
     async def close(self) -> None:
         pass
@@ -212,10 +215,20 @@ class Nowhere(AbstractResolver):
 
 async def test_a_name_that_does_not_resolve_is_unavailable() -> None:
     """DNS fails before anything is sent."""
-    async with scripted(TCPConnector(resolver=Nowhere())) as server:
+    async with scripted(TCPConnector(resolver=Loopback())) as server:
         with pytest.raises(Unavailable) as caught:
             await create(server.client(url="wss://livekit.invalid"))
     assert caught.value.reason is Reason.UNREACHABLE
+
+
+async def test_create_is_never_sent_to_another_region() -> None:
+    """On LiveKit Cloud the SDK would replay any POST that failed; ours is sent once (I5)."""
+    async with scripted(TCPConnector(resolver=Loopback())) as server:
+        server.answer_all(fail(503))
+        cloud = server.url.replace("127.0.0.1", "project.livekit.cloud")
+        with pytest.raises(Unknown):
+            await create(server.client(url=cloud))
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("first", [fail(503), reset], ids=["503", "reset"])

@@ -7,7 +7,7 @@ from typing import Final
 
 import jwt
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.core.events import Event, Room, RoomSid
@@ -333,6 +333,7 @@ def test_an_api_key_does_not_show_its_secret() -> None:
     assert SECRET not in f"{key} {key!r} {KEYS}"
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, len(BODY) - 1), xor=st.integers(1, 255))
 def test_any_other_byte_in_the_body_is_rejected(at: int, xor: int) -> None:
     """No byte of a signed body can be another one."""
@@ -342,6 +343,7 @@ def test_any_other_byte_in_the_body_is_rejected(at: int, xor: int) -> None:
     assert reason(bytes(changed), TOKEN) == Rejected.HASH_MISMATCH
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, len(TOKEN) - 1), byte=st.integers(0, 255))
 @example(at=len(TOKEN) - 1, byte=ord("="))
 def test_any_other_byte_in_the_token_is_rejected(at: int, byte: int) -> None:
@@ -351,6 +353,7 @@ def test_any_other_byte_in_the_token_is_rejected(at: int, byte: int) -> None:
     assert reason(BODY, TOKEN[:at] + chr(byte) + TOKEN[at + 1 :]) != ""
 
 
+@settings(deadline=None)
 @given(authorization=st.none() | st.text() | st.binary().map(lambda b: b.decode("latin-1")), body=st.binary())
 def test_nothing_but_a_rejection_comes_of_noise(authorization: str | None, body: bytes) -> None:
     """Random bytes with random headers are rejected, and raise nothing else."""
@@ -365,6 +368,7 @@ JSON: Final = st.recursive(
 NAMES: Final = st.sampled_from(["iss", "exp", "iat", "nbf", "sha256", "aud", "alg", "kid", "crit", "b64", "jwk", "typ"])
 
 
+@settings(deadline=None)
 @given(
     header=st.dictionaries(NAMES, JSON, max_size=2),
     changed=st.dictionaries(NAMES, JSON, max_size=2),

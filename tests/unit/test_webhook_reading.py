@@ -3,7 +3,7 @@
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
@@ -335,12 +335,14 @@ def test_why_a_body_is_unreadable_names_places_and_never_content(body: str) -> N
     assert "hush" not in unreadable.why
 
 
+@settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_no_signed_body_raises(body: bytes) -> None:
     """Whatever is signed is an event or unreadable."""
     assert isinstance(signed(body), Received | Unreadable)
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, len(JOINED)), junk=st.binary(max_size=3))
 def test_no_signed_body_that_is_nearly_right_raises(at: int, junk: bytes) -> None:
     """The same for what begins well."""

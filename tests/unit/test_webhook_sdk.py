@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import jwt
 import pytest
 from google.protobuf import json_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from livekit.api import TokenVerifier, WebhookReceiver
 from livekit.protocol.models import DisconnectReason, ParticipantInfo, ParticipantPermission
@@ -152,6 +152,7 @@ def signed(payload: dict[str, object], *, secret: str = SECRET, algorithm: str =
     return jwt.encode(payload, secret, algorithm=algorithm)
 
 
+@settings(deadline=None)
 @given(EVENTS, SPELLINGS)
 def test_every_spelling_of_an_event_is_read_as_the_sdk_reads_it(
     wire: WebhookEvent,
@@ -190,6 +191,7 @@ WRONG: Final = st.sampled_from(
 NEAR: Final = st.sampled_from([-600, -63, -57, 0, 57, 63, 600])  # three seconds from the edge: two clocks are read
 
 
+@settings(deadline=None)
 @given(EVENTS, WRONG, NEAR, NEAR)
 def test_every_request_is_judged_as_the_sdk_judges_it(
     wire: WebhookEvent,

@@ -32,6 +32,7 @@ class Script:
         self.told: list[tuple[str, str]] = []
         self._session = session
         self._over = asyncio.Event()
+        self._news = asyncio.Event()
         self._answers: dict[str, list[Answer]] = {}
 
     def client(self, limits: Limits = PATIENT, *, url: str = "") -> LiveKit:
@@ -69,6 +70,12 @@ class Script:
         await self._over.wait()
         return web.Response()
 
+    async def wait_told(self, count: int) -> None:
+        """The client has told its observer of so many requests."""
+        while len(self.told) < count:
+            self._news.clear()
+            await self._news.wait()
+
     def end(self) -> None:
         """Whoever hangs is let go."""
         self._over.set()
@@ -84,6 +91,7 @@ class Script:
     def _observe(self, method: str, result: str, seconds: float) -> None:
         assert 0 <= seconds < PATIENT.act
         self.told.append((method, result))
+        self._news.set()
 
 
 @asynccontextmanager

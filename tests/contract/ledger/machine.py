@@ -29,6 +29,7 @@ due_times = st.sampled_from([-5, 0, 1, 7, LEASE_MS, LEASE_MS + 5])
 # Each step begins by letting time go by, so that every operation, not only a list, is the first to meet what ran out.
 spans = st.sampled_from([*[0] * 8, 1, 1, 7, 7, 64, LEASE_MS - 1, LEASE_MS, LEASE_MS + 1, DEDUPE_MS, OVER_TTL_MS])
 ages = st.sampled_from([LIVE_TTL_MS - 1, LIVE_TTL_MS, OVER_TTL_MS - 1, 2 * DEDUPE_MS])
+quiet = st.sampled_from([Then.REST, Then.DUE, Then.OVER])
 recent = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3])  # how far back among those who ever held a session
 
 
@@ -131,19 +132,25 @@ class LedgerMachine(RuleBasedStateMachine):
         for holder in thought_dead:
             self.pair.save(holder, then, 0, LINES)
 
-    @rule(
-        key=keys, then=st.sampled_from([Then.REST, Then.DUE, Then.OVER]), touched=st.booleans(), before=ages, after=ages
-    )
-    def grow_old(self, key: Key, then: Then, before: Ms, after: Ms, *, touched: bool) -> None:
-        """A quiet session, with and without the sweep."""
-        self.pair.deliver(key, take=True)
-        for holder in self.pair.holders[-1:]:
-            self.pair.save(holder, then, 7, LINES)
+    @rule(order=st.permutations(KEYS), then=quiet, touched=st.integers(0, 3), before=ages, after=ages)
+    def grow_old(self, order: list[Key], then: Then, touched: int, before: Ms, after: Ms) -> None:
+        """Quiet sessions; of the oldest of them the sweep knows."""
+        for key in order:
+            self.pair.deliver(key, take=True)
+            for holder in self.pair.holders[-1:]:
+                self.pair.save(holder, then, 7, LINES)
         self.pair.advance(before)
-        if touched:
-            self.pair.touch([key])
+        self.pair.touch(order[:touched])
         self.pair.advance(after)
-        self.pair.touch([key])
+        self.pair.touch(order)
+
+    @rule(key=keys, ms=st.sampled_from([DEDUPE_MS - 1, DEDUPE_MS, 2 * DEDUPE_MS - 1, 2 * DEDUPE_MS, 3 * DEDUPE_MS]))
+    def deliver_again_later(self, key: Key, ms: Ms) -> None:
+        """A repeat that was long on its way, to a session still there."""
+        self.pair.deliver(key, take=False)
+        _, event_id = self.pair.sent[-1]
+        self.pair.advance(ms)
+        self.pair.deliver_as(key, event_id, take=True)
 
     # After every step.
 

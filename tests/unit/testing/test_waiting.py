@@ -31,6 +31,22 @@ async def test_a_claim_never_seen_says_what_was_found() -> None:
         await Changes().wait_until(bool, within=0.01, found=lambda: "no rooms")
 
 
+async def test_a_failure_of_the_fake_itself_is_raised_when_it_closes() -> None:
+    """Nothing that breaks later is lost with its task."""
+    timers, broken = Timers(speed=1.0), asyncio.Event()
+
+    def act() -> None:
+        broken.set()
+        raise LookupError
+
+    timers.later(0.0, act)
+    await broken.wait()
+
+    with pytest.raises(ExceptionGroup, match="the fake LiveKit has failed") as caught:
+        await timers.aclose()
+    assert isinstance(caught.value.exceptions[0], LookupError)
+
+
 async def test_nothing_happens_after_closing() -> None:
     """What was to come later is cancelled, whichever way it was asked for."""
     happened, timers = list[str](), Timers(speed=1.0)

@@ -1,0 +1,142 @@
+"""The real service beside a fast fake LiveKit, in one process: what the stories of this folder are played in."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from dispatcher.app import Service, running
+from dispatcher.config import Config, Pace, Project, Secret, Sweep
+from dispatcher.core import record
+from dispatcher.core.events import RoomSid
+from dispatcher.core.rules import Policy, Rule, Target
+from dispatcher.core.session import Session
+from dispatcher.logs import Log
+from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
+
+SPEED = 20.0
+HASTE = {"confirm_within": 400, "join_within": 900, "min_stay": 0, "retry_every": 300}
+
+
+def rule(*agents: str, name: str = "default", go_on: bool = False, **policy: Any) -> Rule:
+    """A rule with these targets and short limits."""
+    targets = tuple(Target(agent) for agent in agents)
+    return Rule(name=name, policy=Policy(targets=targets, **(HASTE | policy)), go_on=go_on)
+
+
+@dataclass
+class Ears:
+    """Hears what is logged."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    said: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, line: str) -> None:
+        self.lines.append(json.loads(line))
+        self.said.set()
+
+
+@dataclass
+class House:
+    """A running service, its LiveKit, and what the service has said."""
+
+    livekit: FakeLiveKit
+    service: Service
+    ears: Ears
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return self.ears.lines
+
+    def said(self, room: str) -> list[str]:
+        """The actions logged of a room, in order."""
+        return [line["action"] for line in self.lines if line.get("room") == room]
+
+    async def told(self, action: str, within: float = 5.0, **fields: object) -> dict[str, Any]:
+        """The first log line of this action and these fields, as soon as it has been written."""
+        wanted = {"action": action, **fields}
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    for line in self.lines:
+                        if wanted.items() <= line.items():
+                            return line
+                    self.ears.said.clear()
+                    await self.ears.said.wait()
+        except TimeoutError:
+            raise AssertionError(f"{wanted} was not told, but {self.lines}; {self.livekit.describe()}") from None
+
+    async def session(self, room: str) -> Session:
+        """The newest life of the room, as the ledger has it."""
+        life = (await self.service.ledger.find("default", room))[0]
+        return record.load(life.record, room, RoomSid(life.key.sid))
+
+    async def quiet(self, within: float = 5.0) -> None:
+        """Nothing is owed, or being done, for any session."""
+        async with asyncio.timeout(within):
+            while (counts := await self.service.ledger.counts()).due or counts.held:
+                await asyncio.sleep(0.005)
+
+    async def idle(self, within: float = 5.0) -> None:
+        """Nothing is being done, and nothing is to be done for half a second."""
+        async with asyncio.timeout(within):
+            while await self._busy():
+                await asyncio.sleep(0.005)
+
+    async def _busy(self) -> bool:
+        ledger = self.service.ledger
+        soon = await ledger.now() + 500
+        lives = await ledger.list("default")
+        return bool((await ledger.counts()).held) or any(life.due_at is not None and life.due_at < soon for life in lives)
+
+    async def metrics(self) -> Mapping[str, float]:
+        """The metrics as Prometheus sees them: series → value."""
+        async with aiohttp.ClientSession() as http, http.get(f"{self.service.url}/metrics") as answer:
+            text = await answer.text()
+        samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {series: float(value) for series, value in samples}
+
+
+def config(url: str, *rules: Rule, secret: str = "", sweep_every: int = 60_000, pace: Pace | None = None) -> Config:
+    """A configuration for one project at `url`."""
+    keys = {key: Secret(secret or known) for key, known in DEV_KEYS.items()}
+    return Config(
+        projects=(Project(name="default", url=url, keys=keys),),
+        rules=rules,
+        instance="default",
+        sweep=Sweep(every=sweep_every),
+        pace=pace,
+        host="127.0.0.1",
+        port=0,
+        redis_url=None,
+        api_token=None,
+        file=None,
+        warnings=(),
+    )
+
+
+@asynccontextmanager
+async def house(
+    *rules: Rule,
+    livekit: FakeLiveKit | None = None,
+    sweep_every: int = 60_000,
+    pace: Pace | None = None,
+    dry_run: bool = False,
+) -> AsyncIterator[House]:
+    """The service runs, and LiveKit's webhooks go to it. A `livekit` that is given outlives the service."""
+    if livekit is None:
+        async with FakeLiveKit(timings=Timings(speed=SPEED)) as own:
+            async with house(*rules, livekit=own, sweep_every=sweep_every, pace=pace, dry_run=dry_run) as within:
+                yield within
+        return
+    settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace)
+    ears = Ears()
+    async with running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run) as service:
+        livekit.webhook_url = f"{service.url}/webhook"
+        await livekit.wait_until(lambda: any(call.status for call in livekit.calls))  # the first sweep has seen the rooms
+        yield House(livekit, service, ears)

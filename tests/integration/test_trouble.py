@@ -1,0 +1,149 @@
+"""LiveKit answers late, wrongly, twice or not at all, and the room still has one agent."""
+
+import time
+
+import aiohttp
+
+from dispatcher.config import Pace
+from dispatcher.testing import FakeLiveKit, Fate, Timings
+from dispatcher.webhook import sign
+from tests.integration.house import SPEED, house, rule
+
+
+async def test_i3_a_reply_that_was_lost_is_no_second_dispatch() -> None:
+    """The dispatch happened and its answer did not: a look binds it by its tag."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        here.livekit.lose_replies("CreateDispatch", 1)
+        await here.livekit.join("lobby", "alice")
+        await here.told("outcome_unknown", why="broken")
+        await here.told("bound", number=1)
+        await here.told("served", number=1)
+        await here.quiet()
+        assert len(here.livekit.create_calls) == 1
+
+
+async def test_i4_a_request_that_was_refused_costs_no_try() -> None:
+    """429: the number is burnt, the try is not counted, and it goes on after the backoff."""
+    async with house(rule("greeter", attempts=1)) as here:
+        here.livekit.worker("greeter")
+        here.livekit.fail("CreateDispatch", 429)
+        await here.livekit.join("lobby", "alice")
+        assert (await here.told("closed"))["why"] == "unsent limited"
+        assert (await here.told("served"))["number"] == 2
+
+
+async def test_q6_livekit_is_away_for_a_while() -> None:
+    """Webhooks are taken, nothing is judged, and work goes on when it is back."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        await here.livekit.go_down()
+        await here.livekit.join("lobby", "alice")
+        await here.told("look_failed", why="unreachable")
+        await here.livekit.come_back()
+        await here.told("served", room="lobby")
+        assert here.said("lobby") == ["wanted", "asked", "served"]
+
+
+async def test_i9_a_look_that_failed_is_not_an_empty_room() -> None:
+    """ListDispatch answers 500: nothing is created on the strength of that."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        await here.livekit.open_room("lobby", agents=["greeter"])
+        here.livekit.fail("ListDispatch", 500, times=2)
+        await here.livekit.join("lobby", "alice")
+        await here.told("look_failed")
+        await here.told("served", room="lobby")
+        assert here.livekit.create_calls == []
+
+
+async def test_q4_a_wrong_key_is_the_projects_trouble() -> None:
+    """401: told as an error, and no attempt is blamed."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit, house(livekit=livekit) as here:
+        livekit.worker("greeter")
+        livekit.fail("CreateDispatch", 401)
+        await livekit.join("lobby", "alice")
+        assert (await here.told("closed"))["why"] == "unsent unauthorized"
+        want = (await here.session("lobby")).wants[0]
+        assert want.tries == 0
+
+
+async def test_d9_a_request_that_livekit_never_will_take() -> None:
+    """400: on to the fallback at once."""
+    async with house(rule("odd", "greeter")) as here:
+        here.livekit.worker("greeter")
+        here.livekit.fail("CreateDispatch", 400)
+        await here.livekit.join("lobby", "alice")
+        assert (await here.told("closed"))["why"] == "refused invalid"
+        await here.told("served", agent="greeter")
+
+
+async def test_d3_of_two_agents_the_first_stays() -> None:
+    """The agent of an attempt that was given up comes after all, and so does the next: exactly one stays."""
+    async with house() as here:
+        here.livekit.worker("greeter", accept_after=0.2, list_after=60, join_after=12.0)
+        await here.livekit.join("lobby", "alice")
+        await here.told("closed", why="silent")
+        await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) >= 1)
+        await here.told("served", within=15)
+        await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1, within=15)
+
+
+async def test_w4_a_late_event_revives_no_room() -> None:
+    """The room is over: a look that does not list it leads to no CreateDispatch."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        here.livekit.delay_webhooks(10, "participant_joined")
+        await here.livekit.join("lobby", "alice")
+        here.livekit.lose_webhooks(1, "room_finished")
+        await here.livekit.close_room("lobby")
+        await here.told("room_not_listed", room="lobby")
+        await here.told("over", room="lobby", why="not_listed", within=8)
+        assert here.livekit.create_calls == []
+        assert here.livekit.rooms() == []
+
+
+async def test_a_forged_webhook_is_refused_by_name() -> None:
+    """Signed with a key that is nobody's: 401, logged and counted, and the sweep is what finds the room."""
+    async with house() as here:
+        async with aiohttp.ClientSession() as http:
+            forged = sign(b"{}", key="unknown", secret="x" * 32, now=int(time.time() * 1000))
+            answer = await http.post(f"{here.service.url}/webhook", data=b"{}", headers={"Authorization": forged})
+            assert (answer.status, await answer.json()) == (401, {"error": "unknown_key"})
+        assert (await here.told("webhook_rejected"))["reason"] == "unknown_key"
+        assert (await here.metrics())['dispatcher_webhooks_total{event="unknown",result="unknown_key"}'] == 1
+
+
+async def test_l1_a_crashed_agent_is_replaced() -> None:
+    """It stays ACTIVE as a ghost, leaves with CONNECTION_TIMEOUT, and another comes."""
+    async with house() as here:
+        here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=10.0)
+        await here.livekit.join("lobby", "alice")
+        assert (await here.told("closed"))["why"] == "crashed connection_timeout"
+        await here.told("served", number=2)
+        await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1)
+        metrics = await here.metrics()
+    assert metrics['dispatcher_agents_left_total{agent="greeter",reason="CONNECTION_TIMEOUT"}'] == 1
+
+
+async def test_l2_an_agent_that_is_done_is_not_replaced() -> None:
+    """It left of its own will: done, until somebody new comes."""
+    async with house() as here:
+        here.livekit.worker("greeter", Fate.LEAVES, stay=2.0)
+        await here.livekit.join("lobby", "alice")
+        assert (await here.told("closed"))["why"] == "finished client_initiated"
+        await here.quiet()
+        assert len(here.livekit.create_calls) == 1
+
+
+async def test_thirty_rooms_at_once_are_paced() -> None:
+    """No two creates of one agent name come closer than the pace allows, but for the burst."""
+    async with house(pace=Pace(per_second=100, burst=3)) as here:
+        here.livekit.worker("greeter")
+        for number in range(30):
+            await here.livekit.join(f"room-{number}", "alice")
+        await here.livekit.wait_until(lambda: len(here.livekit.create_calls) == 30)
+        await here.livekit.wait_until(lambda: all(here.livekit.agents_in(f"room-{number}") for number in range(30)))
+        asked = [call for call in here.livekit.calls if call.method == "CreateDispatch"]
+        await here.quiet()
+        assert len(asked) == 30

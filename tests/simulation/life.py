@@ -1,0 +1,123 @@
+"""One life of a room, as data: who comes and goes, what workers make of each dispatch, and every fault.
+
+Whatever is listed is used up in order (the third launch meets the third fate); what comes after the end of a list goes well. From
+`calm` on everything goes well, so that the bounds of the design can be measured from there.
+"""
+
+from enum import StrEnum, auto
+from typing import Final
+
+from msgspec import Struct
+
+from dispatcher.core.events import Ms
+
+# Everybody who may come, and as what.
+PEOPLE: Final = {"ann": "STANDARD", "bob": "STANDARD", "cal": "SIP"}
+EXTRAS: Final = {"eve": "hidden", "rec": "EGRESS", "ava": "avatar", "bot": "nameless agent", "twin": "agent without a dispatch"}
+
+
+class Answer(StrEnum):
+    """What becomes of a launch."""
+
+    ACCEPTS = auto()
+    SILENT = auto()  # no worker, a busy one, or the request was lost
+    REJECTS = auto()
+    NO_SHOW = auto()  # a job, and no agent ever
+
+
+class End(StrEnum):
+    """How an agent's stay ends, `stay` ms after it became active."""
+
+    STAYS = auto()
+    RAISES = auto()  # gone within 10 ms, as CLIENT_INITIATED
+    CRASHES = auto()  # LiveKit shows it for 20 s more
+    FINISHES = auto()
+    REJOINS = auto()  # a full reconnect: the same identity, another SID
+
+
+class Fate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of one launch. Healthy by default."""
+
+    answer: Answer = Answer.ACCEPTS
+    take: Ms = 150  # from Create to the worker's answer
+    lag: Ms = 50  # from then until the job is listed; 5 s were seen
+    start: Ms = 150  # from the answer to the agent's joining
+    end: End = End.STAYS
+    stay: Ms = 0
+    fixed: bool = False  # its identity is the same for every job
+    outlives: bool = True  # being queued, it survives DeleteDispatch
+
+
+class Reply(StrEnum):
+    """What becomes of one call."""
+
+    OK = auto()
+    LOST = auto()  # done, and the answer never came
+    BROKEN = auto()  # done, and an error came back at once
+    NEVER = auto()  # not done, and no answer came
+    UNREACHABLE = auto()
+    LIMITED = auto()
+    REFUSED = auto()  # 400
+    NOT_FOUND = auto()
+    UNAUTHORIZED = auto()
+
+
+class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One call to LiveKit; it takes effect, if it does, after `took` ms. A create that takes longer than 5 s answers nobody."""
+
+    reply: Reply = Reply.OK
+    took: Ms = 20
+
+
+class What(StrEnum):
+    """Something that somebody does."""
+
+    JOINS = auto()
+    LEAVES = auto()
+    ABORTS = auto()  # a signal connection whose media never came
+    CLOSES = auto()  # the room is deleted
+    KICKS = auto()  # somebody removes an agent
+    ASKS = auto()  # an app dispatches an agent of its own
+    DELETES = auto()  # somebody deletes a dispatch
+    WIPES = auto()  # the ledger is emptied
+
+
+class Happening(Struct, frozen=True, omit_defaults=True):
+    """At `at` ms of the life."""
+
+    at: Ms
+    what: What
+    who: str = ""
+
+
+class Trouble(Struct, frozen=True, omit_defaults=True):
+    """At a dispatcher's n-th step (a call, or an operation of the ledger), the one who makes it stops for `span` ms."""
+
+    step: int
+    span: Ms
+    dies: bool = True  # with all that it was doing; else it stalls, and then goes on as if nothing had been
+
+
+class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that is decided about a life before it begins."""
+
+    rules: str = "one"
+    seed: int = 0  # of latencies
+    happenings: tuple[Happening, ...] = ()
+    token: bool = False  # who opens the room brings a dispatch in the token
+    fates: tuple[Fate, ...] = ()
+    creates: tuple[Call, ...] = ()
+    looks: tuple[Call, ...] = ()
+    retracts: tuple[Call, ...] = ()
+    hooks: tuple[tuple[Ms, ...], ...] = ()  # of each webhook, the delays of its copies; none: it is lost
+    troubles: tuple[Trouble, ...] = ()
+    replicas: int = 1
+    durable: bool = True  # the ledger outlives the process
+    calm: Ms = 0
+
+    @property
+    def heard(self) -> bool:
+        """Every webhook arrives soon, every look and retract succeeds, and nobody stops: only creates and agents fail."""
+        good = all(call.reply is Reply.OK and call.took <= 500 for call in self.looks + self.retracts)
+        wiped = any(one.what is What.WIPES for one in self.happenings)
+        return good and not self.troubles and not wiped and all(copies and copies[0] <= 500 for copies in self.hooks)

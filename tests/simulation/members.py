@@ -1,0 +1,132 @@
+"""What is in a simulated room: members, dispatches; and what is remembered of those who left."""
+
+from dataclasses import dataclass, field
+
+from dispatcher.core.events import AGENT, Ms, Participant, Room, RoomSid
+from dispatcher.core.rules import Target
+from dispatcher.core.seen import Dispatch, Job
+from tests.simulation.life import EXTRAS, PEOPLE, Fate
+
+
+@dataclass(slots=True, eq=False)
+class Made:
+    """A dispatch. `tag` is "" for one that is not ours."""
+
+    id: str
+    target: Target
+    tag: str
+    fate: Fate
+    jobs: list[Job] = field(default_factory=list)  # as listed
+    running: set[str] = field(default_factory=set)  # identities of assigned jobs whose agent has not left
+    deleted: bool = False
+
+    @property
+    def ours(self) -> bool:
+        return bool(self.tag)
+
+    @property
+    def want(self) -> str:
+        """The key of the want that it was made for; "" if it is not ours."""
+        return self.tag.partition(":")[2].rpartition("#")[0]
+
+    def shown(self) -> Dispatch:
+        """As ListDispatch shows it."""
+        return Dispatch(id=self.id, agent=self.target.agent, deployment=self.target.deployment, tag=self.tag, jobs=tuple(self.jobs))
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One connection of somebody in a room."""
+
+    sid: str
+    identity: str
+    kind: str
+    joined_at: Ms  # LiveKit's clock
+    agent: str = ""  # the name its worker registered under
+    made: Made | None = None
+    hidden: bool = False
+    avatar: bool = False
+    active: bool = False
+    since: Ms = 0  # active, on the clock of the simulation
+    left: bool = False
+    dead: bool = False  # its process is; LiveKit shows it for 20 s more
+
+    @property
+    def is_agent(self) -> bool:
+        return self.kind == AGENT and not self.avatar
+
+    @property
+    def is_person(self) -> bool:
+        """Somebody for whom an agent may be wanted."""
+        return self.kind in {"STANDARD", "SIP"} and not self.hidden
+
+    @property
+    def ours(self) -> bool:
+        return self.made is not None and self.made.ours
+
+    def shown(self, reason: str = "") -> Participant:
+        """As LiveKit shows it."""
+        attributes = {"lk.agent_name": self.agent} if self.agent else {}
+        if self.avatar:
+            attributes["lk.publish_on_behalf"] = "agent-AJ_1"
+        return Participant(
+            sid=self.sid,
+            identity=self.identity,
+            kind=self.kind,
+            active=self.active,
+            hidden=self.hidden,
+            joined_at=self.joined_at,
+            attributes=attributes,
+            disconnect_reason=reason,
+        )
+
+
+def newcomer(who: str, sid: str, joined_at: Ms) -> Member:
+    """Somebody of the cast."""
+    kind = PEOPLE.get(who) or EXTRAS[who]
+    match kind:
+        case "hidden":
+            return Member(sid, who, "STANDARD", joined_at, hidden=True)
+        case "avatar":
+            return Member(sid, who, AGENT, joined_at, avatar=True)
+        case "nameless agent":
+            return Member(sid, who, AGENT, joined_at)
+        case "agent without a dispatch":
+            return Member(sid, who, AGENT, joined_at, agent="greeter")
+        case _:
+            return Member(sid, who, kind, joined_at)
+
+
+@dataclass(slots=True, eq=False)
+class Opened:
+    """One life of the room's name."""
+
+    sid: RoomSid
+    created_at: Ms  # LiveKit's clock
+    members: dict[str, Member] = field(default_factory=dict)  # by identity
+    dispatches: dict[str, Made] = field(default_factory=dict)
+    attended: bool = False  # somebody was ever there who keeps it open
+    emptied: Ms = 0  # the last of them left, or it was opened; on the clock of the simulation
+    closed: bool = False
+
+    def shown(self, name: str) -> Room:
+        """As ListRooms shows it."""
+        return Room(sid=self.sid, name=name, created_at=self.created_at)
+
+    @property
+    def keepers(self) -> list[Member]:
+        """Those who keep it open: no agents, no egress."""
+        return [one for one in self.members.values() if one.kind not in {AGENT, "EGRESS"}]
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """An agent has left."""
+
+    agent: str
+    want: str  # "": not ours
+    reason: str
+    left: Ms  # LiveKit's clock
+    stayed: Ms
+    by_us: bool
+    room: RoomSid

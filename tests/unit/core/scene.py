@@ -1,0 +1,187 @@
+"""A story's stage: one session, the room that LiveKit shows, a clock, and a driver without IO."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from dispatcher.core import acts
+from dispatcher.core.events import JOINED, LEFT, Event, Ms, Participant, Room
+from dispatcher.core.fold import fold
+from dispatcher.core.plan import Create, Look, Rest, Retract, Step, Wait, plan
+from dispatcher.core.rules import Rule
+from dispatcher.core.see import see
+from dispatcher.core.seen import Dispatch, Job, Seen
+from dispatcher.core.session import Attempt, Said, Session, State, Want
+from dispatcher.core.ties import tag
+from tests.unit.core.world import INSTANCE, LIVEKIT_AHEAD, LOBBY, NOW, agent, job, rule, seconds
+
+ROUNDS_MAX = 16
+SWEEP_EVERY = seconds(30)
+
+
+class Scene:
+    """What is in the room is the world's; what the session knows of it came by `hear` and `look`."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self.rules = rules or (rule(),)
+        self.session = Session(room=LOBBY.name, sid=LOBBY.sid)
+        self.now: Ms = NOW
+        self.room: Room | None = LOBBY
+        self.present: dict[str, Participant] = {}
+        self.listed: dict[str, Dispatch] = {}
+        self.creates: list[Create] = []
+        self.on_create: Callable[[str], object] = lambda _dispatch: None
+
+    # The world
+
+    def wait(self, count: float) -> None:
+        """Time passes, and nothing else happens."""
+        self.now += seconds(count)
+
+    def enter(self, who: Participant) -> Participant:
+        """Somebody is in the room, and no webhook says so."""
+        self.present[who.sid] = replace(who, joined_at=self.now + LIVEKIT_AHEAD)
+        return self.present[who.sid]
+
+    def joins(self, who: Participant) -> Participant:
+        """Somebody has joined, and we hear of it."""
+        who = self.enter(who)
+        self.hear(JOINED, who)
+        return who
+
+    def goes(self, who: Participant) -> None:
+        """Somebody is out of the room, and no webhook says so."""
+        self.present.pop(who.sid, None)
+
+    def leaves(self, who: Participant, reason: str = "CLIENT_INITIATED") -> None:
+        """Somebody has left, and we hear of it."""
+        self.goes(who)
+        self.hear(LEFT, replace(who, disconnect_reason=reason))
+
+    def lists(self, made: Dispatch) -> str:
+        """LiveKit lists this dispatch, whoever made it."""
+        self.listed[made.id] = made
+        return made.id
+
+    def jobs(self, dispatch: str, *jobs: Job) -> None:
+        """Workers have answered this dispatch."""
+        made = self.listed[dispatch]
+        self.listed[dispatch] = replace(made, jobs=(*made.jobs, *jobs))
+
+    def comes(self, dispatch: str, identity: str = "", sid: str = "") -> Participant:
+        """The dispatch's job is listed and its agent has joined, and we hear of it."""
+        identity = identity or f"agent-{dispatch}"
+        self.jobs(dispatch, job(identity))
+        return self.joins(agent(identity, self.listed[dispatch].agent, sid=sid or f"PA_{identity}"))
+
+    # The core
+
+    def hear(self, name: str, who: Participant | None = None) -> None:
+        """A webhook (or the sweep, by any other name) reaches the session."""
+        at = (self.now + LIVEKIT_AHEAD) // 1000 * 1000
+        heard = Event(id="", name=name, created_at=at, room=LOBBY, participant=who)
+        self.session = fold(self.session, heard, self.rules, self.now)
+
+    @property
+    def shows(self) -> Seen:
+        """What a look would show now."""
+        if self.room is None:
+            return Seen(room=None)
+        return Seen(room=self.room, participants=tuple(self.present.values()), dispatches=tuple(self.listed.values()))
+
+    def look(self) -> Session:
+        """The session has seen what LiveKit shows."""
+        self.session = see(self.session, self.shows, self.rules, instance=INSTANCE, now=self.now)
+        return self.session
+
+    def plan(self, *, fresh: bool = True) -> Step:
+        """The next step, asked for right after a look unless it is not `fresh`."""
+        return plan(self.session, self.now, fresh=fresh)
+
+    def ask(self) -> Create:
+        """The Create that is due has been sent; no answer yet."""
+        step = self.plan()
+        assert isinstance(step, Create), step
+        self.session = acts.ask(self.session, step, self.now)
+        self.creates.append(step)
+        return step
+
+    def request(self, *, answered: bool = True) -> str:
+        """The Create that is due has been sent, and LiveKit lists its dispatch; the answer may be lost."""
+        step = self.ask()
+        made = Dispatch(id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=tag(INSTANCE, self.want(step.want), step.number))
+        self.lists(made)
+        lost = acts.unanswered(self.session, step, self.now, "timeout")
+        self.session = acts.answered(self.session, step, made.id) if answered else lost
+        self.on_create(made.id)
+        return made.id
+
+    def take_back(self) -> Retract:
+        """The Retract that is due has been carried out."""
+        step = self.plan()
+        assert isinstance(step, Retract), step
+        if step.agent:
+            self.present.pop(step.agent, None)
+        elif made := self.listed.pop(step.dispatch, None):
+            identities = {one.identity for one in made.jobs}
+            self.present = {sid: one for sid, one in self.present.items() if one.identity not in identities}
+        self.session = acts.retracted(self.session, step, self.now, done=True)
+        return step
+
+    def settle(self) -> Wait | Rest:
+        """All that is to be done now is done, as the driver does it."""
+        fresh = False
+        for _ in range(ROUNDS_MAX):
+            match plan(self.session, self.now, fresh=fresh):
+                case Look():
+                    self.look()
+                    fresh = True
+                case Create():
+                    self.request()
+                case Retract():
+                    self.take_back()
+                case (Wait() | Rest()) as step:
+                    return step
+        raise AssertionError(f"no end in {ROUNDS_MAX} rounds")
+
+    def run(self, count: float, *, sweep: bool = True) -> None:
+        """So many seconds go by, with a driver at work and a sweep every 30 s."""
+        end, swept = self.now + seconds(count), self.now
+        while True:
+            step = self.settle()
+            if isinstance(step, Wait):
+                assert step.until > self.now, f"waits for what is {self.now - step.until} ms ago"
+            if sweep and self.now >= swept + SWEEP_EVERY and self.room is not None:
+                swept = self.now
+                self.hear("swept")
+                continue
+            wakes = [step.until] if isinstance(step, Wait) else []
+            nudges = [swept + SWEEP_EVERY] if sweep and self.room is not None else []
+            self.now = min([end, *wakes, *nudges])
+            if self.now == end:
+                self.settle()
+                return
+
+    # What the tests ask
+
+    def want(self, key: str = "greeter") -> Want:
+        """The want of this key."""
+        found = self.session.want(key)
+        assert found is not None, [one.key for one in self.session.wants]
+        return found
+
+    def state(self, key: str = "greeter") -> State:
+        """Where the want stands."""
+        return self.want(key).state
+
+    def attempt(self, number: int = 1, key: str = "greeter") -> Attempt:
+        """The want's attempt of this number."""
+        return next(one for one in self.want(key).attempts if one.number == number)
+
+    def agents(self) -> list[str]:
+        """Identities of the agents in the room."""
+        return [one.identity for one in self.present.values() if one.is_agent]
+
+    def told(self, said: Said) -> int:
+        """How many entries of this kind the timeline holds."""
+        return sum(entry.said is said for entry in self.session.timeline)

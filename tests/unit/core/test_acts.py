@@ -1,0 +1,130 @@
+import pytest
+from msgspec.structs import replace
+
+from dispatcher.core import acts
+from dispatcher.core.budget import backoff
+from dispatcher.core.plan import Create, Retract
+from dispatcher.core.rules import Target
+from dispatcher.core.session import Entry, Said, Session, Verdict
+from tests.unit.core.world import GREETER, NOW, attempt, policy, seconds, session, want
+
+ASK = Create(want="greeter", number=1, target=GREETER)
+LATER = NOW + seconds(3)
+ASKED = session(want(attempt()))
+
+
+def told(one: Session) -> Entry:
+    """The last thing that was told."""
+    return one.timeline[-1]
+
+
+def test_asking_opens_an_attempt_before_the_call() -> None:
+    """Laws 5 and 9: saved before the call, it is what a successor finds."""
+    after = acts.ask(session(want(slot=NOW)), replace(ASK, number=3), NOW)
+
+    [asked] = after.wants[0].attempts
+    assert (asked.number, asked.target, asked.since, asked.dispatch, asked.open) == (3, GREETER, NOW, "", True)
+    assert (after.wants[0].last, after.wants[0].slot, after.wants[0].waits) == (3, 0, False)
+    assert (told(after).said, told(after).number, told(after).agent) == (Said.ASKED, 3, "greeter")
+
+
+def test_an_answer_is_a_dispatch_and_no_agent() -> None:
+    """I8, D1: a 200 proves nothing; but requests reach LiveKit again."""
+    after = acts.answered(session(want(attempt(), unsent=4)), ASK, "AD_1")
+
+    assert after == session(want(attempt(dispatch="AD_1")))
+
+
+def test_I3_an_unknown_outcome_leaves_the_attempt_open() -> None:  # noqa: N802
+    """Looks will bind it or give it up."""
+    after = acts.unanswered(ASKED, ASK, LATER, "timeout")
+
+    assert after.wants == ASKED.wants
+    assert (told(after).said, told(after).why) == (Said.UNKNOWN, "timeout")
+
+
+def test_D9_a_refusal_closes_the_attempt_and_leads_to_the_next_target() -> None:  # noqa: N802
+    """There is no dispatch to take back."""
+    after = acts.refused(session(want(attempt(), policy=policy("greeter", "backup"))), ASK, LATER, "invalid")
+
+    one = after.wants[0]
+    assert (one.attempts[0].verdict, one.attempts[0].retract_at) == (Verdict.REFUSED, 0)
+    assert (one.next_target, one.due) == (Target("backup"), LATER)
+    assert (told(after).said, told(after).why, told(after).took) == (Said.CLOSED, "refused invalid", seconds(3))
+
+
+@pytest.mark.parametrize(
+    ("retry_in", "due_in"),
+    [
+        pytest.param(0, backoff("greeter", 1), id="I4-after-the-backoff"),
+        pytest.param(1, backoff("greeter", 1), id="the-longer-of-both"),
+        pytest.param(seconds(60), seconds(60), id="Q5-as-the-server-asked"),
+        pytest.param(acts.TROUBLE_MS, seconds(30), id="Q4-somebody-must-mend-the-key-first"),
+    ],
+)
+def test_what_was_never_sent_burns_its_number_and_no_try(retry_in: int, due_in: int) -> None:
+    """Nothing happened: again later, at the same target."""
+    after = acts.unsent(ASKED, ASK, LATER, "unreachable", retry_in=retry_in)
+
+    one = after.wants[0]
+    assert (one.attempts[0].verdict, one.attempts[0].retract_at) == (Verdict.UNSENT, 0)
+    assert (one.last, one.tries, one.target, one.due) == (1, 0, 0, LATER + due_in)
+    assert told(after).why == "unsent unreachable"
+
+
+@pytest.mark.parametrize(
+    ("due", "until", "put_off_to"), [pytest.param(5, 9, 9, id="later"), pytest.param(9, 5, 9, id="never-brought-forward")]
+)
+def test_a_create_is_put_off_or_reserved_never_brought_forward(due: int, until: int, put_off_to: int) -> None:
+    """Its own backoff counts as well as its turn among all creates."""
+    assert acts.put_off(session(want(due=due)), "greeter", until) == session(want(due=put_off_to))
+    assert acts.reserve(session(want(due=due)), "greeter", until) == session(want(due=put_off_to, slot=until))
+
+
+SURPLUS = attempt(verdict=Verdict.SURPLUS, dispatch="AD_1", listed=True, agent="PA_bot", retract_at=NOW)
+TAKE_AGENT = Retract(want="greeter", number=1, agent="PA_bot")
+TAKE_DISPATCH = Retract(want="greeter", number=1, dispatch="AD_1")
+
+
+def test_taking_an_agent_back_is_tried_again_until_a_look_shows_that_it_is_gone() -> None:
+    """That LiveKit said yes proves nothing; each try waits longer than the one before."""
+    once = acts.retracted(session(want(SURPLUS)), TAKE_AGENT, NOW, done=True)
+    twice = acts.retracted(once, TAKE_AGENT, LATER, done=True)
+
+    assert once.wants[0].attempts == (replace(SURPLUS, retracts=1, retract_at=NOW + backoff("greeter", 1)),)
+    assert twice.wants[0].attempts == (replace(SURPLUS, retracts=2, retract_at=LATER + backoff("greeter", 2)),)
+    assert (told(once).said, told(once).why) == (Said.RETRACTED, "agent")
+
+
+@pytest.mark.parametrize(("done", "listed"), [(True, False), (False, True)], ids=["deleted", "the-call-failed"])
+def test_a_dispatch_taken_back_is_no_longer_listed(done: bool, listed: bool) -> None:
+    """Unless the call failed: then it is tried again."""
+    leftover = replace(SURPLUS, agent="")
+
+    after = acts.retracted(session(want(leftover)), TAKE_DISPATCH, NOW, done=done, why="" if done else "timeout")
+
+    assert after.wants[0].attempts[0].listed is listed
+    assert told(after).why == ("dispatch" if done else "timeout")
+
+
+def test_a_dry_run_tells_what_it_would_ask_for_and_creates_nothing() -> None:
+    """And again in 30 s, if it is still wanted then."""
+    after = acts.would_ask(session(want()), ASK, NOW)
+
+    assert after.wants == (want(due=NOW + seconds(30)),)
+    assert (told(after).said, told(after).agent) == (Said.WOULD_ASK, "greeter")
+
+
+@pytest.mark.parametrize("one", [session(), session(want())], ids=["no-such-want", "no-such-attempt"])
+def test_an_answer_about_what_is_not_there_changes_nothing(one: Session) -> None:
+    """The want made room for another, or a newer record knows no such attempt."""
+    assert acts.answered(one, ASK, "AD_1") == one
+    assert acts.refused(one, ASK, NOW, "invalid") == one
+    assert acts.retracted(one, TAKE_AGENT, NOW, done=True) == one
+
+
+def test_asking_for_a_want_that_is_not_there_changes_nothing() -> None:
+    """Nor does putting it off."""
+    assert acts.ask(session(), ASK, NOW) == session()
+    assert acts.put_off(session(), "greeter", NOW) == session()
+    assert acts.reserve(session(), "greeter", NOW) == session()
