@@ -48,7 +48,7 @@ class Service(Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running(config: Config, log: Log, *, version: str, dry_run: bool = False) -> AsyncIterator[Service]:
-    """The service answers, claims and sweeps; at the end it is unready first, finishes what runs, and hands back the rest.
+    """The service answers, claims and sweeps; at the end it is unready, finishes what runs, hands back the rest.
 
     Raises OSError when the address cannot be had.
     """
@@ -121,7 +121,7 @@ async def _kept_alive(name: str, loop: Callable[[], Awaitable[None]], log: Log, 
     while True:
         try:
             await loop()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 keeps the loop alive
             metrics.loop_errors_total.labels(loop=name).inc()
             log.error("loop_failed", loop=name, error=error)
         await asyncio.sleep(AGAIN_S)

@@ -1,4 +1,4 @@
-"""The calls that a step means, and how the session stands after each outcome: known, refused, never sent, or unknown."""
+"""The calls that a step means, and how the session stands after each outcome: known, refused, unsent or unknown."""
 
 from collections.abc import Callable, Sequence
 

@@ -37,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dispatcher", description="The right LiveKit agent in every room. Exactly one.")
+    parser = argparse.ArgumentParser(
+        prog="dispatcher", description="The right LiveKit agent in every room. Exactly one."
+    )
     parser.add_argument("--version", action="version", version=version("livekit-dispatcher"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="take webhooks and see to it that every room has its agent")
@@ -46,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say whether the configuration is right: exit code 0 or 2")
     commands.add_parser("demo", help="watch it work, against a LiveKit of its own that loses agents")
     for command in (serve, check):
-        command.add_argument("--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there")
+        command.add_argument(
+            "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
+        )
     return parser
 
 

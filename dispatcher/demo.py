@@ -1,6 +1,7 @@
-"""`dispatcher demo`: the main job, watched. A LiveKit of its own that loses, repeats and refuses, and the real service beside it.
+"""`dispatcher demo`: the main job, watched. A LiveKit of its own that loses, repeats and refuses, and the real service.
 
-Its limits are shortened so that it ends within half a minute: an agent is given up after 3 s instead of 12, and the sweep comes every 5 s.
+Its limits are shortened so that it ends within half a minute: an agent is given up after 3 s instead of 12, and the
+sweep comes every 5 s instead of 30.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from dispatcher.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Fate, NeverSeen
 
 WITHIN_S: Final = 30.0
+
 
 class _Scene(Struct, frozen=True, kw_only=True):
     """One thing that goes wrong, in a room of its own."""

@@ -62,7 +62,7 @@ class Driver:
         self.failures: dict[str, int] = {}
 
     async def drive(self, held: Held) -> Ms | None:
-        """The session was advanced as far as it goes now, and saved; in how many ms it is due, or None: it rests, or was lost.
+        """The session was advanced as far as it goes now, and saved; in how many ms it is due, None: at rest or lost.
 
         Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on.
         """
@@ -168,7 +168,11 @@ class Drive:
 
     async def _save(self, then: Then, due_at: Ms = 0) -> bool:
         """Saved, behind the fence; True: more came in, it is folded, and the session is still ours."""
-        index = () if self.session.over else tuple(Standing(want.state, want.next_target.agent) for want in self.session.wants)
+        index = (
+            ()
+            if self.session.over
+            else tuple(Standing(want.state, want.next_target.agent) for want in self.session.wants)
+        )
         made = record.dump(self.session)
         saved = await self.driver.ledger.save(self.lease, made, self.upto, then, due_at=due_at, index=index)
         if saved.result is SaveResult.LOST:
@@ -179,7 +183,7 @@ class Drive:
         return saved.result is SaveResult.MORE
 
     async def _look(self) -> Ms | None:
-        """The session is as LiveKit shows it; or, if it could not be seen, unchanged (law 6): then, in how many ms to try again."""
+        """The session is as LiveKit shows it; else, unchanged (law 6), in how many ms to try again."""
         await self._renew()
         began = self.now
         try:

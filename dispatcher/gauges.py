@@ -1,4 +1,4 @@
-"""How things stand, as opposed to what has happened: refreshed every few seconds from the ledger, the same on every replica."""
+"""How things stand, as opposed to what has happened: refreshed from the ledger, the same on every replica."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """The periodic comparison of all live rooms with the ledger: a webhook that never came costs time, never truth.
 
-For each live room it says what a webhook would have said, "look at this session", paced; so a room whose webhooks were all lost, a
-ledger that was emptied and an installation that starts on a running LiveKit are one and the same case.
+For each live room it says what a webhook would have said, "look at this session", paced; so a room whose webhooks were
+all lost, a ledger that was emptied and an installation that starts on a running LiveKit are one and the same case.
 """
 
 import asyncio
@@ -24,7 +24,14 @@ class Sweep:
     """Looks at every live room of every project once per `every` ms, at most `looks_per_second` of them."""
 
     def __init__(
-        self, ledger: Ledger, sites: Mapping[str, Site], log: Log, metrics: Metrics, *, every: Ms, looks_per_second: float
+        self,
+        ledger: Ledger,
+        sites: Mapping[str, Site],
+        log: Log,
+        metrics: Metrics,
+        *,
+        every: Ms,
+        looks_per_second: float,
     ) -> None:
         self.ledger = ledger
         self.sites = sites
@@ -64,7 +71,9 @@ class Sweep:
         known = self._in_turn(project, [key for key in keys if key not in unknown])
         budget = max(1, int(self.every / 1000 / self.pause))
         if len(rooms) > budget:
-            self.log.warning("sweep_takes_longer", project=project, rooms=len(rooms), seconds=round(len(rooms) * self.pause))
+            self.log.warning(
+                "sweep_takes_longer", project=project, rooms=len(rooms), seconds=round(len(rooms) * self.pause)
+            )
         chosen = [*sorted(unknown, key=lambda key: key.sid), *known][:budget]
         for key in chosen:
             if await self._nudge(key, keys[key]) and key in unknown:

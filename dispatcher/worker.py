@@ -1,7 +1,7 @@
 """Owns the running drives: sessions that intake was handed, and those that are due. Bounded, and drained on stop.
 
-The claim loop sleeps until the next due time or lease end, or until somebody wakes it; IDLE_S at most, as other replicas
-may have made something due. A drive that fails costs its lease, nothing more: whoever claims it then goes on.
+The claim loop sleeps until the next due time or lease end, or until somebody wakes it; IDLE_S at most, as other
+replicas may have made something due. A drive that fails costs its lease, nothing more: whoever claims it then goes on.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ RETRY_S: Final = 0.5  # the ledger did not answer
 class Worker:
     """Runs at most `limit` drives at once."""
 
-    def __init__(  # noqa: PLR0913 the dependencies
+    def __init__(
         self, ledger: Ledger, driver: Driver, woken: asyncio.Event, log: Log, metrics: Metrics, *, limit: int = 256
     ) -> None:
         self.ledger = ledger
@@ -92,7 +92,7 @@ class Worker:
             await self.driver.drive(held)
         except LedgerUnavailable:
             self._troubled("ledger_unavailable")
-        except Exception as error:  # keeps the loop alive: one session's trouble is not the others'
+        except Exception as error:  # noqa: BLE001 one session's trouble is not the others'
             self.metrics.loop_errors_total.labels(loop="drive").inc()
             self.log.error("drive_failed", room=held.lease.key.room, sid=held.lease.key.sid, error=error)
 

@@ -44,7 +44,7 @@ def refused(session: Session, step: Create, now: Ms, why: str) -> Session:
 
 
 def unsent(session: Session, step: Create, now: Ms, why: str, *, retry_in: Ms = 0) -> Session:
-    """Nothing happened: the number is burnt, the try is not counted; again after the backoff or `retry_in`, the longer."""
+    """Nothing happened: the number is burnt, the try not counted; again after the backoff or `retry_in`, the longer."""
     session = close(session, step.want, step.number, Verdict.UNSENT, now, why=f"unsent {why}")
     return put_off(session, step.want, now + retry_in)
 
@@ -62,7 +62,7 @@ def reserve(session: Session, key: str, slot: Ms) -> Session:
 
 
 def retracted(session: Session, step: Retract, now: Ms, *, done: bool, why: str = "") -> Session:
-    """What was to be taken back has been asked for; whether it is gone the next look shows, and else it is tried again, later."""
+    """What was to be taken back was asked to go. Whether it went the next look shows; if not, it is tried again."""
     want = session.want(step.want)
     attempt = next((one for one in want.attempts if one.number == step.number), None) if want else None
     if want is None or attempt is None:
@@ -71,7 +71,9 @@ def retracted(session: Session, step: Retract, now: Ms, *, done: bool, why: str 
     listed = attempt.listed and not (done and step.dispatch)
     after = replace(attempt, retracts=attempt.retracts + 1, retract_at=again, listed=listed)
     what = "agent" if step.agent else "dispatch"
-    entry = Entry(at=now, said=Said.RETRACTED, want=step.want, number=step.number, agent=attempt.target.agent, why=why or what)
+    entry = Entry(
+        at=now, said=Said.RETRACTED, want=step.want, number=step.number, agent=attempt.target.agent, why=why or what
+    )
     return tell(with_want(session, with_attempt(want, after)), entry)
 
 

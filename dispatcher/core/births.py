@@ -1,7 +1,7 @@
 """Which wants a session has: rules in order, and for each the people present, by time of joining.
 
-At most one `per: room` want in a session, unless the rule that matched says `continue`: a caller and a supervisor who match
-two rules do not get two agents.
+At most one `per: room` want in a session, unless the rule that matched says `continue`: a caller and a supervisor who
+match two rules do not get two agents.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,10 @@ def give_birth(session: Session, rules: Sequence[Rule], room: Room, people: Sequ
 
 
 def may_be_born(session: Session, rules: Sequence[Rule], person: Participant | None) -> bool:
-    """Whether a look could show a new want for this person (None: for the room itself). Conditions are not asked: a guess too many."""
+    """Whether a look could show a new want for this person (None: for the room itself).
+
+    Conditions are not asked: at worst it is a look too many.
+    """
     return any(_open_to(rule, person) and _unborn(session, rules, rule, person) for rule in rules)
 
 
@@ -62,7 +65,9 @@ def _born(session: Session, rules: Sequence[Rule], rule: Rule, identity: str, no
 
 def _overflow(session: Session, want: Want, now: Ms) -> Session:
     """A want that nobody waits for makes room; if there is none, the new one is left out, told once."""
-    idle = [old for old in session.wants if not (old.open or old.attended or any(one.retract_at for one in old.attempts))]
+    idle = [
+        old for old in session.wants if not (old.open or old.attended or any(one.retract_at for one in old.attempts))
+    ]
     if idle:
         wants = tuple(old for old in session.wants if old is not idle[0])
         return with_want(replace(session, wants=wants), want)

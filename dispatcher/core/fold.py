@@ -1,6 +1,7 @@
 """Fold: what an event adds to a session. Pure, and order-free: an event says little that a look does not say better.
 
-Kept are only the three things that no look can show: the room has ended, why an agent left, and that there is something to look at.
+Kept are only the three things that no look can show: the room has ended, why an agent left, and that there is something
+to look at.
 """
 
 from collections.abc import Sequence
@@ -47,7 +48,9 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
 
 def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> Session:
     if event.name == JOINED:
-        known = any(attempt.serving and attempt.agent == agent.sid for want in session.wants for attempt in want.attempts)
+        known = any(
+            attempt.serving and attempt.agent == agent.sid for want in session.wants for attempt in want.attempts
+        )
         return replace(session, stale=session.stale or not known)
     if event.name not in {LEFT, ABORTED}:
         return session

@@ -1,4 +1,4 @@
-"""The tables of verdicts and departures: when an attempt counts as ended, and as what. Only ever asked on fresh facts."""
+"""The tables of verdicts and departures: when an attempt counts as ended, and as what. Asked on fresh facts only."""
 
 from typing import Final
 
@@ -59,7 +59,9 @@ def departure(session: Session, want: Want, attempt: Attempt, now: Ms) -> Depart
         return None
     stayed = note.stayed if note else attempt.gone - attempt.came
     verdict = _counts_as(want, reason, stayed)
-    return Departure(verdict=verdict, stayed=stayed, left=note.left if note else 0, reason=reason.lower(), sid=attempt.agent)
+    return Departure(
+        verdict=verdict, stayed=stayed, left=note.left if note else 0, reason=reason.lower(), sid=attempt.agent
+    )
 
 
 def _counts_as(want: Want, reason: str, stayed: Ms) -> Verdict:

@@ -1,15 +1,15 @@
 """The one next step of a session. The table below is the documentation: the first line that applies.
 
- 1  over                                                                              Rest
- 2  stale, or a deadline passed since the last look                                   Look
- 3  the room was not listed, or is closing                                            Wait      for the next look
- 4  a closed attempt of ours still shows (agent, then dispatch), `retract_at` came    Retract   on a fresh look, else Look
- 5  a want that waits, and is due                                                     Create    on a fresh look, else Look
- 6  a deadline ahead                                                                  Wait      until the earliest
- 7  else                                                                              Rest      the sweep still looks in
+ 1  over                                                                            Rest
+ 2  stale, or a deadline passed since the last look                                 Look
+ 3  the room was not listed, or is closing                                          Wait     for the next look
+ 4  a closed attempt of ours shows (agent, then dispatch), `retract_at` has come    Retract  on a fresh look, else Look
+ 5  a want that waits, and is due                                                   Create   on a fresh look, else Look
+ 6  a deadline ahead                                                                Wait     until the earliest
+ 7  else                                                                            Rest     the sweep still looks in
 
-A passed deadline means Look; it never judges by itself. So no Create is made without a look that saw the room (law 4), none while
-an attempt of the same want is open (law 5), and none in a session that is over (law 14).
+A passed deadline means Look; it never judges by itself. So no Create is made without a look that saw the room (law 4),
+none while an attempt of the same want is open (law 5), and none in a session that is over (law 14).
 """
 
 from collections.abc import Iterator

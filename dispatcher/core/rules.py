@@ -56,7 +56,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 def matching(rules: Sequence[Rule], room: Room, person: Participant | None) -> tuple[Rule, ...]:
-    """The rules that apply to a person (None: to the room itself), in order: the first that matches, and on while it says `continue`."""
+    """The rules that apply to a person (None: to the room): the first that matches, and on while it says `continue`."""
     chosen: list[Rule] = []
     for rule in rules:
         if not _applies(rule, room, person):

@@ -1,7 +1,7 @@
 """What a look means. Everything is judged here, on fresh facts; seeing the same look twice changes nothing.
 
-The order: which wants there are, which dispatch belongs to which attempt, whose agent is whose, how open attempts ended,
-which agents are too many.
+The order: which wants there are, which dispatch belongs to which attempt, whose agent is whose, how open attempts
+ended, which agents are too many.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ from dispatcher.core.seen import Seen
 from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want, tell, with_attempt, with_want
 from dispatcher.core.ties import bind, tie
 
-LINGER_MS: Final = 60_000  # a launch already queued survives DeleteDispatch, and only a listed dispatch proves whose its agent is
+LINGER_MS: Final = (
+    60_000  # a launch already queued survives DeleteDispatch, and only a listed dispatch proves whose its agent is
+)
 UNTIED_MS: Final = (2_000, 6_000, 10_000)  # jobs can be listed 5 s late: look again after these
 
 _GONE_FOR_GOOD: Final = frozenset({Verdict.SURPLUS, Verdict.FINISHED, Verdict.REMOVED, Verdict.UNSENT, Verdict.REFUSED})
@@ -43,7 +45,9 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
     listed = {dispatch.id: dispatch for dispatch in seen.dispatches}
     for want in session.wants:
         for attempt in want.open:
-            session = _judge(session, want.key, attempt, overdue(session, want, attempt, listed.get(attempt.dispatch), now), now)
+            session = _judge(
+                session, want.key, attempt, overdue(session, want, attempt, listed.get(attempt.dispatch), now), now
+            )
     joined = {one.sid: one.joined_at for one in seen.participants}
     identities = {one.identity: one.sid for one in agents}
     for want in session.wants:
@@ -56,14 +60,22 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
 
 
 def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, why: str = "") -> Session:
-    """The attempt has ended as `verdict`, and the want's budget has paid for it. What is left of ours is retracted in time."""
+    """The attempt has ended as `verdict`, and the want's budget has paid for it. What is left is retracted in time."""
     want = session.want(key)
     attempt = next((one for one in want.attempts if one.number == number), None) if want else None
     if want is None or attempt is None:
         return session
     agent = "" if attempt.gone else attempt.agent
     ended = replace(attempt, verdict=verdict, agent=agent, gone=0, retract_at=_retract_at(want, attempt, verdict, now))
-    entry = Entry(at=now, said=Said.CLOSED, want=key, number=number, agent=attempt.target.agent, why=why or verdict, took=now - attempt.since)
+    entry = Entry(
+        at=now,
+        said=Said.CLOSED,
+        want=key,
+        number=number,
+        agent=attempt.target.agent,
+        why=why or verdict,
+        took=now - attempt.since,
+    )
     session = tell(with_want(session, with_attempt(want, ended)), entry)
     return session if verdict is Verdict.SURPLUS else _pay(session, key, verdict, now)
 
@@ -91,7 +103,7 @@ def _pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
 
 
 def _missed(session: Session, now: Ms) -> Session:
-    """The room's SID is not listed: the second time, ENDING_MS later, the session is over, until somebody says that it lives."""
+    """The room's SID is not listed: the second time, ENDING_MS later, it is over until somebody says that it lives."""
     if session.over:
         return session
     if session.missed_at and now >= session.missed_at + ENDING_MS:
@@ -102,7 +114,7 @@ def _missed(session: Session, now: Ms) -> Session:
 
 
 def people(seen: Seen) -> list[Participant]:
-    """Those for whom an agent may be wanted, by time of joining: ACTIVE, not hidden, no agents. Kinds are the rules' to choose."""
+    """Those for whom an agent may be wanted, by joining: ACTIVE, not hidden, no agents; kinds are the rules'."""
     there = [one for one in seen.participants if one.active and not one.hidden and one.kind != AGENT]
     return sorted(there, key=lambda one: one.joined_at)
 
@@ -131,7 +143,7 @@ def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
 
 
 def _serve_by_name(session: Session, untied: Sequence[Participant]) -> Session:
-    """An untied agent of the right name counts as serving until its job is listed; it is never judged, and serves one want."""
+    """An untied agent of the right name serves until its job is listed: for one want, never judged."""
     free = [agent.agent_name for agent in untied]
     for want in session.wants:
         targets = [attempt.target for attempt in want.open] or want.policy.targets
@@ -194,7 +206,9 @@ def _reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Sessi
             break
         again = replace(attempt, verdict=None, retract_at=0, came=attempt.came or now)
         want = replace(with_attempt(want, again), by_name=False)
-        session = tell(session, Entry(at=now, said=Said.REOPENED, want=key, number=again.number, agent=again.target.agent))
+        session = tell(
+            session, Entry(at=now, said=Said.REOPENED, want=key, number=again.number, agent=again.target.agent)
+        )
     return with_want(session, want)
 
 
@@ -220,7 +234,9 @@ def _spare_namesakes(session: Session, key: str, identities: dict[str, str], now
     """A dispatch is not deleted while an agent of another attempt bears its identity: LiveKit would remove that one."""
     want = session.want(key)
     for attempt in want.attempts if want else ():
-        namesake = attempt.listed and not attempt.agent and any(identity in identities for identity in attempt.identities)
+        namesake = (
+            attempt.listed and not attempt.agent and any(identity in identities for identity in attempt.identities)
+        )
         if want is not None and namesake and attempt.retract_at and attempt.retract_at <= now:
             want = with_attempt(want, replace(attempt, retract_at=now + LINGER_MS))
     return with_want(session, want) if want else session
@@ -235,7 +251,9 @@ def _welcome(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Sess
     arrived = joined.get(serving.agent, 0)
     took = max(0, arrived - want.hoped) if arrived and want.hoped and not want.welcomed else None
     session = with_want(session, replace(want, welcomed=True))
-    return tell(session, Entry(at=now, said=Said.SERVED, want=key, number=serving.number, agent=serving.target.agent, took=took))
+    return tell(
+        session, Entry(at=now, said=Said.SERVED, want=key, number=serving.number, agent=serving.target.agent, took=took)
+    )
 
 
 def _since_when(session: Session, key: str, now: Ms) -> Session:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from dispatcher.core.events import Ms, Participant, Room
+from dispatcher.core.events import Participant, Room
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -214,7 +214,7 @@ def with_want(session: Session, want: Want) -> Session:
 
 
 def with_attempt(want: Want, attempt: Attempt) -> Want:
-    """The attempt replaces the one of its number, or is added; beyond ATTEMPTS_MAX a closed one that shows nothing goes."""
+    """The attempt replaces the one of its number, or is added; beyond ATTEMPTS_MAX a closed one goes."""
     kept = {one.number: one for one in want.attempts} | {attempt.number: attempt}
     attempts = [kept[number] for number in sorted(kept)]
     if len(attempts) > ATTEMPTS_MAX:

@@ -1,7 +1,8 @@
 """Whose agent is it? Dispatches are bound to attempts, and agents tied to them through the identities of their jobs.
 
 Our own dispatches are known by their id, and where no id is known (a lost reply, a crash, an emptied ledger) by the tag
-`<instance>:<want key>#<number>` that they carry. A foreign dispatch (a token's, SIP's, an app's) is adopted by the oldest want it suits.
+`<instance>:<want key>#<number>` that they carry. A foreign dispatch (a token's, SIP's, an app's) is adopted by
+the oldest want it suits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -75,7 +76,8 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequen
         verdict = Verdict.SURPLUS  # made for a want that nobody has any more
     elif number < want.last:
         verdict = Verdict.SILENT  # long given up, and so long ago that the record forgot it
-    return _adopt(session, want, dispatch, replace(_attempt(dispatch, number, now), verdict=verdict, retract_at=now if verdict else 0))
+    attempt = replace(_attempt(dispatch, number, now), verdict=verdict, retract_at=now if verdict else 0)
+    return _adopt(session, want, dispatch, attempt)
 
 
 def _revived(key: str, rules: Sequence[Rule]) -> Want | None:
@@ -97,10 +99,12 @@ def _attempt(dispatch: Dispatch, number: int, now: Ms) -> Attempt:
     return _listed(Attempt(number=number, target=target, since=now, dispatch=dispatch.id), dispatch)
 
 
-def _adopt(session: Session, want: Want, dispatch: Dispatch, attempt: Attempt, now: Ms = 0) -> Session:
+def _adopt(session: Session, want: Want, dispatch: Dispatch, attempt: Attempt) -> Session:
     session = with_want(session, with_attempt(want, attempt))
     whose = "ours" if attempt.ours else "foreign"
-    entry = Entry(at=attempt.since, said=Said.ADOPTED, want=want.key, number=attempt.number, agent=dispatch.agent, why=whose)
+    entry = Entry(
+        at=attempt.since, said=Said.ADOPTED, want=want.key, number=attempt.number, agent=dispatch.agent, why=whose
+    )
     return tell(session, entry)
 
 

@@ -1,4 +1,4 @@
-"""The service as a process beside a real livekit-server, real workers and real people: each on loopback, each its own process."""
+"""The service as a process beside a real livekit-server, real workers and real people: processes on loopback."""
 
 import asyncio
 import json

@@ -4,11 +4,12 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from msgspec.structs import replace
 
 from dispatcher.app import Service, running
 from dispatcher.config import Config, Pace, Project, Secret, Sweep
@@ -20,13 +21,13 @@ from dispatcher.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
 
 SPEED = 20.0
-HASTE = {"confirm_within": 400, "join_within": 900, "min_stay": 0, "retry_every": 300}
+HASTE = Policy(targets=(), confirm_within=400, join_within=900, min_stay=0, retry_every=300)
 
 
-def rule(*agents: str, name: str = "default", go_on: bool = False, **policy: Any) -> Rule:
+def rule(*agents: str, name: str = "default", go_on: bool = False, **policy: object) -> Rule:
     """A rule with these targets and short limits."""
-    targets = tuple(Target(agent) for agent in agents)
-    return Rule(name=name, policy=Policy(targets=targets, **(HASTE | policy)), go_on=go_on)
+    hasty = replace(HASTE, targets=tuple(Target(agent) for agent in agents), **policy)
+    return Rule(name=name, policy=hasty, go_on=go_on)
 
 
 @dataclass
@@ -92,7 +93,9 @@ class House:
         ledger = self.service.ledger
         soon = await ledger.now() + 500
         lives = await ledger.list("default")
-        return bool((await ledger.counts()).held) or any(life.due_at is not None and life.due_at < soon for life in lives)
+        return bool((await ledger.counts()).held) or any(
+            life.due_at is not None and life.due_at < soon for life in lives
+        )
 
     async def metrics(self) -> Mapping[str, float]:
         """The metrics as Prometheus sees them: series → value."""
@@ -129,14 +132,16 @@ async def house(
     dry_run: bool = False,
 ) -> AsyncIterator[House]:
     """The service runs, and LiveKit's webhooks go to it. A `livekit` that is given outlives the service."""
-    if livekit is None:
-        async with FakeLiveKit(timings=Timings(speed=SPEED)) as own:
-            async with house(*rules, livekit=own, sweep_every=sweep_every, pace=pace, dry_run=dry_run) as within:
-                yield within
-        return
-    settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace)
-    ears = Ears()
-    async with running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run) as service:
+    async with AsyncExitStack() as stack:
+        if livekit is None:
+            livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED)))
+        settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace)
+        ears = Ears()
+        service = await stack.enter_async_context(
+            running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run)
+        )
         livekit.webhook_url = f"{service.url}/webhook"
-        await livekit.wait_until(lambda: any(call.status for call in livekit.calls))  # the first sweep has seen the rooms
+        await livekit.wait_until(
+            lambda: any(call.status for call in livekit.calls)
+        )  # the first sweep has seen the rooms
         yield House(livekit, service, ears)
