@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import ClientSession, TCPConnector, web
 from msgspec import Struct
 
+from dispatcher.api import Api
 from dispatcher.chronicle import Chronicle
 from dispatcher.config import Config, Project
 from dispatcher.core.events import Ms
@@ -83,7 +84,7 @@ def _app(config: Config, ledger: Ledger, worker: Worker, log: Log, metrics: Metr
         for key, secret in project.keys.items()
     }
 
-    return build(
+    app = build(
         receive=lambda body, authorization, now: receive(body, authorization, keys, now),
         intake=Intake(ledger, worker),
         ready=lambda: worker.trouble,
@@ -91,6 +92,10 @@ def _app(config: Config, ledger: Ledger, worker: Worker, log: Log, metrics: Metr
         log=log,
         clock=_epoch_ms,
     )
+    if config.api_token is not None:
+        projects = tuple(project.name for project in config.projects)
+        app.add_routes(Api(ledger, projects, config.api_token.get_secret_value()).routes())
+    return app
 
 
 async def _site(stack: AsyncExitStack, project: Project, config: Config, metrics: Metrics) -> Site:

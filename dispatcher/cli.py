@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from dispatcher import demo
+from dispatcher import client, demo
 from dispatcher.app import running
 from dispatcher.config import BadConfig, Config, load
 from dispatcher.logs import Log, bridge
@@ -24,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command == "demo":
         return asyncio.run(demo.play(sys.stdout.write))
+    if arguments.command == "explain":
+        return asyncio.run(client.explain(arguments.url, _token(), arguments.room, sys.stdout.write))
     try:
         config = load(arguments.config, os.environ)
     except BadConfig as bad:
@@ -47,11 +49,20 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--log", choices=("json", "text"), help="default: text on a terminal, else json")
     check = commands.add_parser("check", help="say whether the configuration is right: exit code 0 or 2")
     commands.add_parser("demo", help="watch it work, against a LiveKit of its own that loses agents")
+    explain = commands.add_parser("explain", help="tell what happened in a room, asking the running service")
+    explain.add_argument("room", metavar="ROOM")
+    explain.add_argument("--url", default=f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}")
     for command in (serve, check):
         command.add_argument(
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
         )
     return parser
+
+
+def _token() -> str:
+    """The API's token, from where the service has it."""
+    file = os.environ.get("DISPATCHER_API_TOKEN_FILE")
+    return Path(file).read_text().strip() if file else os.environ.get("DISPATCHER_API_TOKEN", "")
 
 
 def _check(config: Config) -> int:

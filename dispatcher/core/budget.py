@@ -1,7 +1,7 @@
 """What a failed attempt costs, and when the next one may be made. The one place that knows retries.
 
-`attempts` per target with backoff 0.5 s·2ⁿ ± 25 %, then the next target at once; after the last one the want is starved,
-and each target gets one attempt every `retry_every`. The jitter is a hash of the want's key: the core stays pure.
+`attempts` per target with backoff 0.5 s·2ⁿ ± 25 %, then the next target at once. After the last one the want is
+starved: each target gets one attempt every `retry_every`. The jitter is a hash of the want's key: the core stays pure.
 """
 
 from typing import Final

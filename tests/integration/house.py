@@ -21,6 +21,7 @@ from dispatcher.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
 
 SPEED = 20.0
+TOKEN = "an-operators-token"
 HASTE = Policy(targets=(), confirm_within=400, join_within=900, min_stay=0, retry_every=300)
 
 
@@ -105,9 +106,11 @@ class House:
         return {series: float(value) for series, value in samples}
 
 
-def config(url: str, *rules: Rule, secret: str = "", sweep_every: int = 60_000, pace: Pace | None = None) -> Config:
+def config(
+    url: str, *rules: Rule, sweep_every: int = 60_000, pace: Pace | None = None, token: str | None = TOKEN
+) -> Config:
     """A configuration for one project at `url`."""
-    keys = {key: Secret(secret or known) for key, known in DEV_KEYS.items()}
+    keys = {key: Secret(secret) for key, secret in DEV_KEYS.items()}
     return Config(
         projects=(Project(name="default", url=url, keys=keys),),
         rules=rules,
@@ -117,7 +120,7 @@ def config(url: str, *rules: Rule, secret: str = "", sweep_every: int = 60_000, 
         host="127.0.0.1",
         port=0,
         redis_url=None,
-        api_token=None,
+        api_token=Secret(token) if token else None,
         file=None,
         warnings=(),
     )
@@ -130,12 +133,13 @@ async def house(
     sweep_every: int = 60_000,
     pace: Pace | None = None,
     dry_run: bool = False,
+    token: str | None = TOKEN,
 ) -> AsyncIterator[House]:
     """The service runs, and LiveKit's webhooks go to it. A `livekit` that is given outlives the service."""
     async with AsyncExitStack() as stack:
         if livekit is None:
             livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED)))
-        settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace)
+        settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace, token=token)
         ears = Ears()
         service = await stack.enter_async_context(
             running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run)

@@ -91,9 +91,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.pair.advance(ms)
         self.pair.touch(asked)
 
-    @rule(ms=spans, name=st.sampled_from(["a", "b"]), every=st.sampled_from([1, 7, LEASE_MS]))
-    def turn(self, ms: Ms, name: str, every: Ms) -> None:
+    @rule(ms=spans, name=st.sampled_from(["a", "b"]), every=st.sampled_from([1, 7, LEASE_MS]), times=st.integers(1, 3))
+    def turn(self, ms: Ms, name: str, every: Ms, times: int) -> None:
         self.pair.advance(ms)
+        for _ in range(times):
+            self.pair.turn(name, every)
+        self.pair.advance(every)
         self.pair.turn(name, every)
 
     @rule(ms=spans, name=st.sampled_from(["a", "b"]), times=st.integers(1, 4))

@@ -84,25 +84,29 @@ MISSED = replace(ASKED, agent="PA_bot", gone=NOW)
         pytest.param(session(untied=("PA_x",), untied_since=NOW), [2, 6, 10], id="an-untied-agent"),
         pytest.param(session(want(ASKED, policy=PUBLISHER)), [2, 30], id="nobody-has-published"),
         pytest.param(session(want(ASKED, policy=PUBLISHER), published_at=NOW + 7_000), [2, 19, 30], id="somebody-has"),
-        pytest.param(session(missed_at=NOW), [5], id="the-room-was-not-listed"),
-        pytest.param(session(want(ASKED), missed_at=NOW), [2, 5, 12, 30], id="two-reasons"),
+        pytest.param(session(want(ASKED), untied=("PA_x",), untied_since=NOW), [2, 6, 10, 12, 30], id="two-reasons"),
         pytest.param(session(want(replace(ASKED, agent="PA_bot"))), [], id="served"),
     ],
 )
 def test_a_passed_deadline_means_look(one: Session, looks: list[float]) -> None:
     """Between two looks there is nothing to do; and each is asked for once."""
     found: list[float] = []
-    for _ in range(5):
-        match plan(one, one.seen_at, fresh=True):
-            case Wait(until):
-                assert plan(one, until - 1, fresh=False) == Wait(until)
-                assert plan(one, until, fresh=False) in {Look(), Wait(NOW + seconds(5))}
-                found.append((until - NOW) / 1000)
-                one = replace(one, seen_at=until, missed_at=one.missed_at if until < NOW + seconds(5) else 0)
-            case _:
-                break
+    while isinstance(step := plan(one, one.seen_at, fresh=True), Wait):
+        assert plan(one, step.until - 1, fresh=False) == step
+        assert plan(one, step.until, fresh=False) == Look()
+        found.append((step.until - NOW) / 1000)
+        one = replace(one, seen_at=step.until)
 
     assert found == looks
+    assert step == Rest()
+
+
+def test_a_room_that_was_not_listed_is_looked_at_again_after_5_s() -> None:
+    """Until then nothing is done; and not much else may be asked either."""
+    missed = session(want(), missed_at=NOW)
+
+    assert plan(missed, NOW + seconds(5) - 1, fresh=True) == Wait(NOW + seconds(5))
+    assert plan(missed, NOW + seconds(5), fresh=True) == Look()
 
 
 def test_a_look_that_comes_late_settles_every_deadline_before_it() -> None:

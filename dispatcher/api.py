@@ -1,0 +1,121 @@
+"""The operator's view: which rooms stand where, and what happened in one. Read only, behind a bearer token."""
+
+import hmac
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from dispatcher.core import record
+from dispatcher.core.events import RoomSid
+from dispatcher.core.explain import cause, story
+from dispatcher.core.session import Attempt, Session, State, Want
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Life
+
+LIMIT: Final = 100
+LIMIT_MAX: Final = 1_000
+
+JSON = dict[str, object]
+
+
+class Api:
+    """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger of the projects named."""
+
+    def __init__(self, ledger: Ledger, projects: tuple[str, ...], token: str) -> None:
+        self.ledger = ledger
+        self.projects = projects
+        self._token = token.encode()
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to add to an application."""
+        return [
+            web.get("/v1/rooms", self._guarded(self._rooms)),
+            web.get("/v1/rooms/{room}", self._guarded(self._room)),
+        ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), self._token):
+                return _error(HTTPStatus.UNAUTHORIZED, "unauthorized", {"WWW-Authenticate": "Bearer"})
+            try:
+                return await handler(request)
+            except LedgerUnavailable:
+                return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", {"Retry-After": "1"})
+
+        return guarded
+
+    async def _rooms(self, request: web.Request) -> web.StreamResponse:
+        """Live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
+        state, project = request.query.get("state"), request.query.get("project")
+        if state is not None and state not in set(State):
+            return _error(HTTPStatus.BAD_REQUEST, f"state: one of {', '.join(State)}")
+        if project is not None and project not in self.projects:
+            return _error(HTTPStatus.BAD_REQUEST, f"project: one of {', '.join(self.projects)}")
+        limit = request.query.get("limit", str(LIMIT))
+        if not limit.isdecimal() or not 1 <= int(limit) <= LIMIT_MAX:
+            return _error(HTTPStatus.BAD_REQUEST, f"limit: 1 to {LIMIT_MAX}")
+        lives = [
+            life
+            for name in ([project] if project else self.projects)
+            for life in await self.ledger.list(name, state, limit=int(limit))
+        ]
+        rooms = [_summary(life, _session(life)) for life in lives[: int(limit)]]
+        return web.json_response({"rooms": rooms})
+
+    async def _room(self, request: web.Request) -> web.StreamResponse:
+        """Every life of the room name that is remembered, newest first, each with its wants, timeline and story."""
+        room = request.match_info["room"]
+        lives = [life for name in self.projects for life in await self.ledger.find(name, room)]
+        if not lives:
+            return _error(HTTPStatus.NOT_FOUND, "unknown_room")
+        return web.json_response({"room": room, "lives": [_detail(life, _session(life)) for life in lives]})
+
+
+def _session(life: Life) -> Session:
+    return record.load(life.record, life.key.room, RoomSid(life.key.sid))
+
+
+def _summary(life: Life, session: Session) -> JSON:
+    wants = [{"want": want.key, "state": want.state, "agent": want.next_target.agent} for want in session.wants]
+    return {
+        "project": life.key.project,
+        "room": life.key.room,
+        "sid": life.key.sid,
+        "over": session.over,
+        "wants": wants,
+    }
+
+
+def _detail(life: Life, session: Session) -> JSON:
+    timeline = [
+        {"at": entry.at, "said": entry.said, "want": entry.want, "number": entry.number, "agent": entry.agent}
+        | ({"why": entry.why} if entry.why else {})
+        | ({"ms": entry.took} if entry.took is not None else {})
+        for entry in session.timeline
+    ]
+    wants = [_want(want) for want in session.wants]
+    told = {"story": list(story(session)), "cause": cause(session)}
+    return {**_summary(life, session), "wants": wants, "due_at": life.due_at, "timeline": timeline, **told}
+
+
+def _want(want: Want) -> JSON:
+    attempts = [_attempt(attempt) for attempt in want.attempts]
+    return {"want": want.key, "state": want.state, "due": want.due or None, "rounds": want.rounds, "attempts": attempts}
+
+
+def _attempt(attempt: Attempt) -> JSON:
+    return {
+        "number": attempt.number,
+        "agent": attempt.target.agent,
+        "deployment": attempt.target.deployment,
+        "dispatch": attempt.dispatch,
+        "ours": attempt.ours,
+        "since": attempt.since,
+        "verdict": attempt.verdict or "open",
+    }
+
+
+def _error(status: HTTPStatus, error: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": error}, status=status, headers=headers)

@@ -1,0 +1,129 @@
+"""Or you know why not: the API and `explain` tell what happened in a room, and what to do."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from dispatcher.client import explain
+from dispatcher.testing import Fate
+from tests.integration.house import TOKEN, House, house, rule
+
+
+@asynccontextmanager
+async def _asking(here: House, token: str = TOKEN) -> AsyncIterator[aiohttp.ClientSession]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(here.service.url, headers=headers) as http:
+        yield http
+
+
+async def _told(here: House, room: str, token: str = TOKEN) -> tuple[int, list[str]]:
+    written: list[str] = []
+    code = await explain(here.service.url, token, room, written.append)
+    return code, "".join(written).splitlines()
+
+
+async def test_a_healed_silent_drop_explained() -> None:
+    """Asked, given up, asked again, served: a line each, and that all is well."""
+    async with house() as here:
+        here.livekit.worker("greeter", drop=1)
+        await here.livekit.join("lobby", "alice")
+        await here.told("served")
+        code, lines = await _told(here, "lobby")
+    assert code == 0
+    assert [line[16:].split(",")[0] for line in lines[1:-1]] == [
+        "default wants an agent: greeter",
+        "asked for greeter (attempt 1)",
+        "attempt 1 at greeter ended: silent",
+        "asked for greeter (attempt 2)",
+        "greeter is in the room (attempt 2)",
+    ]
+    assert lines[-1].strip() == "default: served."
+
+
+async def test_a_starved_room_explained() -> None:
+    """No worker of that name: the last line says so, how often, and what to look at."""
+    async with house(rule("greeter", attempts=2)) as here:
+        await here.livekit.join("lobby", "alice")
+        await here.told("starved")
+        _, lines = await _told(here, "lobby")
+    assert lines[-1].strip() == (
+        "default: starved; no worker took the job within 0.4 s, 2 times; "
+        "is one registered as `greeter`, deployment ``, with room for a job?"
+    )
+
+
+async def test_a_replaced_crash_explained() -> None:
+    """The departure stands in the story with LiveKit's reason."""
+    async with house() as here:
+        here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=2.0)
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", number=2)
+        _, lines = await _told(here, "lobby")
+    assert any("attempt 1 at greeter ended: crashed connection_timeout" in line for line in lines)
+    assert lines[-1].strip() == "default: served."
+
+
+async def test_rooms_are_listed_by_state() -> None:
+    """Served and starved rooms apart."""
+    async with house(rule("greeter", attempts=1)) as here:
+        await here.livekit.join("empty", "alice")
+        await here.told("starved", room="empty")
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "bob")
+        await here.told("served", room="lobby")
+        async with _asking(here) as http:
+            served = await (await http.get("/v1/rooms?state=served&project=default&limit=10")).json()
+            everything = await (await http.get("/v1/rooms")).json()
+    assert "lobby" in [room["room"] for room in served["rooms"]]
+    assert {room["room"] for room in everything["rooms"]} == {"empty", "lobby"}
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/v1/rooms?state=odd", "state: one of waiting, unattended, asked, served, starved, done"),
+        ("/v1/rooms?project=other", "project: one of default"),
+        ("/v1/rooms?limit=0", "limit: 1 to 1000"),
+        ("/v1/rooms?limit=many", "limit: 1 to 1000"),
+    ],
+)
+async def test_a_question_that_makes_no_sense(path: str, error: str) -> None:
+    """400, naming the field."""
+    async with house() as here, _asking(here) as http:
+        answer = await http.get(path)
+        assert (answer.status, await answer.json()) == (400, {"error": error})
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "ünïcode"])
+async def test_without_the_token_nothing_is_told(token: str) -> None:
+    """401, and `explain` says what to set."""
+    async with house() as here, _asking(here, token) as http:
+        assert (await http.get("/v1/rooms")).status == 401
+        code, lines = await _told(here, "lobby", token)
+    assert code == 1
+    assert "DISPATCHER_API_TOKEN" in lines[0]
+
+
+async def test_an_unknown_room() -> None:
+    """It says so, and what the likely reason is."""
+    async with house() as here:
+        assert await _told(here, "nowhere/at all") == (
+            1,
+            ["nowhere/at all: no room of that name has been heard of in the last hour; do its webhooks arrive?"],
+        )
+
+
+async def test_an_api_that_is_off() -> None:
+    """Without a token in its configuration the service has no API, and `explain` says how to have one."""
+    async with house(token=None) as here:
+        code, lines = await _told(here, "lobby")
+    assert (code, lines) == (1, ["lobby: the service has its API off: start it with DISPATCHER_API_TOKEN"])
+
+
+async def test_a_service_that_is_not_there() -> None:
+    """Said in one line."""
+    written: list[str] = []
+    assert await explain("http://127.0.0.1:9", "", "lobby", written.append) == 1
+    assert "is the service running there?" in written[0]
