@@ -98,7 +98,7 @@ _FINISHED: Final = frozenset({agent.JS_SUCCESS, agent.JS_FAILED, agent.JS_CANCEL
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How long a call may take, in seconds. A ledger's lease is longer than `look` and `act` (design §3)."""
+    """How long a call may take, in seconds. A ledger's lease is longer than `look` and `act`."""
 
     look: float = 2.0  # all three reads together, the second try included
     act: float = 5.0  # create, remove, delete; and the sweep's list of all rooms

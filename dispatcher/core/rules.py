@@ -1,6 +1,6 @@
 """Rules: in rooms like this, for people like this, we want that agent.
 
-A rule's `Policy` is what a want takes with it when it is born; a later reload does not change it (design §4).
+A rule's `Policy` is what a want takes with it when it is born; a later reload does not change it.
 Conditions and metadata are functions handed in by the configuration, so that the core knows no expression language.
 """
 

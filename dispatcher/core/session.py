@@ -21,7 +21,7 @@ TIMELINE_MAX: Final = 64
 
 
 class Verdict(StrEnum):
-    """How an attempt ended (design: verdicts, departures). An open attempt has none."""
+    """How an attempt ended. An open attempt has none."""
 
     SILENT = "silent"  # no job in time
     NO_SHOW = "no_show"  # a job, and no participant in time

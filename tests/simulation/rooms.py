@@ -36,7 +36,7 @@ class Rooms:
         self.made: dict[str, Made] = {}  # ever
         self.departures: list[Departure] = []
         self.changes = 0
-        self.retracting: set[str] = set()  # SIDs that we have asked to go
+        self.retracting: set[str] = set()  # agents and dispatches that we have asked to go
         self._numbers: dict[str, int] = {}
 
     # People
@@ -172,7 +172,7 @@ class Rooms:
             member.made.running.discard(member.identity)
         if member.is_agent:
             want = member.made.want if member.made else ""
-            by_us = member.sid in self.retracting or (member.made is not None and member.made.deleted)
+            by_us = member.sid in self.retracting or (member.made is not None and member.made.id in self.retracting)
             stayed = self.clock.now - member.since if member.active else 0
             self.departures.append(Departure(member.agent, want, reason, self._stamp, stayed, by_us, room.sid))
         self._tell(room, LEFT if member.active else ABORTED, member, reason)

@@ -1,5 +1,7 @@
 """The metrics: their names and labels, and that no label value can grow without bound."""
 
+from typing import Any
+
 import pytest
 from livekit.protocol.models import DisconnectReason
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -7,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dispatcher.metrics import DEPARTURES, PREFIX, Metrics, departure_label, event_label
 
-DECLARED = {
+DECLARED: dict[str, tuple[type, set[str]]] = {
     "webhooks_total": (Counter, {"event", "result"}),
     "webhook_seconds": (Histogram, set()),
     "webhook_age_seconds": (Histogram, set()),
@@ -45,10 +47,10 @@ def samples(metrics: Metrics) -> dict[str, list[dict[str, str]]]:
 def every_metric_used() -> Metrics:
     """Metrics with one sample for each."""
     metrics = Metrics(version="1.2.3")
-    for name, (_, labels) in DECLARED.items():
-        metric = getattr(metrics, name)
+    for name, (kind, labels) in DECLARED.items():
+        metric: Any = getattr(metrics, name)
         bound = metric.labels(**dict.fromkeys(labels, "x")) if labels else metric
-        bound.observe(1) if isinstance(metric, Histogram) else bound.inc()
+        (bound.observe if kind is Histogram else bound.inc)(1)
     return metrics
 
 

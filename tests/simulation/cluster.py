@@ -1,0 +1,187 @@
+"""The simulated dispatcher: replicas that take webhooks, claim what is due, sweep, stall and die; and their one ledger.
+
+The ledger is the embedded one, on the clock of the simulation: that a home of it in Redis answers alike is held by the contract tests.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Final
+
+from dispatcher.core.events import Event, Ms, Room
+from dispatcher.core.record import dump_event
+from dispatcher.ledger.interface import Delivered, Held, Key, Life as Known
+from dispatcher.ledger.memory import MemoryLedger
+from tests.simulation.calls import Line, Unseen
+from tests.simulation.clock import Clock
+from tests.simulation.drive import Drive, at_once
+from tests.simulation.laws import Laws
+from tests.simulation.life import Life, Trouble
+from tests.simulation.rooms import LOBBY
+from tests.simulation.rulebook import RULEBOOK
+
+PROJECT: Final = "default"
+SWEEP_MS: Final = 30_000
+HOOK_RETRIES: Final[tuple[Ms, ...]] = (1_000, 2_000, 4_000, 8_000)
+NETWORK_MS: Final = 10
+
+
+@dataclass(slots=True, eq=False)
+class Replica:
+    """One process."""
+
+    life: int = 1  # 0: dead
+    lives: int = 1
+    stalled_until: Ms = 0
+    failures: list[Ms] = field(default_factory=list)
+    listed: set[Key] = field(default_factory=set)  # by its last sweep
+
+    def able(self, now: Ms) -> bool:
+        return self.life > 0 and self.stalled_until <= now
+
+
+class Cluster:
+    """All replicas."""
+
+    def __init__(self, clock: Clock, line: Line, life: Life, laws: Laws, calm: Ms) -> None:
+        self.clock = clock
+        self.line = line
+        self.life = life
+        self.laws = laws
+        self.calm = calm
+        self.rules = RULEBOOK[life.rules]
+        self.random = Random(life.seed + 1)  # noqa: S311
+        self.replicas = [Replica() for _ in range(life.replicas)]
+        self.hooks = iter(life.hooks)
+        self.troubles: dict[int, Trouble] = {one.step: one for one in life.troubles}
+        self.steps = 0
+        self._claim_at: Ms = -1
+        self.wipe()
+        self.clock.after(self.random.randrange(SWEEP_MS), self._sweep)
+
+    def wipe(self) -> None:
+        """The ledger is empty."""
+        self.ledger = MemoryLedger(lambda: self.clock.now, wake=lambda: self._claim_in(1))
+        self.laws.wiped()
+        self._claim_in(0)
+
+    def lives(self) -> list[Known]:
+        """The sessions that the ledger knows."""
+        return at_once(self.ledger.find(PROJECT, LOBBY))
+
+    # Webhooks
+
+    def hook(self, event: Event) -> None:
+        """LiveKit sends it; each copy arrives, or is tried again, on its own."""
+        usual = (self.random.randrange(5, 50),)
+        for delay in next(self.hooks, usual) if self.clock.now < self.calm else usual:
+            self.clock.after(delay, partial(self._receive, event, HOOK_RETRIES))
+
+    def _receive(self, event: Event, waits: tuple[Ms, ...]) -> None:
+        replica = self._able()
+        if replica is None:
+            if waits:
+                self.clock.after(waits[0], partial(self._receive, event, waits[1:]))
+            return
+        if event.room is None:
+            return
+        delivery = at_once(self.ledger.deliver(Key(PROJECT, LOBBY, event.room.sid), event.id, dump_event(event)))
+        if delivery.held is not None:
+            self._drive(replica, delivery.held)
+
+    # What is due
+
+    def _claim_in(self, span: Ms) -> None:
+        when = self.clock.now + span
+        if self.clock.now <= self._claim_at <= when:
+            return
+        self._claim_at = when
+        self.clock.at(when, partial(self._claim, when))
+
+    def _claim(self, when: Ms) -> None:
+        if when != self._claim_at:
+            return
+        self._claim_at = -1
+        replica = self._able()
+        if replica is None:
+            self._claim_in(100)
+            return
+        claimed, wait = at_once(self.ledger.claim(8))
+        for held in claimed:
+            self._drive(replica, held)
+        if wait is not None:
+            self._claim_in(wait)
+
+    def _drive(self, replica: Replica, held: Held) -> None:
+        self.laws.handed(held)
+        drive = Drive(held, self.clock, self.line, self.ledger, self.rules, self.laws)
+        self._start(replica, drive.run(replica.failures))
+
+    # The sweep
+
+    def _sweep(self) -> None:
+        self.clock.after(SWEEP_MS, self._sweep)
+        replica = self._able()
+        if replica is not None:
+            self._start(replica, self._swept(replica))
+
+    def _swept(self, replica: Replica) -> Iterator[Ms]:
+        try:
+            sids = yield from self.line.rooms_listed()
+        except Unseen:
+            return
+        listed = {Key(PROJECT, LOBBY, sid) for sid in sids}
+        gone, replica.listed = replica.listed - listed, listed
+        for key in [*gone, *listed]:
+            room = next((one.shown(LOBBY) for one in self.line.rooms.lives if one.sid == key.sid), None)
+            self._nudge(key, room)
+
+    def _nudge(self, key: Key, room: Room | None) -> None:
+        swept = Event(id="", name="swept", created_at=0, room=room)
+        delivery = at_once(self.ledger.deliver(key, "", dump_event(swept), take=False))
+        if delivery.outcome is Delivered.OVER and self.line.rooms.open and self.line.rooms.open.sid == key.sid:
+            self.laws.broken(7, f"{key.sid} is over in the ledger, and lives")
+
+    # Processes
+
+    def _able(self) -> Replica | None:
+        able = [one for one in self.replicas if one.able(self.clock.now)]
+        return self.random.choice(able) if able else None
+
+    def _start(self, replica: Replica, process: Iterator[Ms]) -> None:
+        self._step(replica, replica.life, process)
+
+    def _step(self, replica: Replica, life: int, process: Iterator[Ms]) -> None:
+        if replica.life != life:
+            return
+        if replica.stalled_until > self.clock.now:
+            self.clock.at(replica.stalled_until, partial(self._step, replica, life, process))
+            return
+        self.steps += 1
+        trouble = self.troubles.get(self.steps)
+        if trouble is not None and self.clock.now < self.calm:
+            self._suffer(replica, trouble)
+            self._step(replica, life, process)
+            return
+        pause = next(process, None)
+        if pause is not None:
+            self.clock.after(pause, partial(self._step, replica, life, process))
+
+    def _suffer(self, replica: Replica, trouble: Trouble) -> None:
+        until = min(self.clock.now + trouble.span, self.calm)
+        if not trouble.dies:
+            replica.stalled_until = until
+            self.laws.stalls()
+            return
+        replica.life = 0
+        self.laws.dies()
+        if not self.life.durable:
+            self.wipe()
+        self.clock.at(until, partial(self._restart, replica))
+
+    def _restart(self, replica: Replica) -> None:
+        replica.lives += 1
+        replica.life = replica.lives
+        replica.failures.clear()
+        replica.listed.clear()

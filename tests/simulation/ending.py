@@ -1,0 +1,167 @@
+"""How a life must end: soon after the world behaves again, every want has exactly one agent, and keeps it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from dispatcher.core import record
+from dispatcher.core.events import Ms, RoomSid
+from dispatcher.core.rules import Rule, matching
+from dispatcher.core.session import Session, Want
+from tests.simulation.clock import Clock
+from tests.simulation.cluster import SWEEP_MS, Cluster
+from tests.simulation.laws import Laws
+from tests.simulation.life import What
+from tests.simulation.members import Member, Opened
+from tests.simulation.rooms import LOBBY, Rooms
+
+JOIN_WITHIN: Final[Ms] = 30_000
+FEW_SECONDS: Final[Ms] = 8_000
+DOUBLE: Final[Ms] = 12_000
+MIN_STAY: Final[Ms] = 4_900  # from being active; what counts is from joining, 100 ms before
+SETTLING: Final[Ms] = 10_000  # a lease of before the calm
+
+
+class Ending:
+    """Watches for two agents where one is wanted, all the time; and from the calm on for everything that is not as it should be."""
+
+    def __init__(self, clock: Clock, rooms: Rooms, cluster: Cluster, laws: Laws, calm: Ms) -> None:
+        self.clock = clock
+        self.rooms = rooms
+        self.cluster = cluster
+        self.laws = laws
+        self.calm = calm
+        self.by = calm + SWEEP_MS + JOIN_WITHIN + FEW_SECONDS
+        self.excused = 0
+        self.left_alone = 0
+        self._changes = -1
+        self._doubles: dict[tuple[str, str], Ms] = {}
+        self._lacking: list[str] = []
+        apps = {What.ASKS} & {one.what for one in laws.life.happenings}
+        twins = {"twin"} & {one.who for one in laws.life.happenings}
+        self._strict = not apps and not twins and laws.life.rules not in {"each", "two", "mixed"}
+
+    def watch(self) -> None:
+        """After each happening."""
+        if self._changes != self.rooms.changes:
+            self._changes = self.rooms.changes
+            self._watch_doubles()
+        if self.clock.now >= self.calm:
+            self._watch_ending()
+
+    def conclude(self) -> None:
+        """The life is over."""
+        self._watch_doubles()
+        self._watch_ending()
+        room = self.rooms.open
+        life = next((one for one in self.cluster.lives() if room and one.key.sid == room.sid), None)
+        if room and (life is None or life.over):
+            self.laws.broken(7, f"{room.sid} lives, and is {'over' if life else 'unknown'} in the ledger")
+
+    # Two agents
+
+    def _watch_doubles(self) -> None:
+        doubles = {(room.sid, key) for room in self._rooms() for key, count in _ours(room).items() if count > 1}
+        for double in doubles:
+            self._doubles.setdefault(double, self.clock.now)
+        for double in [one for one in self._doubles if one not in doubles]:
+            self._judge_double(double, self._doubles.pop(double))
+
+    def _judge_double(self, double: tuple[str, str], since: Ms) -> None:
+        lasted = self.clock.now - since
+        if not self.laws.life.heard and since < self.calm + SETTLING:
+            return
+        self.laws.worst.double = max(self.laws.worst.double, lasted)
+        if lasted > DOUBLE:
+            self.laws.broken(0, f"two agents of ours for {double} for {lasted} ms")
+
+    # Exactly one
+
+    def _watch_ending(self) -> None:
+        lacking = list(self._look_around())
+        if not lacking:
+            self._lacking = []
+            return
+        if self.clock.now >= self.by and lacking != self._lacking:
+            self.laws.broken(0, f"{self.clock.now - self.calm} ms into the calm: {'; '.join(lacking)}")
+        if self.clock.now >= self.by:
+            self._lacking = lacking
+        else:
+            self.laws.worst.settled = max(self.laws.worst.settled, self.clock.now - self.calm)
+
+    def _look_around(self) -> Iterator[str]:
+        """Everything that is not as it should be now."""
+        self.excused = self.left_alone = 0
+        for room in self._rooms():
+            session = self._session(room.sid)
+            ours = _ours(room)
+            yield from (f"{count} agents for {key}" for key, count in ours.items() if count > 1)
+            if not room.attended and ours and all(rule.policy.on == "participant" for rule in self.cluster.rules):
+                yield f"{room.sid} never had anybody in it but agents of ours"
+            others = Counter(one.agent for one in room.members.values() if one.is_agent and one.active and not one.ours)
+            yield from self._unserved(room, session, ours, others)
+
+    def _unserved(self, room: Opened, session: Session | None, ours: Counter[str], others: Counter[str]) -> Iterator[str]:
+        for key, rule, waiting in self._wanted(room, session):
+            names = {target.agent for target in rule.policy.targets}
+            name = next((name for name in names if others[name] > 0), None)
+            want = session.want(key) if session else None
+            if ours[key] and name and self._strict:
+                yield f"for {key} an agent of ours beside another's"
+            if ours[key]:
+                continue
+            if name:
+                others[name] -= 1
+            elif want and want.done and self._on_purpose(room.sid, want, waiting):
+                self.excused += 1
+            else:
+                yield f"no agent for {key}"
+
+    def _wanted(self, room: Opened, session: Session | None) -> Iterator[tuple[str, Rule, list[Member]]]:
+        """The wants that the rules ask for now, with those who wait."""
+        there = sorted((one for one in room.members.values() if one.is_person and one.active), key=lambda one: one.joined_at)
+        rules, shown = self.cluster.rules, room.shown(LOBBY)
+        for rule in matching(rules, shown, None):
+            yield rule.name, rule, there
+        for rule in rules:
+            matched = [one for one in there if rule in matching(rules, shown, one.shown())]
+            if not matched:
+                continue
+            if rule.policy.per == "participant":
+                yield from ((f"{rule.name}/{one.identity}", rule, [one]) for one in matched)
+            elif rule.go_on or not self._taken(session, rule):
+                yield rule.name, rule, [one for one in there if one.kind in rule.policy.kinds]
+            elif session and not any(want.attended for want in session.wants):
+                self.left_alone += 1
+
+    def _taken(self, session: Session | None, rule: Rule) -> bool:
+        """Whether another rule's want is the one `per: room` want of the session."""
+        going_on = {other.name for other in self.cluster.rules if other.go_on}
+        single = [want.rule for want in session.wants if want.policy.per == "room" and want.rule not in going_on] if session else []
+        return bool(single) and single != [rule.name]
+
+    def _on_purpose(self, sid: RoomSid, want: Want, waiting: list[Member]) -> bool:
+        """Whether somebody ended it, since the last of those who wait have come (1 s: webhooks bear whole seconds)."""
+        came = max((one.joined_at for one in waiting), default=0)
+        names = {target.agent for target in want.policy.targets}
+        return any(
+            gone.left >= came - 1_000
+            and gone.room == sid
+            and not gone.by_us
+            and gone.stayed >= MIN_STAY
+            and gone.reason in {"CLIENT_INITIATED", "PARTICIPANT_REMOVED"}
+            and (gone.want == want.key if gone.want else gone.agent in names)
+            for gone in self.rooms.departures
+        )
+
+    def _rooms(self) -> list[Opened]:
+        return [self.rooms.open] if self.rooms.open else []
+
+    def _session(self, sid: RoomSid) -> Session | None:
+        life = next((one for one in self.cluster.lives() if one.key.sid == sid), None)
+        return record.load(life.record, LOBBY, sid) if life and life.record else None
+
+
+def _ours(room: Opened) -> Counter[str]:
+    """How many agents of ours there are for each want."""
+    return Counter(one.made.want for one in room.members.values() if one.made and one.made.ours and one.active)

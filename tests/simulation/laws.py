@@ -1,0 +1,178 @@
+"""What must hold of every life, watched while it is lived (the laws and bounds of docs/architecture.md)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dispatcher.core import record
+from dispatcher.core.events import Ms
+from dispatcher.core.plan import Create, Rest, Retract, Step, Wait, plan
+from dispatcher.core.rules import Rule
+from dispatcher.core.see import see
+from dispatcher.core.seen import Seen
+from dispatcher.core.session import Session
+from dispatcher.ledger.interface import Held, Lease, Then
+from tests.simulation.clock import Clock
+from tests.simulation.life import Life
+from tests.simulation.rooms import Rooms
+
+ROUNDS: Final = 9
+RECORD_BYTES: Final = 16_000  # a handful of wants; the timeline is half of it
+LATER: Final[Ms] = 3_600_000
+
+
+class Violation(Struct, frozen=True):
+    """Law 0 stands for the bounds."""
+
+    law: int
+    at: Ms
+    what: str
+
+
+class Worst(Struct):
+    """The extremes of a life."""
+
+    rounds: int = 0
+    record: int = 0
+    creates: int = 0
+    looks: int = 0
+    settled: Ms = 0  # after the calm, until everything is as it should be
+    double: Ms = 0  # two agents of ours for one want, while all is heard
+
+
+class Laws:
+    """Collects violations. A Create, a Retract, a look and a save are reported by those who make them."""
+
+    def __init__(self, clock: Clock, rooms: Rooms, life: Life, began: Ms) -> None:
+        self.clock = clock
+        self.rooms = rooms
+        self.life = life
+        self.began = began
+        self.violations: list[Violation] = []
+        self.worst = Worst()
+        self.unsteady = False  # somebody stalls or stalled: what he sends he may send too late
+        self._tokens: dict[str, str] = {}
+        self._sent: set[tuple[str, str, int]] = set()
+        self._looked: dict[str, Ms] = {}
+        self._unknown: dict[str, Ms] = {}
+        self._asking: set[str] = set()
+
+    def broken(self, law: int, what: str) -> None:
+        """The law does not hold."""
+        self.violations.append(Violation(law, self.clock.now - self.began, what))
+
+    def rounds(self, sid: str, number: int, step: Step) -> None:
+        """The n-th plan of one claim."""
+        self.worst.rounds = max(self.worst.rounds, number)
+        if number > ROUNDS:
+            self.broken(0, f"{sid}: round {number} of one claim: {step}")
+        if isinstance(step, Wait) and not self.clock.now < step.until <= self.clock.now + LATER:
+            self.broken(7, f"waits for what is in {step.until - self.clock.now} ms")
+
+    # The ledger
+
+    def wiped(self) -> None:
+        """Leases and attempt numbers begin anew."""
+        self._tokens.clear()
+        self._sent.clear()
+
+    def stalls(self) -> None:
+        """From now on a call may be made by one whose lease has run out."""
+        self.unsteady = True
+
+    def dies(self) -> None:
+        """What was being asked has an unknown outcome."""
+        for sid in self._asking:
+            self._unknown[sid] = self.clock.now
+        self._asking.clear()
+
+    def handed(self, held: Held) -> None:
+        """A lease was given."""
+        self._tokens[held.lease.key.sid] = held.lease.token
+
+    def saved(self, session: Session, made: bytes, then: Then) -> None:
+        """Laws 7 and 8, and that a record says all there is."""
+        self.worst.record = max(self.worst.record, len(made))
+        if len(made) > RECORD_BYTES:
+            self.broken(8, f"a record of {len(made)} bytes")
+        if record.load(made, session.room, session.sid) != session:
+            self.broken(8, "a record that reads as another session")
+        if then is Then.REST and not isinstance(owed := plan(session, self.clock.now + LATER, fresh=False), Rest):
+            self.broken(7, f"at rest, and still owes {owed}")
+
+    # LiveKit
+
+    def looked(self, session: Session, seen: Seen, rules: Sequence[Rule], instance: str, began: Ms) -> None:
+        """Seeing the same twice changes nothing."""
+        self.worst.looks += 1
+        if seen.room is not None:
+            self._looked[session.sid] = began
+        again = replace(see(session, seen, rules, instance=instance, now=began), timeline=session.timeline, told=session.told)
+        if again != session:
+            self.broken(2, f"seen twice, it changes: {_difference(session, again)}")
+
+    def answered(self, session: Session, *, known: bool) -> None:
+        """A Create has its outcome, or nobody knows it."""
+        self._asking.discard(session.sid)
+        if not known:
+            self._unknown[session.sid] = self.clock.now
+
+    def creates(self, session: Session, step: Create, lease: Lease) -> None:
+        """Laws 4, 5 and 14, before the attempt is saved."""
+        self.worst.creates += 1
+        want = session.want(step.want)
+        if session.over:
+            self.broken(14, f"{step} into a session that is over")
+        if want is None or any(attempt.verdict is None for attempt in want.attempts):
+            self.broken(5, f"{step} while an attempt is open")
+        looked = self._looked.get(session.sid, -1)
+        if looked < self._unknown.get(session.sid, 0):
+            self.broken(4, f"{step} without a look")
+        if self.clock.now - looked > 4_000 and not self.unsteady:
+            self.broken(4, f"{step} on a look {self.clock.now - looked} ms old")
+        self._holds(lease)
+
+    def sends(self, session: Session, step: Create, lease: Lease) -> None:
+        """Law 2: one Create for each number; and law 3."""
+        self._asking.add(session.sid)
+        self._holds(lease)
+        sent = (session.sid, step.want, step.number)
+        if self._tokens.get(session.sid) != lease.token:  # the ledger was emptied since, or another holds it: see law 3
+            return
+        if sent in self._sent:
+            self.broken(2, f"{step} a second time")
+        self._sent.add(sent)
+
+    def retracts(self, session: Session, step: Retract, lease: Lease) -> None:
+        """Law 13: only what is ours."""
+        self.rooms.retracting |= {step.agent, step.dispatch}
+        self._holds(lease)
+        made = self.rooms.made.get(step.dispatch)
+        if step.dispatch and (made is None or not made.ours):
+            self.broken(13, f"{step} of a dispatch that is not ours")
+        member = next((one for one in self.rooms.open.members.values() if one.sid == step.agent), None) if self.rooms.open else None
+        if member is not None and not member.ours:
+            self.broken(13, f"{step} of an agent that is not ours")
+        want = session.want(step.want)
+        if want is None or any(one.number == step.number and one.verdict is None for one in want.attempts):
+            self.broken(13, f"{step} of an open attempt")
+
+    def _holds(self, lease: Lease) -> None:
+        if self.unsteady:
+            return
+        token = self._tokens.get(lease.key.sid)
+        if token is not None and token != lease.token:
+            self.broken(3, "another holds the lease")
+        if token is not None and lease.until < self.clock.now:
+            self.broken(3, f"the lease ran out {self.clock.now - lease.until} ms ago")
+
+
+def _difference(one: Session, other: Session) -> str:
+    changed = [name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name) and name != "wants"]
+    words = [f"{name}: {getattr(one, name)} / {getattr(other, name)}" for name in changed]
+    for was, is_ in zip(one.wants, other.wants, strict=False):
+        fields = [name for name in was.__struct_fields__ if getattr(was, name) != getattr(is_, name)]
+        words += [f"{was.key}.{name}: {getattr(was, name)} / {getattr(is_, name)}" for name in fields]
+    return ", ".join(words)
