@@ -6,7 +6,7 @@ So the timeline, the log and the counters cannot disagree.
 from collections.abc import Callable
 from typing import Final
 
-from dispatcher.core.session import Entry, Said, Session, Verdict
+from dispatcher.core.session import Entry, Said, Session, Verdict, news
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit import LiveKitError, Reason
 from dispatcher.logs import Log
@@ -28,8 +28,7 @@ class Chronicle:
         log = self.log.bind(project=key.project, room=key.room, sid=key.sid)
 
         def tell(before: Session, after: Session) -> None:
-            new = after.told - before.told
-            for entry in after.timeline[-new:] if new > 0 else ():
+            for entry in news(after, before.told):
                 self._write(log, entry)
                 self._count(entry)
 

@@ -20,10 +20,11 @@ from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.rules import Rule
 from dispatcher.core.see import see
 from dispatcher.core.seen import Seen
-from dispatcher.core.session import Session, Want
+from dispatcher.core.session import Session, news
 from dispatcher.core.ties import tag
 from dispatcher.ledger.interface import Held, Lease, Ledger, SaveResult, Standing, Then
 from dispatcher.livekit import LiveKit, LiveKitError, Reason
+from dispatcher.pacer import Pacer
 
 ROUNDS_MAX: Final = 16  # simulated lives needed 9 at most
 AGAIN_MS: Final = 1_000
@@ -56,7 +57,7 @@ class Driver:
         self.ledger = ledger
         self.sites = sites
         self.instance = instance
-        self.pace = pace
+        self.pacer = Pacer(ledger, pace)
         self.chronicle = chronicle
         self.dry_run = dry_run
         self.failures: dict[str, int] = {}
@@ -193,7 +194,9 @@ class Drive:
             return self.driver.look_failed(self.key.project, error)
         self.driver.failures.pop(self.key.project, None)
         self.seen, self.seen_until, self.just_looked = seen, self.now, True
+        told = self.session.told
         self._become(see(self.session, seen, self.site.rules, instance=self.driver.instance, now=began))
+        await self.driver.pacer.heard(self.key.project, news(self.session, told))
         return None
 
     async def _renew(self) -> None:
@@ -213,7 +216,8 @@ class Drive:
         if self.driver.dry_run:
             self._become(acts.would_ask(self.session, step, self.now))
             return
-        wait = await self._slot(want, step)
+        kept = 0 < want.slot <= self.now <= want.slot + SLOT_MS
+        wait = 0 if kept else await self.driver.pacer.wait(self.key.project, step.target.agent)
         if wait > 0:
             self._become(acts.reserve(self.session, step.want, self.now + math.ceil(wait)))
             return
@@ -226,13 +230,6 @@ class Drive:
         if not known:
             self.seen = None  # law 4: only a look begun after this may lead to a Create
         self._become(session)
-
-    async def _slot(self, want: Want, step: Create) -> float:
-        """How many ms until this create's turn; 0: now. A turn once taken is kept."""
-        if self.driver.pace is None or 0 < want.slot <= self.now <= want.slot + SLOT_MS:
-            return 0
-        name, pace = f"{self.key.project}/{step.target.agent}", self.driver.pace
-        return await self.driver.ledger.pace(name, interval=1000 / pace.per_second, burst=pace.burst)
 
     async def _retract(self, step: Retract) -> None:
         """The agent, or the dispatch, was asked to go."""

@@ -186,7 +186,7 @@ async def _body(request: web.Request, within: float) -> bytes:
         raise _Refused(Result.TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE) from None
     except (web.RequestPayloadError, ConnectionError):  # bad chunks, or the client has gone
         raise _Refused(Result.BROKEN_BODY, HTTPStatus.BAD_REQUEST) from None
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding == "identity":
         return sent
     if encoding not in _COMPRESSED:

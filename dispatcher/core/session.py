@@ -230,3 +230,9 @@ def tell(session: Session, entry: Entry) -> Session:
         first = TIMELINE_MAX // 4
         timeline = timeline[:first] + timeline[first + 1 :]
     return replace(session, timeline=timeline, told=session.told + 1)
+
+
+def news(session: Session, told: int) -> tuple[Entry, ...]:
+    """The entries told since there were `told` of them; of very many at once, those that the timeline still has."""
+    new = session.told - told
+    return session.timeline[-new:] if new > 0 else ()

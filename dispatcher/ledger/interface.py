@@ -17,6 +17,7 @@ INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they 
 LIVES_MAX: Final = 8  # sessions remembered under one room name
 OVER_TTL_MS: Final = 3_600_000  # a session that is over still feeds `explain`
 LIVE_TTL_MS: Final = 86_400_000  # a live session that no operation has changed for a day is forgotten, due or not
+ADJUST_TTL_MS: Final = 600_000  # what made a pace slower is forgotten
 DEDUPE_MS: Final = 600_000  # at least; a webhook's token lives 6 minutes, an older repeat fails verification
 
 
@@ -195,6 +196,13 @@ class Ledger(Protocol):
         Slots are handed out in the order of asking, on average one per `interval` ms and name over all replicas, at
         most `burst` (>= 1) of them at once. One that is not used is lost, not given back.
         Exact: GCRA, whose only state is a name's theoretical arrival time; it is forgotten once it has passed.
+        """
+        ...
+
+    async def adjust(self, name: str, by: float, *, most: float) -> float:
+        """From now on slots of this name come further apart by the factor `by`; the factor in force is returned.
+
+        It stays between 1 (as `pace` asks) and `most`, and is forgotten ADJUST_TTL_MS after it was last adjusted.
         """
         ...
 

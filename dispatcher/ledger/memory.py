@@ -139,6 +139,9 @@ class MemoryLedger:
     async def pace(self, name: str, *, interval: float, burst: int) -> float:
         return self._paces.take(name, self._begin(), interval, burst)
 
+    async def adjust(self, name: str, by: float, *, most: float) -> float:
+        return self._paces.adjust(name, by, most, self._begin())
+
     async def now(self) -> Ms:
         return self._clock()
 

@@ -60,6 +60,9 @@ class TimedLedger:
     async def pace(self, name: str, *, interval: float, burst: int) -> float:
         return await self._timed("pace", self._ledger.pace(name, interval=interval, burst=burst))
 
+    async def adjust(self, name: str, by: float, *, most: float) -> float:
+        return await self._timed("adjust", self._ledger.adjust(name, by, most=most))
+
     async def now(self) -> Ms:
         return await self._timed("now", self._ledger.now())
 

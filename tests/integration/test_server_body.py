@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from io import BytesIO
@@ -88,6 +89,18 @@ async def test_a_body_that_cannot_be_unpacked_is_refused(
     assert (answer.status, await answer.json()) == (status, {"error": reason})
     assert world.count("unknown", reason) == 1
     assert await post(client, body_of()) == 200
+
+
+async def test_a_bomb_is_not_inflated(client: Client) -> None:
+    """What would be 64 MiB takes the memory of a body at most, with what it takes to hold it twice."""
+    sent = gzip.compress(bytes(1 << 26))
+    tracemalloc.start()
+    answer = await client.post("/webhook", data=sent, headers={"Content-Encoding": "gzip"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert answer.status == 413
+    assert peak < 4 * BODY_MAX
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ def test_no_field_takes_the_place_of_the_head(lines: Lines) -> None:
         ("x" * TEXT_MAX, "x" * TEXT_MAX),
         ("x" * (TEXT_MAX + 1), "x" * (TEXT_MAX - 1) + "…"),
         ("x" * 10_000_000, "x" * (TEXT_MAX - 1) + "…"),
+        ("://" * 200_000, ("://" * TEXT_MAX)[: TEXT_MAX - 1] + "…"),
         (list(range(100)), list(range(ITEMS_MAX))),
         ("line\nbreak \u2028 \x1b[31m \x00", "line\nbreak \u2028 \x1b[31m \x00"),
         ("lone \ud800 surrogate", "lone \ud800 surrogate"),
