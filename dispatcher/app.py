@@ -71,7 +71,9 @@ async def running(config: Config, log: Log, *, version: str, dry_run: bool = Fal
             ledger, sites, log, metrics, every=config.sweep.every, looks_per_second=config.sweep.looks_per_second
         )
         gauges = Gauges(ledger, sites, log, metrics)
-        for name, loop in {"worker": worker.run, "sweep": sweep.run, "gauges": gauges.run}.items():
+        loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [("worker", worker.run), ("gauges", gauges.run)]
+        loops += [("sweep", partial(sweep.run, project)) for project in sites]
+        for name, loop in loops:
             stack.push_async_callback(_end, asyncio.create_task(_kept_alive(name, loop, log, metrics)))
         yield Service(host=host, port=port, ledger=ledger, metrics=metrics)
         worker.drain()

@@ -32,8 +32,8 @@ class _Scene(Struct, frozen=True, kw_only=True):
     play: Callable[[FakeLiveKit], Awaitable[object]]
 
 
-async def play(write: Callable[[str], object]) -> int:
-    """Every scene was played, and its room had exactly one agent: exit code 0, else 1."""
+async def play(write: Callable[[str], object], *, within: float = WITHIN_S) -> int:
+    """Every scene was played, and its room had exactly one agent `within` seconds: exit code 0, else 1."""
     log = Log(write, time.time, style="text")
     async with FakeLiveKit() as livekit:
         livekit.worker("greeter")
@@ -42,7 +42,7 @@ async def play(write: Callable[[str], object]) -> int:
         config = _config(livekit.url)
         async with running(config, log, version=version("livekit-dispatcher")) as service:
             livekit.webhook_url = f"{service.url}/webhook"
-            rows = [await _show(scene, livekit, service, write) for scene in _SCENES]
+            rows = [await _show(scene, livekit, service, write, within) for scene in _SCENES]
     write(_table(rows))
     return 0 if all(row.agents == 1 for row in rows) else 1
 
@@ -110,12 +110,14 @@ class _Row(Struct, frozen=True, kw_only=True):
     why: str
 
 
-async def _show(scene: _Scene, livekit: FakeLiveKit, service: Service, write: Callable[[str], object]) -> _Row:
+async def _show(
+    scene: _Scene, livekit: FakeLiveKit, service: Service, write: Callable[[str], object], within: float
+) -> _Row:
     write(f"\n── {scene.room}: {scene.story}\n")
     await scene.play(livekit)
     try:
-        await livekit.wait_until(lambda: livekit.agents_in(scene.room), within=WITHIN_S)
-        timeline = await _told(service, scene.room)
+        await livekit.wait_until(lambda: livekit.agents_in(scene.room), within=within)
+        timeline = await _told(service, scene.room, within)
     except (NeverSeen, TimeoutError):
         return _Row(room=scene.room, agents=0, took="", why="no agent came")
     served = next(entry for entry in timeline if entry.said is Said.SERVED)
@@ -123,9 +125,9 @@ async def _show(scene: _Scene, livekit: FakeLiveKit, service: Service, write: Ca
     return _Row(room=scene.room, agents=len(livekit.agents_in(scene.room)), took=took, why=_why(timeline))
 
 
-async def _told(service: Service, room: str) -> tuple[Entry, ...]:
+async def _told(service: Service, room: str, within: float) -> tuple[Entry, ...]:
     """The room's timeline, once it says that an agent serves."""
-    async with asyncio.timeout(WITHIN_S):
+    async with asyncio.timeout(within):
         while True:
             for life in await service.ledger.find("demo", room):
                 timeline = record.load(life.record, room, RoomSid(life.key.sid)).timeline

@@ -14,7 +14,7 @@ from dispatcher import calls
 from dispatcher.chronicle import Chronicle
 from dispatcher.config import Pace
 from dispatcher.core import acts, record
-from dispatcher.core.events import Ms, RoomSid
+from dispatcher.core.events import Event, Ms, RoomSid
 from dispatcher.core.fold import fold
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.rules import Rule
@@ -32,6 +32,7 @@ FRESH_MS: Final = 1_000
 SLOT_MS: Final = 5_000  # a turn that was not used by then is lost
 CALL_MS: Final = 7_000  # the longest call (5 s), its look (2 s): a lease that ends sooner is renewed first
 RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)  # after a failed look, by failures in a row of the project
+UNREADABLE: Final = Event(id="", name="unreadable", created_at=0)  # an inbox entry of another version: it means, look
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -110,9 +111,8 @@ class Drive:
 
     def _fold(self, held: Held) -> None:
         for entry in held.inbox:
-            event = record.load_event(entry)
-            if event is not None:
-                self._become(fold(self.session, event, self.site.rules, self.now))
+            event = record.load_event(entry) or UNREADABLE
+            self._become(fold(self.session, event, self.site.rules, self.now))
 
     @property
     def now(self) -> Ms:
@@ -233,6 +233,9 @@ class Drive:
 
     async def _retract(self, step: Retract) -> None:
         """The agent, or the dispatch, was asked to go."""
+        if self.driver.dry_run:
+            self._become(acts.retracted(self.session, step, self.now, done=False, why="dry_run"))
+            return
         await self._renew()
         self.just_looked = False
         self._become(await calls.take_back(self.site.livekit, self.session, step, self.seen, lambda: self.now))

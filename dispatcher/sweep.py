@@ -39,16 +39,11 @@ class Sweep:
         self.metrics = metrics
         self.every = every
         self.pause = 1 / looks_per_second
-        self._after: dict[str, str] = {}  # the SID at which the last sweep ran out of time
+        self._after: dict[str, str] = {}  # the SID up to which known ones were looked at
         self._listed: dict[str, set[Key]] = {}  # by the last sweep
 
-    async def run(self) -> None:
-        """Sweeps at once, and then for ever; one replica does it per interval and project."""
-        async with asyncio.TaskGroup() as projects:
-            for project in self.sites:
-                projects.create_task(self._run(project))
-
-    async def _run(self, project: str) -> None:
+    async def run(self, project: str) -> None:
+        """Sweeps the project at once, and then for ever; one replica does it per interval."""
         while True:
             await self._turn(project)
             await asyncio.sleep(TURN_S)
@@ -80,7 +75,8 @@ class Sweep:
                 self.metrics.sweep_repairs_total.labels(kind="unknown_room").inc()
                 self.log.info("repaired", project=key.project, room=key.room, sid=key.sid, why="unknown_room")
             await asyncio.sleep(self.pause)
-        self._after[project] = chosen[-1].sid if len(chosen) < len(rooms) and chosen[-1] not in unknown else ""
+        if chosen and chosen[-1] not in unknown:
+            self._after[project] = chosen[-1].sid
 
     def _in_turn(self, project: str, known: Sequence[Key]) -> list[Key]:
         """By SID, from where the last sweep stopped: the one that waited longest comes first."""
@@ -92,6 +88,7 @@ class Sweep:
         for key in self._listed.get(project, set()) - listed:
             if await self._nudge(key, Room(sid=RoomSid(key.sid), name=key.room)):
                 self.metrics.sweep_repairs_total.labels(kind="unheard_end").inc()
+                await asyncio.sleep(self.pause)
         self._listed[project] = listed
 
     async def _nudge(self, key: Key, room: Room) -> bool:

@@ -24,7 +24,8 @@ from dispatcher.ledger.interface import (
     Standing,
     Then,
 )
-from dispatcher.ledger.places import Agenda, EventIds, Place, Session, Sessions, Slots
+from dispatcher.ledger.places import Agenda, EventIds, Place, Session, Sessions
+from dispatcher.ledger.slots import Slots
 
 
 class MemoryLedger:
