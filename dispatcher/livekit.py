@@ -152,7 +152,7 @@ class LiveKit:
     async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
         """A new dispatch exists, as the server echoes it. Raises Unavailable, Refused or Unknown. One POST, never two.
 
-        Not idempotent: every call adds an agent (facts §2.1). A server before 1.12.0 ignores the deployment, before
+        Not idempotent: each call adds an agent (livekit.md §2.1). A server before 1.12.0 ignores the deployment, before
         1.13.2 the tag; the echo then lacks it.
         """
         request = agent_dispatch.CreateAgentDispatchRequest(
@@ -175,7 +175,7 @@ class LiveKit:
     async def delete(self, room: str, dispatch: str) -> None:
         """The dispatch with this id is no longer listed, and its agent is told to leave. Raises as `remove` does.
 
-        A launch already queued survives it, and may bring an agent that no listed dispatch names (facts §0).
+        A launch already queued survives it, and may bring an agent that no listed dispatch names (docs/livekit.md §0).
         """
         await self._gone("DeleteDispatch", partial(self._api.agent_dispatch.delete_dispatch, dispatch, room))
 

@@ -23,7 +23,7 @@ from dispatcher.core.events import HEARD, ROOM_FINISHED, ROOM_STARTED, Event, Ms
 
 HS256: Final = "HS256"
 LEEWAY_S: Final = 60  # clocks may differ by as much; LiveKit's own verifiers allow the same
-LIFETIME_S: Final = 300  # of the token that LiveKit makes for a webhook (facts §1.1)
+LIFETIME_S: Final = 300  # of the token that LiveKit makes for a webhook (docs/livekit.md §1.1)
 
 
 class Rejected(StrEnum):

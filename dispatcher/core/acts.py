@@ -5,9 +5,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core import budget
+from dispatcher.core.closing import close
 from dispatcher.core.events import Ms
 from dispatcher.core.plan import Create, Retract
-from dispatcher.core.see import close
 from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, tell, with_attempt, with_want
 
 TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): somebody must mend it first

@@ -19,10 +19,10 @@ def give_birth(session: Session, rules: Sequence[Rule], room: Room, people: Sequ
     for_room = matching(rules, room, None)
     for rule in rules:
         if rule in for_room:
-            session = _born(session, rules, rule, "", now)
+            session = _born(session, rules, rule, None, now)
         for person, chosen in matched:
             if rule in chosen:
-                session = _born(session, rules, rule, person.identity if rule.policy.per == "participant" else "", now)
+                session = _born(session, rules, rule, person, now)
     return session
 
 
@@ -42,8 +42,8 @@ def _open_to(rule: Rule, person: Participant | None) -> bool:
 
 def _unborn(session: Session, rules: Sequence[Rule], rule: Rule, person: Participant | None) -> bool:
     if rule.policy.per == "participant" and person is not None:
-        return session.want(f"{rule.name}/{person.identity}") is None
-    return session.want(rule.name) is None and not _taken(session, rules, rule)
+        return _missing(session, f"{rule.name}/{person.identity}")
+    return _missing(session, rule.name) and not _taken(session, rules, rule)
 
 
 def _taken(session: Session, rules: Sequence[Rule], rule: Rule) -> bool:
@@ -51,26 +51,39 @@ def _taken(session: Session, rules: Sequence[Rule], rule: Rule) -> bool:
     if rule.go_on or rule.policy.per == "participant":
         return False
     going_on = {other.name for other in rules if other.go_on}
-    return any(want.policy.per == "room" and want.rule not in going_on for want in session.wants)
+    per_room = (want for want in session.wants if want.policy.per == "room" and not want.remnant)
+    return any(want.rule not in going_on for want in per_room)
 
 
-def _born(session: Session, rules: Sequence[Rule], rule: Rule, identity: str, now: Ms) -> Session:
-    want = Want(rule=rule.name, policy=rule.policy, identity=identity)
-    if session.want(want.key) is not None or _taken(session, rules, rule):
+def _missing(session: Session, key: str) -> bool:
+    want = session.want(key)
+    return want is None or want.remnant
+
+
+def _born(session: Session, rules: Sequence[Rule], rule: Rule, person: Participant | None, now: Ms) -> Session:
+    identity = person.identity if person is not None and rule.policy.per == "participant" else ""
+    hoped = person.joined_at if person is not None else 0
+    want = Want(rule=rule.name, policy=rule.policy, identity=identity, attended=person is not None, hoped=hoped)
+    if not _missing(session, want.key) or _taken(session, rules, rule):
         return session
-    if len(session.wants) >= WANTS_MAX:
-        return _overflow(session, want, now)
+    remnant = session.want(want.key)
+    if remnant is not None:
+        want = replace(want, attempts=remnant.attempts, last=remnant.last)
+    elif len(session.wants) >= WANTS_MAX:
+        idle = next((old for old in session.wants if _idle(old)), None)
+        if idle is None:
+            return _overflow(session, want, now)
+        session = replace(session, wants=tuple(old for old in session.wants if old is not idle))
     return tell(with_want(session, want), Entry(at=now, said=Said.WANTED, want=want.key, agent=want.next_target.agent))
 
 
+def _idle(want: Want) -> bool:
+    """Nobody waits for it, and nothing of it is left that would have to be taken back."""
+    owed = any(attempt.retract_at and attempt.shows for attempt in want.attempts)
+    return not (want.open or want.attended or owed or want.policy.on == "room")
+
+
 def _overflow(session: Session, want: Want, now: Ms) -> Session:
-    """A want that nobody waits for makes room; if there is none, the new one is left out, told once."""
-    idle = [
-        old for old in session.wants if not (old.open or old.attended or any(one.retract_at for one in old.attempts))
-    ]
-    if idle:
-        wants = tuple(old for old in session.wants if old is not idle[0])
-        return with_want(replace(session, wants=wants), want)
     if session.overflow:
         return session
     return tell(replace(session, overflow=True), Entry(at=now, said=Said.OVERFLOW, want=want.key))

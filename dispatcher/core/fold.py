@@ -37,7 +37,8 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     if event.name == ROOM_FINISHED:
         ended = replace(session, over=True, final=True, stale=False, notes=(), missed_at=0)
         return tell(ended, Entry(at=now, said=Said.OVER, why=ROOM_FINISHED))
-    session = replace(session, over=False)
+    if session.over:  # by looks, and somebody says that it lives
+        session = replace(session, over=False, missed_at=0, stale=True)
     if event.participant is None:
         stale = event.name != ROOM_STARTED or may_be_born(session, rules, None)
         return replace(session, stale=session.stale or stale)

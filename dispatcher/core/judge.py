@@ -27,17 +27,17 @@ class Departure(Struct, frozen=True, kw_only=True):
 
 def overdue(session: Session, want: Want, attempt: Attempt, dispatch: Dispatch | None, now: Ms) -> Verdict | None:
     """The verdict on an open attempt whose agent was never here; None: it may still come."""
-    waited = now - attempt.since
     if attempt.dispatch and dispatch is None:
-        return Verdict.VANISHED if waited >= GRACE_MS else None
-    if dispatch is not None and dispatch.jobs:
-        if all(job.ended and not job.identity for job in dispatch.jobs):
-            return Verdict.REJECTED
-        return Verdict.NO_SHOW if waited >= want.policy.join_within else None
+        return Verdict.VANISHED if now >= attempt.since + GRACE_MS else None
+    jobs = dispatch.jobs if dispatch is not None else ()
+    if jobs and all(job.ended and not job.identity for job in jobs):
+        return Verdict.REJECTED
     asked = confirming_since(session, want.policy, attempt)
-    if want.by_name or asked is None or now - asked < want.policy.confirm_within:
+    if asked is None:
         return None
-    return Verdict.SILENT
+    if jobs:
+        return Verdict.NO_SHOW if now >= asked + want.policy.join_within else None
+    return Verdict.SILENT if now >= asked + want.policy.confirm_within and not want.by_name else None
 
 
 def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms | None:
@@ -49,7 +49,7 @@ def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms |
 
 def departure(session: Session, want: Want, attempt: Attempt, now: Ms) -> Departure | None:
     """As what the leaving of an open attempt's agent counts; None: it has not left, or that cannot be said yet."""
-    note = _note(session, attempt)
+    note = _note(session, want, attempt)
     if attempt.serving or (note is None and not attempt.gone):
         return None
     reason = note.reason if note else ""
@@ -74,9 +74,14 @@ def _counts_as(want: Want, reason: str, stayed: Ms) -> Verdict:
     return Verdict.REMOVED if reason == "PARTICIPANT_REMOVED" else Verdict.CRASHED
 
 
-def _note(session: Session, attempt: Attempt) -> Note | None:
-    """Why this attempt's agent left. One that came and went between two looks is known by its job's identity only."""
+def _note(session: Session, want: Want, attempt: Attempt) -> Note | None:
+    """Why this attempt's agent left. One that came and went between two looks is known by its job's identity only.
+
+    Identities may recur: what is told of another attempt's agent, or was heard before we asked, is not about this one.
+    """
     if attempt.agent:
         return next((note for note in session.notes if note.sid == attempt.agent), None)
-    since = [note for note in session.notes if note.identity in attempt.identities and note.heard >= attempt.since]
+    others = {one.last_agent for one in want.attempts if one.number != attempt.number}
+    about = [note for note in session.notes if note.identity in attempt.identities and note.sid not in others]
+    since = [note for note in about if note.heard >= attempt.since or not attempt.ours]
     return since[-1] if since else None

@@ -20,8 +20,8 @@ from msgspec import Struct
 from dispatcher.core.events import Ms
 from dispatcher.core.judge import ENDING_MS, GRACE_MS, confirming_since
 from dispatcher.core.rules import Target
-from dispatcher.core.see import UNTIED_MS
 from dispatcher.core.session import Attempt, Session, Want
+from dispatcher.core.surplus import UNTIED_MS
 
 EARLY_LOOK_MS: Final = 2_000  # a worker's no is listed by then
 
@@ -95,7 +95,7 @@ def _attempt_deadlines(session: Session, want: Want, attempt: Attempt) -> Iterat
         asked = confirming_since(session, want.policy, attempt)
         if asked is not None:
             yield asked + want.policy.confirm_within
-        yield attempt.since + want.policy.join_within
+            yield asked + want.policy.join_within
 
 
 def _due(session: Session) -> Iterator[Ms]:

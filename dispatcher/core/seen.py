@@ -6,7 +6,7 @@ from dispatcher.core.events import Participant, Room
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """A worker's yes to a dispatch, or, ended without an identity, its no. JS_RUNNING proves nothing (facts §2.3)."""
+    """A worker's yes to a dispatch; ended without an identity, its no. JS_RUNNING proves nothing (livekit.md §2.3)."""
 
     id: str
     identity: str = ""  # the identity its agent joins with

@@ -103,6 +103,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     listed: bool = False  # the last look listed the dispatch
     identities: tuple[str, ...] = ()  # of its jobs: what ties an agent to it
     agent: str = ""  # SID of its agent: present in the last look, or (open and `gone`) the one that is missed
+    last_agent: str = ""  # SID of the latest agent it had
+    told: bool = False  # that its agent serves
     came: Ms = 0  # its agent was first seen
     gone: Ms = 0  # its agent was first missed
     verdict: Verdict | None = None
@@ -141,6 +143,7 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
     slot: Ms = 0  # its turn, when creates are paced
     done: Ms = 0  # LiveKit's clock; who joined after it reopens the want
     attended: bool = False  # somebody of its kinds was there in the last look
+    remnant: bool = False  # nobody wants it: it only holds what is to be taken back
     by_name: bool = False  # an agent of a target's name, not tied to any attempt, was there in the last look
     waiting_since: Ms = 0  # somebody is there, and no agent
     hoped: Ms = 0  # LiveKit's clock; the earliest joining of somebody who waits for the first agent
@@ -163,7 +166,7 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def waits(self) -> bool:
         """Somebody waits, and nothing is under way: the next Create is only a matter of time."""
         there = self.attended or self.policy.on == "room"
-        return there and not (self.open or self.done or self.by_name)
+        return there and not (self.open or self.done or self.by_name or self.remnant)
 
     @property
     def next_target(self) -> Target:
@@ -173,7 +176,7 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def state(self) -> State:
         if self.serving or self.by_name:
             return State.SERVED
-        if self.done:
+        if self.done or self.remnant:
             return State.DONE
         if self.rounds and (self.attended or self.policy.on == "room"):
             return State.STARVED

@@ -13,7 +13,18 @@ from msgspec.structs import replace
 from dispatcher.core.events import Ms, Participant
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.seen import Dispatch, Seen
-from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want, tell, with_attempt, with_want
+from dispatcher.core.session import (
+    WANTS_MAX,
+    Attempt,
+    Entry,
+    Said,
+    Session,
+    Verdict,
+    Want,
+    tell,
+    with_attempt,
+    with_want,
+)
 
 
 def tag(instance: str, want: Want, number: int) -> str:
@@ -29,9 +40,12 @@ class _Tag(NamedTuple):
 def _read_tag(text: str, instance: str) -> _Tag | None:
     whose, _, rest = text.partition(":")
     key, _, number = rest.rpartition("#")
-    if whose != instance or not key or not number.isdecimal():
-        return None
+    if whose != instance or not key or not (number.isascii() and number.isdecimal() and len(number) < _DIGITS):
+        return None  # anybody may write anything there
     return _Tag(key, int(number))
+
+
+_DIGITS = 10
 
 
 def bind(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now: Ms) -> Session:
@@ -41,9 +55,10 @@ def bind(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now
         attempts = tuple(_listed(attempt, listed.get(attempt.dispatch)) for attempt in want.attempts)
         session = with_want(session, replace(want, attempts=attempts))
     known = {attempt.dispatch for want in session.wants for attempt in want.attempts}
-    new = [dispatch for dispatch in seen.dispatches if dispatch.id not in known and dispatch.agent]
+    unknown = [dispatch for dispatch in seen.dispatches if dispatch.id not in known and dispatch.agent]
+    new = sorted(unknown, key=lambda dispatch: dispatch.id)  # LiveKit lists them in any order
     ours = [(found, one) for one in new if (found := _read_tag(one.tag, instance))]
-    for found, dispatch in sorted(ours, key=lambda pair: pair[0].number):
+    for found, dispatch in sorted(ours, key=lambda pair: pair[0].number):  # so that the latest are the ones remembered
         session = _adopt_ours(session, dispatch, found, rules, now)
     for dispatch in new:
         if _read_tag(dispatch.tag, instance) is None:
@@ -62,34 +77,36 @@ ATTEMPT_IDENTITIES = 16  # a publisher worker has a job for each publisher
 
 
 def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequence[Rule], now: Ms) -> Session:
-    want = session.want(found.key) or _revived(found.key, rules)
-    if want is None:
-        return _adopt_foreign(session, dispatch, now)
+    rule = next((rule for rule in rules if rule.name == found.key.partition("/")[0]), None)
+    want = session.want(found.key) or _remnant(session, found.key, rule)
+    if want is None:  # of a rule that is gone it is as good as foreign; else its want had to make room
+        return _adopt_foreign(session, dispatch, now) if rule is None else session
     asked = next((attempt for attempt in want.attempts if attempt.number == found.number), None)
     if asked is not None and not asked.dispatch:
         bound = _listed(replace(asked, dispatch=dispatch.id), dispatch)
         session = with_want(session, with_attempt(want, bound))
         return tell(session, Entry(at=now, said=Said.BOUND, want=want.key, number=bound.number, agent=dispatch.agent))
     number = found.number if asked is None else want.last + 1
-    verdict: Verdict | None = None
-    if session.want(found.key) is None:
-        verdict = Verdict.SURPLUS  # made for a want that nobody has any more
-    elif number < want.last:
-        verdict = Verdict.SILENT  # long given up, and so long ago that the record forgot it
-    attempt = replace(_attempt(dispatch, number, now), verdict=verdict, retract_at=now if verdict else 0)
+    attempt = _attempt(dispatch, number, now)
+    back = now if want.policy.surplus == "remove" else 0
+    if want.remnant:  # made for a want that nobody has any more
+        attempt = replace(attempt, verdict=Verdict.SURPLUS, retract_at=back)
+    elif number < want.last:  # given up so long ago that the record forgot it
+        return with_want(session, with_attempt(want, replace(attempt, verdict=Verdict.SILENT, retract_at=back)))
     return _adopt(session, want, dispatch, attempt)
 
 
-def _revived(key: str, rules: Sequence[Rule]) -> Want | None:
-    """The want that a dispatch of ours was made for, when nobody is there to bring it about (a revived room)."""
-    name, _, identity = key.partition("/")
-    return next((Want(rule=name, identity=identity, policy=rule.policy) for rule in rules if rule.name == name), None)
+def _remnant(session: Session, key: str, rule: Rule | None) -> Want | None:
+    """What holds a dispatch of ours whose want does not exist here, with nobody there (a revived room); else None."""
+    if rule is None or any(want.attended for want in session.wants) or len(session.wants) >= WANTS_MAX:
+        return None
+    return Want(rule=rule.name, identity=key.partition("/")[2], policy=rule.policy, remnant=True)
 
 
 def _adopt_foreign(session: Session, dispatch: Dispatch, now: Ms) -> Session:
     target = Target(dispatch.agent, dispatch.deployment)
     for want in session.wants:
-        if target in want.policy.targets and not want.open and not want.done:
+        if target in want.policy.targets and not (want.open or want.done or want.remnant):
             return _adopt(session, want, dispatch, replace(_attempt(dispatch, want.last + 1, now), ours=False))
     return session
 
@@ -116,20 +133,35 @@ def tie(session: Session, agents: Sequence[Participant], now: Ms) -> tuple[Sessi
     everyone = [(want.key, attempt) for want in session.wants for attempt in want.attempts]
     free = {agent.sid: agent for agent in sorted(agents, key=lambda agent: agent.joined_at)}
     for key, attempt in sorted(everyone, key=lambda pair: (pair[1].open, pair[1].since, pair[1].number), reverse=True):
-        here = [agent for agent in free.values() if agent.identity in attempt.identities]
+        want = session.want(key)
+        if want is None:
+            continue
+        here = [
+            agent for agent in free.values() if agent.identity in attempt.identities and _claims(want, attempt, agent)
+        ]
+        if want.policy.worker == "room":  # one dispatch, one agent: the server's own retries can make a second
+            here = sorted(here, key=lambda agent: agent.sid != attempt.agent)[:1]
         for agent in here:
             del free[agent.sid]
-        want = session.want(key)
-        if want is not None:
-            session = with_want(session, with_attempt(want, _tied(attempt, here, now)))
+        session = with_want(session, with_attempt(want, _tied(attempt, here, now)))
     return session, tuple(free.values())
+
+
+def _claims(want: Want, attempt: Attempt, agent: Participant) -> bool:
+    """Whether an agent of its identity may be this attempt's.
+
+    Not when it had one, that is gone, and another attempt waits whose jobs are not listed yet: identities may recur.
+    """
+    if attempt.open or not attempt.last_agent or attempt.last_agent == agent.sid:
+        return True
+    return not any(not one.identities for one in want.open)
 
 
 def _tied(attempt: Attempt, here: Iterable[Participant], now: Ms) -> Attempt:
     sids = [agent.sid for agent in here]
     if sids:
         agent = attempt.agent if attempt.agent in sids else sids[0]
-        return replace(attempt, agent=agent, came=attempt.came or now, gone=0)
+        return replace(attempt, agent=agent, last_agent=agent, came=attempt.came or now, gone=0)
     if attempt.open and attempt.agent:
         return replace(attempt, gone=attempt.gone or now)
     return replace(attempt, agent="") if attempt.agent else attempt

@@ -106,7 +106,7 @@ class LiveRoom:
         )
 
     def add_dispatch(self, asked: RoomAgentDispatch) -> AgentDispatch:
-        """A new dispatch, whatever dispatches there are: LiveKit's Create is not idempotent (facts §2.1)."""
+        """A new dispatch, whatever dispatches there are: LiveKit's Create is not idempotent (docs/livekit.md §2.1)."""
         dispatch = AgentDispatch(
             id=new_id("AD_"),
             agent_name=asked.agent_name,
@@ -122,7 +122,7 @@ class LiveRoom:
         return dispatch
 
     def list_job(self, dispatch: AgentDispatch, job: Job) -> None:
-        """From now on the dispatch shows this job, for ever as it is now (facts §2.3)."""
+        """From now on the dispatch shows this job, for ever as it is now (docs/livekit.md §2.3)."""
         dispatch.state.jobs.append(job)
         self._changed()
 

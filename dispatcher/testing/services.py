@@ -1,4 +1,4 @@
-"""The methods of LiveKit's RoomService and AgentDispatchService that a dispatcher meets (facts §2, §4)."""
+"""The methods of LiveKit's RoomService and AgentDispatchService that a dispatcher meets (docs/livekit.md §2, §4)."""
 
 import re
 from collections.abc import Mapping

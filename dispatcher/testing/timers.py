@@ -15,13 +15,13 @@ class Timings:
     """
 
     speed: float = 1.0
-    absent_room: float = 3.0  # until ListDispatch or DeleteDispatch says 503 of a room that is not live (facts §0)
+    absent_room: float = 3.0  # until ListDispatch or DeleteDispatch says 503 of a room that is not live (livekit.md §0)
     removal: float = (
-        0.1  # from RemoveParticipant or DeleteDispatch until the participant is gone (0.2 s at most, facts §0)
+        0.1  # from RemoveParticipant or DeleteDispatch until the participant is gone (0.2 s at most, livekit.md §0)
     )
-    empty_timeout: int = 300  # from the opening of a room that nobody ever joined to its closing (facts §3)
+    empty_timeout: int = 300  # from the opening of a room that nobody ever joined to its closing (docs/livekit.md §3)
     departure_timeout: int = 20  # from the last leave to the closing
-    webhook_retries: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # the waits between tries (facts §1.4)
+    webhook_retries: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # the waits between tries (docs/livekit.md §1.4)
     webhook_max_age: float = 30.0  # a webhook that waited longer is dropped
     webhook_max_depth: int = 200  # a webhook behind so many others of its room is dropped
 

@@ -16,7 +16,7 @@ from dispatcher.testing.timers import Timers
 A = TypeVar("A", bound=Message)
 
 _JSON: Final = "application/json"
-_STATUS: Final = {  # Twirp's codes (facts §2.7)
+_STATUS: Final = {  # Twirp's codes (docs/livekit.md §2.7)
     "invalid_argument": 400,
     "malformed": 400,
     "unauthenticated": 401,
@@ -79,7 +79,7 @@ class Twirp:
 
     def app(self) -> web.Application:
         """The web application, for one start of a server."""
-        app = web.Application(client_max_size=10 * 2**20)  # LiveKit's own limit (facts §2.7)
+        app = web.Application(client_max_size=10 * 2**20)  # LiveKit's own limit (docs/livekit.md §2.7)
         app.router.add_post("/twirp/livekit.{service}/{method}", self._answer)
         return app
 

@@ -1,4 +1,4 @@
-"""Webhooks as LiveKit sends them: one queue for each room name, every try the same bytes, id and token (facts §1)."""
+"""Webhooks as LiveKit sends them: one queue for each room name, every try the same bytes, id, token (livekit.md §1)."""
 
 import asyncio
 from collections import deque
@@ -158,7 +158,7 @@ def _tried_again(answer: _Answer | None) -> bool:
 
 
 def _asked_wait(answer: _Answer | None, wait: float) -> float:
-    """A Retry-After in seconds counts for 429 and 503, and nothing caps it (facts §1.4)."""
+    """A Retry-After in seconds counts for 429 and 503, and nothing caps it (docs/livekit.md §1.4)."""
     if answer is None or answer.status not in {429, 503} or not answer.retry_after.isdecimal():
         return wait
     return int(answer.retry_after)

@@ -17,11 +17,11 @@ from livekit.protocol.models import ParticipantInfo, ParticipantPermission
 from dispatcher.testing.room import DEPENDENT, LiveRoom, new_id
 from dispatcher.testing.timers import Timers
 
-_RAISES_AFTER = 0.005  # an exception at the start of a job: joined and gone within 10 ms (facts §0)
+_RAISES_AFTER = 0.005  # an exception at the start of a job: joined and gone within 10 ms (docs/livekit.md §0)
 
 
 class Fate(StrEnum):
-    """What becomes of one job, each seen on a running server (facts §0)."""
+    """What becomes of one job, each seen on a running server (docs/livekit.md §0)."""
 
     SERVES = "serves"  # the agent joins and stays
     DROPS = "drops"  # the request is lost: no job, no error, ever
@@ -46,7 +46,7 @@ class Worker:
     drop: int = 0
     drop_rate: float = 0.0
     accept_after: float = 0.2  # from the dispatch to the job
-    list_after: float = 0.0  # from the job to its being listed; up to 5 s on a real server (facts §2.3)
+    list_after: float = 0.0  # from the job to its being listed; up to 5 s on a real server (docs/livekit.md §2.3)
     join_after: float = 0.1  # from the job to the agent's being ACTIVE
     stay: float = 1.0
     ghost: float = 20.0
@@ -74,7 +74,7 @@ class Workers:
         self._crashed: set[str] = set()  # jobs nobody answers for: telling them to end does nothing
 
     def register(self, worker: Worker) -> None:
-        """Dispatches from now on reach this worker; those made before never do (facts §2.4)."""
+        """Dispatches from now on reach this worker; those made before never do (docs/livekit.md §2.4)."""
         self._registered[worker.agent, worker.deployment] = worker
 
     def unregister(self, agent: str, deployment: str = "") -> None:

@@ -26,7 +26,7 @@ class World:
     def open(self, asked: CreateRoomRequest) -> LiveRoom:
         """The room is live: as it was, or opened as asked, under a new SID.
 
-        A room opened without agents has one implicit dispatch, with the agent name "" (facts §2.2).
+        A room opened without agents has one implicit dispatch, with the agent name "" (docs/livekit.md §2.2).
         """
         if room := self.rooms.get(asked.name):
             return room

@@ -1,14 +1,18 @@
 """The documents name what there is, all of it, and nothing else."""
 
 import re
+from collections.abc import Iterable
+from importlib import import_module
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from dispatcher.metrics import PREFIX, Metrics
-from tests.gates.tree import ROOT, modules
+from tests.gates.tree import ROOT, modules, repository_files
 
 README_LINES = 150
+FACTS = "livekit.md"
+LAWS = 14
 
 
 def text(name: str) -> str:
@@ -50,6 +54,52 @@ def metrics_made() -> set[str]:
     registry = CollectorRegistry()
     Metrics(registry)
     return {one.name + ("_total" if one.type == "counter" else "") for one in registry.collect()}
+
+
+def sections_cited(source: str) -> set[str]:
+    """Sections of docs/livekit.md, each as "1" or "1.2", that a text sends its reader to."""
+    citations = re.findall(rf"{re.escape(FACTS)}((?:,?\s(?:and\s)?§\d+(?:\.\d+)?)+)", source)
+    return {number for one in citations for number in re.findall(r"§(\d+(?:\.\d+)?)", one)}
+
+
+def sections(document: str) -> set[str]:
+    """Sections that a document's headings number."""
+    return set(re.findall(r"^#+ §(\d+(?:\.\d+)?) ", document, re.MULTILINE))
+
+
+def named_tests(document: str) -> set[str]:
+    """Every test that a document names as code."""
+    return set(re.findall(r"`(test_\w+)`", document))
+
+
+def defined_tests(sources: Iterable[str]) -> set[str]:
+    """Every test function of these sources."""
+    found = (re.findall(r"^\s*(?:async )?def (test_\w+)\(", source, re.MULTILINE) for source in sources)
+    return {name for names in found for name in names}
+
+
+def laws(architecture: str) -> dict[str, set[str]]:
+    """Number of each law to the tests that stand below it."""
+    stated = re.split(r"^(\d+)\. ", architecture.partition("## The laws\n")[2], flags=re.MULTILINE)[1:]
+    return {number: named_tests(law) for number, law in zip(stated[::2], stated[1::2], strict=True)}
+
+
+def settings_quoted(document: str) -> set[tuple[str, str]]:
+    """Settings whose default is given in prose, as in "`join_within` (30 s)", with it."""
+    return set(re.findall(r"`([a-z_.]+)` \((\d+) s\)", document))
+
+
+def constants_quoted(document: str) -> dict[str, tuple[float, ...]]:
+    """Constants of the code whose values stand in a table, with them: in seconds, one or more."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([\d., ]+) s \|", document, re.MULTILINE)
+    return {name: tuple(float(value) for value in values.split(", ")) for name, values in rows}
+
+
+def constants(name: str) -> set[tuple[float, ...]]:
+    """The values, in seconds, that a constant in ms of this name has in the package's modules."""
+    imported = [import_module(f"dispatcher.{module}") for module in modules() if module and module != "__main__"]
+    found = [getattr(module, name) for module in imported if hasattr(module, name)]
+    return {tuple(ms / 1000 for ms in (one if isinstance(one, tuple) else (one,))) for one in found}
 
 
 def test_architecture_lists_every_module_and_no_other() -> None:
@@ -104,6 +154,42 @@ def relative_links(document: str) -> list[str]:
     return [link for link in re.findall(r"\]\(([^)#\s]+)", document) if "://" not in link]
 
 
+def test_every_fact_cited_is_there() -> None:
+    """Whoever follows a citation of docs/livekit.md finds its section."""
+    known = sections(text(f"docs/{FACTS}"))
+    sources = {path: path.read_text(errors="replace") for path in repository_files()}
+    cited = {(str(path.relative_to(ROOT)), one) for path, source in sources.items() for one in sections_cited(source)}
+
+    assert cited
+    assert [(path, one) for path, one in sorted(cited) if one not in known] == []
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    """A promise or a law is proved by tests that are there."""
+    defined = defined_tests(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    named = named_tests(text("docs/guarantees.md")) | named_tests(text("docs/architecture.md"))
+
+    assert sorted(named - defined) == []
+
+
+def test_every_law_has_its_test() -> None:
+    """Below each law in docs/architecture.md stands a test."""
+    stated = laws(text("docs/architecture.md"))
+
+    assert sorted(stated, key=int) == [str(number + 1) for number in range(LAWS)]
+    assert [number for number, tests in stated.items() if not tests] == []
+
+
+def test_the_numbers_promised_are_the_codes() -> None:
+    """Defaults in docs/guarantees.md are those of docs/configuration.md, constants those of the code."""
+    promised, configuration = text("docs/guarantees.md"), text("docs/configuration.md")
+    defaults = set(re.findall(r"^\| `(?:defaults\.)?([a-z_.]+)` \| `(\d+)s` \|", configuration, re.MULTILINE))
+    quoted = constants_quoted(promised)
+
+    assert settings_quoted(promised) <= defaults
+    assert {name: constants(name) for name in quoted} == {name: {values} for name, values in quoted.items()}
+
+
 @pytest.mark.parametrize(
     ("listed", "existing", "wrong"),
     [
@@ -129,3 +215,30 @@ def test_what_the_documents_name_is_read_from_their_tables_and_code() -> None:
     assert targets_named("`make demo`, make sense\n```\nmake e2e-long\n```") == {"demo", "e2e-long"}
     assert targets("demo: x  ## y\n$(BIN)/uv:\nclean:\n") == {"demo"}
     assert relative_links("[a](b.md#c) [d](https://e.f) [g](../h)") == ["b.md", "../h"]
+
+
+def test_a_citation_is_read_with_all_its_sections() -> None:
+    """One or several, in code or in prose; a section that no heading numbers is found missing."""
+    cited = sections_cited(f"# as seen (docs/{FACTS} §1.4)\n{FACTS} §0, §2 and §9.9.\n§7, and {FACTS} has more")
+
+    assert cited == {"1.4", "0", "2", "9.9"}
+    assert cited - sections("## §0 Seen\n## §1 Webhooks\n### §1.4 Delivery\n## §2 Dispatch\nsee §9.9 there") == {"9.9"}
+
+
+def test_a_test_is_named_as_code_and_defined_as_a_function() -> None:
+    """Neither a file's name nor a call is taken for a test."""
+    defined = defined_tests(
+        ["async def test_a() -> None:\n    test_b()\n", "class T:\n    def test_c(self) -> None:\n"]
+    )
+
+    assert defined == {"test_a", "test_c"}
+    assert named_tests("`test_a`, `tests/test_b.py`, test_c, `test_gone`") - defined == {"test_gone"}
+    assert laws("1. x\n## The laws\n\n1. One.\n   `test_a`\n2. Two.\n") == {"1": {"test_a"}, "2": set()}
+
+
+def test_numbers_are_read_with_their_names() -> None:
+    """A setting from prose, constants from a table, their values in ms from the code."""
+    assert settings_quoted("`a.b` (30 s), `c` (2 ms), d (1 s)") == {("a.b", "30")}
+    assert constants_quoted("| `A_MS` | 1, 2.5 s | x |\n| `b` | 1 s | y |") == {"A_MS": (1.0, 2.5)}
+    assert constants("LEASE_MS") == {(10.0,)}
+    assert constants("NOBODY_MS") == set()

@@ -1,0 +1,7 @@
+"""`python -m bench`: the benchmarks that need no LiveKit, one after the other. Those that do: bench.joins, bench.rush."""
+
+import runpy
+
+for name in ("bench.webhook", "bench.ledger"):
+    print(f"\n== {name}")
+    runpy.run_module(name, run_name="__main__")

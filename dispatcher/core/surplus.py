@@ -1,0 +1,92 @@
+"""Agents that are too many, late, or nobody's: which of them serves, which is removed, and which is only reported."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from dispatcher.core.closing import LINGER_MS, ON_PURPOSE, close, retract_at
+from dispatcher.core.events import Ms, Participant
+from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, tell, with_attempt, with_want
+
+UNTIED_MS: Final = (2_000, 6_000, 10_000)  # jobs can be listed 5 s late: look again after these
+UNTIED_MAX: Final = 8  # untied agents that are remembered
+
+_GONE_FOR_GOOD: Final = ON_PURPOSE | {Verdict.UNSENT, Verdict.REFUSED}
+
+
+def serve_by_name(session: Session, untied: Sequence[Participant]) -> Session:
+    """An untied agent of the right name serves until its job is listed: for one want, never judged."""
+    free = [agent.agent_name for agent in untied]
+    for want in sorted(session.wants, key=lambda want: (not want.open, not want.attended)):
+        targets = [attempt.target for attempt in want.open] or want.policy.targets
+        name = next((target.agent for target in targets if target.agent in free), None)
+        by_name = name is not None and want.serving is None and not (want.done or want.remnant)
+        if by_name and name is not None:
+            free.remove(name)
+        session = with_want(session, replace(want, by_name=by_name))
+    return session
+
+
+def watch_untied(session: Session, untied: Sequence[Participant], now: Ms) -> Session:
+    """Agents that no attempt accounts for are watched; those still here after the last of UNTIED_MS are told, once."""
+    sids = tuple(agent.sid for agent in untied[:UNTIED_MAX])
+    fresh = set(sids) - set(session.untied)
+    since = (now if fresh or not session.untied_since else session.untied_since) if sids else 0
+    session = replace(session, untied=sids, untied_since=since, unasked=session.unasked and bool(sids) and not fresh)
+    if not sids or session.unasked or now < since + UNTIED_MS[-1]:
+        return session
+    names = {agent.agent_name for agent in untied[:UNTIED_MAX]}
+    return tell(replace(session, unasked=True), Entry(at=now, said=Said.UNASKED, agent=", ".join(sorted(names))))
+
+
+def reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
+    """A late agent of a given-up attempt serves after all, when nobody else does; a foreign one always."""
+    want = session.want(key)
+    if want is None or want.done or want.remnant:
+        return session
+    late = [one for one in want.attempts if not one.open and one.agent and _may_serve(one)]
+    for attempt in sorted(late, key=lambda one: (one.ours, joined.get(one.agent, 0))):
+        if attempt.ours and want.serving is not None:
+            break
+        again = replace(attempt, verdict=None, retract_at=0, came=attempt.came or now)
+        want = replace(with_attempt(want, again), by_name=False)
+        session = tell(
+            session, Entry(at=now, said=Said.REOPENED, want=key, number=again.number, agent=again.target.agent)
+        )
+    return with_want(session, want)
+
+
+def _may_serve(attempt: Attempt) -> bool:
+    """Whether a closed attempt whose agent is here may count again: not if it left on purpose or is being removed."""
+    return attempt.verdict not in _GONE_FOR_GOOD and not attempt.retracts
+
+
+def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
+    """One attempt serves: a foreign one, else the one whose agent joined first. Every other one of ours is surplus."""
+    want = session.want(key)
+    serving = [one for one in want.attempts if one.serving] if want else []
+    if want is None or not serving:
+        return session
+    keep = min(serving, key=lambda one: (one.ours, joined.get(one.agent, 0), one.number))
+    for attempt in want.attempts:
+        if attempt.number == keep.number or not attempt.ours:
+            continue
+        if attempt.open:
+            session = close(session, key, attempt.number, Verdict.SURPLUS, now)
+        elif attempt.agent and not attempt.retracts:
+            parted = replace(attempt, retract_at=retract_at(want, attempt, Verdict.SURPLUS, now))
+            session = with_want(session, with_attempt(session.want(key) or want, parted))
+    return session
+
+
+def spare_namesakes(session: Session, key: str, identities: dict[str, str], now: Ms) -> Session:
+    """A dispatch is not deleted while an agent of another attempt bears its identity: LiveKit would remove that one."""
+    want = session.want(key)
+    for attempt in want.attempts if want else ():
+        namesake = (
+            attempt.listed and not attempt.agent and any(identity in identities for identity in attempt.identities)
+        )
+        if want is not None and namesake and attempt.retract_at and attempt.retract_at <= now:
+            want = with_attempt(want, replace(attempt, retract_at=now + LINGER_MS))
+    return with_want(session, want) if want else session
