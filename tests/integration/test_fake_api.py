@@ -1,4 +1,4 @@
-"""The real SDK's client against the fake LiveKit: what facts.md §2 and §4 say of the API."""
+"""The real SDK's client against the fake LiveKit: what docs/livekit.md §2 and §4 say of the API."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Webhooks of the fake LiveKit: facts.md §1, seen by a receiver."""
+"""Webhooks of the fake LiveKit: docs/livekit.md §1, seen by a receiver."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Workers of the fake LiveKit: each fate, as facts.md §0, §2 and §3 tell it, seen through the real SDK's client."""
+"""Workers of the fake LiveKit: each fate, as livekit.md §0, §2 and §3 tell it, seen through the real SDK's client."""
 
 from livekit.api import LiveKitAPI
 from livekit.protocol.agent import JS_RUNNING, JS_SUCCESS, JT_PUBLISHER, JT_ROOM, Job

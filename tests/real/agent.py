@@ -71,7 +71,7 @@ BEHAVIOURS: Final[Mapping[str, tuple[Request, Entry]]] = {
 
 
 def idle(_: AgentServer) -> float:
-    """The load it reports: none, however busy the machine is. Else LiveKit loses dispatches (facts §3)."""
+    """The load it reports: none, however busy the machine is. Else LiveKit loses dispatches (docs/livekit.md §3)."""
     return 0.0
 
 

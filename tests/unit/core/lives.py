@@ -26,19 +26,19 @@ SETS: tuple[tuple[Rule, ...], ...] = (
 REASONS = ("", "CLIENT_INITIATED", "PARTICIPANT_REMOVED", "CONNECTION_TIMEOUT", "DUPLICATE_IDENTITY", "ROOM_CLOSED")
 
 
-def joins(identity: str, *, heard: bool, publisher: bool) -> Happening:
+def joins(identity: str, *, heard: bool = True, publisher: bool = False, hidden: bool = False) -> Happening:
     """Somebody connects, again perhaps: under a new SID each time."""
 
     def happens(scene: Scene) -> None:
         for old in [one for one in scene.present.values() if one.identity == identity]:
             scene.goes(old)
-        who = person(identity, sid=f"PA_{identity}_{scene.now}", publisher=publisher)
+        who = person(identity, sid=f"PA_{identity}_{scene.now}", publisher=publisher, hidden=hidden)
         (scene.joins if heard else scene.enter)(who)
 
     return happens
 
 
-def leaves(identity: str, *, heard: bool) -> Happening:
+def leaves(identity: str, *, heard: bool = True) -> Happening:
     """Somebody goes."""
 
     def happens(scene: Scene) -> None:
@@ -48,21 +48,27 @@ def leaves(identity: str, *, heard: bool) -> Happening:
     return happens
 
 
-def answers(back: int, what: str, *, heard: bool) -> Happening:
-    """A dispatch, one of the latest, gets its worker's no, a job, an agent (its job listed or not yet), or is deleted."""
+def answers(back: int, what: str, *, heard: bool, fixed: bool = False) -> Happening:
+    """One of the latest dispatches gets its worker's no, a job, an agent (its job listed or not yet), or is deleted.
+
+    An agent of a fixed identity takes the place of the one that bore it.
+    """
 
     def happens(scene: Scene) -> None:
         ids = list(scene.listed)[-1 - back :]
         if not ids:
             return
         made = scene.listed[ids[0]]
-        bot = agent(f"agent-{made.id}-{len(made.jobs)}", made.agent)
+        taken = next((one.identity for one in made.jobs if one.identity), "")
+        identity = taken or ("bot" if fixed else f"agent-{made.id}")
         if what == "no":
             scene.jobs(made.id, NO)
-        if what in {"job", "agent"}:
-            scene.jobs(made.id, job(bot.identity))
+        if what in {"job", "agent"} and job(identity) not in made.jobs:
+            scene.jobs(made.id, job(identity))
         if what in {"agent", "agent-by-name"}:
-            (scene.joins if heard else scene.enter)(bot)
+            for old in [one for one in scene.present.values() if one.identity == identity]:
+                scene.leaves(old, "DUPLICATE_IDENTITY")
+            (scene.joins if heard else scene.enter)(agent(identity, made.agent, sid=f"PA_{identity}_{scene.now}"))
         if what == "deleted":
             del scene.listed[made.id]
 
@@ -80,13 +86,15 @@ def agent_goes(which: int, reason: str, *, heard: bool) -> Happening:
     return happens
 
 
-def app_dispatches(name: str) -> Happening:
-    """Somebody else creates a dispatch."""
-    return lambda scene: void(scene.lists(dispatch(f"AD_app_{scene.now}", name)))
+def app_dispatches(name: str, *, comes: bool) -> Happening:
+    """Somebody else creates a dispatch, and its agent may come."""
 
+    def happens(scene: Scene) -> None:
+        made = scene.lists(dispatch(f"AD_app_{scene.now}", name))
+        if comes:
+            scene.comes(made)
 
-def void(_: object) -> None:
-    """A happening has no result."""
+    return happens
 
 
 def repeats(name: str, who: Participant) -> Happening:
@@ -100,7 +108,7 @@ def ledger_is_emptied(scene: Scene) -> None:
     scene.hear("swept")
 
 
-def room_is(listed: bool) -> Happening:  # noqa: FBT001
+def room_is(*, listed: bool) -> Happening:
     """ListRooms shows the room, or does not, and the sweep says: look."""
 
     def happens(scene: Scene) -> None:
@@ -117,16 +125,20 @@ def time_passes(count: float) -> Happening:
 
 IDENTITIES = st.sampled_from(["alice", "bob"])
 HEARD = st.booleans()
+ANSWERS = st.sampled_from(["no", "job", "agent", "agent-by-name", "deleted"])
+SPANS = st.sampled_from([0.1, 0.6, 2.0, 3.0, 6.0, 12.0, 31.0, 61.0])
+FOREIGN = app_dispatches("greeter", comes=True)
 HAPPENINGS: st.SearchStrategy[Happening] = st.one_of(
     st.builds(joins, IDENTITIES, heard=HEARD, publisher=HEARD),
     st.builds(leaves, IDENTITIES, heard=HEARD),
-    st.builds(answers, st.integers(0, 2), st.sampled_from(["no", "job", "agent", "agent-by-name", "deleted"]), heard=HEARD),
+    st.builds(answers, st.integers(0, 2), ANSWERS, heard=HEARD, fixed=st.booleans()),
     st.builds(agent_goes, st.integers(0, 1), st.sampled_from(REASONS), heard=HEARD),
-    st.builds(app_dispatches, st.sampled_from(["greeter", "backup", "stranger"])),
-    st.builds(repeats, st.sampled_from([JOINED, LEFT]), st.sampled_from([person(), agent("agent-AD_1-0")])),
+    st.builds(repeats, st.sampled_from([JOINED, LEFT]), st.sampled_from([person(), agent("agent-AD_1")])),
     st.just(ledger_is_emptied),
-    st.builds(room_is, st.booleans()),
-    st.builds(time_passes, st.sampled_from([0.1, 0.6, 2.0, 3.0, 6.0, 12.0, 31.0, 61.0])),
+    st.builds(room_is, listed=st.booleans()),
+    st.builds(time_passes, SPANS),
 )
-LIVES = st.lists(HAPPENINGS, max_size=25)
+APPS = st.builds(app_dispatches, st.sampled_from(["greeter", "backup", "stranger"]), comes=st.booleans())
+OURS_ALONE = st.lists(HAPPENINGS, max_size=25)
+LIVES = st.lists(HAPPENINGS | APPS, max_size=25)
 RULES = st.sampled_from(SETS)

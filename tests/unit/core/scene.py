@@ -111,7 +111,9 @@ class Scene:
     def request(self, *, answered: bool = True) -> str:
         """The Create that is due has been sent, and LiveKit lists its dispatch; the answer may be lost."""
         step = self.ask()
-        made = Dispatch(id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=tag(INSTANCE, self.want(step.want), step.number))
+        made = Dispatch(
+            id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=tag(INSTANCE, self.want(step.want), step.number)
+        )
         self.lists(made)
         lost = acts.unanswered(self.session, step, self.now, "timeout")
         self.session = acts.answered(self.session, step, made.id) if answered else lost

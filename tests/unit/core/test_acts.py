@@ -73,7 +73,8 @@ def test_what_was_never_sent_burns_its_number_and_no_try(retry_in: int, due_in: 
 
 
 @pytest.mark.parametrize(
-    ("due", "until", "put_off_to"), [pytest.param(5, 9, 9, id="later"), pytest.param(9, 5, 9, id="never-brought-forward")]
+    ("due", "until", "put_off_to"),
+    [pytest.param(5, 9, 9, id="later"), pytest.param(9, 5, 9, id="never-brought-forward")],
 )
 def test_a_create_is_put_off_or_reserved_never_brought_forward(due: int, until: int, put_off_to: int) -> None:
     """Its own backoff counts as well as its turn among all creates."""

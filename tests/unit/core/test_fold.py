@@ -44,14 +44,21 @@ def heard(before: Session, *events: Event, rules: tuple[Rule, ...] = RULES) -> S
         pytest.param(session(SERVED), JOINED, replace(BOT, sid="PA_2"), RULES, True, id="L3-its-new-connection"),
         pytest.param(session(want(attempt())), JOINED, BOT, RULES, True, id="an-agent-not-known-yet"),
         pytest.param(
-            session(want(attempt(agent="PA_bot", verdict=Verdict.SURPLUS))), JOINED, BOT, RULES, True, id="one-of-a-closed-attempt"
+            session(want(attempt(agent="PA_bot", verdict=Verdict.SURPLUS))),
+            JOINED,
+            BOT,
+            RULES,
+            True,
+            id="one-of-a-closed-attempt",
         ),
         pytest.param(session(), LEFT, BOT, (), True, id="an-agent-left"),
         pytest.param(session(), ABORTED, BOT, (), True, id="W5-an-agent-never-connected"),
         pytest.param(session(), "track_published", BOT, RULES, False, id="an-event-that-is-not-heard"),
         pytest.param(session(), ROOM_STARTED, None, RULES, False, id="a-room-without-people"),
         pytest.param(session(), ROOM_STARTED, None, (rule(on="room"),), True, id="a-room-that-wants-an-agent"),
-        pytest.param(session(want(policy=rule(on="room").policy)), ROOM_STARTED, None, (rule(on="room"),), False, id="and-has-it"),
+        pytest.param(
+            session(want(policy=rule(on="room").policy)), ROOM_STARTED, None, (rule(on="room"),), False, id="and-has-it"
+        ),
         pytest.param(session(), "swept", None, (), True, id="the-sweep"),
         pytest.param(session(stale=True), JOINED, person(), (), True, id="stale-stays-stale"),
     ],
@@ -110,7 +117,9 @@ def test_a_room_that_is_closing_already_is_missed_since_it_began_to() -> None:
 
 def test_room_finished_is_final() -> None:
     """Nothing is owed any more, and it is told once."""
-    busy = session(SERVED, stale=True, missed_at=NOW, notes=(Note(sid="1", identity="", reason="", heard=0, stayed=0, left=0),))
+    busy = session(
+        SERVED, stale=True, missed_at=NOW, notes=(Note(sid="1", identity="", reason="", heard=0, stayed=0, left=0),)
+    )
 
     after = heard(busy, event(ROOM_FINISHED), event(ROOM_FINISHED))
 
@@ -147,7 +156,15 @@ AFTERMATH = [*STORY[2:], event(LEFT, replace(agent("late"), disconnect_reason="R
 
 def matters(one: Session) -> object:
     """What of a session may not depend on the order of events."""
-    return one.final, one.over, one.stale, one.missed_at, sorted(one.notes, key=lambda noted: noted.sid), one.wants, one.told
+    return (
+        one.final,
+        one.over,
+        one.stale,
+        one.missed_at,
+        sorted(one.notes, key=lambda noted: noted.sid),
+        one.wants,
+        one.told,
+    )
 
 
 @pytest.mark.parametrize("events", [STORY, AFTERMATH], ids=["a-life", "its-end"])
@@ -159,7 +176,9 @@ def test_law_2_W1_every_order_of_events_folds_to_the_same_session(before: Sessio
     assert all(matters(heard(before, *order)) == expected for order in permutations(events))
 
 
-PEOPLE = st.builds(person, st.sampled_from(["alice", "bob"]), kind=st.sampled_from(["STANDARD", "SIP", "EGRESS"]), hidden=st.booleans())
+PEOPLE = st.builds(
+    person, st.sampled_from(["alice", "bob"]), kind=st.sampled_from(["STANDARD", "SIP", "EGRESS"]), hidden=st.booleans()
+)
 REASONS = ["", "CLIENT_INITIATED", "CONNECTION_TIMEOUT", "ROOM_CLOSED", "DUPLICATE_IDENTITY"]
 AGENTS = st.sampled_from([agent(f"bot{number}", disconnect_reason=reason) for number, reason in enumerate(REASONS)])
 EVENTS = st.one_of(
@@ -168,7 +187,10 @@ EVENTS = st.one_of(
 )
 WANTS: list[tuple[Want, ...]] = [(), (want(),), (want(attempt()),), (SERVED,), (want(done=NOW), want(name="other"))]
 SESSIONS = st.builds(
-    lambda wants, over, missed: session(*wants, over=over, missed_at=missed), st.sampled_from(WANTS), st.booleans(), st.sampled_from([0, 1])
+    lambda wants, over, missed: session(*wants, over=over, missed_at=missed),
+    st.sampled_from(WANTS),
+    st.booleans(),
+    st.sampled_from([0, 1]),
 )
 
 
@@ -178,6 +200,8 @@ def test_law_2_the_same_events_in_any_order_and_number(
 ) -> None:
     """Shuffled and repeated, the same events fold to the same session."""
     events = [*events, event(ROOM_FINISHED)] if finished else events
-    repeated = data.draw(st.permutations([*events, *data.draw(st.lists(st.sampled_from(events)) if events else st.just([]))]))
+    repeated = data.draw(
+        st.permutations([*events, *data.draw(st.lists(st.sampled_from(events)) if events else st.just([]))])
+    )
 
     assert matters(heard(before, *repeated)) == matters(heard(before, *events))

@@ -27,13 +27,19 @@ NEW = Session(room=LOBBY.name, sid=LOBBY.sid)
 TO_BE_LOOKED_AT = replace(NEW, stale=True)
 
 
-@pytest.mark.parametrize("one", [NEW, session(), FULL, session(over=True, final=True)], ids=["new", "empty", "full", "over"])
+@pytest.mark.parametrize(
+    "one", [NEW, session(), FULL, session(over=True, final=True)], ids=["new", "empty", "full", "over"]
+)
 def test_a_record_says_all_of_a_session(one: Session) -> None:
     """What is loaded is what was dumped."""
     assert load(dump(one), LOBBY.name, LOBBY.sid) == one
 
 
-@given(one=st.builds(Session, room=st.text(), sid=st.text(), told=st.integers(0, 2**50), untied=st.lists(st.text()).map(tuple)))
+@given(
+    one=st.builds(
+        Session, room=st.text(), sid=st.text(), told=st.integers(0, 2**50), untied=st.lists(st.text()).map(tuple)
+    )
+)
 def test_any_name_survives_a_record(one: Session) -> None:
     """Room names and SIDs are LiveKit's own text, whatever stands in it."""
     assert load(dump(one), "other", LOBBY.sid) == one
@@ -75,7 +81,9 @@ SECRETS = Event(
     name=LEFT,
     created_at=NOW,
     room=replace(LOBBY, metadata=SECRET),
-    participant=agent(metadata=SECRET, attributes={"lk.agent_name": SECRET, "sip.phoneNumber": SECRET}, disconnect_reason="MIGRATION"),
+    participant=agent(
+        metadata=SECRET, attributes={"lk.agent_name": SECRET, "sip.phoneNumber": SECRET}, disconnect_reason="MIGRATION"
+    ),
 )
 
 

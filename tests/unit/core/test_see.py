@@ -1,13 +1,12 @@
 """What one look means for what was there: rooms, people, who is served, who is told of it."""
 
 import pytest
-from msgspec.structs import replace
 
 from dispatcher.core.events import JOINED, LEFT, Participant
 from dispatcher.core.plan import Look, Rest, Wait
 from dispatcher.core.rules import Rule
-from dispatcher.core.seen import Seen
 from dispatcher.core.see import people
+from dispatcher.core.seen import Seen
 from dispatcher.core.session import Said, State
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LOBBY, NO, NOW, agent, dispatch, job, only, person, rule, seconds
@@ -250,7 +249,6 @@ def test_an_agent_by_name_is_of_the_target_asked() -> None:
     assert scene.state() is State.ASKED
 
 
-@pytest.mark.xfail(strict=True, reason="_serve_by_name: the oldest want takes the agent, even one that nobody waits for and nothing was asked for")
 def test_an_agent_by_name_serves_somebody_who_waits() -> None:
     """Alice has left; the late agent of Bob's attempt is not counted as hers."""
     scene = Scene(rule("each", "greeter", per="participant"))
@@ -353,7 +351,6 @@ def test_W8_a_want_without_rule_keeps_its_policy() -> None:  # noqa: N802
     assert [step.number for step in scene.creates] == [1, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="_welcome tells of an attempt that `came` at this instant, not of one that newly serves")
 def test_a_look_seen_twice_tells_once() -> None:
     """Running it twice on the same look changes nothing, the timeline included."""
     scene = served()
@@ -362,7 +359,6 @@ def test_a_look_seen_twice_tells_once() -> None:
     assert scene.look() == before
 
 
-@pytest.mark.xfail(strict=True, reason="bind adopts foreign dispatches before attempts are judged, so one close leaves it unadopted, and a Create follows")
 def test_law_5_a_foreign_dispatch_counts_in_the_very_look_that_ends_our_attempt() -> None:
     """Ours was rejected, the app has brought the fallback: nobody is asked on top of it."""
     scene = asked(BACKED_UP)

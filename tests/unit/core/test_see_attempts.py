@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.core import acts
-from dispatcher.core.fold import LEFT
+from dispatcher.core.events import LEFT
 from dispatcher.core.plan import Rest, Wait
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Said, State, Verdict
@@ -199,7 +199,11 @@ def test_Q4_the_projects_own_trouble_is_waited_out() -> None:  # noqa: N802
         scene.wait(30)
         scene.look()
 
-    assert [(step.number, step.target.agent) for step in scene.creates] == [(1, "greeter"), (2, "greeter"), (3, "greeter")]
+    assert [(step.number, step.target.agent) for step in scene.creates] == [
+        (1, "greeter"),
+        (2, "greeter"),
+        (3, "greeter"),
+    ]
 
 
 def test_a_given_up_dispatch_stays_listed_for_60_s() -> None:
@@ -268,6 +272,26 @@ def test_law_10_an_emptied_ledger_while_nothing_has_come_yet() -> None:
     assert (scene.state(), len(scene.creates)) == (State.SERVED, 1)
 
 
+@pytest.mark.xfail(
+    strict=True, reason="wants are born before tags are read: a want that nobody present would bring about is lost"
+)
+def test_law_10_an_emptied_ledger_when_the_one_who_was_served_first_has_left() -> None:
+    """The supervisor shared the caller's agent, and matches another rule: the agent at work is still the room's."""
+    scene = Scene(rule("sales", when=only("caller")), rule("support", when=only("boss")))
+    caller = scene.joins(person("caller"))
+    scene.joins(person("boss"))
+    scene.run(0.1)
+    scene.comes("AD_1")
+    scene.run(5)
+    scene.leaves(caller)
+    scene.session = Scene().session
+    scene.hear("swept")
+    scene.run(60)
+
+    assert [step.target.agent for step in scene.creates] == ["sales"]
+    assert scene.agents() == ["agent-AD_1"]
+
+
 def test_a_revived_room_with_nobody_there_gives_its_dispatch_back() -> None:
     """Law 14: a Create that found the room closed opened a new one, and its agent is alone there."""
     scene = Scene()
@@ -279,7 +303,6 @@ def test_a_revived_room_with_nobody_there_gives_its_dispatch_back() -> None:
     assert scene.plan() == Rest()
 
 
-@pytest.mark.xfail(strict=True, reason="a want revived for its dispatch takes the session's one place, and anybody of its kinds attends it")
 def test_a_revived_want_stands_in_nobodys_way() -> None:
     """The dispatch was a VIP's; Alice, who comes then, matches another rule and gets that rule's agent."""
     scene = Scene(rule("vip", when=only("the-boss")), rule("greeter"))
@@ -292,7 +315,6 @@ def test_a_revived_want_stands_in_nobodys_way() -> None:
     assert [step.target.agent for step in scene.creates] == ["greeter"]
 
 
-@pytest.mark.xfail(strict=True, reason="beyond ATTEMPTS_MAX a listed attempt is dropped, adopted again at each look, told each time, and never deleted in time")
 def test_more_dispatches_linger_than_attempts_are_kept() -> None:
     """Twelve targets that all say no: what made room is not adopted anew at each look."""
     scene = asked(rule("greeter", *(f"agent{number}" for number in range(12))))
@@ -303,7 +325,6 @@ def test_more_dispatches_linger_than_attempts_are_kept() -> None:
     assert scene.told(Said.ADOPTED) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="_note: only what was heard after the adoption counts, and this was heard before the first look")
 def test_an_adopted_dispatch_whose_agent_failed_before_the_first_look_is_replaced_soon() -> None:
     """A token's agent that crashed at its start leaves a note: that is known at once, not after 30 s."""
     scene = Scene()

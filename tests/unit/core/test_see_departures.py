@@ -224,7 +224,6 @@ def test_a_lost_agent_that_comes_back_is_the_wants_again() -> None:
     assert (scene.state(), len(scene.creates), scene.attempt().open) == (State.SERVED, 1, True)
 
 
-@pytest.mark.xfail(strict=True, reason="tie: a crashed attempt claims the agent of its successor by a fixed identity until that one's job is listed")
 def test_fixed_identities_recur_before_the_new_job_is_listed() -> None:
     """The crashed bot's successor bears its identity; its job is listed 3 s late, and its dispatch is not deleted."""
     scene, bot = served(identity="bot")
@@ -240,7 +239,6 @@ def test_fixed_identities_recur_before_the_new_job_is_listed() -> None:
     assert (scene.state(), scene.attempt(2).agent, len(scene.creates)) == (State.SERVED, "PA_new", 2)
 
 
-@pytest.mark.xfail(strict=True, reason="_note: a late webhook about the earlier agent is taken for the new attempt's, which has the same identity")
 def test_fixed_identities_recur_and_the_webhook_of_the_first_comes_late() -> None:
     """The first bot was found missing by a look; that it left is heard when the second is on its way."""
     scene, bot = served(identity="bot")

@@ -34,7 +34,9 @@ SILENT = attempt(verdict=Verdict.SILENT)
         pytest.param(want(attempt(identities=("agent-AJ_1",))), State.ASKED, id="D2-JS_RUNNING-is-no-proof"),
         pytest.param(want(SERVING), State.SERVED, id="its-agent-is-here"),
         pytest.param(want(replace(SERVING, gone=NOW)), State.ASKED, id="its-agent-is-missed"),
-        pytest.param(want(replace(SERVING, verdict=Verdict.SURPLUS)), State.WAITING, id="a-closed-attempt-serves-nobody"),
+        pytest.param(
+            want(replace(SERVING, verdict=Verdict.SURPLUS)), State.WAITING, id="a-closed-attempt-serves-nobody"
+        ),
         pytest.param(want(attempt(), by_name=True), State.SERVED, id="an-agent-of-its-name-is-here"),
         pytest.param(want(SERVING, rounds=2), State.SERVED, id="served-after-starving"),
         pytest.param(want(SILENT, rounds=1), State.STARVED, id="every-target-used-up"),
@@ -89,7 +91,11 @@ def test_a_want_replaces_the_one_of_its_key() -> None:
     assert with_want(session(older), newer).wants == (older, newer)
 
 
-@given(numbers=st.lists(st.integers(1, 40), max_size=60), closed=st.sets(st.integers(1, 40)), shown=st.sets(st.integers(1, 40)))
+@given(
+    numbers=st.lists(st.integers(1, 40), max_size=60),
+    closed=st.sets(st.integers(1, 40)),
+    shown=st.sets(st.integers(1, 40)),
+)
 def test_law_8_attempts_are_capped(numbers: list[int], closed: set[int], shown: set[int]) -> None:
     """Whatever attempts come, ATTEMPTS_MAX are kept, by number, and the highest number is remembered."""
     one = want()

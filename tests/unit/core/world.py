@@ -24,7 +24,9 @@ def policy(*agents: str, **limits: object) -> Policy:
     return replace(Policy(targets=tuple(Target(agent) for agent in agents or ("greeter",))), **limits)
 
 
-def rule(name: str = "greeter", *agents: str, when: Condition | None = None, go_on: bool = False, **limits: object) -> Rule:
+def rule(
+    name: str = "greeter", *agents: str, when: Condition | None = None, go_on: bool = False, **limits: object
+) -> Rule:
     """A rule for the agent of its own name, or for these."""
     return Rule(name=name, policy=policy(*(agents or (name,)), **limits), when=when, go_on=go_on)
 
@@ -36,7 +38,9 @@ def only(*identities: str) -> Condition:
 
 def person(identity: str = "alice", **fields: object) -> Participant:
     """Somebody ACTIVE in the room; the SID is that of a first connection."""
-    return replace(Participant(sid=f"PA_{identity}", identity=identity, active=True, joined_at=LOBBY.created_at), **fields)
+    return replace(
+        Participant(sid=f"PA_{identity}", identity=identity, active=True, joined_at=LOBBY.created_at), **fields
+    )
 
 
 def agent(identity: str = "agent-AJ_1", name: str = "greeter", **fields: object) -> Participant:

@@ -1,0 +1,248 @@
+"""The commands as somebody types them: what they print, and with which code they end."""
+
+import asyncio
+import json
+import logging
+import os
+import runpy
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import unused_port
+
+from dispatcher.cli import main
+from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
+from dispatcher.webhook import sign
+from tests.integration.house import SPEED
+
+KEY, SECRET = next(iter(DEV_KEYS.items()))
+NOWHERE = "http://127.0.0.1:9"  # nothing listens there
+ENVIRONMENT = {
+    "LIVEKIT_URL": NOWHERE,
+    "LIVEKIT_API_KEY": KEY,
+    "LIVEKIT_API_SECRET": SECRET,
+    "DISPATCHER_AGENT": "greeter",
+    "DISPATCHER_HOST": "127.0.0.1",
+}
+OURS = ("LIVEKIT_", "DISPATCHER_", "REDIS_")
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """An empty folder to work in, and an environment that says all that is needed."""
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    handlers = list(logging.getLogger().handlers)
+    yield monkeypatch
+    logging.getLogger().handlers[:] = handlers
+
+
+# check --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("shell")
+def test_check_says_that_the_environment_is_right(capsys: pytest.CaptureFixture[str]) -> None:
+    """Which projects and rules there are; never a secret."""
+    assert main(["check"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "environment: right. Projects: default. Rules: default.\n"
+    assert printed.err == ""
+
+
+def test_check_names_the_file(shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one given, else the one in the folder; what is odd about it is said beside."""
+    shell.delenv("DISPATCHER_AGENT")
+    (tmp_path / "dispatcher.yaml").write_text("rules: [{name: all, agent: greeter}, {name: never, agent: other}]\n")
+    for arguments in (["check"], ["check", "--config", "dispatcher.yaml"]):
+        assert main(arguments) == 0
+        printed = capsys.readouterr()
+        assert printed.out == "dispatcher.yaml: right. Projects: default. Rules: all, never.\n"
+        assert "never" in printed.err
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_law_12_a_wrong_file_is_refused_with_every_problem(
+    command: str, shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each with its place; nothing is started."""
+    shell.delenv("DISPATCHER_AGENT")
+    (tmp_path / "odd.yaml").write_text("rules:\n  - {name: all, agnet: greeter}\nsweeep: {}\n")
+    assert main([command, "--config", "odd.yaml"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "odd.yaml:2" in printed.err
+    assert "odd.yaml:3" in printed.err
+
+
+def test_a_missing_setting_is_named(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, as of a wrong file."""
+    shell.delenv("LIVEKIT_URL")
+    assert main(["check"]) == 2
+    assert "LIVEKIT_URL" in capsys.readouterr().err
+
+
+# the command line ---------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing else is printed."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{version('livekit-dispatcher')}\n"
+
+
+def test_python_m_dispatcher_is_dispatcher(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same command by another name."""
+    monkeypatch.setattr(sys, "argv", ["dispatcher", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("dispatcher", run_name="__main__")
+    assert ended.value.code == 0
+    assert version("livekit-dispatcher") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["sing"], ["serve", "--log", "xml"], ["check", "--dry-run"]])
+def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With how it is written right."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: dispatcher" in capsys.readouterr().err
+
+
+def test_explain_says_when_nobody_answers(
+    shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It asks a running service, and there is none: exit code 1, and never the token."""
+    (tmp_path / "token").write_text("a-token-of-ours\n")
+    shell.setenv("DISPATCHER_API_TOKEN_FILE", "token")
+    assert main(["explain", "lobby", "--url", NOWHERE]) == 1
+    printed = capsys.readouterr()
+    assert "is the service running there?" in printed.out
+    assert "a-token-of-ours" not in printed.out + printed.err
+
+
+# serve --------------------------------------------------------------------------------------------------------------
+
+
+def test_serve_does_not_pretend_to_use_redis(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A ledger that is somewhere else than asked for would be found out at the worst time."""
+    shell.setenv("REDIS_URL", "redis://127.0.0.1:6379")
+    assert main(["serve"]) == 2
+    assert "REDIS_URL" in capsys.readouterr().err
+
+
+def test_serve_needs_its_port(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that is taken is exit code 1, and named."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        shell.setenv("DISPATCHER_PORT", str(taken.getsockname()[1]))
+        assert main(["serve"]) == 1
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["level"], line["action"], line["host"]) == ("error", "cannot_listen", "127.0.0.1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_goes_on_until_it_is_told_to_stop(
+    number: signal.Signals, shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says where it serves, that it stops and that it has stopped: exit code 0."""
+    port = unused_port()
+    shell.setenv("DISPATCHER_PORT", str(port))
+    teller = threading.Thread(target=_stop_when_ready, args=(port, number))
+    teller.start()
+    assert main(["serve", "--dry-run"]) == 0
+    teller.join()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    serving = next(line for line in lines if line["action"] == "serving")
+    assert (serving["url"], serving["dry_run"]) == (f"http://127.0.0.1:{port}/webhook", True)
+    assert [line["action"] for line in lines][-2:] == ["stopping", "stopped"]
+
+
+def _stop_when_ready(port: int, number: signal.Signals) -> None:
+    """The signal is sent once /readyz says 200: its handler is there by then. Else nothing is, and nobody is hurt."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
+                os.kill(os.getpid(), number)
+                return
+        except (URLError, OSError):
+            time.sleep(0.02)
+
+
+class Process:
+    """A running `dispatcher serve`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+
+    async def told(self, action: str) -> dict[str, Any]:
+        """The next line of this action."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(10):
+            while line := await self.process.stdout.readline():
+                self.lines.append(json.loads(line))
+                if self.lines[-1]["action"] == action:
+                    return self.lines[-1]
+        raise AssertionError(f"{action} was not told, but {self.lines}")
+
+
+@asynccontextmanager
+async def serving(folder: Path, livekit: FakeLiveKit) -> AsyncIterator[Process]:
+    """The service runs in a process of its own, and has LiveKit's webhooks; at the end it is gone, however."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "dispatcher", "serve"),
+        cwd=folder,
+        env={**kept, **ENVIRONMENT, "LIVEKIT_URL": livekit.url, "DISPATCHER_PORT": str(unused_port())},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    service = Process(process)
+    try:
+        livekit.webhook_url = (await service.told("serving"))["url"]
+        yield service
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_told_to_stop_in_mid_create_it_ends_within_ten_seconds(tmp_path: Path) -> None:
+    """LiveKit hangs: what can be known is saved, webhooks are recorded or put off, never refused; exit code 0."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit, serving(tmp_path, livekit) as service:
+        livekit.lose_replies("CreateDispatch", hang=True)
+        await livekit.join("lobby", "alice")
+        await livekit.wait_until(lambda: livekit.create_calls)
+        began = time.monotonic()
+        service.process.terminate()
+        await service.told("stopping")
+        assert livekit.webhook_url is not None
+        async with aiohttp.ClientSession() as http:
+            body = b'{"event":"room_started","id":"EV_late","room":{"sid":"RM_late","name":"late"}}'
+            token = sign(body, key=KEY, secret=SECRET, now=int(time.time() * 1000))
+            late = await http.post(livekit.webhook_url, data=body, headers={"Authorization": token})
+            assert late.status in {200, 503}
+            readiness = await http.get(livekit.webhook_url.replace("/webhook", "/readyz"))
+            assert (readiness.status, (await readiness.json())["reason"]) == (503, "draining")
+        await service.told("stopped")
+        assert await service.process.wait() == 0
+        assert time.monotonic() - began < 10
+        assert [line["why"] for line in service.lines if line["action"] == "outcome_unknown"] == ["timeout"]
+        assert len(livekit.create_calls) == 1
