@@ -17,7 +17,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want, tell, with_attempt, with_want
 from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_untied
-from dispatcher.core.ties import bind, tie
+from dispatcher.core.ties import bind, recall, tie
 
 
 def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, now: Ms) -> Session:
@@ -28,6 +28,8 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
     there = people(seen)
     agents = [one for one in seen.participants if one.active and one.is_agent]
     session = replace(session, over=False, missed_at=0, published_at=_published(session, there, now))
+    if there:
+        session = recall(session, seen, rules, instance, now)
     session = give_birth(_attend(session, there, now), rules, seen.room, there, now)
     session = _attend(session, there, now)
     session, untied = tie(bind(session, seen, rules, instance, now), agents, now)

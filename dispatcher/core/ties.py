@@ -48,6 +48,21 @@ def _read_tag(text: str, instance: str) -> _Tag | None:
 _DIGITS = 10
 
 
+def recall(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now: Ms) -> Session:
+    """A want that the ledger has lost, and whose agent is at work here by the tag of its dispatch, is there again."""
+    here = {one.identity for one in seen.participants if one.active and one.is_agent}
+    for dispatch in sorted(seen.dispatches, key=lambda dispatch: dispatch.id):
+        found = _read_tag(dispatch.tag, instance)
+        if found is None or session.want(found.key) or here.isdisjoint(job.identity for job in dispatch.jobs):
+            continue
+        name, _, identity = found.key.partition("/")
+        policy = next((rule.policy for rule in rules if rule.name == name), None)
+        if policy is not None and len(session.wants) < WANTS_MAX:
+            session = with_want(session, Want(rule=name, identity=identity, policy=policy))
+            session = tell(session, Entry(at=now, said=Said.WANTED, want=found.key, agent=dispatch.agent))
+    return session
+
+
 def bind(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now: Ms) -> Session:
     """Every listed dispatch that concerns a want belongs to one of its attempts; what is new is adopted."""
     listed = {dispatch.id: dispatch for dispatch in seen.dispatches}

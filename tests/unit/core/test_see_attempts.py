@@ -272,9 +272,6 @@ def test_law_10_an_emptied_ledger_while_nothing_has_come_yet() -> None:
     assert (scene.state(), len(scene.creates)) == (State.SERVED, 1)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="wants are born before tags are read: a want that nobody present would bring about is lost"
-)
 def test_law_10_an_emptied_ledger_when_the_one_who_was_served_first_has_left() -> None:
     """The supervisor shared the caller's agent, and matches another rule: the agent at work is still the room's."""
     scene = Scene(rule("sales", when=only("caller")), rule("support", when=only("boss")))
