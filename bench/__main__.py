@@ -1,4 +1,4 @@
-"""`python -m bench`: the benchmarks that need no LiveKit, one after the other. Those that do: bench.joins, bench.rush."""
+"""`python -m bench`: the benchmarks that need no LiveKit, one after the other. Others: bench.joins, bench.rush."""
 
 import runpy
 

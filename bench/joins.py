@@ -31,7 +31,9 @@ GREETER: Final = "greeter"
 WARM_UP: Final = 2  # a worker that has newly registered has its jobs listed 5 s late
 SETTLE_S: Final = 0.5  # what the service still does once the agent is there
 BACKGROUND: Final = frozenset({"claim", "turn", "standings", "list", "now", "touch"})  # not for any one join
-COUNTED: Final = re.compile(r'^dispatcher_(?:livekit_request|ledger)_seconds_count\{(?:method|op)="(\w+)".*\} (.+)$', re.M)
+COUNTED: Final = re.compile(
+    r'^dispatcher_(?:livekit_request|ledger)_seconds_count\{(?:method|op)="(\w+)".*\} (.+)$', re.MULTILINE
+)
 
 
 class Join(NamedTuple):
@@ -61,9 +63,9 @@ async def join(side: Side, number: int) -> tuple[Join, Counter[str]]:
             await side.service.told("served", room=room)
         await asyncio.sleep(SETTLE_S)
         cost = await counted(side.service) - before
-        async with LiveKitAPI(side.server.url, side.server.key, side.server.secret) as api:
-            await api.room.delete_room(DeleteRoomRequest(room=room))
-        await side.witness.all_finished({room}, within=10)
+    async with LiveKitAPI(side.server.url, side.server.key, side.server.secret) as api:
+        await api.room.delete_room(DeleteRoomRequest(room=room))
+    await side.witness.all_finished({room}, within=10)
     return Join((agent.at - person.at) * 1000, agent.joined_at - person.joined_at), cost
 
 
@@ -109,21 +111,24 @@ def report(times: dict[str, list[Join]], cost: Counter[str], joins: int) -> None
     print(", ".join(f"{name} {count:.2f}" for name, count in each.items()))
 
 
+def configured(directory: Path) -> Path:
+    """A configuration with one rule, and no sweep that would be counted with the joins."""
+    file = directory / "dispatcher.yaml"
+    rules = [{"name": "everyone", "agent": GREETER}]
+    file.write_text(json.dumps({"rules": rules, "sweep": {"every": "1h"}}))  # JSON is YAML
+    return file
+
+
 async def main(joins: int) -> None:
     """Two houses, one with the service; and the joins."""
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        ours, theirs = Path(scratch, "dispatcher"), Path(scratch, "token")
-        ours.mkdir()
-        theirs.mkdir()
+    with ExitStack() as stack:
+        ours, theirs = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
         port = free_port()
-        config = ours / "dispatcher.yaml"
-        rules = [{"name": "everyone", "agent": GREETER}]
-        config.write_text(json.dumps({"rules": rules, "sweep": {"every": "1h"}}))  # JSON is YAML
         async with witnessing() as here, witnessing() as there:
             hooks = [f"http://127.0.0.1:{port}/webhook", here.url]
             our_server = stack.enter_context(running_server(ours, webhooks=hooks))
             their_server = stack.enter_context(running_server(theirs, webhooks=[there.url]))
-            service = stack.enter_context(serving(our_server, ours, port, "--config", str(config)))
+            service = stack.enter_context(serving(our_server, ours, port, "--config", str(configured(ours))))
             workers = [
                 stack.enter_context(start_worker(server, directory, GREETER))
                 for server, directory in ((our_server, ours), (their_server, theirs))

@@ -14,6 +14,7 @@ from tests.real.server import free_port
 
 AGENT: Final = "AGENT"
 PERSON: Final = "STANDARD"
+OPENED: Final = "room_started"  # as if it were somebody's joining
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ class Witness:
             if name == "participant_joined":
                 joined = Joined(at=now, joined_at=int(participant.get("joinedAtMs", "0")))
                 self.joins.setdefault((room, participant.get("kind", PERSON)), joined)
+            if name == "room_started":
+                self.joins.setdefault((room, OPENED), Joined(at=now, joined_at=0))
             if name == "room_finished":
                 self.finished.add(room)
             self._news.notify_all()

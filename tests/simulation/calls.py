@@ -1,7 +1,6 @@
-"""Calls to the simulated LiveKit, as processes: each `yield` is so many ms that pass, and a point at which its caller may die."""
+"""Calls to the simulated LiveKit, as processes: at each `yield` so many ms pass, and the caller may die."""
 
 from collections.abc import Generator, Iterator
-from functools import partial
 from typing import Final, TypeAlias
 
 from dispatcher.core import acts
@@ -9,14 +8,17 @@ from dispatcher.core.events import Ms, RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Session
-from tests.simulation.clock import Clock
+from tests.simulation.clock import Clock, Do
+from tests.simulation.house import LOBBY
 from tests.simulation.life import Call, Life, Reply
-from tests.simulation.rooms import LOBBY, Rooms
+from tests.simulation.rooms import Rooms
 
 LOOK_MS: Final = 2_000  # dispatcher.livekit.Limits
 ACT_MS: Final = 5_000
 RETRY_AFTER_MS: Final = 3_000
-_UNDONE: Final = frozenset({Reply.NEVER, Reply.UNREACHABLE, Reply.LIMITED, Reply.REFUSED, Reply.NOT_FOUND, Reply.UNAUTHORIZED})
+_UNDONE: Final = frozenset(
+    {Reply.NEVER, Reply.UNREACHABLE, Reply.LIMITED, Reply.REFUSED, Reply.NOT_FOUND, Reply.UNAUTHORIZED}
+)
 _SILENCE: Final = frozenset({Reply.LOST, Reply.NEVER})
 FINE: Final = Call()
 
@@ -78,7 +80,7 @@ class Line:
         yield call.took
         return call.reply, next(iter(made), "")
 
-    def retract(self, do: partial[object]) -> Generator[Ms, None, Reply]:
+    def retract(self, do: Do) -> Generator[Ms, None, Reply]:
         """What came back."""
         call = self._next("retract")
         if call.reply not in _UNDONE:
@@ -118,4 +120,6 @@ def judged(session: Session, step: Create, answered: Answered, now: Ms) -> tuple
 
 def taken_back(session: Session, step: Retract, reply: Reply, now: Ms) -> Session:
     """As `dispatcher.calls.take_back`: 404 is as good as done."""
-    return acts.retracted(session, step, now, done=reply in {Reply.OK, Reply.NOT_FOUND}, why="" if reply is Reply.OK else reply)
+    return acts.retracted(
+        session, step, now, done=reply in {Reply.OK, Reply.NOT_FOUND}, why="" if reply is Reply.OK else reply
+    )

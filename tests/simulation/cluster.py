@@ -1,6 +1,6 @@
 """The simulated dispatcher: replicas that take webhooks, claim what is due, sweep, stall and die; and their one ledger.
 
-The ledger is the embedded one, on the clock of the simulation: that a home of it in Redis answers alike is held by the contract tests.
+The ledger is the embedded one, on the clock of the simulation: that Redis answers alike is held by the contract tests.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,15 @@ from typing import Final
 
 from dispatcher.core.events import Event, Ms, Room
 from dispatcher.core.record import dump_event
-from dispatcher.ledger.interface import Delivered, Held, Key, Life as Known
+from dispatcher.ledger.interface import Delivered, Held, Key
+from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
 from tests.simulation.calls import Line, Unseen
 from tests.simulation.clock import Clock
 from tests.simulation.drive import Drive, at_once
+from tests.simulation.house import LOBBY
 from tests.simulation.laws import Laws
 from tests.simulation.life import Life, Trouble
-from tests.simulation.rooms import LOBBY
 from tests.simulation.rulebook import RULEBOOK
 
 PROJECT: Final = "default"
@@ -115,7 +116,7 @@ class Cluster:
 
     def _drive(self, replica: Replica, held: Held) -> None:
         self.laws.handed(held)
-        drive = Drive(held, self.clock, self.line, self.ledger, self.rules, self.laws)
+        drive = Drive(held, self.clock, self.line, lambda: self.ledger, self.rules, self.laws)
         self._start(replica, drive.run(replica.failures))
 
     # The sweep

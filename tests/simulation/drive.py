@@ -1,6 +1,6 @@
 """One claim of one session: what `dispatcher.driver.Drive` does, as a process of the simulation."""
 
-from collections.abc import Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -44,10 +44,12 @@ class LostError(Exception):
 class Drive:
     """`failures` counts the looks that failed in a row, of this process."""
 
-    def __init__(self, held: Held, clock: Clock, line: Line, ledger: Ledger, rules: Sequence[Rule], laws: Laws) -> None:
+    def __init__(
+        self, held: Held, clock: Clock, line: Line, ledger: Callable[[], Ledger], rules: Sequence[Rule], laws: Laws
+    ) -> None:
         self.clock = clock
         self.line = line
-        self.ledger = ledger
+        self.ledger = ledger  # whose content may be another one's after it was emptied
         self.rules = rules
         self.laws = laws
         self.failures: list[Ms] = []
@@ -76,7 +78,7 @@ class Drive:
     def _advance(self) -> Iterator[Ms]:
         for number in range(1, ROUNDS_MAX + 1):
             step = plan(self.session, self.clock.now, fresh=self._fresh)
-            self.laws.rounds(self.key.sid, number, step)
+            self.laws.rounds(self.session, number, step)
             match step:
                 case Look():
                     failed = yield from self._look()
@@ -102,13 +104,13 @@ class Drive:
     def _put_down(self, due_in: Ms) -> Iterator[Ms]:
         if (yield from self._save(Then.DUE, self.clock.now + due_in)):
             yield from self._save(Then.KEEP)
-            at_once(self.ledger.release(self.lease))
+            at_once(self.ledger().release(self.lease))
 
     def _save(self, then: Then, due_at: Ms = 0) -> Generator[Ms, None, bool]:
         """True: more came in, and the session is still ours."""
         yield 1
         made = record.dump(self.session)
-        saved = at_once(self.ledger.save(self.lease, made, self.upto, then, due_at=due_at))
+        saved = at_once(self.ledger().save(self.lease, made, self.upto, then, due_at=due_at))
         yield 1
         if saved.result is SaveResult.LOST:
             raise LostError
@@ -118,7 +120,7 @@ class Drive:
         return saved.result is SaveResult.MORE
 
     def _look(self) -> Generator[Ms, None, Ms]:
-        """The session is as LiveKit shows it; or, if it could not be seen, unchanged: then, in how many ms to try again."""
+        """The session is as LiveKit shows it; else, unchanged, in how many ms to try again."""
         yield from self._renew()
         began = self.clock.now
         try:
@@ -137,7 +139,7 @@ class Drive:
         if self.lease.until - self.clock.now >= CALL_MS:
             return
         yield 1
-        lease = at_once(self.ledger.renew(self.lease))
+        lease = at_once(self.ledger().renew(self.lease))
         if lease is None:
             raise LostError
         self.lease = lease
@@ -152,7 +154,7 @@ class Drive:
         self.laws.sends(self.session, step, self.lease)
         answered = yield from self.line.create(step, tag(INSTANCE, want, step.number))
         self.session, known = judged(self.session, step, answered, self.clock.now)
-        self.laws.answered(self.session, known=known)
+        self.laws.answered(self.session, self.lease, known=known)
         if not known:
             self.seen = None
 

@@ -1,7 +1,7 @@
 """How a life must end: soon after the world behaves again, every want has exactly one agent, and keeps it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dispatcher.core import record
@@ -10,10 +10,11 @@ from dispatcher.core.rules import Rule, matching
 from dispatcher.core.session import Session, Want
 from tests.simulation.clock import Clock
 from tests.simulation.cluster import SWEEP_MS, Cluster
+from tests.simulation.house import LOBBY
 from tests.simulation.laws import Laws
 from tests.simulation.life import What
 from tests.simulation.members import Member, Opened
-from tests.simulation.rooms import LOBBY, Rooms
+from tests.simulation.rooms import Rooms
 
 JOIN_WITHIN: Final[Ms] = 30_000
 FEW_SECONDS: Final[Ms] = 8_000
@@ -22,8 +23,37 @@ MIN_STAY: Final[Ms] = 4_900  # from being active; what counts is from joining, 1
 SETTLING: Final[Ms] = 10_000  # a lease of before the calm
 
 
+class Doubles:
+    """Watches for two agents of ours for one want: how long each time, while all is heard or after the calm."""
+
+    def __init__(self, clock: Clock, laws: Laws, calm: Ms) -> None:
+        self.clock = clock
+        self.laws = laws
+        self.calm = calm
+        self._since: dict[tuple[RoomSid, str], Ms] = {}
+
+    def watch(self, rooms: Iterable[Opened]) -> None:
+        """After each change."""
+        doubles = {(room.sid, key) for room in rooms for key, count in _ours(room).items() if count > 1}
+        for double in doubles:
+            self._since.setdefault(double, self.clock.now)
+        for double in [one for one in self._since if one not in doubles]:
+            self._judge(double, self._since.pop(double))
+
+    def _judge(self, double: tuple[RoomSid, str], since: Ms) -> None:
+        lasted = self.clock.now - since
+        if not self.laws.life.heard and since < self.calm + SETTLING:
+            return
+        self.laws.worst.double = max(self.laws.worst.double, lasted)
+        if lasted > DOUBLE:
+            self.laws.broken(0, f"two agents of ours for {double} for {lasted} ms")
+
+
 class Ending:
-    """Watches for two agents where one is wanted, all the time; and from the calm on for everything that is not as it should be."""
+    """Watches for two agents where one is wanted, and from the calm on for whatever is not as it should be.
+
+    Somebody else's dispatch whose agent never shows is waited for as long as ours, and one after the other.
+    """
 
     def __init__(self, clock: Clock, rooms: Rooms, cluster: Cluster, laws: Laws, calm: Ms) -> None:
         self.clock = clock
@@ -31,12 +61,16 @@ class Ending:
         self.cluster = cluster
         self.laws = laws
         self.calm = calm
-        self.by = calm + SWEEP_MS + JOIN_WITHIN + FEW_SECONDS
+        asked = sum(one.what is What.ASKS for one in laws.life.happenings) + laws.life.token
+        self.by = calm + SWEEP_MS + JOIN_WITHIN * (1 + asked) + FEW_SECONDS
         self.excused = 0
         self.left_alone = 0
+        self._exclusive = {rule.name for rule in cluster.rules if rule.policy.per == "room" and not rule.go_on}
         self._changes = -1
-        self._doubles: dict[tuple[str, str], Ms] = {}
+        self._doubles = Doubles(clock, laws, calm)
+        self._stands = (-1, -1)
         self._lacking: list[str] = []
+        self._told: list[str] = []
         apps = {What.ASKS} & {one.what for one in laws.life.happenings}
         twins = {"twin"} & {one.who for one in laws.life.happenings}
         self._strict = not apps and not twins and laws.life.rules not in {"each", "two", "mixed"}
@@ -45,49 +79,33 @@ class Ending:
         """After each happening."""
         if self._changes != self.rooms.changes:
             self._changes = self.rooms.changes
-            self._watch_doubles()
+            self._doubles.watch(self._rooms())
         if self.clock.now >= self.calm:
             self._watch_ending()
 
     def conclude(self) -> None:
         """The life is over."""
-        self._watch_doubles()
+        self._doubles.watch(self._rooms())
         self._watch_ending()
         room = self.rooms.open
         life = next((one for one in self.cluster.lives() if room and one.key.sid == room.sid), None)
         if room and (life is None or life.over):
             self.laws.broken(7, f"{room.sid} lives, and is {'over' if life else 'unknown'} in the ledger")
 
-    # Two agents
-
-    def _watch_doubles(self) -> None:
-        doubles = {(room.sid, key) for room in self._rooms() for key, count in _ours(room).items() if count > 1}
-        for double in doubles:
-            self._doubles.setdefault(double, self.clock.now)
-        for double in [one for one in self._doubles if one not in doubles]:
-            self._judge_double(double, self._doubles.pop(double))
-
-    def _judge_double(self, double: tuple[str, str], since: Ms) -> None:
-        lasted = self.clock.now - since
-        if not self.laws.life.heard and since < self.calm + SETTLING:
-            return
-        self.laws.worst.double = max(self.laws.worst.double, lasted)
-        if lasted > DOUBLE:
-            self.laws.broken(0, f"two agents of ours for {double} for {lasted} ms")
-
     # Exactly one
 
     def _watch_ending(self) -> None:
-        lacking = list(self._look_around())
-        if not lacking:
-            self._lacking = []
+        stands = (self.rooms.changes, self.laws.changes)
+        if stands != self._stands:
+            self._stands, self._lacking = stands, list(self._look_around())
+        if not self._lacking:
             return
-        if self.clock.now >= self.by and lacking != self._lacking:
-            self.laws.broken(0, f"{self.clock.now - self.calm} ms into the calm: {'; '.join(lacking)}")
-        if self.clock.now >= self.by:
-            self._lacking = lacking
-        else:
-            self.laws.worst.settled = max(self.laws.worst.settled, self.clock.now - self.calm)
+        into = self.clock.now - self.calm
+        if self.clock.now < self.by:
+            self.laws.worst.settled = max(self.laws.worst.settled, into)
+        elif self._lacking != self._told:
+            self._told = self._lacking
+            self.laws.broken(0, f"{into} ms into the calm: {'; '.join(self._lacking)}")
 
     def _look_around(self) -> Iterator[str]:
         """Everything that is not as it should be now."""
@@ -96,12 +114,17 @@ class Ending:
             session = self._session(room.sid)
             ours = _ours(room)
             yield from (f"{count} agents for {key}" for key, count in ours.items() if count > 1)
+            single = [key for key in ours if key in self._exclusive]
+            if len(single) > 1:
+                yield f"agents for {' and '.join(single)}, of which a room has one"
             if not room.attended and ours and all(rule.policy.on == "participant" for rule in self.cluster.rules):
                 yield f"{room.sid} never had anybody in it but agents of ours"
             others = Counter(one.agent for one in room.members.values() if one.is_agent and one.active and not one.ours)
             yield from self._unserved(room, session, ours, others)
 
-    def _unserved(self, room: Opened, session: Session | None, ours: Counter[str], others: Counter[str]) -> Iterator[str]:
+    def _unserved(
+        self, room: Opened, session: Session | None, ours: Counter[str], others: Counter[str]
+    ) -> Iterator[str]:
         for key, rule, waiting in self._wanted(room, session):
             names = {target.agent for target in rule.policy.targets}
             name = next((name for name in names if others[name] > 0), None)
@@ -110,16 +133,18 @@ class Ending:
                 yield f"for {key} an agent of ours beside another's"
             if ours[key]:
                 continue
-            if name:
-                others[name] -= 1
-            elif want and want.done and self._on_purpose(room.sid, want, waiting):
+            if want and want.done and self._on_purpose(room.sid, want, waiting):
                 self.excused += 1
+            elif name:
+                others[name] -= 1
             else:
                 yield f"no agent for {key}"
 
     def _wanted(self, room: Opened, session: Session | None) -> Iterator[tuple[str, Rule, list[Member]]]:
         """The wants that the rules ask for now, with those who wait."""
-        there = sorted((one for one in room.members.values() if one.is_person and one.active), key=lambda one: one.joined_at)
+        there = sorted(
+            (one for one in room.members.values() if one.is_person and one.active), key=lambda one: one.joined_at
+        )
         rules, shown = self.cluster.rules, room.shown(LOBBY)
         for rule in matching(rules, shown, None):
             yield rule.name, rule, there
@@ -137,7 +162,11 @@ class Ending:
     def _taken(self, session: Session | None, rule: Rule) -> bool:
         """Whether another rule's want is the one `per: room` want of the session."""
         going_on = {other.name for other in self.cluster.rules if other.go_on}
-        single = [want.rule for want in session.wants if want.policy.per == "room" and want.rule not in going_on] if session else []
+        single = (
+            [want.rule for want in session.wants if want.policy.per == "room" and want.rule not in going_on]
+            if session
+            else []
+        )
         return bool(single) and single != [rule.name]
 
     def _on_purpose(self, sid: RoomSid, want: Want, waiting: list[Member]) -> bool:

@@ -1,7 +1,7 @@
 """One life of a room, as data: who comes and goes, what workers make of each dispatch, and every fault.
 
-Whatever is listed is used up in order (the third launch meets the third fate); what comes after the end of a list goes well. From
-`calm` on everything goes well, so that the bounds of the design can be measured from there.
+Whatever is listed is used up in order (the third launch meets the third fate); what comes after the end of a list goes
+well. From `calm` on everything goes well, so that the bounds of the design can be measured from there.
 """
 
 from enum import StrEnum, auto
@@ -13,7 +13,13 @@ from dispatcher.core.events import Ms
 
 # Everybody who may come, and as what.
 PEOPLE: Final = {"ann": "STANDARD", "bob": "STANDARD", "cal": "SIP"}
-EXTRAS: Final = {"eve": "hidden", "rec": "EGRESS", "ava": "avatar", "bot": "nameless agent", "twin": "agent without a dispatch"}
+EXTRAS: Final = {
+    "eve": "hidden",
+    "rec": "EGRESS",
+    "ava": "avatar",
+    "bot": "nameless agent",
+    "twin": "agent without a dispatch",
+}
 
 
 class Answer(StrEnum):
@@ -63,7 +69,7 @@ class Reply(StrEnum):
 
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call to LiveKit; it takes effect, if it does, after `took` ms. A create that takes longer than 5 s answers nobody."""
+    """One call to LiveKit: it takes effect, if it does, after `took` ms. A create of more than 5 s answers nobody."""
 
     reply: Reply = Reply.OK
     took: Ms = 20
@@ -117,7 +123,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def heard(self) -> bool:
-        """Every webhook arrives soon, every look and retract succeeds, and nobody stops: only creates and agents fail."""
+        """Webhooks arrive soon, looks and retracts succeed, and nobody stops: only creates and agents fail."""
         good = all(call.reply is Reply.OK and call.took <= 500 for call in self.looks + self.retracts)
         wiped = any(one.what is What.WIPES for one in self.happenings)
         return good and not self.troubles and not wiped and all(copies and copies[0] <= 500 for copies in self.hooks)

@@ -19,6 +19,7 @@ class Made:
     jobs: list[Job] = field(default_factory=list)  # as listed
     running: set[str] = field(default_factory=set)  # identities of assigned jobs whose agent has not left
     deleted: bool = False
+    dropped: bool = False  # its queued launch, too
 
     @property
     def ours(self) -> bool:
@@ -31,7 +32,9 @@ class Made:
 
     def shown(self) -> Dispatch:
         """As ListDispatch shows it."""
-        return Dispatch(id=self.id, agent=self.target.agent, deployment=self.target.deployment, tag=self.tag, jobs=tuple(self.jobs))
+        return Dispatch(
+            id=self.id, agent=self.target.agent, deployment=self.target.deployment, tag=self.tag, jobs=tuple(self.jobs)
+        )
 
 
 @dataclass(slots=True, eq=False)

@@ -28,7 +28,9 @@ RULEBOOK: Final[dict[str, tuple[Rule, ...]]] = {
     ),
     "replace": (_rule("always", Policy(targets=_GREETER, on_finish="replace")),),
     "mixed": (
-        _rule("each", Policy(targets=(Target("phone"), Target("greeter")), per="participant", kinds=_PHONE), go_on=True),
+        _rule(
+            "each", Policy(targets=(Target("phone"), Target("greeter")), per="participant", kinds=_PHONE), go_on=True
+        ),
         _rule("all", _policy("greeter", "overflow")),
     ),
 }

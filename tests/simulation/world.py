@@ -18,13 +18,16 @@ BEGAN: Final[Ms] = 1_700_000_000_400
 AFTERWARDS: Final[Ms] = 110_000  # everything that a life leaves behind is retracted within it
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, kw_only=True):
     """How a life went."""
 
     violations: tuple[Violation, ...]
     worst: Worst
     excused: int  # wants that nobody serves, rightly
     left_alone: int  # people whom a rule covers while another rule has the room's one want
+    arrived: int  # agents of ours, ever
+    died: bool  # a dispatcher did
+    seen_twice: frozenset[str]  # fields of a session that changed when the same was seen twice
 
     @property
     def well(self) -> bool:
@@ -35,17 +38,24 @@ def live(life: Life) -> Outcome:
     """The life, lived to the end: until its calm, and as long again as its bounds reach."""
     clock = Clock(BEGAN)
     calm = BEGAN + life.calm
-    told: list[Cluster] = []
-    rooms = Rooms(clock, life, calm, lambda event: told[0].hook(event))
+    rooms = Rooms(clock, life, calm)
     laws = Laws(clock, rooms, life, BEGAN)
     cluster = Cluster(clock, Line(clock, rooms, life, calm), life, laws, calm)
-    told.append(cluster)
+    rooms.hooked = cluster.hook
     for one in life.happenings:
         clock.at(BEGAN + min(one.at, life.calm), partial(_happen, one, rooms, cluster))
     ending = Ending(clock, rooms, cluster, laws, calm)
     clock.run(ending.by + AFTERWARDS, ending.watch)
     ending.conclude()
-    return Outcome(tuple(laws.violations), laws.worst, ending.excused, ending.left_alone)
+    return Outcome(
+        violations=tuple(laws.violations),
+        worst=laws.worst,
+        excused=ending.excused,
+        left_alone=ending.left_alone,
+        arrived=rooms.arrived,
+        died=laws.died,
+        seen_twice=frozenset(laws.seen_twice),
+    )
 
 
 def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:

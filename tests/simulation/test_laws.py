@@ -1,0 +1,103 @@
+"""The laws of the core, on simulated lives: one fault at every place, and by hypothesis whatever may combine."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from dispatcher.core.events import Ms
+from tests.simulation.life import EXTRAS, PEOPLE, Answer, Call, End, Fate, Happening, Life, Reply, Trouble, What
+from tests.simulation.rulebook import RULEBOOK
+from tests.simulation.walker import life_of
+from tests.simulation.world import Outcome, live
+
+SETTLED = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+GATHERING = (Happening(100, What.JOINS, "ann"), Happening(900, What.JOINS, "cal"), Happening(1_500, What.JOINS, "eve"))
+AGENTS = {"one": 1, "fallback": 1, "each": 2, "two": 2, "room": 1, "kinds": 1, "replace": 1, "mixed": 2}
+
+spans = st.sampled_from((5, 20, 100, 300, 1_000, 2_000, 4_000, 6_000, 11_000))
+calls = st.builds(Call, reply=st.sampled_from(Reply), took=spans)
+fates = st.builds(
+    Fate,
+    answer=st.sampled_from(Answer),
+    take=spans | st.sampled_from((14_000, 25_000)),
+    lag=st.sampled_from((20, 300, 2_000, 5_000)),
+    start=st.sampled_from((50, 300, 3_000, 28_000, 35_000)),
+    end=st.sampled_from(End),
+    stay=st.sampled_from((1_000, 4_000, 6_000, 20_000)),
+    fixed=st.booleans(),
+    outlives=st.booleans(),
+)
+usual = tuple(what for what in What if what is not What.WIPES)
+who = st.sampled_from([*PEOPLE, *EXTRAS])
+happenings = st.builds(Happening, at=st.integers(0, 90_000), what=st.sampled_from(usual), who=who)
+hooks = st.lists(st.integers(5, 30_000), max_size=2).map(tuple)
+troubles = st.builds(
+    Trouble, step=st.integers(1, 80), span=st.sampled_from((10, 1_000, 9_000, 12_000)), dies=st.booleans()
+)
+
+
+def tuples(of: st.SearchStrategy[object], most: int) -> st.SearchStrategy[Sequence[object]]:
+    """Up to so many of them, as a tuple."""
+    return st.lists(of, max_size=most).map(tuple)
+
+
+lives = st.builds(
+    Life,
+    rules=st.sampled_from(list(RULEBOOK)),
+    happenings=tuples(happenings, 6).map(lambda more: (Happening(0, What.JOINS, "ann"), *more)),
+    token=st.booleans(),
+    fates=tuples(fates, 4),
+    creates=tuples(calls, 3),
+    looks=tuples(calls, 6),
+    retracts=tuples(calls, 3),
+    hooks=tuples(hooks, 10),
+    troubles=tuples(troubles, 3),
+    replicas=st.sampled_from((1, 2)),
+    durable=st.just(value=True),
+    calm=st.integers(5_000, 95_000),
+)
+
+
+def well(life: Life) -> Outcome:
+    """The life goes well."""
+    outcome = live(life)
+    assert outcome.well, "\n".join(f"{one.at}: law {one.law}: {one.what}" for one in outcome.violations)
+    return outcome
+
+
+@given(lives)
+@SETTLED
+def test_whatever_happens_the_laws_hold_and_soon_all_is_well_again(life: Life) -> None:
+    """Workers, people, webhooks, calls and processes fail in any combination; from the calm on the bounds hold."""
+    well(life)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_lives_go_well(seed: int) -> None:
+    """The first of the walker's lives."""
+    well(life_of(seed))
+
+
+@pytest.mark.parametrize("rules", RULEBOOK)
+def test_law_9_a_process_that_dies_at_any_step_adds_no_agent(rules: str) -> None:
+    """Killed between any two calls or saves, and started again: with a ledger that lasts, as many agents as without."""
+    life = Life(rules=rules, happenings=GATHERING, calm=8_000)
+    step, outcome = 1, well(life)
+
+    while step == 1 or outcome.died:
+        outcome = well(replace(life, troubles=(Trouble(step, 1_000),)))
+        step += 1
+
+        assert outcome.arrived == AGENTS[rules], f"killed at step {step}"
+
+
+@pytest.mark.parametrize("rules", RULEBOOK)
+@pytest.mark.parametrize("at", [50, 1_200, 2_000, 3_000, 9_000, 20_000])
+def test_law_10_the_ledger_emptied_at_any_point_adds_no_agent(rules: str, at: Ms) -> None:
+    """From what LiveKit shows, every session is restored."""
+    life = Life(rules=rules, happenings=(*GATHERING, Happening(at, What.WIPES)), calm=40_000)
+
+    assert well(life).arrived == AGENTS[rules]

@@ -1,0 +1,223 @@
+"""The shell without network or waiting: a real ledger on a clock that tests move, and a LiveKit that is a value."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
+
+from dispatcher.chronicle import Chronicle
+from dispatcher.config import Pace
+from dispatcher.core import record
+from dispatcher.core.events import JOINED, Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.rules import Rule, Target
+from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.session import Session
+from dispatcher.driver import Driver, Site
+from dispatcher.ledger.interface import Held, Key, LedgerUnavailable, Life
+from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.livekit import LiveKit, LiveKitError, Reason
+from dispatcher.logs import Log
+from dispatcher.metrics import Metrics
+from tests.unit.core.world import INSTANCE, LOBBY, NOW, rule
+
+PROJECT = "default"
+KEY = Key(PROJECT, LOBBY.name, LOBBY.sid)
+
+Happening: TypeAlias = Callable[[], Awaitable[object]]
+
+
+class Watch:
+    """A ledger's clock: it stands until a test moves it. While it is `broken`, every operation of the ledger fails."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+        self.broken = False
+
+    def __call__(self) -> Ms:
+        if self.broken:
+            raise LedgerUnavailable("as the test wants it")
+        return self.time
+
+    def later(self, ms: Ms) -> None:
+        """So much time has passed."""
+        self.time += ms
+
+
+class Staged(LiveKit):
+    """LiveKit as values: what each life of a room shows, and what happens before and after calls, once each."""
+
+    def __init__(self, *present: Participant) -> None:
+        self.lives = {LOBBY.sid: Seen(room=LOBBY, participants=present)}
+        self.calls: list[str] = []
+        self.metadata: list[str] = []
+        self._happenings: dict[str, deque[Happening]] = {}
+
+    def before(self, call: str, *happenings: Happening) -> None:
+        """They happen at the next calls of this name, one at each, before it has an effect; they may raise."""
+        self._happenings.setdefault(f"before {call}", deque()).extend(happenings)
+
+    def after(self, call: str, *happenings: Happening) -> None:
+        """They happen when the next calls of this name have had their effect and are not answered yet."""
+        self._happenings.setdefault(f"after {call}", deque()).extend(happenings)
+
+    def show(self, sid: RoomSid = LOBBY.sid, **changes: object) -> None:
+        """This is what a look shows of the room now."""
+        self.lives[sid] = replace(self.lives[sid], **changes)
+
+    def dispatches(self, sid: RoomSid = LOBBY.sid) -> tuple[str, ...]:
+        """The tags of the room's dispatches."""
+        return tuple(one.tag for one in self.lives[sid].dispatches)
+
+    async def look(self, room: str, sid: RoomSid) -> Seen:
+        await self._begin("look")
+        seen = self.lives.get(sid, Seen(room=None))
+        assert seen.room is None or seen.room.name == room
+        await self._happen("after look")
+        return seen
+
+    async def rooms(self) -> tuple[Room, ...]:
+        await self._begin("rooms")
+        return tuple(seen.room for seen in self.lives.values() if seen.room)
+
+    async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
+        await self._begin("create")
+        self.metadata.append(metadata)
+        made = Dispatch(id=f"AD_{len(self.metadata)}", agent=target.agent, tag=tag)
+        sid = next(sid for sid, seen in self.lives.items() if seen.room and seen.room.name == room)
+        self.show(sid, dispatches=(*self.lives[sid].dispatches, made))
+        await self._happen("after create")
+        return made
+
+    async def remove(self, room: str, identity: str) -> None:
+        await self._begin("remove")
+        assert room == LOBBY.name
+        here = self.lives[LOBBY.sid].participants
+        self.show(participants=tuple(one for one in here if one.identity != identity))
+
+    async def delete(self, room: str, dispatch: str) -> None:
+        await self._begin("delete")
+        assert room == LOBBY.name
+        here = self.lives[LOBBY.sid].dispatches
+        self.show(dispatches=tuple(one for one in here if one.id != dispatch))
+
+    async def _begin(self, call: str) -> None:
+        self.calls.append(call)
+        await self._happen(f"before {call}")
+
+    async def _happen(self, when: str) -> None:
+        waiting = self._happenings.get(when)
+        if waiting:
+            await waiting.popleft()()
+
+
+def fails(error: type[LiveKitError], reason: Reason, *, retry_after: float | None = None) -> Happening:
+    """The call ends with this error."""
+
+    async def fail() -> NoReturn:
+        raise error("SomeMethod", reason, retry_after=retry_after)
+
+    return fail
+
+
+async def nothing() -> None:
+    """It goes well."""
+
+
+async def for_ever() -> None:
+    """It hangs."""
+    await asyncio.get_running_loop().create_future()
+
+
+class Desk:
+    """One project's shell at work: what it drives with, and what it has said."""
+
+    def __init__(
+        self, *rules: Rule, livekit: Staged | None = None, pace: Pace | None = None, dry_run: bool = False
+    ) -> None:
+        self.rules = rules or (rule(),)
+        self.watch = Watch()
+        self.woken = asyncio.Event()
+        self.ledger = MemoryLedger(self.watch, wake=self.woken.set)
+        self.livekit = livekit or Staged()
+        self.registry = CollectorRegistry()
+        agents = [target.agent for one in self.rules for target in one.policy.targets]
+        self.metrics = Metrics(self.registry, agents=agents)
+        self.lines: list[dict[str, Any]] = []
+        self.log = Log(lambda line: self.lines.append(json.loads(line)), lambda: self.watch.time / 1000)
+        self.pace = pace
+        self.dry_run = dry_run
+        self.driver = self.started()
+
+    def started(self, **sites: LiveKit) -> Driver:
+        """The driver of a process that starts now; `sites` are further projects."""
+        livekits: dict[str, LiveKit] = {PROJECT: self.livekit, **sites}
+        return Driver(
+            ledger=self.ledger,
+            sites={name: Site(livekit=livekit, rules=self.rules) for name, livekit in livekits.items()},
+            instance=INSTANCE,
+            pace=self.pace,
+            chronicle=Chronicle(self.log, self.metrics),
+            dry_run=self.dry_run,
+        )
+
+    async def hear(self, name: str = JOINED, who: Participant | None = None, key: Key = KEY) -> None:
+        """The ledger has such an event, which is no repeat; nobody drives."""
+        room = Room(sid=RoomSid(key.sid), name=key.room)
+        event = Event(id="", name=name, created_at=self.watch.time, room=room, participant=who)
+        await self.ledger.deliver(key, "", record.dump_event(event), take=False)
+
+    async def claim(self) -> Held:
+        """The session that is due longest, in our hands."""
+        claimed, _ = await self.ledger.claim(1)
+        assert claimed, f"nothing is due; {self.livekit.calls} {self.lines}"
+        return claimed[0]
+
+    async def drive(self) -> Ms | None:
+        """The session that is due longest was driven; in how many ms it is due again."""
+        return await self.driver.drive(await self.claim())
+
+    async def drive_on(self, ms: Ms) -> None:
+        """So much time has passed, and whatever came due in it was driven."""
+        end = self.watch.time + ms
+        while True:
+            claimed, wait = await self.ledger.claim(1)
+            for held in claimed:
+                await self.driver.drive(held)
+            if claimed:
+                continue
+            if wait is None or self.watch.time + wait > end:
+                break
+            self.watch.later(max(1, wait))
+        self.watch.time = end
+
+    async def life(self, key: Key = KEY) -> Life:
+        """The session as the ledger has it."""
+        return next(life for life in await self.ledger.find(key.project, key.room) if life.key == key)
+
+    async def due_in(self, key: Key = KEY) -> Ms | None:
+        """In how many ms the session is due; None: it is not."""
+        due_at = (await self.life(key)).due_at
+        return None if due_at is None else due_at - self.watch.time
+
+    async def session(self, key: Key = KEY) -> Session:
+        """The session as the ledger has it, read."""
+        return record.load((await self.life(key)).record, key.room, RoomSid(key.sid))
+
+    def said(self, action: str) -> list[dict[str, Any]]:
+        """The log lines of this action."""
+        return [line for line in self.lines if line["action"] == action]
+
+    def value(self, name: str, **labels: str) -> float:
+        """A sample of the metrics; 0 where there is none."""
+        return self.registry.get_sample_value(f"dispatcher_{name}", labels) or 0.0
+
+
+async def until(claim: Callable[[], object], within: float = 3.0) -> None:
+    """It is true, soon."""
+    async with asyncio.timeout(within):
+        while not claim():
+            await asyncio.sleep(0.001)

@@ -1,0 +1,132 @@
+"""What is told of a session: for each entry one line at its level, and what it counts."""
+
+import pytest
+
+from dispatcher.chronicle import Chronicle
+from dispatcher.core.session import TIMELINE_MAX, Entry, Said, Session, Verdict, tell
+from dispatcher.livekit import Reason, Unavailable
+from tests.unit.core.world import NOW, session
+from tests.unit.desk import KEY, PROJECT, Desk
+
+
+def told(*entries: Entry, before: Session | None = None) -> Desk:
+    """What was logged and counted as the session came to these entries."""
+    desk = Desk()
+    old = new = before or session()
+    for entry in entries:
+        new = tell(new, entry)
+    Chronicle(desk.log, desk.metrics).of(KEY)(old, new)
+    return desk
+
+
+def entry(said: Said, **fields: object) -> Entry:
+    """An entry about the greeter."""
+    return Entry(at=NOW, said=said, **{"want": "greeter", "number": 1, "agent": "greeter", **fields})  # type: ignore[arg-type]
+
+
+def counted(desk: Desk) -> dict[str, float]:
+    """Every counter that is not 0, as series → value."""
+    return {
+        ",".join((sample.name.removeprefix("dispatcher_"), *sample.labels.values())): sample.value
+        for metric in desk.registry.collect()
+        for sample in metric.samples
+        if sample.value and sample.name.endswith(("_total", "_count", "_sum"))
+    }
+
+
+ALARMS = (Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN)
+
+
+@pytest.mark.parametrize("said", Said)
+def test_every_entry_is_a_line_of_its_own_name(said: Said) -> None:
+    """With the session it is about; as a warning where somebody may have to do something."""
+    desk = told(entry(said))
+    assert [(line["action"], line["level"]) for line in desk.lines] == [(said, "warning" if said in ALARMS else "info")]
+    assert {"project": PROJECT, "room": "lobby", "sid": "RM_1", "want": "greeter"}.items() <= desk.lines[0].items()
+
+
+def test_a_line_has_what_the_entry_says_and_no_more() -> None:
+    """No empty fields; a span that is 0 is a span."""
+    desk = told(entry(Said.SERVED, took=0), Entry(at=NOW, said=Said.MISSED))
+    served, missed = desk.lines
+    assert served["ms"] == 0
+    assert missed.keys() == {"ts", "level", "action", "project", "room", "sid"}
+
+
+@pytest.mark.parametrize(
+    ("one", "counts"),
+    [
+        (
+            entry(Said.SERVED, took=1_500),
+            {
+                "attempts_total,greeter,served": 1,
+                "time_to_agent_seconds_count,greeter": 1,
+                "time_to_agent_seconds_sum,greeter": 1.5,
+            },
+        ),
+        (entry(Said.SERVED), {"attempts_total,greeter,served": 1}),
+        (
+            entry(Said.CLOSED, why="crashed connection_timeout"),
+            {"agents_left_total,greeter,CONNECTION_TIMEOUT": 1, "attempts_total,greeter,crashed": 1},
+        ),
+        (
+            entry(Said.CLOSED, why=Verdict.FAILED),
+            {"agents_left_total,greeter,UNKNOWN_REASON": 1, "attempts_total,greeter,failed": 1},
+        ),
+        (entry(Said.CLOSED, why=Verdict.SILENT), {"attempts_total,greeter,silent": 1}),
+        (entry(Said.CLOSED, why="unsent limited"), {"attempts_total,greeter,unsent": 1}),
+        (
+            entry(Said.CLOSED, why=Verdict.SURPLUS),
+            {"attempts_total,greeter,surplus": 1, "surplus_agents_total,found": 1},
+        ),
+        (entry(Said.RETRACTED, why="agent"), {"surplus_agents_total,removed": 1}),
+        (entry(Said.RETRACTED, why="dispatch"), {}),
+        (entry(Said.RETRACTED, why="timeout"), {}),
+        (entry(Said.UNASKED), {"surplus_agents_total,reported": 1}),
+        (entry(Said.CLOSED, why="silent", agent="nobody-knows-it"), {"attempts_total,other,silent": 1}),
+        (entry(Said.ASKED), {}),
+    ],
+)
+def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
+    """By agent and verdict; names that the configuration does not know are other."""
+    assert counted(told(one)) == counts
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_counts_as_an_ended_attempt(verdict: Verdict) -> None:
+    """And as an agent that left where there was one."""
+    counts = counted(told(entry(Said.CLOSED, why=verdict)))
+    assert counts[f"attempts_total,greeter,{verdict}"] == 1
+    left = verdict in {Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED}
+    assert ("agents_left_total,greeter,UNKNOWN_REASON" in counts) == left
+
+
+def test_only_what_is_new_is_told() -> None:
+    """Also of a timeline that is full, whose length says nothing."""
+    full = session()
+    for _ in range(TIMELINE_MAX + 5):
+        full = tell(full, entry(Said.ASKED))
+    assert told(before=full).lines == []
+    assert [line["action"] for line in told(entry(Said.SERVED), before=full).lines] == ["served"]
+
+
+@pytest.mark.parametrize(("reason", "level"), [(Reason.UNAUTHORIZED, "error"), (Reason.TIMEOUT, "warning")])
+def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
+    """A refused key is an error: it stays so until somebody mends it."""
+    desk = Desk()
+    Chronicle(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason))
+    line = {name: value for name, value in desk.lines[0].items() if name != "ts"}
+    assert line == {"level": level, "action": "look_failed", "project": PROJECT, "why": reason}
+
+
+def test_a_lost_lease_and_an_endless_drive_are_told() -> None:
+    """The second is a defect: an error, and counted."""
+    desk = Desk()
+    chronicle = Chronicle(desk.log, desk.metrics)
+    chronicle.lost(KEY)
+    chronicle.rounds_exceeded(KEY)
+    assert [(line["level"], line["action"], line["sid"]) for line in desk.lines] == [
+        ("warning", "lease_lost", "RM_1"),
+        ("error", "rounds_exceeded", "RM_1"),
+    ]
+    assert desk.value("driver_rounds_exceeded_total") == 1

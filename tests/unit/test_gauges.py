@@ -1,0 +1,77 @@
+"""How things stand, as the metrics say it."""
+
+import asyncio
+
+from dispatcher.core import record
+from dispatcher.core.events import Ms
+from dispatcher.core.session import State, Want
+from dispatcher.gauges import Gauges
+from dispatcher.ledger.interface import Key, Standing, Then
+from tests.unit.core.world import NOW, session, want
+from tests.unit.desk import PROJECT, Desk, until
+
+
+async def stands(desk: Desk, sid: str, state: State, *, since: Ms = 0, project: str = PROJECT) -> None:
+    """A session with a want in this state, that waits since then."""
+    await desk.hear(key=Key(project, "lobby", sid))
+    held = await desk.claim()
+    one: Want = want(waiting_since=since)
+    index = (Standing(state, "greeter"),)
+    await desk.ledger.save(held.lease, record.dump(session(one)), held.upto, Then.REST, index=index)
+
+
+def gauges(desk: Desk, *projects: str) -> Gauges:
+    """Of these projects."""
+    return Gauges(desk.ledger, projects or (PROJECT,), desk.log, desk.metrics)
+
+
+async def test_wants_are_counted_by_state() -> None:
+    """Of every state, also one that no want is in, or is in any more."""
+    desk = Desk()
+    await stands(desk, "RM_1", State.SERVED)
+    await stands(desk, "RM_2", State.SERVED)
+    await stands(desk, "RM_3", State.WAITING)
+    desk.metrics.wants.labels(state=State.STARVED).set(7)
+    await gauges(desk).refresh()
+    counts = {state: desk.value("wants", state=state) for state in State}
+    assert {state: count for state, count in counts.items() if count} == {State.SERVED: 2, State.WAITING: 1}
+
+
+async def test_the_longest_wait_of_any_project() -> None:
+    """Asked, waiting and starved ones wait; a served one does not, whatever its record says."""
+    desk = Desk()
+    await stands(desk, "RM_1", State.WAITING, since=NOW - 2_000)
+    await stands(desk, "RM_2", State.ASKED, since=NOW - 4_000)
+    await stands(desk, "RM_3", State.SERVED, since=NOW - 60_000)
+    await stands(desk, "RM_4", State.STARVED, since=NOW - 9_000, project="other")
+    await gauges(desk).refresh()
+    assert desk.value("oldest_wait_seconds") == 4
+    await gauges(desk, PROJECT, "other").refresh()
+    assert desk.value("oldest_wait_seconds") == 9
+
+
+async def test_nobody_waits() -> None:
+    """Nothing there, or nothing known of when it began: 0."""
+    desk = Desk()
+    desk.metrics.oldest_wait_seconds.set(5)
+    await gauges(desk).refresh()
+    assert desk.value("oldest_wait_seconds") == 0
+    await stands(desk, "RM_1", State.WAITING, since=0)
+    await gauges(desk).refresh()
+    assert desk.value("oldest_wait_seconds") == 0
+
+
+async def test_they_are_kept_true() -> None:
+    """From the start; a ledger that cannot be asked is told, and asked again later."""
+    desk = Desk()
+    await stands(desk, "RM_1", State.SERVED)
+    running = asyncio.create_task(gauges(desk).run())
+    await until(lambda: desk.value("wants", state="served") == 1)
+    running.cancel()
+    desk.watch.broken = True
+    again = asyncio.create_task(gauges(desk).run())
+    await until(lambda: desk.said("gauges_put_off"))
+    again.cancel()
+    ended = await asyncio.gather(running, again, return_exceptions=True)
+    assert all(isinstance(one, asyncio.CancelledError) for one in ended)
+    assert desk.said("gauges_put_off")[0]["why"] == "ledger_unavailable"

@@ -1,0 +1,95 @@
+"""What becomes of an event: in the ledger first, then, where nobody holds its session, driven."""
+
+import pytest
+
+from dispatcher.core.events import HEARD, JOINED, ROOM_FINISHED, Event, Room, RoomSid
+from dispatcher.core.record import load_event
+from dispatcher.intake import Heard, Intake
+from dispatcher.ledger.interface import LedgerUnavailable
+from tests.unit.core.world import LOBBY, person
+from tests.unit.desk import PROJECT, until
+from tests.unit.test_worker import Place
+
+
+def event(id_: str = "EV_1", name: str = JOINED, room: Room | None = LOBBY) -> Event:
+    """Alice and the lobby."""
+    return Event(id=id_, name=name, created_at=0, room=room, participant=person(metadata="secret"))
+
+
+@pytest.mark.parametrize("name", sorted(HEARD))
+async def test_an_event_that_is_heard_is_recorded_and_its_session_driven(name: str) -> None:
+    """No queue in between; and its metadata stays outside (law 11)."""
+    place = Place()
+    assert await Intake(place.ledger, place.worker).hear(PROJECT, event(name=name)) is Heard.RECORDED
+    await until(lambda: place.drives.begun == ["RM_1"])
+    await place.worker.stop(0)
+    (held,) = (await place.ledger.claim(1))[0]
+    assert [read and read.name for read in map(load_event, held.inbox)] == [name]
+    assert b"secret" not in held.inbox[0]
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        event(name="track_published"),
+        event(name="egress_started"),
+        event(name="something_new"),
+        event(name="ingress_started", room=None),
+        event(room=None),
+        event(room=Room(sid=RoomSid(""), name="lobby")),
+    ],
+)
+async def test_an_event_that_says_nothing_we_use_is_ignored(ignored: Event) -> None:
+    """It never reaches the ledger."""
+    place = Place()
+    assert await Intake(place.ledger, place.worker).hear(PROJECT, ignored) is Heard.IGNORED
+    counts = await place.ledger.counts()
+    assert (counts.due, counts.held, counts.rest) == (0, 0, 0)
+
+
+async def test_a_repeated_event_is_said_to_be() -> None:
+    """While the session is held, nothing else happens."""
+    place = Place()
+    intake = Intake(place.ledger, place.worker)
+    assert [await intake.hear(PROJECT, event()) for _ in range(2)] == [Heard.RECORDED, Heard.REPEATED]
+    place.drives.gate.set()
+    await place.worker.stop(1)
+    assert place.drives.ended == ["RM_1"]
+
+
+async def test_a_session_that_is_over_takes_nothing() -> None:
+    """Its room has ended; a late event is answered and dropped."""
+    place = Place()
+    desk = place.desk
+    await desk.hear(ROOM_FINISHED)
+    await desk.drive()
+    assert await Intake(place.ledger, place.worker).hear(PROJECT, event()) is Heard.OVER
+    assert place.drives.begun == []
+
+
+async def test_a_full_worker_leaves_the_session_due() -> None:
+    """It is recorded all the same, and claimed when there is room."""
+    place = Place(limit=1)
+    intake = Intake(place.ledger, place.worker)
+    atrium = Room(sid=RoomSid("RM_2"), name="atrium")
+    heard = [await intake.hear(PROJECT, one) for one in (event(), event("EV_2", room=atrium))]
+    assert heard == [Heard.RECORDED, Heard.RECORDED]
+    counts = await place.ledger.counts()
+    assert (counts.held, counts.due) == (1, 1)
+    await place.worker.stop(0)
+
+
+async def test_a_draining_worker_leaves_the_session_due() -> None:
+    """Recorded for whoever is left."""
+    place = Place()
+    place.worker.drain()
+    assert await Intake(place.ledger, place.worker).hear(PROJECT, event()) is Heard.RECORDED
+    assert (await place.ledger.counts()).due == 1
+
+
+async def test_law_1_what_the_ledger_does_not_take_is_not_recorded() -> None:
+    """It is for the sender to try again."""
+    place = Place()
+    place.desk.watch.broken = True
+    with pytest.raises(LedgerUnavailable):
+        await Intake(place.ledger, place.worker).hear(PROJECT, event())

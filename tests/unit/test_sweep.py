@@ -1,0 +1,254 @@
+"""What the sweep finds, how fast it goes, and what it does when it cannot."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dispatcher.core.events import ROOM_FINISHED, Ms, Room, RoomSid
+from dispatcher.core.record import load_event
+from dispatcher.core.seen import Seen
+from dispatcher.driver import Site
+from dispatcher.ledger.interface import Key, Then
+from dispatcher.livekit import LiveKit, Reason, Unavailable
+from dispatcher.sweep import SWEPT, Sweep
+from tests.unit.desk import PROJECT, Desk, Staged, fails, until
+
+EVERY: Ms = 30_000
+DOWN = fails(Unavailable, Reason.UNREACHABLE)
+
+
+def key(number: int, project: str = PROJECT) -> Key:
+    """The session of a room."""
+    return Key(project, f"room-{number}", f"RM_{number:03}")
+
+
+def live(livekit: Staged, *numbers: int) -> None:
+    """LiveKit lists these rooms and no others."""
+    livekit.lives = {
+        RoomSid(key(number).sid): Seen(room=Room(sid=RoomSid(key(number).sid), name=key(number).room))
+        for number in numbers
+    }
+
+
+class Floor:
+    """A sweep over a real ledger and a LiveKit with some rooms."""
+
+    def __init__(self, *numbers: int, every: Ms = EVERY, **others: LiveKit) -> None:
+        self.livekit = Staged()
+        live(self.livekit, *numbers)
+        self.desk = Desk(livekit=self.livekit)
+        self.others = others
+        self.sweep = self.replica(every)
+
+    def replica(self, every: Ms = EVERY) -> Sweep:
+        """Another process's sweep: 1,000 looks a second."""
+        sites = {PROJECT: self.livekit, **self.others}
+        return Sweep(
+            self.desk.ledger,
+            {name: Site(livekit=livekit, rules=self.desk.rules) for name, livekit in sites.items()},
+            self.desk.log,
+            self.desk.metrics,
+            every=every,
+            looks_per_second=1_000,
+        )
+
+    async def due(self) -> list[int]:
+        """The rooms that are due, in the order of their becoming so; all of them rest afterwards."""
+        claimed, _ = await self.desk.ledger.claim(10_000)
+        for held in claimed:
+            await self.desk.ledger.save(held.lease, b"", held.upto, Then.REST)
+        return [int(held.lease.key.sid[3:]) for held in claimed]
+
+    def repaired(self, kind: str) -> float:
+        """What the sweep counts as made up for."""
+        return self.desk.value("sweep_repairs_total", kind=kind)
+
+
+@asynccontextmanager
+async def running(*sweeps: Sweep, project: str = PROJECT) -> AsyncIterator[None]:
+    """They sweep, each as a process of its own."""
+    tasks = [asyncio.create_task(sweep.run(project)) for sweep in sweeps]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_room_that_nobody_told_of_is_made_up_for() -> None:
+    """Its session is due, its inbox says look, and the repair is counted."""
+    floor = Floor(1)
+    await floor.sweep.sweep(PROJECT)
+    (held,) = (await floor.desk.ledger.claim(2))[0]
+    assert held.lease.key == key(1)
+    assert [read and read.name for read in map(load_event, held.inbox)] == [SWEPT]
+    assert floor.repaired("unknown_room") == 1
+    assert [(line["room"], line["why"]) for line in floor.desk.said("repaired")] == [("room-1", "unknown_room")]
+
+
+async def test_a_room_that_is_known_is_looked_at_and_no_repair() -> None:
+    """At rest or not: the sweep still looks in."""
+    floor = Floor(1)
+    await floor.desk.hear(key=key(1))
+    assert await floor.due() == [1]
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [1]
+    assert floor.repaired("unknown_room") == 0
+
+
+async def test_a_room_that_has_ended_is_left_alone() -> None:
+    """LiveKit still lists it, and its end is final."""
+    floor = Floor(1)
+    await floor.desk.hear(ROOM_FINISHED, key=key(1))
+    await floor.desk.drive()
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == []
+    assert floor.repaired("unknown_room") == 0
+
+
+async def test_a_listing_without_sid_says_nothing() -> None:
+    """There is no session without one."""
+    floor = Floor()
+    floor.livekit.lives = {RoomSid(""): Seen(room=Room(sid=RoomSid(""), name="lobby"))}
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == []
+
+
+async def test_a_room_that_vanished_is_looked_at_once_more() -> None:
+    """Nobody has said that it ended: counted, once."""
+    floor = Floor(1, 2)
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [1, 2]
+    live(floor.livekit, 2)
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [1, 2]
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [2]
+    assert floor.repaired("unheard_end") == 1
+
+
+async def test_a_room_whose_end_was_heard_of_needs_no_repair() -> None:
+    """It is not listed because it is over."""
+    floor = Floor(1)
+    await floor.sweep.sweep(PROJECT)
+    await floor.desk.hear(ROOM_FINISHED, key=key(1))
+    await floor.desk.drive()
+    live(floor.livekit)
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == []
+    assert floor.repaired("unheard_end") == 0
+
+
+async def test_more_rooms_than_an_interval_has_looks_for_take_turns() -> None:
+    """Five looks per sweep over eight rooms: the longest not looked at come first, and it is said how long it takes."""
+    floor = Floor(*range(1, 9), every=5)
+    for number in range(1, 9):
+        await floor.desk.hear(key=key(number))
+    await floor.due()
+    swept = []
+    for _ in range(3):
+        await floor.sweep.sweep(PROJECT)
+        swept.append(await floor.due())
+        floor.desk.watch.later(EVERY)
+    assert [sorted(turn) for turn in swept] == [[1, 2, 3, 4, 5], [1, 2, 6, 7, 8], [3, 4, 5, 6, 7]]
+    (line, *_) = floor.desk.said("sweep_takes_longer")
+    assert (line["level"], line["rooms"]) == ("warning", 8)
+
+
+async def test_unknown_rooms_come_first_and_cost_the_known_ones_nothing_but_time() -> None:
+    """They use up the interval's looks; then the known ones go on from where they were."""
+    floor = Floor(1, 2, 3, 4, every=2)
+    for number in range(1, 5):
+        await floor.desk.hear(key=key(number))
+    await floor.due()
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [1, 2]
+    live(floor.livekit, 1, 2, 3, 4, 5, 6)
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [5, 6]
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [3, 4]
+
+
+async def test_an_interval_has_one_look_at_least() -> None:
+    """Even where the configuration leaves it less."""
+    floor = Floor(1, 2, every=0)
+    await floor.sweep.sweep(PROJECT)
+    assert len(await floor.due()) == 1
+
+
+async def test_looks_are_spread_over_time() -> None:
+    """No faster than the configuration says: 30 rooms at 1,000 a second take 30 ms."""
+    floor = Floor(*range(30))
+    began = asyncio.get_running_loop().time()
+    await floor.sweep.sweep(PROJECT)
+    assert asyncio.get_running_loop().time() - began >= 0.03
+    live(floor.livekit)
+    began = asyncio.get_running_loop().time()
+    await floor.sweep.sweep(PROJECT)
+    assert asyncio.get_running_loop().time() - began >= 0.03, "rooms that vanished, all at once, neither"
+
+
+async def test_one_replica_sweeps_in_an_interval() -> None:
+    """The others ask in vain; in the next interval it may be another."""
+    floor = Floor(1)
+    async with running(floor.sweep, floor.replica(), floor.replica()):
+        await until(lambda: floor.livekit.calls)
+        await until(lambda: floor.repaired("unknown_room"))
+        assert floor.livekit.calls == ["rooms"]
+    floor.desk.watch.later(EVERY)
+    async with running(floor.replica(), floor.sweep):
+        await until(lambda: len(floor.livekit.calls) == 2)
+
+
+async def test_it_asks_for_its_turn_again_and_again() -> None:
+    """A second later, without anybody doing anything."""
+    floor = Floor(1)
+    async with running(floor.sweep):
+        await until(lambda: floor.livekit.calls)
+        floor.desk.watch.later(EVERY)
+        await until(lambda: len(floor.livekit.calls) == 2)
+
+
+async def test_a_sweep_that_livekit_fails_is_put_off() -> None:
+    """Nothing is judged, and nobody is said to have vanished: the next turn finds what there is."""
+    floor = Floor(1)
+    await floor.sweep.sweep(PROJECT)
+    await floor.due()
+    floor.livekit.before("rooms", DOWN)
+    async with running(floor.sweep):
+        await until(lambda: floor.desk.said("sweep_put_off"))
+    assert [(line["level"], line["why"]) for line in floor.desk.said("sweep_put_off")] == [("warning", "unreachable")]
+    assert await floor.due() == []
+    floor.desk.watch.later(EVERY)
+    async with running(floor.sweep):
+        await until(lambda: len(floor.livekit.calls) == 3)
+    assert await floor.due() == [1]
+    assert floor.repaired("unheard_end") == 0
+
+
+async def test_a_sweep_without_a_ledger_is_put_off() -> None:
+    """LiveKit is not even asked."""
+    floor = Floor(1)
+    floor.desk.watch.broken = True
+    async with running(floor.sweep):
+        await until(lambda: floor.desk.said("sweep_put_off"))
+    assert [line["why"] for line in floor.desk.said("sweep_put_off")] == ["ledger_unavailable"]
+    assert floor.livekit.calls == []
+    floor.desk.watch.broken = False
+    async with running(floor.sweep):
+        await until(lambda: floor.repaired("unknown_room"))
+
+
+async def test_one_projects_trouble_is_not_anothers() -> None:
+    """Each has its turns, its rooms and its LiveKit."""
+    other = Staged()
+    live(other, 7)
+    floor = Floor(1, other=other)
+    floor.livekit.before("rooms", DOWN)
+    async with running(floor.sweep), running(floor.sweep, project="other"):
+        await until(lambda: floor.desk.said("sweep_put_off"))
+        await until(lambda: floor.repaired("unknown_room"))
+    assert [line["project"] for line in floor.desk.said("repaired")] == ["other"]
+    assert (await floor.desk.life(key(7, "other"))).key == key(7, "other")

@@ -1,0 +1,71 @@
+"""Every operation of a ledger is timed under its name and otherwise what it is."""
+
+import pytest
+
+from dispatcher.ledger.interface import LEASE_MS, Delivered, Key, LedgerUnavailable, SaveResult, Standing, Then
+from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.timed import TimedLedger
+from tests.unit.core.world import NOW
+from tests.unit.desk import KEY, Watch
+
+OTHER = Key("default", "atrium", "RM_2")
+
+
+class Stage:
+    """A timed ledger, its clock, and what was timed."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.timed: list[str] = []
+        self.seconds: list[float] = []
+        self.ledger = TimedLedger(MemoryLedger(self.watch), self.observe)
+
+    def observe(self, op: str, seconds: float) -> None:
+        self.timed.append(op)
+        self.seconds.append(seconds)
+
+
+async def test_a_timed_ledger_is_the_ledger() -> None:
+    """One session's life through each operation: arguments and answers pass through."""
+    stage = Stage()
+    ledger = stage.ledger
+    assert (await ledger.deliver(OTHER, "EV_0", b"0", take=False)).held is None
+    held = (await ledger.deliver(KEY, "EV_1", b"1")).held
+    assert held is not None
+    assert (await ledger.deliver(KEY, "EV_1", b"1")).outcome is Delivered.DUPLICATE
+    waiting = Standing("waiting", "greeter")
+    kept = await ledger.save(held.lease, b"record", held.upto, Then.KEEP, index=(waiting,))
+    assert kept.result is SaveResult.KEPT
+    stage.watch.later(1_000)
+    renewed = await ledger.renew(held.lease)
+    assert renewed is not None
+    assert renewed.until == NOW + 1_000 + LEASE_MS
+    assert await ledger.standings() == {("default", waiting): 1}
+    assert [life.key for life in await ledger.list("default", "waiting", limit=1)] == [KEY]
+    assert [life.record for life in await ledger.find("default", "lobby")] == [b"record"]
+    await ledger.save(renewed, b"record", held.upto, Then.DUE, due_at=NOW + 3_000)
+    claimed, wait = await ledger.claim(2)
+    assert ([one.lease.key for one in claimed], wait) == ([OTHER], 2_000)
+    await ledger.release(claimed[0].lease)
+    counts = await ledger.counts()
+    assert (counts.due, counts.held, counts.rest) == (2, 0, 0)
+    assert await ledger.touch([KEY, OTHER, Key("default", "x", "RM_3")]) == {Key("default", "x", "RM_3")}
+    assert [await ledger.turn("sweep", 1_000) for _ in range(2)] == [True, False]
+    assert [await ledger.pace("greeter", interval=100, burst=1) for _ in range(2)] == [0, 100]
+    assert await ledger.adjust("greeter", 2.0, most=8.0) == 2.0
+    assert await ledger.now() == NOW + 1_000
+    await ledger.aclose()
+    assert set(stage.timed) == {
+        *("deliver", "claim", "save", "renew", "release", "find", "list", "touch"),
+        *("counts", "standings", "turn", "pace", "adjust", "now"),
+    }
+    assert min(stage.seconds) >= 0
+
+
+async def test_an_operation_that_fails_is_timed_too() -> None:
+    """How long an outage takes to show is what one wants to know."""
+    stage = Stage()
+    stage.watch.broken = True
+    with pytest.raises(LedgerUnavailable):
+        await stage.ledger.claim(1)
+    assert stage.timed == ["claim"]
