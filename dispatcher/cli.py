@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "demo":
         return asyncio.run(demo.play(sys.stdout.write))
     if arguments.command == "explain":
-        return asyncio.run(client.explain(arguments.url, _token(), arguments.room, sys.stdout.write))
+        return _explain(arguments)
     try:
         config = load(arguments.config, os.environ)
     except BadConfig as bad:
@@ -57,6 +57,15 @@ def _parser() -> argparse.ArgumentParser:
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
         )
     return parser
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    try:
+        token = _token()
+    except OSError as error:
+        sys.stderr.write(f"environment: DISPATCHER_API_TOKEN_FILE: {error.strerror}\n")
+        return WRONG_CONFIG
+    return asyncio.run(client.explain(arguments.url, token, arguments.room, sys.stdout.write))
 
 
 def _token() -> str:

@@ -190,7 +190,6 @@ class Drive:
         try:
             seen = await self.site.livekit.look(self.key.room, self.session.sid)
         except LiveKitError as error:
-            self.seen = None
             return self.driver.look_failed(self.key.project, error)
         self.driver.failures.pop(self.key.project, None)
         self.seen, self.seen_until, self.just_looked = seen, self.now, True

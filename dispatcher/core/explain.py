@@ -5,7 +5,7 @@ from typing import Final
 
 from dispatcher.core.events import Ms
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Attempt, Entry, Said, Session, State, Verdict, Want
+from dispatcher.core.session import TAKEN_BACK, Attempt, Entry, Said, Session, State, Verdict, Want
 
 _TOLD: Final = {
     Said.WANTED: "{want} wants an agent: {agent}",
@@ -56,7 +56,10 @@ def cause(session: Session) -> str:
 def _sentence(entry: Entry) -> str:
     fields = {"want": entry.want, "number": entry.number, "agent": entry.agent, "why": entry.why}
     took = f", {entry.took / 1000:.2f} s" if entry.took is not None else ""
-    return _TOLD[entry.said].format(**fields) + took
+    told = _TOLD[entry.said]
+    if entry.said is Said.RETRACTED and entry.why not in TAKEN_BACK:
+        told = "could not take back what was left of attempt {number}: {why}"
+    return told.format(**fields) + took
 
 
 def _standing(want: Want) -> str:

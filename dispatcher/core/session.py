@@ -18,6 +18,7 @@ ATTEMPTS_MAX: Final = 8
 NOTES_MAX: Final = 16
 WANTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
+TAKEN_BACK: Final = ("agent", "dispatch")  # what a RETRACTED entry says was asked to go; else, why it could not be
 
 
 class Verdict(StrEnum):

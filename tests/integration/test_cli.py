@@ -125,6 +125,13 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], capsys: pytes
     assert "usage: dispatcher" in capsys.readouterr().err
 
 
+def test_explain_without_the_file_it_is_told_of(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The variable is named, and the reason."""
+    shell.setenv("DISPATCHER_API_TOKEN_FILE", "nowhere/token")
+    assert main(["explain", "lobby", "--url", NOWHERE]) == 2
+    assert capsys.readouterr().err == "environment: DISPATCHER_API_TOKEN_FILE: No such file or directory\n"
+
+
 def test_explain_says_when_nobody_answers(
     shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,7 +90,7 @@ def app_dispatches(name: str, *, comes: bool) -> Happening:
     """Somebody else creates a dispatch, and its agent may come."""
 
     def happens(scene: Scene) -> None:
-        made = scene.lists(dispatch(f"AD_app_{scene.now}", name))
+        made = scene.lists(dispatch(f"AD_app_{scene.now}_{len(scene.listed)}", name))
         if comes:
             scene.comes(made)
 
