@@ -1,5 +1,6 @@
 """A story's stage: one session, the room that LiveKit shows, a clock, and a driver without IO."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -19,8 +20,8 @@ ROUNDS_MAX = 16
 SWEEP_EVERY = seconds(30)
 
 
-class Scene:
-    """What is in the room is the world's; what the session knows of it came by `hear` and `look`."""
+class Stage(ABC):
+    """The world: a clock, and the room as LiveKit shows it."""
 
     def __init__(self, *rules: Rule) -> None:
         self.rules = rules or (rule(),)
@@ -34,7 +35,9 @@ class Scene:
         self.creates: list[Create] = []
         self.on_create: Callable[[str], object] = lambda _dispatch: None
 
-    # The world
+    @abstractmethod
+    def hear(self, name: str, who: Participant | None = None) -> None:
+        """A webhook of this event has come."""
 
     def wait(self, count: float) -> None:
         """Time passes, and nothing else happens."""
@@ -75,6 +78,10 @@ class Scene:
         identity = identity or f"agent-{dispatch}"
         self.jobs(dispatch, job(identity))
         return self.joins(agent(identity, self.listed[dispatch].agent, sid=sid or f"PA_{identity}"))
+
+
+class Scene(Stage):
+    """What is in the room is the world's; what the session knows of it came by `hear` and `look`."""
 
     # The core
 
