@@ -12,6 +12,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from livekit.api import ListParticipantsRequest, LiveKitAPI
+from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo
 
 from tests.real.child import Child
@@ -48,6 +49,13 @@ class House:
 
     server: Server
     service: Service
+
+    async def asked(self, room: str, within: float = 20.0) -> list[AgentDispatch]:
+        """The dispatches of named agents that LiveKit lists in the room, as soon as there is one."""
+        async with asyncio.timeout(within), LiveKitAPI(self.server.url, self.server.key, self.server.secret) as api:
+            while not (found := [one for one in await api.agent_dispatch.list_dispatch(room) if one.agent_name]):
+                await asyncio.sleep(0.02)
+        return found
 
     async def agents(self, room: str) -> list[ParticipantInfo]:
         """The agents that LiveKit lists in the room as ACTIVE."""

@@ -82,7 +82,7 @@ async def test_killed_in_mid_attempt_it_adds_no_agent(tmp_path: Path) -> None:
     with house(tmp_path) as here:
         port = int(here.service.url.rsplit(":", 1)[1])
         async with present(here.server, "lobby"):
-            await here.service.told("asked", room="lobby")
+            await here.asked("lobby")
             here.service.process.stop(within=0)
             again = tmp_path / "again"
             again.mkdir()

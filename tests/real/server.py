@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,10 +49,14 @@ def running_server(directory: Path, *, webhooks: Sequence[str] = (), port: int =
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
+    """A loopback port that nobody listens on now, below those that outgoing connections are given."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - not a secret
+        with socket.socket(socket.AF_INET, kind) as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 
