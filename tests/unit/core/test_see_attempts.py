@@ -300,6 +300,31 @@ def test_a_revived_room_with_nobody_there_gives_its_dispatch_back() -> None:
     assert scene.plan() == Rest()
 
 
+def test_a_revived_want_is_wanted_again_by_whom_its_rule_is_for() -> None:
+    """Its numbers go on where they were: no tag is used twice."""
+    scene = Scene()
+    scene.lists(dispatch("AD_old", tag="default:greeter#4"))
+    scene.hear("swept")
+    scene.run(5)
+    assert scene.state() is State.DONE
+
+    scene.joins(person())
+    scene.run(0.1)
+    assert [step.number for step in scene.creates] == [5]
+    assert scene.state() is State.ASKED
+
+
+def test_a_revived_want_is_served_by_nobody() -> None:
+    """An agent of its name is here for no one, and is reported."""
+    scene = Scene()
+    scene.lists(dispatch("AD_old", tag="default:greeter#1"))
+    scene.enter(agent("stranger"))
+    scene.hear("swept")
+    scene.run(15)
+
+    assert (scene.state(), scene.told(Said.UNASKED)) == (State.DONE, 1)
+
+
 def test_a_revived_want_stands_in_nobodys_way() -> None:
     """The dispatch was a VIP's; Alice, who comes then, matches another rule and gets that rule's agent."""
     scene = Scene(rule("vip", when=only("the-boss")), rule("greeter"))

@@ -28,7 +28,7 @@ def test_L2_an_agent_that_finished_is_not_replaced() -> None:  # noqa: N802
     scene.run(300)
 
     assert (scene.state(), scene.attempt().verdict, len(scene.creates)) == (State.DONE, Verdict.FINISHED, 1)
-    assert scene.plan() == Rest()
+    assert (scene.session.notes, scene.plan()) == ((), Rest())
 
 
 def test_an_agent_that_finished_is_replaced_where_the_rule_says_so() -> None:

@@ -295,3 +295,32 @@ def test_an_agent_is_tied_while_it_is_not_ACTIVE_yet_to_nobody() -> None:  # noq
     scene.run(1)
     assert (scene.state(), scene.attempt().came) == (State.SERVED, scene.session.seen_at)
     assert scene.session.seen_at == NOW + seconds(1.1)
+
+
+def test_a_served_want_leaves_an_untied_agent_to_one_that_waits() -> None:
+    """`per: participant`: Alice has her own, so the agent whose job is not listed yet is Bob's."""
+    scene = Scene(rule("each", "greeter", per="participant"))
+    scene.joins(person("alice"))
+    scene.run(0.1)
+    scene.comes("AD_1")
+    scene.joins(person("bob"))
+    scene.run(0.1)
+    scene.joins(agent("bobs"))
+    scene.look()
+
+    assert (scene.want("each/alice").by_name, scene.state("each/bob")) == (False, State.SERVED)
+
+
+def test_a_room_over_by_look_is_missed_anew_when_somebody_says_that_it_lives() -> None:
+    """One look that does not list it is no proof, again."""
+    scene = Scene()
+    scene.joins(person())
+    scene.room = None
+    scene.run(10)
+    assert scene.told(Said.OVER) == 1
+
+    scene.hear("swept")
+    scene.run(4.9)
+    assert scene.told(Said.OVER) == 1
+    scene.run(0.2)
+    assert scene.told(Said.OVER) == 2

@@ -44,6 +44,7 @@ SILENT = attempt(verdict=Verdict.SILENT)
         pytest.param(want(SILENT, rounds=1, attended=False), State.UNATTENDED, id="nobody-starves-alone"),
         pytest.param(want(SILENT, rounds=1, attended=False, policy=ON_ROOM), State.STARVED, id="but-a-room-does"),
         pytest.param(want(done=NOW), State.DONE, id="done"),
+        pytest.param(want(remnant=True), State.DONE, id="nobody-wants-it-any-more"),
         pytest.param(want(done=NOW, rounds=1, attended=False), State.DONE, id="done-whoever-is-there"),
     ],
 )
@@ -62,6 +63,7 @@ def test_the_state_of_a_want_is_derived(one: Want, state: State) -> None:
         pytest.param(want(SILENT), True, id="a-closed-one-is-not"),
         pytest.param(want(done=NOW), False, id="done"),
         pytest.param(want(by_name=True), False, id="served-by-name"),
+        pytest.param(want(remnant=True), False, id="nobody-wants-it-any-more"),
     ],
 )
 def test_a_want_waits_when_somebody_does_and_nothing_is_under_way(one: Want, waits: bool) -> None:

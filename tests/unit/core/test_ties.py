@@ -114,12 +114,12 @@ def test_a_dispatch_of_ours_that_no_attempt_knows_is_adopted(
 
 def test_law_10_our_dispatches_are_adopted_in_the_order_they_were_made() -> None:
     """However LiveKit lists them, so that no number is taken for a forgotten one."""
-    after = bound(session(want()), tagged(3, id_="AD_3"), tagged(1, id_="AD_1"), tagged(2, id_="AD_2"))
+    after = bound(session(want()), tagged(3, id_="AD_1"), tagged(1, id_="AD_3"), tagged(2, id_="AD_2"))
 
     assert [(one.number, one.dispatch, one.open) for one in after.wants[0].attempts] == [
-        (1, "AD_1", True),
+        (1, "AD_3", True),
         (2, "AD_2", True),
-        (3, "AD_3", True),
+        (3, "AD_1", True),
     ]
 
 
@@ -156,6 +156,7 @@ BACKUP = want(policy=policy("greeter", "backup"))
         pytest.param(want(), dispatch(tag="other:greeter#1"), id="another-installation's"),
         pytest.param(want(), dispatch(tag="default:greeter#1a"), id="a-tag-that-is-none"),
         pytest.param(want(), dispatch(tag="default:#1"), id="a-tag-without-want"),
+        pytest.param(want(), dispatch(tag="default:greeter#\u0663"), id="a-number-in-other-digits"),
         pytest.param(want(), dispatch(tag="default:deleted#1"), id="ours-of-a-rule-that-is-gone"),
     ],
 )
@@ -174,6 +175,8 @@ def test_a_foreign_dispatch_is_adopted_by_a_want_it_suits(before: Want, found: D
         pytest.param(want(attempt()), dispatch(), id="an-attempt-is-open"),
         pytest.param(want(done=NOW), dispatch(), id="the-want-is-done"),
         pytest.param(want(), dispatch(name="stranger"), id="an-agent-nobody-wants"),
+        pytest.param(want(remnant=True), dispatch(), id="nobody-wants-it-any-more"),
+        pytest.param(want(), dispatch(tag="default:each/bob#1", name="helper"), id="ours-while-somebody-is-there"),
         pytest.param(want(), replace(dispatch(), deployment="canary"), id="D9-another-deployment"),
         pytest.param(want(policy=policy("")), dispatch(name=""), id="I8-the-implicit-dispatch-of-every-room"),
     ],

@@ -1,0 +1,69 @@
+import pytest
+
+from dispatcher.core.closing import LINGER_MS, ON_PURPOSE, close
+from dispatcher.core.rules import Policy
+from dispatcher.core.session import Attempt, Said, Verdict
+from tests.unit.core.world import NOW, attempt, policy, seconds, session, want
+
+LATER = NOW + seconds(20)
+NEVER, AT_ONCE, IN_A_MINUTE = 0, LATER, LATER + LINGER_MS
+ASKED = attempt(dispatch="AD_1", listed=True)
+HERE = attempt(dispatch="AD_1", listed=True, agent="PA_bot", came=NOW)
+FOREIGN = attempt(dispatch="AD_1", listed=True, ours=False, agent="PA_bot")
+REPORT, REPLACE = policy(surplus="report"), policy(on_finish="replace")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "one", "rule", "when"),
+    [
+        pytest.param(Verdict.SILENT, ASKED, policy(), IN_A_MINUTE, id="its-launch-may-be-queued"),
+        pytest.param(Verdict.NO_SHOW, ASKED, policy(), IN_A_MINUTE, id="its-agent-may-be-late"),
+        pytest.param(Verdict.REJECTED, ASKED, policy(), IN_A_MINUTE, id="rejected"),
+        pytest.param(Verdict.CRASHED, HERE, policy(), IN_A_MINUTE, id="its-agent-may-come-back"),
+        pytest.param(Verdict.ENDED, HERE, policy(), IN_A_MINUTE, id="ended"),
+        pytest.param(Verdict.SURPLUS, HERE, policy(), AT_ONCE, id="one-too-many-is-here"),
+        pytest.param(Verdict.SURPLUS, ASKED, policy(), IN_A_MINUTE, id="D3-one-too-many-may-be-coming"),
+        pytest.param(Verdict.SURPLUS, HERE, REPORT, NEVER, id="only-reported"),
+        pytest.param(Verdict.REFUSED, ASKED, policy(), NEVER, id="there-is-no-dispatch"),
+        pytest.param(Verdict.UNSENT, ASKED, policy(), NEVER, id="there-never-was-one"),
+        pytest.param(Verdict.FINISHED, HERE, policy(), NEVER, id="it-did-its-work"),
+        pytest.param(Verdict.REMOVED, HERE, policy(), NEVER, id="somebody-else-took-it-back"),
+        pytest.param(Verdict.FINISHED, HERE, REPLACE, IN_A_MINUTE, id="finished-and-to-be-replaced"),
+        pytest.param(Verdict.SURPLUS, FOREIGN, policy(), NEVER, id="law-13-not-ours"),
+        pytest.param(Verdict.SILENT, FOREIGN, policy(), NEVER, id="law-13-not-ours-either"),
+    ],
+)
+def test_what_is_left_of_an_attempt_is_taken_back(verdict: Verdict, one: Attempt, rule: Policy, when: int) -> None:
+    """At once where its agent is one too many; else after a minute, as a late agent must be known as ours."""
+    after = close(session(want(one, policy=rule)), "greeter", 1, verdict, LATER)
+
+    assert after.wants[0].attempts[0].retract_at == when
+
+
+@pytest.mark.parametrize("verdict", [*sorted(ON_PURPOSE), Verdict.CRASHED, Verdict.ENDED, Verdict.SURPLUS])
+def test_an_attempt_that_did_not_fail_costs_nothing(verdict: Verdict) -> None:
+    """The last try is still to be had, and nobody is said to starve."""
+    after = close(session(want(HERE, tries=2)), "greeter", 1, verdict, LATER)
+
+    assert (after.wants[0].tries, after.wants[0].rounds, after.wants[0].due) == (2, 0, 0)
+    assert [entry.said for entry in after.timeline] == [Said.CLOSED]
+
+
+def test_starving_is_told_once() -> None:
+    """When the last target is used up for the first time."""
+    first = close(session(want(ASKED, tries=2)), "greeter", 1, Verdict.SILENT, LATER)
+    again = close(session(want(ASKED, rounds=1)), "greeter", 1, Verdict.SILENT, LATER)
+
+    assert [entry.said for entry in first.timeline] == [Said.CLOSED, Said.STARVED]
+    assert [entry.said for entry in again.timeline] == [Said.CLOSED]
+
+
+def test_closing_is_told_with_its_reason_and_how_long_it_took() -> None:
+    """The verdict, unless there is more to say."""
+    plain = close(session(want(ASKED)), "greeter", 1, Verdict.SILENT, LATER)
+    more = close(session(want(ASKED)), "greeter", 1, Verdict.CRASHED, LATER, why="crashed migration")
+
+    assert [(one.timeline[0].why, one.timeline[0].took) for one in (plain, more)] == [
+        ("silent", seconds(20)),
+        ("crashed migration", seconds(20)),
+    ]
