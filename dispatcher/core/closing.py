@@ -34,7 +34,8 @@ def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, wh
         took=now - attempt.since,
     )
     session = tell(with_want(session, with_attempt(want, ended)), entry)
-    return session if verdict is Verdict.SURPLUS else _pay(session, key, verdict, now)
+    past = number < want.last  # another has followed: found again after the ledger was emptied, it costs nothing anew
+    return session if verdict is Verdict.SURPLUS or past else _pay(session, key, verdict, now)
 
 
 def retract_at(want: Want, attempt: Attempt, verdict: Verdict, now: Ms) -> Ms:

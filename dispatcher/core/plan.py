@@ -24,6 +24,7 @@ from dispatcher.core.session import Attempt, Session, Want
 from dispatcher.core.surplus import UNTIED_MS
 
 EARLY_LOOK_MS: Final = 2_000  # a worker's no is listed by then
+LISTED_LATE_MS: Final = (6_000, 10_000)  # a job may be listed 5 s late: whose agent left is known only then
 
 
 class Look(Struct, frozen=True):
@@ -92,6 +93,8 @@ def _attempt_deadlines(session: Session, want: Want, attempt: Attempt) -> Iterat
         yield attempt.gone + ENDING_MS
     elif not attempt.agent:
         yield attempt.since + EARLY_LOOK_MS
+        if session.notes and not attempt.identities:
+            yield from (attempt.since + after for after in LISTED_LATE_MS)
         asked = confirming_since(session, want.policy, attempt)
         if asked is not None:
             yield asked + want.policy.confirm_within

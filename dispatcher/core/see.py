@@ -28,8 +28,7 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
     there = people(seen)
     agents = [one for one in seen.participants if one.active and one.is_agent]
     session = replace(session, over=False, missed_at=0, published_at=_published(session, there, now))
-    if there:
-        session = recall(session, seen, rules, instance, now)
+    session = recall(session, seen, rules, there, instance, now)
     session = give_birth(_attend(session, there, now), rules, seen.room, there, now)
     session = _attend(session, there, now)
     session, untied = tie(bind(session, seen, rules, instance, now), agents, now)
@@ -40,10 +39,10 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
             session = _judge(
                 session, want.key, attempt, overdue(session, want, attempt, listed.get(attempt.dispatch), now), now
             )
-    session, untied = tie(
-        bind(session, seen, rules, instance, now), agents, now
-    )  # what ended leaves its place to others
+    session = bind(session, seen, rules, instance, now)  # what has ended leaves its place to others
+    session, untied = tie(session, agents, now)
     session = watch_untied(serve_by_name(session, untied), untied, now)
+    session = _attend(session, there, now)  # who came after the agent had gone is somebody new
     joined = {one.sid: one.joined_at for one in seen.participants}
     identities = {one.identity: one.sid for one in agents}
     for want in session.wants:

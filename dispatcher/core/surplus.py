@@ -66,11 +66,11 @@ def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> 
     """One attempt serves: a foreign one, else the one whose agent joined first. Every other one of ours is surplus."""
     want = session.want(key)
     serving = [one for one in want.attempts if one.serving] if want else []
-    if want is None or not serving:
+    if want is None or not (serving or want.remnant):
         return session
-    keep = min(serving, key=lambda one: (one.ours, joined.get(one.agent, 0), one.number))
+    keep = min(serving, key=lambda one: (one.ours, joined.get(one.agent, 0), one.number), default=None)
     for attempt in want.attempts:
-        if attempt.number == keep.number or not attempt.ours:
+        if attempt is keep or not attempt.ours:
             continue
         if attempt.open:
             session = close(session, key, attempt.number, Verdict.SURPLUS, now)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from dispatcher.core.closing import LINGER_MS
 from dispatcher.core.events import Ms, Participant
-from dispatcher.core.rules import Rule, Target
+from dispatcher.core.rules import Rule, Target, matching
 from dispatcher.core.seen import Dispatch, Seen
 from dispatcher.core.session import (
     WANTS_MAX,
@@ -46,16 +47,27 @@ def _read_tag(text: str, instance: str) -> _Tag | None:
 
 
 _DIGITS = 10
+REMNANTS_MAX = WANTS_MAX // 2  # wants beyond which none is made for a remnant: people come first
 
 
-def recall(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now: Ms) -> Session:
-    """A want that the ledger has lost, and whose agent is at work here by the tag of its dispatch, is there again."""
+def recall(
+    session: Session, seen: Seen, rules: Sequence[Rule], people: Sequence[Participant], instance: str, now: Ms
+) -> Session:
+    """A want that the ledger has lost is there again, by its dispatch's tag: its agent is at work, or still wanted."""
+    room = seen.room
+    if room is None or not people:
+        return session
     here = {one.identity for one in seen.participants if one.active and one.is_agent}
+    asked_for = {rule.name for one in people for rule in matching(rules, room, one)}
     for dispatch in sorted(seen.dispatches, key=lambda dispatch: dispatch.id):
         found = _read_tag(dispatch.tag, instance)
-        if found is None or session.want(found.key) or here.isdisjoint(job.identity for job in dispatch.jobs):
+        if found is None or session.want(found.key):
             continue
         name, _, identity = found.key.partition("/")
+        at_work = not here.isdisjoint(job.identity for job in dispatch.jobs)
+        wanted = name in asked_for and (not identity or any(one.identity == identity for one in people))
+        if not (at_work or wanted):
+            continue
         policy = next((rule.policy for rule in rules if rule.name == name), None)
         if policy is not None and len(session.wants) < WANTS_MAX:
             session = with_want(session, Want(rule=name, identity=identity, policy=policy))
@@ -103,7 +115,7 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequen
         return tell(session, Entry(at=now, said=Said.BOUND, want=want.key, number=bound.number, agent=dispatch.agent))
     number = found.number if asked is None else want.last + 1
     attempt = _attempt(dispatch, number, now)
-    back = now if want.policy.surplus == "remove" else 0
+    back = now + LINGER_MS if want.policy.surplus == "remove" else 0
     if want.remnant:  # made for a want that nobody has any more
         attempt = replace(attempt, verdict=Verdict.SURPLUS, retract_at=back)
     elif number < want.last:  # given up so long ago that the record forgot it
@@ -112,8 +124,8 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequen
 
 
 def _remnant(session: Session, key: str, rule: Rule | None) -> Want | None:
-    """What holds a dispatch of ours whose want does not exist here, with nobody there (a revived room); else None."""
-    if rule is None or any(want.attended for want in session.wants) or len(session.wants) >= WANTS_MAX:
+    """What holds a dispatch of ours whose want does not exist here (a revived room, say); None: there are too many."""
+    if rule is None or len(session.wants) >= REMNANTS_MAX:
         return None
     return Want(rule=rule.name, identity=key.partition("/")[2], policy=rule.policy, remnant=True)
 

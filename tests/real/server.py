@@ -71,6 +71,8 @@ def _config(port: int, webhooks: Sequence[str]) -> dict[str, object]:
             "tcp_port": free_port(),
             "udp_port": free_port(socket.SOCK_DGRAM),
             "node_ip": "127.0.0.1",
+            "interfaces": {"includes": ["lo"]},
+            "ips": {"includes": ["127.0.0.1/32"]},
             "use_external_ip": False,
             "enable_loopback_candidate": True,
         },

@@ -71,7 +71,7 @@ class Ending:
         self._stands = (-1, -1)
         self._lacking: list[str] = []
         self._told: list[str] = []
-        apps = {What.ASKS} & {one.what for one in laws.life.happenings}
+        apps = {What.ASKS, What.WIPES} & {one.what for one in laws.life.happenings}
         twins = {"twin"} & {one.who for one in laws.life.happenings}
         self._strict = not apps and not twins and laws.life.rules not in {"each", "two", "mixed"}
 

@@ -13,7 +13,7 @@ from tests.simulation.rulebook import RULEBOOK
 from tests.simulation.walker import life_of
 from tests.simulation.world import Outcome, live
 
-SETTLED = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+SETTLED = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 GATHERING = (Happening(100, What.JOINS, "ann"), Happening(900, What.JOINS, "cal"), Happening(1_500, What.JOINS, "eve"))
 AGENTS = {"one": 1, "fallback": 1, "each": 2, "two": 2, "room": 1, "kinds": 1, "replace": 1, "mixed": 2}
 
@@ -101,3 +101,32 @@ def test_law_10_the_ledger_emptied_at_any_point_adds_no_agent(rules: str, at: Ms
     life = Life(rules=rules, happenings=(*GATHERING, Happening(at, What.WIPES)), calm=40_000)
 
     assert well(life).arrived == AGENTS[rules]
+
+
+SLOW = [Fate(take=10_400), Fate(lag=5_000), Fate(take=2_000, lag=5_000), Fate(start=28_000), Fate(fixed=True)]
+
+
+@pytest.mark.parametrize("fate", SLOW)
+@pytest.mark.parametrize("rules", RULEBOOK)
+def test_a_slow_agent_is_waited_for(rules: str, fate: Fate) -> None:
+    """Healthy agents, as slow as were seen: one Create for each want."""
+    outcome = well(Life(rules=rules, happenings=GATHERING, fates=(fate, fate), calm=45_000))
+
+    assert (outcome.worst.creates, outcome.arrived) == (AGENTS[rules], AGENTS[rules])
+
+
+def test_a_full_reconnect_is_no_reason_for_another_agent() -> None:
+    """The agent that comes back under its identity is the same."""
+    life = Life(happenings=GATHERING, fates=(Fate(end=End.REJOINS, stay=9_000),), calm=40_000)
+
+    assert well(life).worst.creates == 1
+
+
+def test_an_agent_that_comes_after_it_was_given_up_serves_all_the_same() -> None:
+    """While the next target is tried: no third Create."""
+    late = Life(rules="fallback", happenings=GATHERING[:1], fates=(Fate(take=14_000), Fate(take=10_000)), calm=60_000)
+
+    outcome = well(late)
+
+    assert outcome.worst.creates == 2
+    assert outcome.kept == ("greeter#1",)

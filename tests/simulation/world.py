@@ -1,5 +1,7 @@
 """A life is lived: the simulated LiveKit and dispatcher side by side, under watch."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -10,7 +12,7 @@ from tests.simulation.calls import Line
 from tests.simulation.clock import Clock
 from tests.simulation.cluster import Cluster
 from tests.simulation.ending import Ending
-from tests.simulation.laws import Laws, Violation, Worst
+from tests.simulation.laws import Hopeless, Laws, Violation, Worst
 from tests.simulation.life import Happening, Life, What
 from tests.simulation.rooms import Rooms
 
@@ -26,6 +28,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     excused: int  # wants that nobody serves, rightly
     left_alone: int  # people whom a rule covers while another rule has the room's one want
     arrived: int  # agents of ours, ever
+    kept: tuple[str, ...]  # agents of ours that are there at the end, with the numbers of their attempts
     died: bool  # a dispatcher did
     seen_twice: frozenset[str]  # fields of a session that changed when the same was seen twice
 
@@ -45,17 +48,25 @@ def live(life: Life) -> Outcome:
     for one in life.happenings:
         clock.at(BEGAN + min(one.at, life.calm), partial(_happen, one, rooms, cluster))
     ending = Ending(clock, rooms, cluster, laws, calm)
-    clock.run(ending.by + AFTERWARDS, ending.watch)
-    ending.conclude()
+    with suppress(Hopeless):
+        clock.run(ending.by + AFTERWARDS, ending.watch)
+        ending.conclude()
     return Outcome(
         violations=tuple(laws.violations),
         worst=laws.worst,
         excused=ending.excused,
         left_alone=ending.left_alone,
         arrived=rooms.arrived,
+        kept=tuple(sorted(_named(rooms))),
         died=laws.died,
         seen_twice=frozenset(laws.seen_twice),
     )
+
+
+def _named(rooms: Rooms) -> Iterator[str]:
+    for one in rooms.open.members.values() if rooms.open else ():
+        if one.made and one.made.ours:
+            yield f"{one.agent}#{one.made.tag.rpartition('#')[2]}"
 
 
 def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:

@@ -250,3 +250,16 @@ def test_fixed_identities_recur_and_the_webhook_of_the_first_comes_late() -> Non
     scene.run(0.1)
 
     assert scene.attempt(2).open
+
+
+def test_an_agent_that_raised_at_the_start_is_known_when_its_job_is_listed_late() -> None:
+    """It came and went at once; its job is listed 5 s later: the look 6 s after asking says so, not that after 12 s."""
+    scene = Scene()
+    scene.joins(person())
+    scene.run(0.1)
+    scene.leaves(scene.enter(agent("agent-AJ_1")))
+    scene.run(4.9)
+    scene.jobs("AD_1", job("agent-AJ_1"))
+    scene.run(1.5)
+
+    assert scene.attempt().verdict is Verdict.FAILED
