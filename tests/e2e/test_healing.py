@@ -13,8 +13,7 @@ import pytest
 from aiohttp import ClientSession
 from livekit.api import DeleteRoomRequest, ListRoomsRequest, LiveKitAPI
 
-from tests.e2e.house import House, house, serving
-from tests.real.child import Child
+from tests.e2e.house import House, house, idle_processes, serving
 from tests.real.people import Kind, present
 from tests.real.server import free_port, running_server
 from tests.real.workers import start_worker, wait_registered
@@ -46,23 +45,12 @@ async def _one_agent(here: House, room: str) -> None:
     assert len(await here.agents(room)) == 1
 
 
-def _children(pid: int) -> list[int]:
-    """Of all its threads."""
-    threads = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for thread in threads for child in thread.read_text().split()]
-
-
-def _idle_processes(worker: Child) -> list[int]:
-    """What this worker keeps ready for its next jobs: the children of Python's fork server, which is its own child."""
-    return [idle for child in _children(worker.pid) for idle in _children(child)]
-
-
 async def test_l1_a_killed_agent_is_replaced(tmp_path: Path) -> None:
     """Its process is killed in mid-call: LiveKit notices after 20 s, and another is there seconds later."""
     with house(tmp_path, min_stay="1s") as here, start_worker(here.server, tmp_path, "greeter", processes=1) as worker:
         wait_registered(worker)
-        worker.wait_until(lambda: len(_idle_processes(worker)) == 1, "its process is ready", within=30)
-        (agent,) = _idle_processes(worker)
+        worker.wait_until(lambda: len(idle_processes(worker)) == 1, "its process is ready", within=30)
+        (agent,) = idle_processes(worker)
         async with present(here.server, "lobby"):
             await here.service.told("served", room="lobby", number=1)
             await asyncio.sleep(1.0)  # `min_stay`: until then it would count as failed
