@@ -27,7 +27,7 @@ async def story(here: House, room: str) -> list[str]:
     written: list[str] = []
     assert await client.explain(here.service.url, TOKEN, room, written.append) == 0
     print("\n" + "".join(written))  # noqa: T201 - to be read
-    return "".join(written).splitlines()
+    return [line.strip() for line in "".join(written).splitlines()]
 
 
 async def test_d1_a_lost_dispatch_that_was_healed(tmp_path: Path) -> None:
