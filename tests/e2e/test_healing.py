@@ -177,7 +177,7 @@ async def test_w4_late_webhooks_of_dead_rooms_revive_none(tmp_path: Path) -> Non
 
 
 async def test_w4_rooms_that_die_as_their_agents_are_asked_for(tmp_path: Path) -> None:
-    """LiveKit itself revives some, the agent alone in them: it is sent away, or told where nothing shows that it is ours."""
+    """LiveKit itself revives some, the agent alone in them: it is sent away, or told where nothing shows whose."""
     rooms = [f"brief-{n}" for n in range(10)]
     with house(tmp_path) as here, start_worker(here.server, tmp_path, "greeter") as worker:
         wait_registered(worker)
