@@ -6,6 +6,7 @@ No message repeats what was written, as there may be a password in it.
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -52,7 +53,7 @@ class Address(Struct, frozen=True, kw_only=True):
 
 def _existing(value: str) -> str:
     try:
-        with open(value, "rb"):  # noqa: PTH123 only whether it can be
+        with Path(value).open("rb"):
             return value
     except OSError as error:
         raise ValueError(f"the file cannot be read: {error.strerror}") from None
