@@ -13,7 +13,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnected
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisClusterException, RedisError, ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
 from dispatcher.ledger.interface import LedgerUnavailable
@@ -28,7 +28,7 @@ CONNECTIONS: Final = 32  # in use at once; more only make each slower (bench/led
 _SPARE: Final = 2  # the pool's size by CONNECTIONS: a cancelled call may give its connection back a moment late
 _AGAIN: Final = (NotConnected, TimedOut, ReadOnlyError)
 # A node that has died makes redis-py raise what a defect would: AttributeError, KeyError, IndexError.
-_FOREIGN: Final = (RedisError, OSError, EOFError, AttributeError, LookupError)
+_FOREIGN: Final = (RedisError, RedisClusterException, OSError, EOFError, AttributeError, LookupError)
 
 _ONCE: Final = Retry(NoBackoff(), 0)
 _IMPATIENT: Final = {"socket_connect_timeout": CONNECT_S, "retry": _ONCE}
@@ -60,7 +60,7 @@ class Client:
         if not calls:
             return []
         try:
-            async with asyncio.timeout(DEADLINE_S), self._free:
+            async with asyncio.timeout(DEADLINE_S):
                 return await self._run_twice(calls)
         except TimeoutError:
             await self._drop()
@@ -90,7 +90,8 @@ class Client:
         pipeline = self._redis.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command("EVALSHA", script(call.op).sha, 2, call.key, call.base, *call.args)
-        answers = await pipeline.execute(raise_on_error=False)
+        async with self._free:
+            answers = await pipeline.execute(raise_on_error=False)
         return [await self._mended(call, answer) for call, answer in zip(calls, answers, strict=True)]
 
     async def _mended(self, call: Call, answer: object) -> object:
@@ -104,10 +105,11 @@ class Client:
 
     async def _run_one(self, call: Call) -> Any:  # noqa: ANN401 what Lua answers
         keys_and_args: tuple[Any, ...] = (call.key, call.base, *call.args)
-        try:
-            return await self._redis.evalsha(script(call.op).sha, 2, *keys_and_args)
-        except NoScriptError:  # a Redis that was restarted, or that has never seen it
-            return await self._redis.eval(script(call.op).text, 2, *keys_and_args)
+        async with self._free:
+            try:
+                return await self._redis.evalsha(script(call.op).sha, 2, *keys_and_args)
+            except NoScriptError:  # a Redis that was restarted, or that has never seen it
+                return await self._redis.eval(script(call.op).text, 2, *keys_and_args)
 
     async def _drop(self) -> None:
         """No call begins on a connection from before: it may be dead, or lead to a master that no longer is one."""
