@@ -22,7 +22,7 @@ from dispatcher.ledger.redis.scripts import Op, script
 
 DEADLINE_S: Final = 1.0  # of a call, its retry and the wait for a connection: a webhook's answer is due in 1.5 s
 DROP_S: Final = 0.2  # for closing idle connections, after the deadline as well
-CONNECT_S: Final = 0.4  # where a second server is tried when the first does not answer
+NODE_S: Final = 0.4  # for one server where a second one is asked when it does not answer
 CONNECTIONS: Final = 32  # in use at once; more only make each slower (bench/ledger.py)
 
 _SPARE: Final = 2  # the pool's size by CONNECTIONS: a cancelled call may give its connection back a moment late
@@ -31,7 +31,7 @@ _AGAIN: Final = (NotConnected, TimedOut, ReadOnlyError)
 _FOREIGN: Final = (RedisError, RedisClusterException, OSError, EOFError, AttributeError, LookupError)
 
 _ONCE: Final = Retry(NoBackoff(), 0)
-_IMPATIENT: Final = {"socket_connect_timeout": CONNECT_S, "retry": _ONCE}
+_IMPATIENT: Final = {"socket_timeout": NODE_S, "socket_connect_timeout": NODE_S, "retry": _ONCE}
 
 Argument: TypeAlias = bytes | str | int | float
 
@@ -70,10 +70,11 @@ class Client:
 
     async def aclose(self) -> None:
         """Every connection is closed."""
-        with suppress(*_FOREIGN):  # of a server that no longer answers
-            await self._redis.aclose()
-            if self._sentinel is not None:
-                await self._sentinel.aclose()
+        with suppress(TimeoutError, *_FOREIGN):  # of a server that no longer answers
+            async with asyncio.timeout(DEADLINE_S):
+                await self._redis.aclose()
+                if self._sentinel is not None:
+                    await self._sentinel.aclose()
 
     async def _run_twice(self, calls: Sequence[Call]) -> list[Any]:
         try:
@@ -127,8 +128,8 @@ def opened(address: Address) -> tuple[Redis | RedisCluster, Sentinel | None]:
         "password": address.password,
         "protocol": 2,  # no HELLO, and none of what comes unasked with the newer one
         "driver_info": None,
-        "socket_timeout": DEADLINE_S,
-        "socket_connect_timeout": DEADLINE_S,
+        "socket_timeout": None,  # DEADLINE_S alone: where two end together, redis-py loses the outer one
+        "socket_connect_timeout": None,
         "retry": _ONCE,
         "max_connections": CONNECTIONS * _SPARE,
         **_tls(address),
@@ -142,7 +143,7 @@ def opened(address: Address) -> tuple[Redis | RedisCluster, Sentinel | None]:
         case Topology.SENTINEL:
             sentinel = Sentinel(  # type: ignore[no-untyped-call]
                 [(node.host, node.port) for node in address.nodes],
-                sentinel_kwargs={**_tls(address), "socket_timeout": CONNECT_S, **_IMPATIENT},
+                sentinel_kwargs={**_tls(address), **_IMPATIENT},
                 **settings,
             )
             return sentinel.master_for(address.service, db=address.db), sentinel
