@@ -12,13 +12,16 @@ from msgspec import Struct
 
 from dispatcher.api import Api
 from dispatcher.chronicle import Chronicle
-from dispatcher.config import Config, Project
+from dispatcher.config import BadConfig, Config, Project
+from dispatcher.config.problems import in_environment
 from dispatcher.core.events import Ms
 from dispatcher.driver import Driver, Site
 from dispatcher.gauges import Gauges
 from dispatcher.intake import Intake
 from dispatcher.ledger.interface import Ledger
 from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.timed import TimedLedger
 from dispatcher.livekit import LiveKit
 from dispatcher.logs import Log
@@ -51,13 +54,14 @@ class Service(Struct, frozen=True, kw_only=True):
 async def running(config: Config, log: Log, *, version: str, dry_run: bool = False) -> AsyncIterator[Service]:
     """The service answers, claims and sweeps; at the end it is unready, finishes what runs, hands back the rest.
 
-    Raises OSError when the address cannot be had.
+    Raises OSError when the address cannot be had, BadConfig when REDIS_URL is none. Nothing is asked of Redis before it
+    answers: until the ledger has been claimed from, the service is unready.
     """
     metrics = Metrics(version=version, agents=_agents(config), rules=[rule.name for rule in config.rules])
     async with AsyncExitStack() as stack:
         sites = {project.name: await _site(stack, project, config, metrics) for project in config.projects}
         wake = asyncio.Event()
-        ledger = _timed(MemoryLedger(_steady_clock(), wake=wake.set), metrics)
+        ledger = _timed(_home(config, wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
         chronicle = Chronicle(log, metrics)
         driver = Driver(
@@ -77,6 +81,21 @@ async def running(config: Config, log: Log, *, version: str, dry_run: bool = Fal
             stack.push_async_callback(_end, asyncio.create_task(_kept_alive(name, loop, log, metrics)))
         yield Service(host=host, port=port, ledger=ledger, metrics=metrics)
         worker.drain()
+
+
+def redis_address(config: Config) -> address.Address | None:
+    """Where the ledger's Redis is; None: the ledger is in memory. Raises BadConfig."""
+    if config.redis_url is None:
+        return None
+    try:
+        return address.read(config.redis_url.get_secret_value())
+    except ValueError as wrong:
+        raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
+
+
+def _home(config: Config, wake: Callable[[], None]) -> Ledger:
+    redis = redis_address(config)
+    return MemoryLedger(_steady_clock(), wake=wake) if redis is None else RedisLedger(redis, wake=wake)
 
 
 def _app(config: Config, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics) -> web.Application:

@@ -38,6 +38,10 @@ class Chronicle:
         """Another took the session over while we had it: our lease had run out."""
         self.log.warning("lease_lost", project=key.project, room=key.room, sid=key.sid)
 
+    def left_to_newer(self, key: Key) -> None:
+        """A later release wrote the record: one of its replicas is to go on with the session."""
+        self.log.warning("left_to_newer", project=key.project, room=key.room, sid=key.sid)
+
     def look_failed(self, project: str, error: LiveKitError) -> None:
         """LiveKit could not be asked: nothing is judged, and nothing forgotten."""
         write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dispatcher import client, demo
-from dispatcher.app import running
+from dispatcher.app import redis_address, running
 from dispatcher.config import BadConfig, Config, load
 from dispatcher.logs import Log, bridge
 
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _explain(arguments)
     try:
         config = load(arguments.config, os.environ)
+        redis_address(config)
     except BadConfig as bad:
         sys.stderr.write(f"{bad}\n")
         return WRONG_CONFIG
@@ -85,9 +86,6 @@ def _serve(config: Config, arguments: argparse.Namespace) -> int:
     log = Log(sys.stdout.write, time.time, style=arguments.log or ("text" if sys.stdout.isatty() else "json"))
     logging.getLogger().addHandler(bridge(log))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    if config.redis_url is not None:
-        sys.stderr.write("environment: REDIS_URL: this version keeps its ledger in memory only; unset it\n")
-        return WRONG_CONFIG
     try:
         asyncio.run(_until_stopped(config, log, dry_run=arguments.dry_run))
     except OSError as error:
@@ -102,7 +100,8 @@ async def _until_stopped(config: Config, log: Log, *, dry_run: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with running(config, log, version=version("livekit-dispatcher"), dry_run=dry_run) as service:
-        log.info("serving", url=f"{service.url}/webhook", rules=len(config.rules), ledger="memory", dry_run=dry_run)
+        home = "redis" if config.redis_url else "memory"
+        log.info("serving", url=f"{service.url}/webhook", rules=len(config.rules), ledger=home, dry_run=dry_run)
         await stopped.wait()
         log.info("stopping")
     log.info("stopped")

@@ -25,6 +25,7 @@ from dispatcher.core.ties import tag
 from dispatcher.ledger.interface import Held, Lease, Ledger, SaveResult, Standing, Then
 from dispatcher.livekit import LiveKit, LiveKitError, Reason
 from dispatcher.pacer import Pacer
+from dispatcher.patience import Patience
 
 ROUNDS_MAX: Final = 16  # simulated lives needed 9 at most
 AGAIN_MS: Final = 1_000
@@ -62,12 +63,17 @@ class Driver:
         self.chronicle = chronicle
         self.dry_run = dry_run
         self.failures: dict[str, int] = {}
+        self.patience = Patience()
 
     async def drive(self, held: Held) -> Ms | None:
         """The session was advanced as far as it goes now, and saved; in how many ms it is due, None: at rest or lost.
 
-        Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on.
+        Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on. So it does with a session that
+        is left to a later release: nothing is saved.
         """
+        if self.patience.is_asked_for(held):
+            self.chronicle.left_to_newer(held.lease.key)
+            return None
         site = self.sites.get(held.lease.key.project)
         if site is None:  # its project has left the configuration
             session = record.load(held.record, held.lease.key.room, RoomSid(held.lease.key.sid))
