@@ -25,7 +25,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     Reads nothing but that file and the files of secrets it or the environment names. Raises BadConfig.
     """
     environment = read_environment(environ)
-    file = path or environment.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    file = path or find(environment)
     document = read_document(file) if file else _NO_FILE
     fields = _fields(document, environment, Origin(environ, file.parent if file else Path()))
     config = Config(
@@ -43,6 +43,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         masked=fields.log.identities == "masked",
     )
     return replace(config, warnings=(*_warnings(config, fields, document), *config.warnings))
+
+
+def find(environment: Environment) -> Path | None:
+    """The file that DISPATCHER_CONFIG names, else `dispatcher.yaml` in the working directory, if any."""
+    return environment.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
 def room_metadata(room: Room, _: Participant | None) -> str:
