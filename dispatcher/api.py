@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from msgspec.structs import replace
 
 from dispatcher.core import record
 from dispatcher.core.events import RoomSid
@@ -13,6 +14,7 @@ from dispatcher.core.explain import cause, story
 from dispatcher.core.session import Attempt, Session, State, Want
 from dispatcher.current import Current
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Life
+from dispatcher.masks import Mask
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
@@ -23,9 +25,10 @@ JSON = dict[str, object]
 class Api:
     """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger, of the projects that are configured."""
 
-    def __init__(self, ledger: Ledger, current: Current) -> None:
+    def __init__(self, ledger: Ledger, current: Current, mask: Mask) -> None:
         self.ledger = ledger
         self.current = current
+        self.mask = mask
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to an application."""
@@ -66,7 +69,7 @@ class Api:
             for name in ([project] if project else projects)
             for life in await self.ledger.list(name, state, limit=int(limit))
         ]
-        rooms = [_summary(life, _session(life)) for life in lives[: int(limit)]]
+        rooms = [_summary(life, self._session(life)) for life in lives[: int(limit)]]
         return web.json_response({"rooms": rooms})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
@@ -75,18 +78,25 @@ class Api:
         lives = [life for name in self.current.now.sites for life in await self.ledger.find(name, room)]
         if not lives:
             return _error(HTTPStatus.NOT_FOUND, "unknown_room")
-        return web.json_response({"room": room, "lives": [_detail(life, _session(life)) for life in lives]})
+        details = [_detail(life, self._session(life)) for life in lives]
+        return web.json_response({"room": self.mask.numbers(room), "lives": details})
 
-
-def _session(life: Life) -> Session:
-    return record.load(life.record, life.key.room, RoomSid(life.key.sid))
+    def _session(self, life: Life) -> Session:
+        """The session as it may be shown: its people by their marks, where identities are masked."""
+        session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
+        return replace(
+            session,
+            room=self.mask.numbers(session.room),
+            wants=tuple(replace(want, identity=self.mask.identity(want.identity)) for want in session.wants),
+            timeline=tuple(replace(entry, want=self.mask.want(entry.want)) for entry in session.timeline),
+        )
 
 
 def _summary(life: Life, session: Session) -> JSON:
     wants = [{"want": want.key, "state": want.state, "agent": want.next_target.agent} for want in session.wants]
     return {
         "project": life.key.project,
-        "room": life.key.room,
+        "room": session.room,
         "sid": life.key.sid,
         "over": session.over,
         "wants": wants,

@@ -1,6 +1,7 @@
 """The composition root: a configuration becomes a running service, and a stopped one leaves nothing half done."""
 
 import asyncio
+import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -68,7 +69,7 @@ async def running(
     metrics = Metrics(version=version)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(_session())
-        make = partial(_ready, session=session, metrics=metrics)
+        make = partial(_ready, session=session, log=log, metrics=metrics)
         current = Current(make(config))
         wake = asyncio.Event()
         ledger = _timed(MemoryLedger(_steady_clock(), wake=wake.set), metrics)
@@ -103,17 +104,24 @@ def _session() -> ClientSession:
     return ClientSession(connector=connector, trace_configs=[hearing_retry_after()])
 
 
-def _ready(config: Config, session: ClientSession, metrics: Metrics) -> InForce:
-    """The configuration, ready to be in force, and its names known to the metrics."""
+def _ready(config: Config, session: ClientSession, log: Log, metrics: Metrics) -> InForce:
+    """The configuration, ready to be in force; the metrics know its names, and the log whom to mask."""
     rules = [rule for project in config.projects for rule in config.rules_of(project)]
     metrics.know(
         agents={target.agent for rule in rules for target in rule.policy.targets},
         rules={rule.name for rule in rules},
         keys=[(project.name, key) for project in config.projects for key in project.keys],
     )
+    log.mask.use(_mask_key(config) if config.masked else None)
     metrics.config_last_reload_successful.set(1)
     metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
     return in_force(config, partial(_connect, session=session, metrics=metrics))
+
+
+def _mask_key(config: Config) -> bytes:
+    """Of the secret that all replicas have: the first key's of the first project."""
+    secret = next(iter(config.projects[0].keys.values())).get_secret_value()
+    return hmac.digest(secret.encode(), b"dispatcher: masked identities", "sha256")
 
 
 def _connect(project: Project, session: ClientSession, metrics: Metrics) -> LiveKit:
@@ -164,7 +172,7 @@ def _app(current: Current, ledger: Ledger, worker: Worker, log: Log, metrics: Me
         log=log,
         clock=_epoch_ms,
     )
-    app.add_routes(Api(ledger, current).routes())
+    app.add_routes(Api(ledger, current, log.mask).routes())
     return app
 
 
