@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
-from dispatcher.config import Pace
+from dispatcher.config import Limit, Pace
 from dispatcher.core.session import Entry, Said
 from dispatcher.current import Site
 from dispatcher.ledger.memory import MemoryLedger
@@ -89,3 +90,73 @@ async def test_what_slowed_it_is_forgotten(pacer: Pacer, clock: Clock) -> None:
     await pacer.heard("p", TEN, [SILENT])
     clock.now += 600_000
     assert await _interval(pacer, clock) == 100
+
+
+LIMIT = Limit(calls_per_second=40, burst=8)
+LIMITED = Site(livekit=Staged(), rules=(), limit=LIMIT)
+TOO_MUCH = Entry(at=0, said=Said.CLOSED, agent="greeter", why="unsent limited")
+
+
+async def looks(pacer: Pacer, count: int) -> list[float]:
+    """When the next looks of the project come."""
+    return [await pacer.to_look("p", LIMIT) for _ in range(count)]
+
+
+async def test_of_four_requests_three_are_a_looks_and_one_is_a_creates(pacer: Pacer, clock: Clock) -> None:
+    """40 requests a second are ten looks and ten creates, 8 at once are two of each."""
+    assert await looks(pacer, 4) == [0, 0, 100, 200]
+    assert [await pacer.to_create("p", name, LIMITED) for name in "abcd"] == [0, 0, 100, 200]
+    clock.now += 1_000
+    assert await looks(pacer, 1) == [0]
+
+
+async def test_a_create_does_not_stand_behind_looks(pacer: Pacer) -> None:
+    """Though hundreds wait; another project's do not even know."""
+    await looks(pacer, 300)
+    assert await pacer.to_create("p", "greeter", LIMITED) == 0
+    assert await pacer.to_look("q", LIMIT) == 0
+
+
+async def test_a_create_takes_the_later_of_its_turns(pacer: Pacer) -> None:
+    """The pace of its agent name holds as well as the limit."""
+    both = replace(TEN, limit=LIMIT)
+    assert [await pacer.to_create("p", "greeter", both) for _ in range(3)] == [0, 100, 200]
+    assert await pacer.to_create("p", "sales", both) == 200
+    assert await pacer.to_create("p", "greeter", both) == 300
+
+
+async def test_who_takes_back_does_not_wait_and_is_counted(pacer: Pacer) -> None:
+    """The creates behind it wait instead."""
+    for _ in range(3):
+        await pacer.taking_back("p", LIMIT)
+    assert await pacer.to_create("p", "greeter", LIMITED) == 200
+
+
+async def test_never_more_than_the_limit_whatever_is_asked(pacer: Pacer, clock: Clock) -> None:
+    """In no second are more requests let go than a second's worth and a burst."""
+    slots = [clock.now + slot for slot in await looks(pacer, 100) for _ in range(3)]
+    slots += [clock.now + await pacer.to_create("p", "greeter", LIMITED) for _ in range(100)]
+    for start in slots:
+        assert sum(start <= slot < start + 1_000 for slot in slots) <= 40 + 8
+
+
+async def test_a_refusal_halves_the_limit_and_answers_bring_it_back(pacer: Pacer, clock: Clock) -> None:
+    """Q5: 429 of a look or a create slows both down, once a second; then a fifth nearer, once a second."""
+    await pacer.refused("p", LIMIT)
+    await pacer.heard("p", LIMITED, [TOO_MUCH] * 9)
+    clock.now += 60_000
+    assert (await looks(pacer, 3))[1:] == [0, 200]
+    assert [await pacer.to_create("p", "a", LIMITED) for _ in range(3)] == [0, 0, 200]
+    for apart in (160, 128, 102.4, 100, 100):
+        await pacer.answered("p")
+        await pacer.answered("p")
+        clock.now += 60_000
+        assert (await looks(pacer, 3))[2] == pytest.approx(apart)
+
+
+async def test_a_refusal_slows_the_pace_of_the_agent_down_where_there_is_no_limit(pacer: Pacer, clock: Clock) -> None:
+    """It is all that can be slowed down."""
+    await pacer.heard("p", TEN, [TOO_MUCH])
+    await pacer.refused("p", None)
+    assert await _interval(pacer, clock) == 200
+    assert await pacer.to_look("p", None) == 0
