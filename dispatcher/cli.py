@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dispatcher import client, demo
 from dispatcher.app import redis_address, running
-from dispatcher.config import BadConfig, Config, load
+from dispatcher.config import BadConfig, Config, Source
 from dispatcher.logs import Log, bridge
 
 WRONG_CONFIG = 2
@@ -26,8 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return asyncio.run(demo.play(sys.stdout.write))
     if arguments.command == "explain":
         return _explain(arguments)
+    source = Source(arguments.config, os.environ)
     try:
-        config = load(arguments.config, os.environ)
+        config = source.read()
         redis_address(config)
     except BadConfig as bad:
         sys.stderr.write(f"{bad}\n")
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{warning}\n")
     if arguments.command == "check":
         return _check(config)
-    return _serve(config, arguments)
+    return _serve(config, source, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,26 +83,34 @@ def _check(config: Config) -> int:
     return 0
 
 
-def _serve(config: Config, arguments: argparse.Namespace) -> int:
+def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int:
     log = Log(sys.stdout.write, time.time, style=arguments.log or ("text" if sys.stdout.isatty() else "json"))
     logging.getLogger().addHandler(bridge(log))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        asyncio.run(_until_stopped(config, log, dry_run=arguments.dry_run))
+        asyncio.run(_until_stopped(config, source, log, dry_run=arguments.dry_run))
     except OSError as error:
         log.error("cannot_listen", host=config.host, port=config.port, why=error.strerror or "")
         return 1
     return 0
 
 
-async def _until_stopped(config: Config, log: Log, *, dry_run: bool) -> None:
+async def _until_stopped(config: Config, source: Source, log: Log, *, dry_run: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with running(config, log, version=version("livekit-dispatcher"), dry_run=dry_run) as service:
-        home = "redis" if config.redis_url else "memory"
-        log.info("serving", url=f"{service.url}/webhook", rules=len(config.rules), ledger=home, dry_run=dry_run)
+    about = version("livekit-dispatcher")
+    async with running(config, log, version=about, dry_run=dry_run, source=source) as service:
+        loop.add_signal_handler(signal.SIGHUP, service.reload)
+        log.info(
+            "serving",
+            url=f"{service.url}/webhook",
+            projects=[project.name for project in config.projects],
+            rules=len(config.rules),
+            ledger="redis" if config.redis_url else "memory",
+            dry_run=dry_run,
+        )
         await stopped.wait()
         log.info("stopping")
     log.info("stopped")

@@ -2,6 +2,7 @@
 
 from dispatcher.config.load import load
 from dispatcher.config.problems import BadConfig, Problem
-from dispatcher.config.settings import Config, Pace, Project, Secret, Sweep
+from dispatcher.config.settings import Config, Limit, Pace, Project, Secret, Sweep
+from dispatcher.config.source import Source
 
-__all__ = ["BadConfig", "Config", "Pace", "Problem", "Project", "Secret", "Sweep", "load"]
+__all__ = ["BadConfig", "Config", "Limit", "Pace", "Problem", "Project", "Secret", "Source", "Sweep", "load"]

@@ -5,7 +5,7 @@ Pydantic checks a whole file at once. Values come as text (see document.py); `va
 
 from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
-from typing import Annotated, Final, TypeVar, cast
+from typing import Annotated, Final, Literal, TypeVar, cast
 
 from msgspec import Struct
 from pydantic import (
@@ -67,10 +67,13 @@ def _later(_: object) -> None:
     raise ValueError(_LATER)
 
 
-def _pace(value: object) -> object:
-    if value is None or (isinstance(value, str) and value != "off"):
-        raise ValueError("write off, or {per_second: 50, burst: 3}")
-    return None if value == "off" else value
+def _or_off(example: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if value is None or (isinstance(value, str) and value != "off"):
+            raise ValueError(f"write off, or {example}")
+        return None if value == "off" else value
+
+    return BeforeValidator(check)
 
 
 def _some(value: C) -> C:
@@ -94,16 +97,6 @@ class Section(BaseModel):
     """Fields that stand together."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class ProjectFields(Section):
-    """A LiveKit project. The environment can fill in or replace `url` and `keys`."""
-
-    name: Name = "default"
-    url: Annotated[str, _text(values.url)] = ""
-    keys: Annotated[
-        dict[Annotated[str, _text(values.api_key)], Annotated[Secret, BeforeValidator(_secret)]], AfterValidator(_some)
-    ] = {}
 
 
 class Agent(Section):
@@ -153,6 +146,36 @@ class RuleFields(Limits):
     go_on: Annotated[bool, _text(values.truth)] = Field(default=False, alias="continue")
 
 
+class LimitFields(Section):
+    """How many requests LiveKit gets."""
+
+    calls_per_second: Annotated[int, _text(values.whole(4, 10_000))]
+    burst: Annotated[int, _text(values.whole(4, 1_000))] = 8
+
+
+AgentNames = tuple[Annotated[str, _text(values.agent_name)], ...]
+MaybeLimit = Annotated[LimitFields | None, _or_off("{calls_per_second: 20}")]
+
+
+class ProjectFields(Section):
+    """A LiveKit project, and what holds in it alone. The environment can fill in or replace `url` and `keys`."""
+
+    name: Name = "default"
+    url: Annotated[str, _text(values.url)] = ""
+    keys: Annotated[
+        dict[Annotated[str, _text(values.api_key)], Annotated[Secret, BeforeValidator(_secret)]], AfterValidator(_some)
+    ] = {}
+    rules: Annotated[tuple[RuleFields, ...], AfterValidator(_some)] = ()
+    defaults: Limits = Limits()
+    paused: AgentNames = ()
+    limit: MaybeLimit = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether it says itself what its limit is, be it none."""
+        return "limit" in self.model_fields_set
+
+
 class SweepFields(Section):
     """How often everything is compared."""
 
@@ -167,6 +190,12 @@ class PaceFields(Section):
     burst: Annotated[int, _text(values.whole(1, 100))] = _PACE.burst
 
 
+class LogFields(Section):
+    """What people read of a session."""
+
+    identities: Literal["shown", "masked"] = "shown"
+
+
 class File(Section):
     """A whole file."""
 
@@ -175,10 +204,13 @@ class File(Section):
     defaults: Limits = Limits()
     instance: Name = "default"
     sweep: SweepFields = SweepFields()
-    pace: Annotated[PaceFields | None, BeforeValidator(_pace)] = PaceFields()
+    pace: Annotated[PaceFields | None, _or_off("{per_second: 50, burst: 3}")] = PaceFields()
+    paused: AgentNames = ()
+    limit: MaybeLimit = None
+    log: LogFields = LogFields()
 
 
-SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left out
+SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left out; a project's as they are outside it
     "": File,
     "projects[]": ProjectFields,
     "rules[]": RuleFields,
@@ -187,6 +219,8 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "defaults": Limits,
     "sweep": SweepFields,
     "pace": PaceFields,
+    "limit": LimitFields,
+    "log": LogFields,
 }
 
 _REASONS: Final = {  # pydantic's type of error → what to write instead
@@ -216,7 +250,8 @@ def names(section: type[Section]) -> tuple[str, ...]:
 def _problem(document: Document, details: ErrorDetails) -> Problem:
     loc: Loc = details["loc"]
     if details["type"] == "extra_forbidden":
-        section = SECTIONS["".join("[]" if isinstance(part, int) else f".{part}" for part in loc[:-1]).lstrip(".")]
+        place = "".join("[]" if isinstance(part, int) else f".{part}" for part in loc[:-1]).lstrip(".")
+        section = SECTIONS[place] if place in SECTIONS else SECTIONS[place.removeprefix("projects[].")]
         hint = did_you_mean(str(loc[-1]), names(section))
         return document.problem(loc, f"unknown field{hint}", at_name=True)
     if details["type"] != "missing":

@@ -257,3 +257,12 @@ async def test_told_to_stop_in_mid_create_it_ends_within_ten_seconds(tmp_path: P
         assert time.monotonic() - began < 10
         assert [line["why"] for line in service.lines if line["action"] == "outcome_unknown"] == ["timeout"]
         assert len(livekit.create_calls) == 1
+
+
+async def test_a_hangup_reads_the_configuration_again(tmp_path: Path) -> None:
+    """SIGHUP, as daemons have it: the process goes on."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit, serving(tmp_path, livekit) as service:
+        service.process.send_signal(signal.SIGHUP)
+        assert (await service.told("reloaded"))["projects"] == ["default"]
+        service.process.terminate()
+        await service.told("stopped")

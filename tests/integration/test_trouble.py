@@ -130,7 +130,7 @@ async def test_l1_a_crashed_agent_is_replaced() -> None:
 async def test_l2_an_agent_that_is_done_is_not_replaced() -> None:
     """It left of its own will: done, until somebody new comes."""
     async with house() as here:
-        here.livekit.worker("greeter", Fate.LEAVES, stay=2.0)
+        here.livekit.worker("greeter", Fate.LEAVES, stay=24.0)  # longer than a second: webhooks tell time by seconds
         await here.livekit.join("lobby", "alice")
         assert (await here.told("closed"))["why"] == "finished client_initiated"
         await here.quiet()

@@ -16,7 +16,11 @@ from tests.unit.config.files import complaints, written
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text()
 ORIGIN = Origin({"EU_SECRET": "x"}, ROOT)
-NEEDED: Mapping[str, dict[str, Tree]] = {"rules[]": {"name": "x", "agent": "x"}, "rules[].agent": {"name": "x"}}
+NEEDED: Mapping[str, dict[str, Tree]] = {
+    "rules[]": {"name": "x", "agent": "x"},
+    "rules[].agent": {"name": "x"},
+    "limit": {"calls_per_second": "9"},
+}
 ROWS = re.findall(r"^\| `([^`]+)` \|(?: (none|required|`[^`]+`) \|)? .* \| (`[^`]+`)? ?\|$", DOCUMENT, re.MULTILINE)
 FIELDS = [row for row in ROWS if row[0] != row[0].upper()]
 VARIABLES = {name: example.strip("`") for name, _, example in ROWS if name == name.upper()}
