@@ -77,7 +77,7 @@ def _token() -> str:
 
 def _check(config: Config) -> int:
     projects = ", ".join(project.name for project in config.projects)
-    rules = ", ".join(rule.name for rule in config.rules)
+    rules = ", ".join(dict.fromkeys(rule.name for rule in config.rules_in_force))
     sys.stdout.write(f"{config.file or 'environment'}: right. Projects: {projects}. Rules: {rules}.\n")
     return 0
 
@@ -106,7 +106,7 @@ async def _until_stopped(config: Config, source: Source, log: Log, *, dry_run: b
     async with running(config, log, version=about, dry_run=dry_run, source=source) as service:
         loop.add_signal_handler(signal.SIGHUP, service.reload)
         projects = [project.name for project in config.projects]
-        rules = len(config.rules)
+        rules = len({rule.name for rule in config.rules_in_force})
         log.info(
             "serving", url=f"{service.url}/webhook", projects=projects, rules=rules, ledger="memory", dry_run=dry_run
         )
