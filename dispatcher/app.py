@@ -126,7 +126,7 @@ def _session() -> ClientSession:
 
 def _ready(config: Config, session: ClientSession, log: Log, metrics: Metrics) -> InForce:
     """The configuration, ready to be in force; the metrics know its names, and the log whom to mask."""
-    rules = [rule for project in config.projects for rule in config.rules_of(project)]
+    rules = config.rules_in_force
     metrics.know(
         agents={target.agent for rule in rules for target in rule.policy.targets},
         rules={rule.name for rule in rules},

@@ -69,9 +69,8 @@ def _fields(document: Document, environment: Environment, origin: Origin) -> Fil
 
 
 def _warnings(config: Config, fields: File, document: Document) -> Iterator[Problem]:
-    every = [rule for project in config.projects for rule in config.rules_of(project)]
     yield from unreachable(config.rules, document, ("rules",))
-    yield from unasked(fields.paused, every, document, ("paused",))
+    yield from unasked(fields.paused, config.rules_in_force, document, ("paused",))
     for index, (project, declared) in enumerate(zip(config.projects, fields.projects, strict=False)):
         rules = config.rules_of(project)
         if declared.rules:

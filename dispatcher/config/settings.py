@@ -65,3 +65,8 @@ class Config(Struct, frozen=True, kw_only=True):
     def rules_of(self, project: Project) -> tuple[Rule, ...]:
         """The rules that hold in a project: its own, else those of all."""
         return self.rules if project.rules is None else project.rules
+
+    @property
+    def rules_in_force(self) -> tuple[Rule, ...]:
+        """Those of every project; what two projects share is there twice."""
+        return tuple(rule for project in self.projects for rule in self.rules_of(project))
