@@ -1,37 +1,30 @@
 """Scripts run on one Redis, however it is reached: bounded, with a deadline, and with errors of ours alone.
 
-The one place that knows redis-py. Nothing is asked before the first call, so a process starts without its Redis.
+Nothing is asked before the first call, so a process starts without its Redis.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeAlias, assert_never
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from redis.asyncio import Redis, RedisCluster, Sentinel
-from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import RedisCluster
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisClusterException, RedisError, ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
 from dispatcher.ledger.interface import LedgerUnavailable
-from dispatcher.ledger.redis.address import Address, Topology
+from dispatcher.ledger.redis.address import Address
+from dispatcher.ledger.redis.connections import CONNECTIONS, opened
 from dispatcher.ledger.redis.scripts import Op, script
 
 DEADLINE_S: Final = 1.0  # of a call, its retry and the wait for a connection: a webhook's answer is due in 1.5 s
 DROP_S: Final = 0.2  # for closing idle connections, after the deadline as well
-NODE_S: Final = 0.4  # for one server where a second one is asked when it does not answer
-CONNECTIONS: Final = 32  # in use at once; more only make each slower (bench/ledger.py)
 
-_SPARE: Final = 2  # the pool's size by CONNECTIONS: a cancelled call may give its connection back a moment late
 _AGAIN: Final = (NotConnected, TimedOut, ReadOnlyError)
 # A node that has died makes redis-py raise what a defect would: AttributeError, KeyError, IndexError.
 _FOREIGN: Final = (RedisError, RedisClusterException, OSError, EOFError, AttributeError, LookupError)
 
-_ONCE: Final = Retry(NoBackoff(), 0)
-_IMPATIENT: Final = {"socket_timeout": NODE_S, "socket_connect_timeout": NODE_S, "retry": _ONCE}
 
 Argument: TypeAlias = bytes | str | int | float
 
@@ -119,43 +112,6 @@ class Client:
         with suppress(TimeoutError, *_FOREIGN):
             async with asyncio.timeout(DROP_S):
                 await self._redis.connection_pool.disconnect(inuse_connections=False)
-
-
-def opened(address: Address) -> tuple[Redis | RedisCluster, Sentinel | None]:
-    """A client of redis-py for the address, not connected yet, and what else is to be closed after it."""
-    settings: dict[str, Any] = {
-        "username": address.username,
-        "password": address.password,
-        "protocol": 2,  # no HELLO, and none of what comes unasked with the newer one
-        "driver_info": None,
-        "socket_timeout": None,  # DEADLINE_S alone: where two end together, redis-py loses the outer one
-        "socket_connect_timeout": None,
-        "retry": _ONCE,
-        "max_connections": CONNECTIONS * _SPARE,
-        **_tls(address),
-    }
-    match address.topology:
-        case Topology.ONE:
-            (node,) = address.nodes
-            return Redis(host=node.host, port=node.port, db=address.db, **settings), None
-        case Topology.SOCKET:
-            return Redis(unix_socket_path=address.path, db=address.db, **settings), None
-        case Topology.SENTINEL:
-            sentinel = Sentinel(  # type: ignore[no-untyped-call]
-                [(node.host, node.port) for node in address.nodes],
-                sentinel_kwargs={**_tls(address), **_IMPATIENT},
-                **settings,
-            )
-            return sentinel.master_for(address.service, db=address.db), sentinel
-        case Topology.CLUSTER:
-            nodes = [ClusterNode(node.host, node.port) for node in address.nodes]
-            return RedisCluster(startup_nodes=nodes, **{**settings, **_IMPATIENT}), None
-        case _:
-            assert_never(address.topology)
-
-
-def _tls(address: Address) -> dict[str, Any]:
-    return {"ssl": True, **address.options} if address.tls else {}
 
 
 def told(error: Exception) -> str:
