@@ -51,6 +51,7 @@ async def test_a_node_that_comes_back_is_used_again_under_load(ledger: RedisLedg
     wait_until(lambda: "cluster_state:fail" in str(servers.nodes[1].ask("CLUSTER", "INFO")), "the others miss it")
     away = await asyncio.gather(*(deliver(ledger, number) for number in range(ROOMS, 2 * ROOMS)))
     servers.nodes[0].start()
+    servers.nodes[0].wait_ready()
     wait_until(servers.whole, "the cluster is whole")
     again = await asyncio.gather(*(deliver(ledger, number) for number in range(2 * ROOMS)))
     counts = await ledger.counts()
