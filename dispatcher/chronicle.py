@@ -13,7 +13,9 @@ from dispatcher.logs import Log
 from dispatcher.metrics import Metrics, departure_label
 
 _LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
-_ALARMS: Final = frozenset({Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN})
+_ALARMS: Final = frozenset({
+    Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED
+})  # fmt: skip
 
 
 class Chronicle:
@@ -73,6 +75,8 @@ class Chronicle:
                     metrics.surplus_agents_total.labels(action="found").inc()
             case Said.RETRACTED if entry.why == "agent":
                 metrics.surplus_agents_total.labels(action="removed").inc()
+            case Said.IGNORED:
+                metrics.deployments_ignored_total.labels(agent=agent).inc()
             case Said.UNASKED:
                 metrics.surplus_agents_total.labels(action="reported").inc()
             case _:

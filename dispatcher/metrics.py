@@ -56,6 +56,7 @@ class Metrics:
         self.webhook_age_seconds = new.histogram("webhook_age_seconds", "From an event to its arrival here.", _AGE)
         self.webhook_skew_seconds = new.histogram("webhook_skew_seconds", "Our clock less the token's.", _SKEW)
         self.attempts_total = new.counter("attempts_total", "Attempts that ended, by how.", "agent", "verdict")
+        self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
         self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
         self.time_to_agent_seconds = new.histogram(
             "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from dispatcher.core import budget
-from dispatcher.core.births import give_birth
+from dispatcher.core.births import aim_again, give_birth, waiting_for
 from dispatcher.core.closing import ON_PURPOSE, close
 from dispatcher.core.events import AGENT, Ms, Participant
 from dispatcher.core.judge import ENDING_MS, Departure, departure, overdue
@@ -30,7 +30,7 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
     session = replace(session, over=False, missed_at=0, published_at=_published(session, there, now))
     session = recall(session, seen, rules, there, instance, now)
     session = give_birth(_attend(session, there, now), rules, seen.room, there, now)
-    session = _attend(session, there, now)
+    session = aim_again(_attend(session, there, now), rules, seen.room, there, now)
     session, untied = tie(bind(session, seen, rules, instance, now), agents, now)
     session = serve_by_name(session, untied)
     listed = {dispatch.id: dispatch for dispatch in seen.dispatches}
@@ -73,11 +73,6 @@ def people(seen: Seen) -> list[Participant]:
 
 def _published(session: Session, there: Sequence[Participant], now: Ms) -> Ms:
     return session.published_at or (now if any(one.publisher for one in there) else 0)
-
-
-def waiting_for(want: Want, there: Sequence[Participant]) -> list[Participant]:
-    """Those present whom the want is for, by time of joining."""
-    return [one for one in there if one.kind in want.policy.kinds and want.identity in {"", one.identity}]
 
 
 def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:

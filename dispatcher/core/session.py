@@ -63,6 +63,8 @@ class Said(StrEnum):
     RENEWED = "renewed"
     RETRACTED = "retracted"
     UNKNOWN = "outcome_unknown"
+    UNNAMED = "agent_unnamed"  # an expression of the rule named no agent
+    IGNORED = "deployment_ignored"  # by a server that does not know deployments
     UNASKED = "unasked_agent"
     OVERFLOW = "too_many_wants"
     MISSED = "room_not_listed"
@@ -166,6 +168,15 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Somebody waits, and nothing is under way: the next Create is only a matter of time."""
+        return self._lacks_agent and bool(self.next_target.agent)
+
+    @property
+    def unnamed(self) -> bool:
+        """Somebody waits, and the rule's expressions name no agent: the next look may show one."""
+        return self._lacks_agent and not self.next_target.agent
+
+    @property
+    def _lacks_agent(self) -> bool:
         there = self.attended or self.policy.on == "room"
         return there and not (self.open or self.done or self.by_name or self.remnant)
 
@@ -183,7 +194,7 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
             return State.STARVED
         if self.open:
             return State.ASKED
-        return State.WAITING if self.waits else State.UNATTENDED
+        return State.WAITING if self._lacks_agent else State.UNATTENDED
 
 
 class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from dispatcher.core.births import spoken_for, with_targets
 from dispatcher.core.closing import LINGER_MS
 from dispatcher.core.events import Ms, Participant
-from dispatcher.core.rules import Rule, Target, matching
+from dispatcher.core.rules import Rule, Target, aimed, matching
 from dispatcher.core.seen import Dispatch, Seen
 from dispatcher.core.session import (
     WANTS_MAX,
@@ -68,9 +69,10 @@ def recall(
         wanted = name in asked_for and (not identity or any(one.identity == identity for one in people))
         if not (at_work or wanted):
             continue
-        policy = next((rule.policy for rule in rules if rule.name == name), None)
-        if policy is not None and len(session.wants) < WANTS_MAX:
-            session = with_want(session, Want(rule=name, identity=identity, policy=policy))
+        rule = next((rule for rule in rules if rule.name == name), None)
+        if rule is not None and len(session.wants) < WANTS_MAX:
+            want = Want(rule=name, identity=identity, policy=rule.policy)
+            session = with_want(session, with_targets(want, aimed(rule, room, spoken_for(rule, want, room, people))))
             session = tell(session, Entry(at=now, said=Said.WANTED, want=found.key, agent=dispatch.agent))
     return session
 
