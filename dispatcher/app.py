@@ -15,6 +15,7 @@ from dispatcher.chronicle import Chronicle
 from dispatcher.config import Config, Project
 from dispatcher.core.events import Ms
 from dispatcher.driver import Driver, Site
+from dispatcher.expressions import heard
 from dispatcher.gauges import Gauges
 from dispatcher.intake import Intake
 from dispatcher.ledger.interface import Ledger
@@ -54,12 +55,12 @@ async def running(config: Config, log: Log, *, version: str, dry_run: bool = Fal
     Raises OSError when the address cannot be had.
     """
     metrics = Metrics(version=version, agents=_agents(config), rules=[rule.name for rule in config.rules])
+    chronicle = Chronicle(log, metrics)
     async with AsyncExitStack() as stack:
-        sites = {project.name: await _site(stack, project, config, metrics) for project in config.projects}
+        sites = {project.name: await _site(stack, project, config, chronicle) for project in config.projects}
         wake = asyncio.Event()
         ledger = _timed(MemoryLedger(_steady_clock(), wake=wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
-        chronicle = Chronicle(log, metrics)
         driver = Driver(
             ledger=ledger, sites=sites, instance=config.instance, pace=config.pace, chronicle=chronicle, dry_run=dry_run
         )
@@ -100,13 +101,13 @@ def _app(config: Config, ledger: Ledger, worker: Worker, log: Log, metrics: Metr
     return app
 
 
-async def _site(stack: AsyncExitStack, project: Project, config: Config, metrics: Metrics) -> Site:
+async def _site(stack: AsyncExitStack, project: Project, config: Config, chronicle: Chronicle) -> Site:
     session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=CONNECTIONS)))
     key, secret = next(iter(project.keys.items()))
     livekit = LiveKit(
-        project.url, key, secret.get_secret_value(), session=session, observe=partial(_observe_call, metrics)
+        project.url, key, secret.get_secret_value(), session=session, observe=partial(_observe_call, chronicle.metrics)
     )
-    return Site(livekit=livekit, rules=config.rules)
+    return Site(livekit=livekit, rules=heard(config.rules, partial(chronicle.rule_failed, project.name)))
 
 
 def _observe_call(metrics: Metrics, method: str, result: str, seconds: float) -> None:
@@ -120,7 +121,7 @@ def _timed(ledger: Ledger, metrics: Metrics) -> Ledger:
 
 
 def _agents(config: Config) -> set[str]:
-    return {target.agent for rule in config.rules for target in rule.policy.targets}
+    return {target.agent for rule in config.rules for target in rule.policy.targets if target.agent}
 
 
 async def _kept_alive(name: str, loop: Callable[[], Awaitable[None]], log: Log, metrics: Metrics) -> None:

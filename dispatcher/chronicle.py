@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dispatcher.core.session import Entry, Said, Session, Verdict, news
+from dispatcher.expressions import Failed
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit import LiveKitError, Reason
 from dispatcher.logs import Log
@@ -44,6 +45,14 @@ class Chronicle:
         """LiveKit could not be asked: nothing is judged, and nothing forgotten."""
         write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
         write("look_failed", project=project, why=error.reason)
+
+    def rule_failed(self, project: str, failed: Failed) -> None:
+        """An expression gave nothing when it was judged. Of a `when` that is said by the counter alone: it is often."""
+        rule = self.metrics.rule_label(failed.rule)
+        self.metrics.rule_errors_total.labels(rule=rule, field=failed.field, reason=failed.reason).inc()
+        if failed.field != "when":
+            fields = {"rule": failed.rule, "field": failed.field, "why": failed.reason}
+            self.log.warning("rule_failed", project=project, room=failed.room, **fields)
 
     def rounds_exceeded(self, key: Key) -> None:
         """A drive found no end: a defect, made loud."""

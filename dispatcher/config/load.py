@@ -4,14 +4,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dispatcher.config import compiled
+from dispatcher.config.agents import Agent
 from dispatcher.config.checks import check, replaced, unreachable
-from dispatcher.config.document import Document, read_document
+from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.environment import Environment, read_environment
-from dispatcher.config.model import Agent, File, Limits, Origin, ProjectFields, RuleFields, validate
+from dispatcher.config.model import File, Limits, Origin, ProjectFields, RuleFields, validate
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.settings import Config, Pace, Project, Sweep
-from dispatcher.core.events import Participant, Room
-from dispatcher.core.rules import Policy, Rule, Target
+from dispatcher.config.shown import shown
+from dispatcher.core.rules import Policy, Rule
+from dispatcher.expressions import Language
 
 DEFAULT_FILE = Path("dispatcher.yaml")
 _NO_FILE = Document(file="", tree={})
@@ -22,11 +28,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Reads nothing but that file and the files of secrets it or the environment names. Raises BadConfig.
     """
-    environment = read_environment(environ)
-    file = path or environment.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    document = read_document(file) if file else _NO_FILE
-    fields = _fields(document, environment, Origin(environ, file.parent if file else Path()))
-    rules = _rules(fields, environment)
+    read = _read(path, environ)
+    environment, fields = read.environment, read.fields
+    rules = tuple(_rule(rule, fields.defaults, read.language) for rule in fields.rules)
     return Config(
         projects=_projects(fields.projects, environment),
         rules=rules,
@@ -37,27 +41,70 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         port=environment.port,
         redis_url=environment.redis_url,
         api_token=environment.api_token,
-        file=file,
-        warnings=(*unreachable(rules, document), *environment.warnings),
+        file=read.file,
+        warnings=(*unreachable(rules, read.document), *environment.warnings),
     )
 
 
-def room_metadata(room: Room, _: Participant | None) -> str:
-    """What `metadata: room` sends: the room's own metadata, as it stands."""
-    return room.metadata
+def load_rules(path: Path | None, environ: Mapping[str, str]) -> tuple[Rule, ...]:
+    """The rules alone, as `load` gives them; neither a LiveKit nor a secret is needed. Raises BadConfig."""
+    known = {name: environ[name] for name in ("DISPATCHER_CONFIG", "DISPATCHER_AGENT") if name in environ}
+    read = _read(path, known, offline=True)
+    return tuple(_rule(rule, read.fields.defaults, read.language) for rule in read.fields.rules)
 
 
-def _fields(document: Document, environment: Environment, origin: Origin) -> File:
+def show(path: Path | None, environ: Mapping[str, str]) -> str:
+    """The configuration in force, as YAML: what `load` reads, every default filled in, no secret. Raises BadConfig."""
+    read = _read(path, environ)
+    return shown(read.fields, _projects(read.fields.projects, read.environment), read.environment)
+
+
+class _Read(Struct, frozen=True, kw_only=True):
+    """A file and the environment, read and found right."""
+
+    file: Path | None
+    document: Document
+    environment: Environment
+    fields: File
+    language: Language
+
+
+def _read(path: Path | None, environ: Mapping[str, str], *, offline: bool = False) -> _Read:
+    environment, language = read_environment(environ), Language()
+    file = path or environment.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    document = read_document(file) if file else _NO_FILE
+    if offline and document.tree is not None:
+        document = replace(document, tree=_connected(document.tree))
+    fields = _fields(document, environment, Origin(environ, file.parent if file else Path()), language)
+    return _Read(file=file, document=document, environment=environment, fields=fields, language=language)
+
+
+def _connected(tree: dict[str, Tree]) -> dict[str, Tree]:
+    """The file with a url and a key for each project, that nobody will call."""
+    written = tree.get("projects", ({},))
+    projects = written if isinstance(written, tuple) else ()
+    made: list[Tree] = [
+        {**one, "url": "ws://localhost", "keys": {f"key{index}": "secret"}} if isinstance(one, dict) else one
+        for index, one in enumerate(projects)
+    ]
+    return {**tree, "projects": tuple(made) or written}
+
+
+def _fields(document: Document, environment: Environment, origin: Origin, language: Language) -> File:
+    """The file's fields, those of the environment's rule included."""
     problems: list[Problem] = [*document.problems, *environment.problems]
     if document.tree is None:
         raise BadConfig(problems)
     fields = validate(document, origin)
     problems += check(document, environment)
+    problems += compiled.check_expressions(document, language)
     if not isinstance(fields, File):
         raise BadConfig((*problems, *fields))
     if problems:
         raise BadConfig(problems)
-    return fields
+    if environment.agent is None:
+        return fields
+    return fields.model_copy(update={"rules": (RuleFields(name="default", agent=Agent(name=environment.agent)),)})
 
 
 def _projects(declared: Sequence[ProjectFields], environment: Environment) -> tuple[Project, ...]:
@@ -71,17 +118,10 @@ def _projects(declared: Sequence[ProjectFields], environment: Environment) -> tu
     return tuple(projects)
 
 
-def _rules(fields: File, environment: Environment) -> tuple[Rule, ...]:
-    if environment.agent is None:
-        return tuple(_rule(rule, fields.defaults) for rule in fields.rules)
-    alone = RuleFields(name="default", agent=Agent(name=environment.agent))
-    return (_rule(alone, fields.defaults),)
-
-
-def _rule(fields: RuleFields, defaults: Limits) -> Rule:
+def _rule(fields: RuleFields, defaults: Limits, language: Language) -> Rule:
     limits = defaults.model_copy(update=fields.said())
     policy = Policy(
-        targets=tuple(Target(agent.name, agent.deployment) for agent in (fields.agent, *fields.fallback)),
+        targets=compiled.targets(fields),
         kinds=frozenset(fields.kinds),
         on=fields.on,
         per=fields.per,
@@ -94,5 +134,11 @@ def _rule(fields: RuleFields, defaults: Limits) -> Rule:
         on_finish=limits.on_finish,
         surplus=limits.surplus,
     )
-    metadata = room_metadata if fields.metadata else None
-    return Rule(name=fields.name, policy=policy, metadata=metadata, go_on=fields.go_on)
+    return Rule(
+        name=fields.name,
+        policy=policy,
+        aim=compiled.aim(fields, language),
+        when=compiled.when(fields, language),
+        metadata=compiled.metadata(fields, language),
+        go_on=fields.go_on,
+    )
