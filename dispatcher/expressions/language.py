@@ -26,6 +26,7 @@ _PARTICIPANT: Final = {
     "participant_metadata": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
     "kind": cel.Type.STRING,
 }
+_BUDGET: Final = "Iteration budget exceeded"
 _PATTERN: Final = {"pattern": cel.Type.STRING}
 
 
@@ -98,8 +99,8 @@ class Language:
             return outcome(program.eval(self._activation(on, room, person)))
         except UnicodeEncodeError:  # half a character, which nothing on a wire can hold
             return Failure(Reason.INVALID_ARGUMENT)
-        except RuntimeError:  # too many iterations
-            return Failure(Reason.EXHAUSTED)
+        except RuntimeError as error:
+            return Failure(Reason.EXHAUSTED if _BUDGET in str(error) else Reason.OTHER)
 
     def parts(self, whole: Expression) -> Iterator[Expression]:
         tree = self._tree(whole._program)  # noqa: SLF001  an expression's own language

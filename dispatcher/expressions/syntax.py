@@ -51,7 +51,8 @@ _MESSAGES: Final = {  # (google/cel-spec, proto/cel/expr: checked.proto, syntax.
 
 
 def _file() -> FileDescriptorProto:
-    file = FileDescriptorProto(name="checked.proto", package="tree", syntax="proto3")
+    # proto2 knows an empty text from none: a constant '' would be lost when a part is written out again
+    file = FileDescriptorProto(name="checked.proto", package="tree", syntax="proto2")
     for name, fields in _MESSAGES.items():
         message = DescriptorProto(name=name)
         for field, (number, kind) in fields.items():

@@ -17,6 +17,16 @@ from dispatcher.rehearsal.situation import Situation, Unusable, Wanted, read_eve
 NONE: Final = "none"
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`")
+_MISSING: Final = re.compile(r"Object missing required field `(.*)`")
+_EXPECTED: Final = re.compile(r"Expected `(.*)`, got .*")
+_WRITE: Final = {  # what msgspec expected → what to write instead
+    "object": "write fields, such as {name: value}",
+    "object | null": "write fields, such as {name: value}",
+    "str": "write one value, not a list or fields",
+    "str | null": "write one value, not a list or fields",
+    "bool": "write true or false",
+    "str | object | array": "write none, fields such as {rule: sales}, or a list of them",
+}
 
 
 class _Room(Struct, forbid_unknown_fields=True):
@@ -130,17 +140,19 @@ def _read(document: Document, loc: Loc, tree: Tree, folder: Path) -> _Read | Pro
         return _Read(case=case, place=f"{document.file}:{line}", situation=case.situation(folder))
     except msgspec.ValidationError as error:
         said, _, path = str(error).partition(" - at `$")
-        at = [int(index) if index else name for name, index in _STEP.findall(path)]
-        return document.problem((*loc, *at), _reason(said))
+        at: Loc = (*loc, *(int(index) if index else name for name, index in _STEP.findall(path)))
+        if missing := _MISSING.fullmatch(said):
+            return document.problem((*at, missing[1]), "missing")
+        return document.problem(at, _reason(said))
     except Unusable as unusable:
         return document.problem((*loc, "event"), str(unusable))
 
 
 def _reason(said: str) -> str:
-    unknown = _UNKNOWN.fullmatch(said)
-    if unknown is None:
-        return said.replace("Object", "the case").replace("`object`", "fields").replace("`array`", "a list")
-    return f"unknown field '{unknown[1]}'{did_you_mean(unknown[1], _FIELDS)}"
+    if unknown := _UNKNOWN.fullmatch(said):
+        return f"unknown field '{unknown[1]}'{did_you_mean(unknown[1], _FIELDS)}"
+    expected = _EXPECTED.match(said)
+    return _WRITE[expected[1]] if expected else said
 
 
 def _differences(expected: Sequence[_Expected], found: Sequence[Wanted]) -> Iterator[str]:

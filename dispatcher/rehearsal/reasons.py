@@ -55,8 +55,10 @@ def _objection(rule: Rule, situation: Situation) -> str:
 
 def _false_parts(rule: Rule, situation: Situation) -> Iterator[str]:
     """Each part of the condition that is not true."""
-    parts = rule.when.expression.parts() if isinstance(rule.when, When) else ()
-    for part in parts:
+    if not isinstance(rule.when, When):
+        yield "its condition is false"
+        return
+    for part in rule.when.expression.parts():
         found = part.judge(situation.room, situation.person)
         if isinstance(found, Failure):
             yield f"{found.reason} in {part.text}"

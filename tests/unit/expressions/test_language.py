@@ -149,6 +149,14 @@ def test_t5_no_pattern_can_hang() -> None:
         ("(kind == 'SIP' && (true || false))", ["kind == 'SIP'", "(true || false)"]),
         ("((true && (false)) && '(' == \")\")", ["true", "(false)", "'(' == \")\""]),
         ("true && true || false", ["true && true || false"]),
+        (
+            "metadata.?plan.orValue('') == '' && participant.attributes[?'a'].hasValue() && 'a'.matches('')",
+            ["metadata.?plan.orValue('') == ''", "participant.attributes[?'a'].hasValue()", "'a'.matches('')"],
+        ),
+        (
+            "{'a': [0, 0u, 0.0, false, null, b'']}.a.size() == 6 && 0 == 0",
+            ["{'a': [0, 0u, 0.0, false, null, b'']}.a.size() == 6", "0 == 0"],
+        ),
         ("true ? true && false : false", ["true ? true && false : false"]),
         ("[1].all(x, x > 0 && x < 2)", ["[1].all(x, x > 0 && x < 2)"]),
     ],

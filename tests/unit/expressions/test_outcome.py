@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from dispatcher.core.rules import On
 from dispatcher.expressions import Failure, Reason, Result
@@ -98,6 +99,11 @@ def test_a_look_without_the_person_it_needs_is_a_failure(on: On) -> None:
     """Rules `on: room` know no participant; others are never judged without."""
     assert isinstance(judged("room.name", person=None, on=on), str)
     assert isinstance(judged("kind", person=None), Failure)
+
+
+def test_what_cel_raises_is_a_failure() -> None:
+    """A kind of participant that nobody knows yet may be any text: CEL cannot take this one in."""
+    assert judged("kind", person=replace(CALLER, kind="\ud800")) == Failure(Reason.OTHER)
 
 
 def half(of: str) -> Outcome:
