@@ -72,14 +72,15 @@ async def running(
     from, the service is unready.
     """
     metrics = Metrics(version=version)
+    chronicle = Chronicle(log, metrics)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(_session())
-        make = partial(_ready, session=session, log=log, metrics=metrics)
+        make = partial(_ready, session=session, chronicle=chronicle)
         current = Current(make(config))
         wake = asyncio.Event()
         ledger = _timed(_home(config, wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
-        pacer, chronicle = Pacer(ledger), Chronicle(log, metrics)
+        pacer = Pacer(ledger)
         driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run)
         worker = Worker(ledger, driver, wake, log, metrics)
         app = _app(current, ledger, worker, log, metrics)
@@ -124,18 +125,19 @@ def _session() -> ClientSession:
     return ClientSession(connector=connector, trace_configs=[hearing_retry_after()])
 
 
-def _ready(config: Config, session: ClientSession, log: Log, metrics: Metrics) -> InForce:
+def _ready(config: Config, session: ClientSession, chronicle: Chronicle) -> InForce:
     """The configuration, ready to be in force; the metrics know its names, and the log whom to mask."""
+    log, metrics = chronicle.log, chronicle.metrics
     rules = config.rules_in_force
     metrics.know(
-        agents={target.agent for rule in rules for target in rule.policy.targets},
+        agents={target.agent for rule in rules for target in rule.policy.targets if target.agent},
         rules={rule.name for rule in rules},
         keys=[(project.name, key) for project in config.projects for key in project.keys],
     )
     log.mask.use(_mask_key(config) if config.masked else None)
     metrics.config_last_reload_successful.set(1)
     metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
-    return in_force(config, partial(_connect, session=session, metrics=metrics))
+    return in_force(config, partial(_connect, session=session, metrics=metrics), chronicle.rule_failed)
 
 
 def _mask_key(config: Config) -> bytes:

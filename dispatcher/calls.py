@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from dispatcher.core import acts
+from dispatcher.core.births import spoken_for
 from dispatcher.core.events import Ms
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Rule
-from dispatcher.core.see import people, waiting_for
+from dispatcher.core.see import people
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Session, Want
 from dispatcher.livekit import LiveKit, LiveKitError, Reason, Refused, Unavailable
@@ -27,7 +28,7 @@ def metadata(rules: Sequence[Rule], want: Want, seen: Seen | None) -> str:
     rule = next((rule for rule in rules if rule.name == want.rule), None)
     if rule is None or rule.metadata is None or seen is None or seen.room is None:
         return ""
-    return rule.metadata(seen.room, next(iter(waiting_for(want, people(seen))), None))
+    return rule.metadata(seen.room, spoken_for(rule, want, seen.room, people(seen)))
 
 
 async def ask(livekit: LiveKit, session: Session, asking: Asking, now: Callable[[], Ms]) -> tuple[Session, bool]:
@@ -41,6 +42,8 @@ async def ask(livekit: LiveKit, session: Session, asking: Asking, now: Callable[
         return _refused(session, step, error.reason, now()), error.reason is not Reason.NOT_FOUND
     except LiveKitError as error:
         return acts.unanswered(session, step, now(), error.reason), False
+    if dispatch.deployment != step.target.deployment:
+        return acts.misdirected(session, step, now(), dispatch.id), True
     return acts.answered(session, step, dispatch.id), True
 
 

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import Final
 
 from dispatcher.core.session import Entry, Said, Session, Verdict, news
+from dispatcher.expressions import Failed
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit import LiveKitError, Reason
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics, departure_label
 
 _LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
-_ALARMS: Final = frozenset({Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN})
+_ALARMS: Final = frozenset({
+    Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED
+})  # fmt: skip
 
 
 class Chronicle:
@@ -58,6 +61,14 @@ class Chronicle:
         self.metrics.failed_looks.labels(project).set(0)
         self.log.info("looked_again", project=project)
 
+    def rule_failed(self, project: str, failed: Failed) -> None:
+        """An expression gave nothing when it was judged. Of a `when` that is said by the counter alone: it is often."""
+        rule = self.metrics.rule_label(failed.rule)
+        self.metrics.rule_errors_total.labels(rule=rule, field=failed.field, reason=failed.reason).inc()
+        if failed.field != "when":
+            fields = {"rule": failed.rule, "field": failed.field, "why": failed.reason}
+            self.log.warning("rule_failed", project=project, room=failed.room, **fields)
+
     def rounds_exceeded(self, key: Key) -> None:
         """A drive found no end: a defect, made loud."""
         self.metrics.driver_rounds_exceeded_total.inc()
@@ -88,6 +99,8 @@ class Chronicle:
                     metrics.surplus_agents_total.labels(action="found").inc()
             case Said.RETRACTED if entry.why == "agent":
                 metrics.surplus_agents_total.labels(action="removed").inc()
+            case Said.IGNORED:
+                metrics.deployments_ignored_total.labels(agent=agent).inc()
             case Said.UNASKED:
                 metrics.surplus_agents_total.labels(action="reported").inc()
             case _:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from dispatcher import client, demo
+from dispatcher import client, demo, rehearsal
 from dispatcher.app import redis_address, running
-from dispatcher.config import BadConfig, Config, Source
+from dispatcher.config import BadConfig, Config, Source, load_rules, schema, show
 from dispatcher.logs import Log, bridge
 
 WRONG_CONFIG = 2
@@ -26,17 +26,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return asyncio.run(demo.play(sys.stdout.write))
     if arguments.command == "explain":
         return _explain(arguments)
-    source = Source(arguments.config, os.environ)
+    if arguments.command == "schema":
+        sys.stdout.write(schema())
+        return 0
     try:
+        if arguments.command == "rules":
+            return _rules(arguments)
+        source = Source(arguments.config, os.environ)
         config = source.read()
         redis_address(config)
-    except BadConfig as bad:
+    except (BadConfig, rehearsal.Unusable) as bad:
         sys.stderr.write(f"{bad}\n")
         return WRONG_CONFIG
     for warning in config.warnings:
         sys.stderr.write(f"{warning}\n")
     if arguments.command == "check":
-        return _check(config)
+        return _check(config, arguments)
     return _serve(config, source, arguments)
 
 
@@ -54,7 +59,17 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="tell what happened in a room, asking the running service")
     explain.add_argument("room", metavar="ROOM")
     explain.add_argument("--url", default=f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}")
-    for command in (serve, check):
+    check.add_argument("--print", action="store_true", help="show the configuration in force, without secrets")
+    commands.add_parser("schema", help="print the JSON Schema of the configuration, for editors")
+    rules = commands.add_parser("rules", help="try the rules, without any LiveKit")
+    trials = rules.add_subparsers(dest="trial", required=True, metavar="COMMAND")
+    test = trials.add_parser("test", help="run cases: exit code 0, 1 if one fails, 2 if they cannot be run")
+    test.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    why = trials.add_parser("explain", help="tell which rule matches a webhook, and why the others do not")
+    why.add_argument(
+        "--event", required=True, type=Path, metavar="FILE", help="the webhook's body, or a recording of it"
+    )
+    for command in (serve, check, test, why):
         command.add_argument(
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
         )
@@ -76,7 +91,20 @@ def _token() -> str:
     return Path(file).read_text().strip() if file else os.environ.get("DISPATCHER_API_TOKEN", "")
 
 
-def _check(config: Config) -> int:
+def _rules(arguments: argparse.Namespace) -> int:
+    rules = load_rules(arguments.config, os.environ)
+    if arguments.trial == "test":
+        failed, report = rehearsal.rehearse(rules, arguments.files)
+    else:
+        failed, report = 0, list(rehearsal.explain(rules, arguments.event))
+    sys.stdout.write("\n".join(report) + "\n")
+    return 1 if failed else 0
+
+
+def _check(config: Config, arguments: argparse.Namespace) -> int:
+    if arguments.print:
+        sys.stdout.write(show(arguments.config, os.environ))
+        return 0
     projects = ", ".join(project.name for project in config.projects)
     rules = ", ".join(dict.fromkeys(rule.name for rule in config.rules_in_force))
     sys.stdout.write(f"{config.file or 'environment'}: right. Projects: {projects}. Rules: {rules}.\n")

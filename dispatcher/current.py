@@ -4,11 +4,13 @@ Who needs more than one thing of it reads `Current.now` once: no request, drive 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from msgspec import Struct
 
 from dispatcher.config import Config, Limit, Pace, Project, Secret, Sweep
 from dispatcher.core.rules import Rule
+from dispatcher.expressions import Failed, heard
 from dispatcher.livekit import LiveKit
 from dispatcher.webhook import ApiKey
 
@@ -40,8 +42,8 @@ class Current:
         self.now = now
 
 
-def in_force(config: Config, connect: Callable[[Project], LiveKit]) -> InForce:
-    """The configuration, ready; nothing is connected yet."""
+def in_force(config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]) -> InForce:
+    """The configuration, ready; nothing is connected yet. `hear` is told of a project's expressions that fail."""
     keys = {
         key: ApiKey(project.name, secret.get_secret_value())
         for project in config.projects
@@ -49,17 +51,19 @@ def in_force(config: Config, connect: Callable[[Project], LiveKit]) -> InForce:
     }
     return InForce(
         instance=config.instance,
-        sites={project.name: _site(project, config, connect) for project in config.projects},
+        sites={project.name: _site(project, config, connect, hear) for project in config.projects},
         keys=keys,
         sweep=config.sweep,
         api_token=config.api_token,
     )
 
 
-def _site(project: Project, config: Config, connect: Callable[[Project], LiveKit]) -> Site:
+def _site(
+    project: Project, config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
+) -> Site:
     return Site(
         livekit=connect(project),
-        rules=config.rules_of(project),
+        rules=heard(config.rules_of(project), partial(hear, project.name)),
         paused=project.paused,
         pace=config.pace,
         limit=project.limit,

@@ -57,6 +57,7 @@ class Metrics:
         self.webhook_age_seconds = new.histogram("webhook_age_seconds", "From an event to its arrival here.", _AGE)
         self.webhook_skew_seconds = new.histogram("webhook_skew_seconds", "Our clock less the token's.", _SKEW)
         self.attempts_total = new.counter("attempts_total", "Attempts that ended, by how.", "agent", "verdict")
+        self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
         self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
         self.time_to_agent_seconds = new.histogram(
             "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
@@ -71,9 +72,7 @@ class Metrics:
         )
         self.ledger_seconds = new.histogram("ledger_seconds", "Operations of the ledger.", _ANSWER, "op")
         self.due_lag_seconds = new.histogram("due_lag_seconds", "How late a due session was taken up.", _LAG)
-        self.rule_errors_total = new.counter(
-            "rule_errors_total", "Expressions that failed when judged.", "rule", "field", "reason"
-        )
+        self.rule_errors_total = new.counter("rule_errors_total", "Expressions that failed.", "rule", "field", "reason")
         self.driver_rounds_exceeded_total = new.counter("driver_rounds_exceeded_total", "Drives cut off as endless.")
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
         new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)

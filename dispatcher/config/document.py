@@ -7,27 +7,32 @@ field written twice is seen, and nothing that PyYAML says with a piece of the so
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import yaml
 from msgspec import Struct
 
 from dispatcher.config.problems import Problem
+from dispatcher.config.scalar import Place, Scalar, Unusable, plain_text
 
 SIZE_MAX: Final = 1024 * 1024  # bytes
 DEPTH_MAX: Final = 32  # a useful file has 5
 VALUES_MAX: Final = 100_000  # aliases counted each time they are used: a few lines can stand for billions
 
 Loc: TypeAlias = tuple[str | int, ...]
-Place: TypeAlias = tuple[int, int]  # line and column, from 1
 Tree: TypeAlias = "str | dict[str, Tree] | tuple[Tree, ...] | None"
 
+_GOES_ON: Final = "put quotes round the whole value; it goes on after its own quotes or brackets"
 _SAID: Final = {  # what PyYAML says with a piece of the source in it, or what helps nobody
     "found undefined alias": "no such anchor; put quotes round a value that begins with *",
     "second occurrence": "this anchor is set twice; put quotes round a value that begins with &",
     "found undefined tag handle": "no such tag; put quotes round a value that begins with !",
     "but found another document": "a second document begins here; write one",
     "mapping values are not allowed here": "a second ': ' in one line; put quotes round a value that holds one",
+    "expected <block end>, but found '<scalar>'": _GOES_ON,
+    "expected ',' or '}', but got '<scalar>'": _GOES_ON,
+    "expected ',' or '}', but got '?'": "put quotes round a value that holds a ? between { and }",
+    "found unknown escape character": "in \"…\" the \\ is YAML's own; write the value in '…'",
 }
 
 
@@ -38,6 +43,7 @@ class Document(Struct, frozen=True, kw_only=True):
     tree: dict[str, Tree] | None = None
     names: Mapping[Loc, Place] = {}
     values: Mapping[Loc, Place] = {}
+    scalars: Mapping[Loc, Scalar] = {}
     problems: tuple[Problem, ...] = ()
 
     def problem(self, loc: Loc, reason: str, *, at_name: bool = False) -> Problem:
@@ -47,6 +53,10 @@ class Document(Struct, frozen=True, kw_only=True):
         while known and known not in places:
             known = known[:-1]
         return Problem(self.file, *places.get(known, (0, 0)), path(loc), reason)
+
+    def problem_inside(self, loc: Loc, offset: int, reason: str) -> Problem:
+        """A problem with what stands `offset` characters into the text of the field at `loc`."""
+        return Problem(self.file, *self.scalars[loc].place(offset), path(loc), reason)
 
 
 def read_document(file: Path) -> Document:
@@ -72,12 +82,12 @@ def read_text(text: str, label: str) -> Document:
             return _unread(label, "the file is empty")
         if not isinstance(root, yaml.MappingNode):
             return _unread(label, "write fields, such as `rules:`", _place(root.start_mark))
-        return _Walk(label).document(root)
+        return _Walk(label, text).document(root)
     except yaml.reader.ReaderError as error:
         before = text[: error.position].rpartition("\n")
         place = before[0].count("\n") + bool(before[1]) + 1, len(before[2]) + 1
         return _unread(label, "a control character cannot stand here", place)
-    except _Unusable as error:
+    except Unusable as error:
         return _unread(label, str(error.problem), _place(error.problem_mark))
     except yaml.MarkedYAMLError as error:
         return _unread(label, f"not valid YAML: {_reason(error)}", _place(error.problem_mark))
@@ -103,22 +113,8 @@ def _reason(error: yaml.MarkedYAMLError) -> str:
     return next((better for start, better in _SAID.items() if said.startswith(start)), said)
 
 
-def _text(node: yaml.Node) -> str:
-    text = str(node.value)
-    if re.search("[\ud800-\udfff]", text):
-        raise _Unusable("half a character cannot stand here", node.start_mark)
-    return text
-
-
 def _place(mark: yaml.Mark | None) -> Place:
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
-
-
-class _Unusable(yaml.MarkedYAMLError):
-    """Valid YAML that no useful configuration is."""
-
-    def __init__(self, reason: str, mark: yaml.Mark | None) -> None:
-        super().__init__(problem=reason, problem_mark=mark)
 
 
 class _Composer(yaml.SafeLoader):
@@ -130,7 +126,7 @@ class _Composer(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self._depth > DEPTH_MAX:
-            raise _Unusable(f"nested deeper than {DEPTH_MAX}", parent.start_mark if parent else None)
+            raise Unusable(f"nested deeper than {DEPTH_MAX}", parent.start_mark if parent else None)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -138,24 +134,31 @@ class _Composer(yaml.SafeLoader):
 
 
 class _Walk:
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, text: str) -> None:
         self._label = label
+        self._text = text
         self._names: dict[Loc, Place] = {}
         self._values: dict[Loc, Place] = {}
+        self._scalars: dict[Loc, Scalar] = {}
         self._problems: list[Problem] = []
 
     def document(self, root: yaml.MappingNode) -> Document:
         self._values[()] = _place(root.start_mark)
         tree = self._mapping(root, ())
         return Document(
-            file=self._label, tree=tree, names=self._names, values=self._values, problems=tuple(self._problems)
+            file=self._label,
+            tree=tree,
+            names=self._names,
+            values=self._values,
+            scalars=self._scalars,
+            problems=tuple(self._problems),
         )
 
     def _tree(self, node: yaml.Node, loc: Loc) -> Tree:
         if len(loc) > DEPTH_MAX:
-            raise _Unusable(f"nested deeper than {DEPTH_MAX}", node.start_mark)
+            raise Unusable(f"nested deeper than {DEPTH_MAX}", node.start_mark)
         if len(self._values) >= VALUES_MAX:
-            raise _Unusable(f"more than {VALUES_MAX} values", node.start_mark)
+            raise Unusable(f"more than {VALUES_MAX} values", node.start_mark)
         self._values[loc] = _place(node.start_mark)
         if not node.tag.startswith("tag:yaml.org,2002:"):
             self._wrong(loc, node, "tags mean nothing here; put quotes round a value that begins with !")
@@ -163,7 +166,10 @@ class _Walk:
             return self._mapping(node, loc)
         if isinstance(node, yaml.SequenceNode):
             return tuple(self._tree(item, (*loc, index)) for index, item in enumerate(node.value))
-        return None if node.tag.endswith(":null") else _text(node)
+        if node.tag.endswith(":null"):
+            return None
+        scalar = self._scalars[loc] = Scalar.of(cast("yaml.ScalarNode", node), self._text)
+        return scalar.text
 
     def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Tree]:
         fields: dict[str, Tree] = {}
@@ -171,7 +177,7 @@ class _Walk:
             if not isinstance(key, yaml.ScalarNode):
                 self._wrong(loc, key, "a field's name must be one word; put quotes round a value that begins with {")
                 continue
-            name = _text(key)
+            name = plain_text(key)
             at = (*loc, name)
             if name in fields:
                 self._wrong(at, key, f"written twice; first on line {self._names[at][0]}")

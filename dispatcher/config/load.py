@@ -4,16 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.config import compiled
+from dispatcher.config.agents import Agent
 from dispatcher.config.checks import check, unasked, unreachable
-from dispatcher.config.document import Document, read_document
+from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.environment import Environment, read_environment
-from dispatcher.config.model import Agent, File, LimitFields, Limits, Origin, ProjectFields, RuleFields, validate
+from dispatcher.config.model import File, LimitFields, Limits, Origin, ProjectFields, RuleFields, validate
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.settings import Config, Limit, Pace, Project, Sweep
-from dispatcher.core.events import Participant, Room
-from dispatcher.core.rules import Policy, Rule, Target
+from dispatcher.config.shown import shown
+from dispatcher.core.rules import Policy, Rule
+from dispatcher.expressions import Language
 
 DEFAULT_FILE = Path("dispatcher.yaml")
 _NO_FILE = Document(file="", tree={})
@@ -24,13 +28,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Reads nothing but that file and the files of secrets it or the environment names. Raises BadConfig.
     """
-    environment = read_environment(environ)
-    file = path or find(environment)
-    document = read_document(file) if file else _NO_FILE
-    fields = _fields(document, environment, Origin(environ, file.parent if file else Path()))
+    read = _read(path, environ)
+    environment, fields = read.environment, read.fields
     config = Config(
-        projects=_projects(fields, environment),
-        rules=_rules(fields.rules, fields.defaults, environment),
+        projects=_projects(read),
+        rules=_rules(fields.rules, fields.defaults, read.language),
         instance=fields.instance,
         sweep=Sweep(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
         pace=Pace(per_second=fields.pace.per_second, burst=fields.pace.burst) if fields.pace else None,
@@ -38,11 +40,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         port=environment.port,
         redis_url=environment.redis_url,
         api_token=environment.api_token,
-        file=file,
+        file=read.file,
         warnings=environment.warnings,
         masked=fields.log.identities == "masked",
     )
-    return replace(config, warnings=(*_warnings(config, fields, document), *config.warnings))
+    return replace(config, warnings=(*_warnings(config, fields, read.document), *config.warnings))
 
 
 def find(environment: Environment) -> Path | None:
@@ -50,22 +52,65 @@ def find(environment: Environment) -> Path | None:
     return environment.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
-def room_metadata(room: Room, _: Participant | None) -> str:
-    """What `metadata: room` sends: the room's own metadata, as it stands."""
-    return room.metadata
+def load_rules(path: Path | None, environ: Mapping[str, str]) -> tuple[Rule, ...]:
+    """The rules alone, as `load` gives them; neither a LiveKit nor a secret is needed. Raises BadConfig."""
+    known = {name: environ[name] for name in ("DISPATCHER_CONFIG", "DISPATCHER_AGENT") if name in environ}
+    read = _read(path, known, offline=True)
+    return _rules(read.fields.rules, read.fields.defaults, read.language)
 
 
-def _fields(document: Document, environment: Environment, origin: Origin) -> File:
+def show(path: Path | None, environ: Mapping[str, str]) -> str:
+    """The configuration in force, as YAML: what `load` reads, every default filled in, no secret. Raises BadConfig."""
+    read = _read(path, environ)
+    return shown(read.fields, _projects(read), read.environment)
+
+
+class _Read(Struct, frozen=True, kw_only=True):
+    """A file and the environment, read and found right."""
+
+    file: Path | None
+    document: Document
+    environment: Environment
+    fields: File
+    language: Language
+
+
+def _read(path: Path | None, environ: Mapping[str, str], *, offline: bool = False) -> _Read:
+    environment, language = read_environment(environ), Language()
+    file = path or find(environment)
+    document = read_document(file) if file else _NO_FILE
+    if offline and document.tree is not None:
+        document = replace(document, tree=_connected(document.tree))
+    fields = _fields(document, environment, Origin(environ, file.parent if file else Path()), language)
+    return _Read(file=file, document=document, environment=environment, fields=fields, language=language)
+
+
+def _connected(tree: dict[str, Tree]) -> dict[str, Tree]:
+    """The file with a url and a key for each project, that nobody will call."""
+    written = tree.get("projects", ({},))
+    projects = written if isinstance(written, tuple) else ()
+    made: list[Tree] = [
+        {**one, "url": "ws://localhost", "keys": {f"key{index}": "secret"}} if isinstance(one, dict) else one
+        for index, one in enumerate(projects)
+    ]
+    return {**tree, "projects": tuple(made) or written}
+
+
+def _fields(document: Document, environment: Environment, origin: Origin, language: Language) -> File:
+    """The file's fields, those of the environment's rule included."""
     problems: list[Problem] = [*document.problems, *environment.problems]
     if document.tree is None:
         raise BadConfig(problems)
     fields = validate(document, origin)
     problems += check(document, environment)
+    problems += compiled.check_expressions(document, language)
     if not isinstance(fields, File):
         raise BadConfig((*problems, *fields))
     if problems:
         raise BadConfig(problems)
-    return fields
+    if environment.agent is None:
+        return fields
+    return fields.model_copy(update={"rules": (RuleFields(name="default", agent=Agent(name=environment.agent)),)})
 
 
 def _warnings(config: Config, fields: File, document: Document) -> Iterator[Problem]:
@@ -78,47 +123,46 @@ def _warnings(config: Config, fields: File, document: Document) -> Iterator[Prob
         yield from unasked(declared.paused, rules, document, ("projects", index, "paused"))
 
 
-def _projects(file: File, environment: Environment) -> tuple[Project, ...]:
+def _projects(read: _Read) -> tuple[Project, ...]:
     """Those of the file, or one from the environment; the only one is completed by the environment, which wins."""
-    declared = file.projects or (ProjectFields(),)
-    return tuple(_project(fields, file, environment, alone=len(declared) == 1) for fields in declared)
+    declared = read.fields.projects or (ProjectFields(),)
+    return tuple(_project(fields, read, alone=len(declared) == 1) for fields in declared)
 
 
-def _project(fields: ProjectFields, file: File, environment: Environment, *, alone: bool) -> Project:
+def _project(fields: ProjectFields, read: _Read, *, alone: bool) -> Project:
+    file, environment = read.fields, read.environment
     url, keys = (environment.url, environment.keys) if alone else (None, {})
     return Project(
         name=fields.name,
         url=url or fields.url,
         keys=MappingProxyType(dict(keys or fields.keys)),
-        rules=_own_rules(fields, file, environment),
+        rules=_own_rules(fields, file, read.language),
         paused=frozenset({*file.paused, *fields.paused}),
         limit=_limit(fields.limit if fields.limited else file.limit),
     )
 
 
-def _own_rules(fields: ProjectFields, file: File, environment: Environment) -> tuple[Rule, ...] | None:
+def _own_rules(fields: ProjectFields, file: File, language: Language) -> tuple[Rule, ...] | None:
     """The project's rules, or those of all under its own defaults; None: it has neither."""
     said = fields.defaults.said()
     if not fields.rules and not said:
         return None
     defaults = file.defaults.model_copy(update=said)
-    return _rules(fields.rules or file.rules, defaults, environment)
+    return _rules(fields.rules or file.rules, defaults, language)
 
 
 def _limit(fields: LimitFields | None) -> Limit | None:
     return Limit(calls_per_second=fields.calls_per_second, burst=fields.burst) if fields else None
 
 
-def _rules(written: Sequence[RuleFields], defaults: Limits, environment: Environment) -> tuple[Rule, ...]:
-    if environment.agent is not None:
-        written = (RuleFields(name="default", agent=Agent(name=environment.agent)),)
-    return tuple(_rule(rule, defaults) for rule in written)
+def _rules(written: Sequence[RuleFields], defaults: Limits, language: Language) -> tuple[Rule, ...]:
+    return tuple(_rule(rule, defaults, language) for rule in written)
 
 
-def _rule(fields: RuleFields, defaults: Limits) -> Rule:
+def _rule(fields: RuleFields, defaults: Limits, language: Language) -> Rule:
     limits = defaults.model_copy(update=fields.said())
     policy = Policy(
-        targets=tuple(Target(agent.name, agent.deployment) for agent in (fields.agent, *fields.fallback)),
+        targets=compiled.targets(fields),
         kinds=frozenset(fields.kinds),
         on=fields.on,
         per=fields.per,
@@ -131,5 +175,11 @@ def _rule(fields: RuleFields, defaults: Limits) -> Rule:
         on_finish=limits.on_finish,
         surplus=limits.surplus,
     )
-    metadata = room_metadata if fields.metadata else None
-    return Rule(name=fields.name, policy=policy, metadata=metadata, go_on=fields.go_on)
+    return Rule(
+        name=fields.name,
+        policy=policy,
+        aim=compiled.aim(fields, language),
+        when=compiled.when(fields, language),
+        metadata=compiled.metadata(fields, language),
+        go_on=fields.go_on,
+    )

@@ -3,35 +3,24 @@
 Pydantic checks a whole file at once. Values come as text (see document.py); `values` reads them.
 """
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar, cast
+from typing import Annotated, Final, Literal, cast
 
 from msgspec import Struct
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_serializer
 from pydantic_core import ErrorDetails
 
 from dispatcher.config import values
+from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
+from dispatcher.config.fields import Cel, Kind, Name, Section, Span, one, some, text
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.settings import Pace, Secret, Sweep
 from dispatcher.core.events import Ms
 from dispatcher.core.rules import On, OnFinish, Per, Policy, Surplus, WorkerType
 
-T = TypeVar("T")
-C = TypeVar("C", bound=Sized)
-
 FALLBACK_MAX: Final = 7
-_LATER: Final = "expressions are not supported yet"
 _MINUTE: Final = 60_000
 _POLICY: Final = Policy(targets=())
 _PACE: Final = Pace()
@@ -45,26 +34,9 @@ class Origin(Struct, frozen=True):
     folder: Path  # of the file
 
 
-def _text(read: Callable[[str], T]) -> BeforeValidator:
-    def check(value: object) -> T:
-        return read(_one(value))
-
-    return BeforeValidator(check)
-
-
-def _one(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("write one value, not a list or fields")  # noqa: TRY004  pydantic collects ValueErrors only
-    return value
-
-
 def _secret(value: object, info: ValidationInfo) -> Secret:
     origin = cast("Origin", info.context)
-    return values.secret(_one(value), origin.environ, origin.folder)
-
-
-def _later(_: object) -> None:
-    raise ValueError(_LATER)
+    return values.secret(one(value), origin.environ, origin.folder)
 
 
 def _or_off(example: str) -> BeforeValidator:
@@ -76,53 +48,14 @@ def _or_off(example: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _some(value: C) -> C:
-    """Pydantic's own min_length counts the valid ones only, and would say it of a list of mistakes too."""
-    if not value:
-        raise ValueError("write at least one")
-    return value
-
-
-def _render(text: str) -> str:
-    if text != "room":
-        raise ValueError(f"write room, which passes the room's metadata on; {_LATER}")
-    return text
-
-
-Name = Annotated[str, _text(values.name)]
-Kind = Annotated[str, _text(values.kind)]
-
-
-class Section(BaseModel):
-    """Fields that stand together."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class Agent(Section):
-    """An agent's name alone, or with its deployment."""
-
-    name: Annotated[str, _text(values.agent_name)]
-    deployment: Annotated[str, _text(values.deployment)] = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, value: object) -> object:
-        if isinstance(value, str):
-            return {"name": value}
-        if isinstance(value, dict) and "cel" in value:
-            raise ValueError(_LATER)
-        return value
-
-
 class Limits(Section):
     """How long and how often: in `defaults`, and in a rule, which wins. Spans in milliseconds."""
 
-    attempts: Annotated[int, _text(values.whole(1, 10))] = _POLICY.attempts
-    confirm_within: Annotated[Ms, _text(values.span(100, 10 * _MINUTE))] = _POLICY.confirm_within
-    join_within: Annotated[Ms, _text(values.span(100, 10 * _MINUTE))] = _POLICY.join_within
-    min_stay: Annotated[Ms, _text(values.span(0, 10 * _MINUTE))] = _POLICY.min_stay
-    retry_every: Annotated[Ms, _text(values.span(100, 60 * _MINUTE))] = _POLICY.retry_every
+    attempts: Annotated[int, text(values.whole(1, 10))] = _POLICY.attempts
+    confirm_within: Annotated[Ms, Span(100, 10 * _MINUTE)] = _POLICY.confirm_within
+    join_within: Annotated[Ms, Span(100, 10 * _MINUTE)] = _POLICY.join_within
+    min_stay: Annotated[Ms, Span(0, 10 * _MINUTE)] = _POLICY.min_stay
+    retry_every: Annotated[Ms, Span(100, 60 * _MINUTE)] = _POLICY.retry_every
     on_finish: OnFinish = _POLICY.on_finish
     surplus: Surplus = _POLICY.surplus
 
@@ -137,23 +70,23 @@ class RuleFields(Limits):
     name: Name
     agent: Agent
     fallback: Annotated[tuple[Agent, ...], Field(max_length=FALLBACK_MAX)] = ()
-    kinds: Annotated[tuple[Kind, ...], AfterValidator(_some)] = tuple(sorted(_POLICY.kinds))
-    when: Annotated[None, BeforeValidator(_later)] = None
-    metadata: Annotated[str, _text(_render)] = ""
+    kinds: Annotated[tuple[Kind, ...], AfterValidator(some)] = tuple(sorted(_POLICY.kinds))
+    when: Cel = ""
+    metadata: Cel = ""
     on: On = _POLICY.on
     per: Per = _POLICY.per
     worker: WorkerType = _POLICY.worker
-    go_on: Annotated[bool, _text(values.truth)] = Field(default=False, alias="continue")
+    go_on: Annotated[bool, text(values.truth)] = Field(default=False, alias="continue")
 
 
 class LimitFields(Section):
     """How many requests LiveKit gets."""
 
-    calls_per_second: Annotated[int, _text(values.whole(4, 10_000))]
-    burst: Annotated[int, _text(values.whole(4, 1_000))] = 8
+    calls_per_second: Annotated[int, text(values.whole(4, 10_000))]
+    burst: Annotated[int, text(values.whole(4, 1_000))] = 8
 
 
-AgentNames = tuple[Annotated[str, _text(values.agent_name)], ...]
+AgentNames = tuple[Annotated[str, text(values.agent_name)], ...]
 MaybeLimit = Annotated[LimitFields | None, _or_off("{calls_per_second: 20}")]
 
 
@@ -161,14 +94,18 @@ class ProjectFields(Section):
     """A LiveKit project, and what holds in it alone. The environment can fill in or replace `url` and `keys`."""
 
     name: Name = "default"
-    url: Annotated[str, _text(values.url)] = ""
+    url: Annotated[str, text(values.url)] = ""
     keys: Annotated[
-        dict[Annotated[str, _text(values.api_key)], Annotated[Secret, BeforeValidator(_secret)]], AfterValidator(_some)
-    ] = {}
-    rules: Annotated[tuple[RuleFields, ...], AfterValidator(_some)] = ()
+        dict[Annotated[str, text(values.api_key)], Annotated[Secret, BeforeValidator(_secret)]], AfterValidator(some)
+    ] = Field(default={})
+    rules: Annotated[tuple[RuleFields, ...], AfterValidator(some)] = ()
     defaults: Limits = Limits()
     paused: AgentNames = ()
     limit: MaybeLimit = None
+
+    @field_serializer("limit", when_used="always")
+    def _off(self, limit: LimitFields | None) -> object:
+        return "off" if limit is None else limit
 
     @property
     def limited(self) -> bool:
@@ -179,15 +116,15 @@ class ProjectFields(Section):
 class SweepFields(Section):
     """How often everything is compared."""
 
-    every: Annotated[Ms, _text(values.span(1_000, 60 * _MINUTE))] = _SWEEP.every
-    looks_per_second: Annotated[int, _text(values.whole(1, 1_000))] = _SWEEP.looks_per_second
+    every: Annotated[Ms, Span(1_000, 60 * _MINUTE)] = _SWEEP.every
+    looks_per_second: Annotated[int, text(values.whole(1, 1_000))] = _SWEEP.looks_per_second
 
 
 class PaceFields(Section):
     """How fast dispatches are created."""
 
-    per_second: Annotated[int, _text(values.whole(1, 1_000))] = _PACE.per_second
-    burst: Annotated[int, _text(values.whole(1, 100))] = _PACE.burst
+    per_second: Annotated[int, text(values.whole(1, 1_000))] = _PACE.per_second
+    burst: Annotated[int, text(values.whole(1, 100))] = _PACE.burst
 
 
 class LogFields(Section):
@@ -209,13 +146,19 @@ class File(Section):
     limit: MaybeLimit = None
     log: LogFields = LogFields()
 
+    @field_serializer("pace", "limit", when_used="always")
+    def _off(self, section: Section | None) -> object:
+        return "off" if section is None else section
+
 
 SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left out; a project's as they are outside it
     "": File,
     "projects[]": ProjectFields,
     "rules[]": RuleFields,
     "rules[].agent": Agent,
+    "rules[].agent.split[]": Share,
     "rules[].fallback[]": Agent,
+    "rules[].fallback[].split[]": Share,
     "defaults": Limits,
     "sweep": SweepFields,
     "pace": PaceFields,

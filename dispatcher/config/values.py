@@ -19,6 +19,7 @@ DEPLOYMENT_MAX: Final = 64  # bytes; LiveKit's own limit (protocol, agent/enviro
 WANTED_KINDS: Final = KINDS - {AGENT, "EGRESS"}  # who may want an agent: an agent and a recorder never do
 
 _DURATION: Final = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?(?:([0-9]{1,9})ms)?")
+SPAN_PATTERN: Final = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,9}ms)?$"  # the same, for a JSON Schema
 _UNITS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _VISIBLE: Final = re.compile("[!-~]+")

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core import budget
-from dispatcher.core.closing import close
+from dispatcher.core.closing import LINGER_MS, close
 from dispatcher.core.events import Ms
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, tell, with_attempt, with_want
@@ -41,6 +41,20 @@ def unanswered(session: Session, step: Create, now: Ms, why: str) -> Session:
 def refused(session: Session, step: Create, now: Ms, why: str) -> Session:
     """LiveKit never will take this request: on to the next target."""
     return close(session, step.want, step.number, Verdict.REFUSED, now, why=f"refused {why}")
+
+
+def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Session:
+    """LiveKit took the request but not its deployment, so that another agent comes: refused, and taken back.
+
+    Its agent at once; the dispatch stays listed for LINGER_MS, as nothing else would say whose that agent is.
+    """
+    told = Entry(at=now, said=Said.IGNORED, want=step.want, number=step.number, agent=step.target.agent)
+    session = refused(tell(answered(session, step, dispatch), told), step, now, Said.IGNORED)
+    want = session.want(step.want)
+    made = next((one for one in want.attempts if one.number == step.number), None) if want else None
+    if want is None or made is None:
+        return session
+    return with_want(session, with_attempt(want, replace(made, listed=True, retract_at=now + LINGER_MS)))
 
 
 def unsent(session: Session, step: Create, now: Ms, why: str, *, retry_in: Ms = 0) -> Session:

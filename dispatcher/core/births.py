@@ -1,16 +1,19 @@
-"""Which wants a session has: rules in order, and for each the people present, by time of joining.
+"""Which wants a session has, and of which agents: rules in order, for each the people present, by time of joining.
 
 At most one `per: room` want in a session, unless the rule that matched says `continue`: a caller and a supervisor who
-match two rules do not get two agents.
+match two rules do not get two agents. What a rule computes of its agents is computed anew at each look until one of
+them has been asked for: metadata may be set after a room has started, and no webhook says so.
 """
 
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from dispatcher.core import budget
+from dispatcher.core.closing import pay
 from dispatcher.core.events import Ms, Participant, Room
-from dispatcher.core.rules import Rule, matching
-from dispatcher.core.session import WANTS_MAX, Entry, Said, Session, Want, tell, with_want
+from dispatcher.core.rules import Aimed, Rule, aimed, matching
+from dispatcher.core.session import WANTS_MAX, Entry, Said, Session, Verdict, Want, tell, with_want
 
 
 def give_birth(session: Session, rules: Sequence[Rule], room: Room, people: Sequence[Participant], now: Ms) -> Session:
@@ -19,11 +22,52 @@ def give_birth(session: Session, rules: Sequence[Rule], room: Room, people: Sequ
     for_room = matching(rules, room, None)
     for rule in rules:
         if rule in for_room:
-            session = _born(session, rules, rule, None, now)
+            session = _born(session, rules, rule, room, None, now)
         for person, chosen in matched:
             if rule in chosen:
-                session = _born(session, rules, rule, person, now)
+                session = _born(session, rules, rule, room, person, now)
     return session
+
+
+def aim_again(session: Session, rules: Sequence[Rule], room: Room, people: Sequence[Participant], now: Ms) -> Session:
+    """Wants for which nobody has been asked, or could be, have the targets that their rules give now.
+
+    One that still has none is starved; it is looked at again every `retry_every`.
+    """
+    for want in session.wants:
+        rule = next((one for one in rules if one.name == want.rule), None)
+        if rule is not None and (want.unnamed or (rule.aim is not None and want.waits and not want.last)):
+            found = aimed(rule, room, spoken_for(rule, want, room, people))
+            session = _aim(session, want, found, now)
+    return session
+
+
+def _aim(session: Session, want: Want, found: Aimed, now: Ms) -> Session:
+    if found.targets != want.policy.targets:
+        want = budget.renewed(with_targets(want, found))
+        session = _tell_unnamed(with_want(session, want), want, found, now)
+    if want.unnamed and want.due <= now:
+        return pay(session, want.key, Verdict.REFUSED, now)
+    return session
+
+
+def with_targets(want: Want, found: Aimed) -> Want:
+    """The want is one for these targets."""
+    return replace(want, policy=replace(want.policy, targets=found.targets))
+
+
+def waiting_for(want: Want, people: Sequence[Participant]) -> list[Participant]:
+    """Those present whom the want is for, by time of joining."""
+    return [one for one in people if one.kind in want.policy.kinds and want.identity in {"", one.identity}]
+
+
+def spoken_for(rule: Rule, want: Want, room: Room, people: Sequence[Participant]) -> Participant | None:
+    """Whom its agent and its metadata are computed for: the earliest whom the rule matches, else the earliest there."""
+    if want.policy.on == "room":
+        return None
+    waiting = waiting_for(want, people)
+    matched = (one for one in waiting if rule.when is None or rule.when(room, one))
+    return next(matched, waiting[0] if waiting else None)
 
 
 def may_be_born(session: Session, rules: Sequence[Rule], person: Participant | None) -> bool:
@@ -60,7 +104,9 @@ def _missing(session: Session, key: str) -> bool:
     return want is None or want.remnant
 
 
-def _born(session: Session, rules: Sequence[Rule], rule: Rule, person: Participant | None, now: Ms) -> Session:
+def _born(
+    session: Session, rules: Sequence[Rule], rule: Rule, room: Room, person: Participant | None, now: Ms
+) -> Session:
     identity = person.identity if person is not None and rule.policy.per == "participant" else ""
     hoped = person.joined_at if person is not None else 0
     want = Want(rule=rule.name, policy=rule.policy, identity=identity, attended=person is not None, hoped=hoped)
@@ -74,7 +120,16 @@ def _born(session: Session, rules: Sequence[Rule], rule: Rule, person: Participa
         if idle is None:
             return _overflow(session, want, now)
         session = replace(session, wants=tuple(old for old in session.wants if old is not idle))
-    return tell(with_want(session, want), Entry(at=now, said=Said.WANTED, want=want.key, agent=want.next_target.agent))
+    found = aimed(rule, room, person)
+    want = with_targets(want, found)
+    entry = Entry(at=now, said=Said.WANTED, want=want.key, agent=want.next_target.agent)
+    return _tell_unnamed(tell(with_want(session, want), entry), want, found, now)
+
+
+def _tell_unnamed(session: Session, want: Want, found: Aimed, now: Ms) -> Session:
+    for why in found.failed:
+        session = tell(session, Entry(at=now, said=Said.UNNAMED, want=want.key, why=why))
+    return session
 
 
 def _idle(want: Want) -> bool:

@@ -35,7 +35,7 @@ def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, wh
     )
     session = tell(with_want(session, with_attempt(want, ended)), entry)
     past = number < want.last  # another has followed: found again after the ledger was emptied, it costs nothing anew
-    return session if verdict is Verdict.SURPLUS or past else _pay(session, key, verdict, now)
+    return session if verdict is Verdict.SURPLUS or past else pay(session, key, verdict, now)
 
 
 def retract_at(want: Want, attempt: Attempt, verdict: Verdict, now: Ms) -> Ms:
@@ -50,7 +50,8 @@ def retract_at(want: Want, attempt: Attempt, verdict: Verdict, now: Ms) -> Ms:
     return now + LINGER_MS
 
 
-def _pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
+def pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
+    """The want's budget has paid for a failed attempt; that it starves now is told."""
     want = session.want(key)
     if want is None or verdict in ON_PURPOSE | {Verdict.CRASHED, Verdict.ENDED}:
         return session

@@ -26,6 +26,8 @@ _TOLD: Final = {
     Said.OVERFLOW: "too many wants: {want} was left out",
     Said.MISSED: "LiveKit does not list the room",
     Said.OVER: "the room is over: {why}",
+    Said.UNNAMED: "no agent could be computed for {want}: {why}",
+    Said.IGNORED: "LiveKit ignored the deployment asked for: a server before 1.12.0 does not know them",
     Said.WOULD_ASK: "dry run: would have asked for {agent}",
 }
 
@@ -33,7 +35,7 @@ _CAUSES: Final = {
     Verdict.SILENT: "no worker took the job within {confirm}{times}; is one registered as {target}, with room for it?",
     Verdict.NO_SHOW: "a worker took the job and no agent joined within {join}{times}; see the worker of {target}",
     Verdict.REJECTED: "the worker of {target} said no{times}; see its request handler",
-    Verdict.REFUSED: "LiveKit refuses the request{times}; is the deployment of {target} right?",
+    Verdict.REFUSED: "LiveKit refuses the request{times}, or ignores its deployment; is that of {target} right?",
     Verdict.UNSENT: "LiveKit was not reached, or said no{times}; is it up, the key right, the quota not used up?",
     Verdict.VANISHED: "somebody deleted the dispatch of {target} before its agent came{times}",
     Verdict.FAILED: "the agent of {target} left within {stay}{times}; does its job raise at the start?",
@@ -57,7 +59,7 @@ def cause(session: Session) -> str:
 
 
 def _sentence(entry: Entry) -> str:
-    fields = {"want": entry.want, "number": entry.number, "agent": entry.agent, "why": entry.why}
+    fields = {"want": entry.want, "number": entry.number, "agent": entry.agent or "not named yet", "why": entry.why}
     took = f", {entry.took / 1000:.2f} s" if entry.took is not None else ""
     told = _TOLD[entry.said]
     if entry.said is Said.RETRACTED and entry.why not in TAKEN_BACK:
@@ -76,6 +78,8 @@ def _standing(want: Want) -> str:
             return f"{want.key}: nobody waits."
         case State.PAUSED:
             return f"{want.key}: paused; out of the configuration's `paused`, its agent is asked for within seconds."
+    if want.unnamed:
+        return f"{want.key}: {state}; the rule's expressions name no agent; `dispatcher rules explain` shows why."
     failed = next((one for one in reversed(want.attempts) if one.verdict in _CAUSES), None)
     if failed is None:
         return f"{want.key}: {state}; the first attempt is under way."

@@ -83,6 +83,8 @@ def deadlines(session: Session) -> Iterator[Ms]:
     if session.untied_since:
         yield from (session.untied_since + after for after in UNTIED_MS)
     for want in session.wants:
+        if want.unnamed:
+            yield want.due
         for attempt in want.open:
             yield from _attempt_deadlines(session, want, attempt)
 

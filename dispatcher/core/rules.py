@@ -1,11 +1,12 @@
 """Rules: in rooms like this, for people like this, we want that agent.
 
 A rule's `Policy` is what a want takes with it when it is born; a later reload does not change it.
-Conditions and metadata are functions handed in by the configuration, so that the core knows no expression language.
+Conditions, metadata and computed targets are functions handed in by the configuration, so that the core knows no
+expression language.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -24,8 +25,21 @@ Render: TypeAlias = Callable[[Room, Participant | None], str]
 class Target(Struct, frozen=True):
     """An agent that may serve a want: the name (and deployment) its workers register under."""
 
-    agent: str
+    agent: str  # "" of NAMELESS alone
     deployment: str = ""
+
+
+NAMELESS: Final = Target("")  # stands alone in a policy while expressions name no agent; nobody is ever asked for it
+
+
+class Aimed(Struct, frozen=True):
+    """What a rule's targets come to in one look: those that could be named, in order, and why others could not."""
+
+    targets: tuple[Target, ...]
+    failed: tuple[str, ...] = ()
+
+
+Aim: TypeAlias = Callable[[Room, Participant | None], Aimed]
 
 
 class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,10 +60,14 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """One rule of the configuration. `go_on` is its `continue`: rules after it may match as well."""
+    """One rule of the configuration. `go_on` is its `continue`: rules after it may match as well.
+
+    With `aim`, the policy's targets are all that the rule names outright, and a want's are those that `aim` gives.
+    """
 
     name: str
     policy: Policy
+    aim: Aim | None = None  # None: the policy's targets
     when: Condition | None = None  # None: always
     metadata: Render | None = None  # None: empty
     go_on: bool = False
@@ -65,6 +83,14 @@ def matching(rules: Sequence[Rule], room: Room, person: Participant | None) -> t
         if not rule.go_on:
             break
     return tuple(chosen)
+
+
+def aimed(rule: Rule, room: Room, person: Participant | None) -> Aimed:
+    """The targets of a want of this rule, as things are now; NAMELESS where no agent could be named."""
+    if rule.aim is None:
+        return Aimed(rule.policy.targets)
+    found = rule.aim(room, person)
+    return found if found.targets else Aimed((NAMELESS,), found.failed)
 
 
 def _applies(rule: Rule, room: Room, person: Participant | None) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core import budget
-from dispatcher.core.births import give_birth
+from dispatcher.core.births import aim_again, give_birth, waiting_for
 from dispatcher.core.closing import ON_PURPOSE, close
 from dispatcher.core.events import AGENT, Ms, Participant, Room
 from dispatcher.core.judge import ENDING_MS, Departure, departure, overdue
@@ -42,7 +42,7 @@ def _judged(session: Session, seen: Seen, room: Room, rules: Sequence[Rule], ins
     session = replace(session, over=False, missed_at=0, published_at=_published(session, there, now))
     session = recall(session, seen, rules, there, instance, now)
     session = give_birth(_attend(session, there, now), rules, room, there, now)
-    session = _attend(session, there, now)
+    session = aim_again(_attend(session, there, now), rules, room, there, now)
     session, untied = tie(bind(session, seen, rules, instance, now), agents, now)
     session = serve_by_name(session, untied)
     listed = {dispatch.id: dispatch for dispatch in seen.dispatches}
@@ -82,11 +82,6 @@ def people(seen: Seen) -> list[Participant]:
 
 def _published(session: Session, there: Sequence[Participant], now: Ms) -> Ms:
     return session.published_at or (now if any(one.publisher for one in there) else 0)
-
-
-def waiting_for(want: Want, there: Sequence[Participant]) -> list[Participant]:
-    """Those present whom the want is for, by time of joining."""
-    return [one for one in there if one.kind in want.policy.kinds and want.identity in {"", one.identity}]
 
 
 def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:

@@ -67,6 +67,8 @@ class Said(StrEnum):
     PASSED_OVER = "passed_over"
     RETRACTED = "retracted"
     UNKNOWN = "outcome_unknown"
+    UNNAMED = "agent_unnamed"  # an expression of the rule named no agent
+    IGNORED = "deployment_ignored"  # by a server that does not know deployments
     UNASKED = "unasked_agent"
     OVERFLOW = "too_many_wants"
     MISSED = "room_not_listed"
@@ -177,7 +179,12 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Somebody waits, and the next Create is only a matter of time."""
-        return self.wanting and not self.held
+        return self.wanting and not self.held and bool(self.next_target.agent)
+
+    @property
+    def unnamed(self) -> bool:
+        """Somebody waits, and the rule's expressions name no agent: the next look may show one."""
+        return self.wanting and not self.next_target.agent
 
     @property
     def next_target(self) -> Target:
@@ -195,7 +202,7 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
             return State.STARVED
         if self.open:
             return State.ASKED
-        return State.WAITING if self.waits else State.UNATTENDED
+        return State.WAITING if self.wanting else State.UNATTENDED
 
 
 class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -20,7 +20,7 @@ def serve_by_name(session: Session, untied: Sequence[Participant]) -> Session:
     free = [agent.agent_name for agent in untied]
     for want in sorted(session.wants, key=lambda want: (not want.open, not want.attended)):
         targets = [attempt.target for attempt in want.open] or want.policy.targets
-        name = next((target.agent for target in targets if target.agent in free), None)
+        name = next((target.agent for target in targets if target.agent and target.agent in free), None)
         by_name = name is not None and want.serving is None and not (want.done or want.remnant)
         if by_name and name is not None:
             free.remove(name)
@@ -63,19 +63,24 @@ def _may_serve(attempt: Attempt) -> bool:
 
 
 def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
-    """One attempt serves: a foreign one, else the one whose agent joined first. Every other one of ours is surplus."""
+    """One attempt serves: a foreign one, else the one whose agent joined first. Every other one of ours is surplus.
+
+    The agent of a refused one is the wrong agent (a server ignored the deployment), whoever serves.
+    """
     want = session.want(key)
-    serving = [one for one in want.attempts if one.serving] if want else []
-    if want is None or not (serving or want.remnant):
+    if want is None:
         return session
+    serving = [one for one in want.attempts if one.serving]
+    spare = bool(serving) or want.remnant
     keep = min(serving, key=lambda one: (one.ours, joined.get(one.agent, 0), one.number), default=None)
     for attempt in want.attempts:
         if attempt is keep or not attempt.ours:
             continue
-        if attempt.open:
+        wrong = attempt.verdict is Verdict.REFUSED
+        if attempt.open and spare:
             session = close(session, key, attempt.number, Verdict.SURPLUS, now)
-        elif attempt.agent and not attempt.retracts:
-            parted = replace(attempt, retract_at=retract_at(want, attempt, Verdict.SURPLUS, now))
+        elif not attempt.open and attempt.agent and not attempt.retracts and (spare or wrong):
+            parted = replace(attempt, retract_at=now if wrong else retract_at(want, attempt, Verdict.SURPLUS, now))
             session = with_want(session, with_attempt(session.want(key) or want, parted))
     return session
 

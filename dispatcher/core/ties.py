@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from dispatcher.core.births import spoken_for, with_targets
 from dispatcher.core.closing import LINGER_MS
 from dispatcher.core.events import Ms, Participant
-from dispatcher.core.rules import Rule, Target, matching
+from dispatcher.core.rules import Rule, Target, aimed, matching
 from dispatcher.core.seen import Dispatch, Seen
 from dispatcher.core.session import (
     WANTS_MAX,
@@ -64,13 +65,14 @@ def recall(
         if found is None or session.want(found.key):
             continue
         name, _, identity = found.key.partition("/")
-        policy = next((rule.policy for rule in rules if rule.name == name), None)
-        if policy is None or not any(one.kind in policy.kinds for one in people):
+        rule = next((rule for rule in rules if rule.name == name), None)
+        if rule is None or not any(one.kind in rule.policy.kinds for one in people):
             continue
         at_work = not here.isdisjoint(job.identity for job in dispatch.jobs)
         wanted = name in asked_for and (not identity or any(one.identity == identity for one in people))
         if (at_work or wanted) and len(session.wants) < WANTS_MAX:
-            session = with_want(session, Want(rule=name, identity=identity, policy=policy))
+            want = Want(rule=name, identity=identity, policy=rule.policy)
+            session = with_want(session, with_targets(want, aimed(rule, room, spoken_for(rule, want, room, people))))
             session = tell(session, Entry(at=now, said=Said.WANTED, want=found.key, agent=dispatch.agent))
     return session
 

@@ -26,7 +26,8 @@ class FakeLiveKit(Story, Trouble):
     """LiveKit without media, on 127.0.0.1: `async with FakeLiveKit(webhook_url=…) as livekit`, then `livekit.url`.
 
     It answers the API, sends webhooks and runs workers as livekit-server 1.13.5 was seen to. The first of `keys` signs
-    the webhooks; `webhook_url` may be set later; `auto_create` is LiveKit's own option and default.
+    the webhooks; `webhook_url` may be set later; `auto_create` is LiveKit's own option and default. Without
+    `deployments` it does not know them, as servers before 1.12.0.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class FakeLiveKit(Story, Trouble):
         *,
         keys: Mapping[str, str] = DEV_KEYS,
         auto_create: bool = True,
+        deployments: bool = True,
         timings: Timings | None = None,
     ) -> None:
         spans = timings or Timings()
@@ -45,7 +47,9 @@ class FakeLiveKit(Story, Trouble):
         self._sender.url = webhook_url
         workers = Workers(self._timers)
         world = World(self._timers, spans, workers, self._changes, self._sender.tell)
-        dispatches = AgentDispatchService(world, self._timers, auto_create=auto_create, absent_room=spans.absent_room)
+        dispatches = AgentDispatchService(
+            world, self._timers, auto_create=auto_create, deployments=deployments, absent_room=spans.absent_room
+        )
         methods = RoomService(world).methods() | dispatches.methods()
         self._api = Twirp(keys, methods, self._timers, self._changes.announce)
         self._server = Server(self._api.app)

@@ -118,13 +118,17 @@ class RoomService:
 class AgentDispatchService:
     """Dispatches. Answers come from the node that hosts the room: for one that is not live, 503 after a long wait.
 
-    `auto_create` (LiveKit's default): CreateDispatch opens a room that is not live, under a new SID.
+    `auto_create` (LiveKit's default): CreateDispatch opens a room that is not live, under a new SID. Without
+    `deployments` it passes that field over, as servers before 1.12.0 do.
     """
 
-    def __init__(self, world: World, timers: Timers, *, auto_create: bool, absent_room: float) -> None:
+    def __init__(
+        self, world: World, timers: Timers, *, auto_create: bool, deployments: bool, absent_room: float
+    ) -> None:
         self._world = world
         self._timers = timers
         self._auto_create = auto_create
+        self._deployments = deployments
         self._absent_room = absent_room
 
     def methods(self) -> dict[str, Method[Any]]:
@@ -145,7 +149,7 @@ class AgentDispatchService:
             agent_name=asked.agent_name,
             metadata=asked.metadata,
             restart_policy=asked.restart_policy,
-            deployment=asked.deployment,
+            deployment=asked.deployment if self._deployments else "",
             attributes=dict(asked.attributes),
         )
         return self._world.dispatch(room, agent)

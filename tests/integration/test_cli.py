@@ -96,6 +96,72 @@ def test_a_missing_setting_is_named(shell: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "LIVEKIT_URL" in capsys.readouterr().err
 
 
+def test_check_prints_what_is_in_force(
+    shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file and the environment together, defaults filled in; never a secret."""
+    shell.delenv("DISPATCHER_AGENT")
+    (tmp_path / "dispatcher.yaml").write_text("rules: [{name: all, agent: {cel: metadata.agent}}]\n")
+    assert main(["check", "--print"]) == 0
+    printed = capsys.readouterr().out
+    assert "    cel: metadata.agent" in printed
+    assert "  url: http://127.0.0.1:9" in printed
+    assert "retry_every: 30s" in printed
+    assert SECRET not in printed
+
+
+def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """For an editor; no configuration is needed for it."""
+    assert main(["schema"]) == 0
+    assert "RuleFields" in json.loads(capsys.readouterr().out)["$defs"]
+
+
+# rules --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ruled(shell: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder with rules, and an environment that says nothing of any LiveKit."""
+    for name in ENVIRONMENT:
+        shell.delenv(name)
+    (tmp_path / "dispatcher.yaml").write_text("rules: [{name: lobby, when: room.name == 'lobby', agent: greeter}]\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "last"),
+    [
+        ("{case: a, participant: {}, room: {name: lobby}, expect: {rule: lobby}}", 0, "1 cases, 0 failed"),
+        ("{case: a, participant: {}, room: {name: other}, expect: {rule: lobby}}", 1, "1 cases, 1 failed"),
+    ],
+)
+def test_rules_are_tested(ruled: Path, case: str, code: int, last: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0, and 1 when a case fails; for CI, which has no LiveKit."""
+    (ruled / "cases.yaml").write_text(f"cases: [{case}]\n")
+    assert main(["rules", "test", "cases.yaml"]) == code
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_cases_that_cannot_be_run_are_exit_code_2(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So are rules that cannot be read."""
+    (ruled / "cases.yaml").write_text("cases: [{case: a}]\n")
+    assert main(["rules", "test", "cases.yaml"]) == 2
+    (ruled / "odd.yaml").write_text("rules: [{name: a, agent: x, when: foo}]\n")
+    assert main(["rules", "test", "cases.yaml", "--config", "odd.yaml"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "cases.yaml:1:9: cases[0].expect: missing",
+        "odd.yaml:1:35: rules[0].when: unknown name 'foo'",
+    ]
+
+
+@pytest.mark.usefixtures("ruled")
+def test_rules_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """One recorded webhook, and each rule's answer."""
+    recorded = Path(__file__).parents[1] / "recorded" / "02-participant_joined-standard.json"
+    assert main(["rules", "explain", "--event", str(recorded)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["  lobby  no: false: room.name == 'lobby'"]
+
+
 # the command line ---------------------------------------------------------------------------------------------------
 
 

@@ -131,7 +131,10 @@ async def test_a_file_that_changes_is_followed_by_itself(tmp_path: Path) -> None
 
 async def test_a_live_want_keeps_the_policy_it_was_born_with(tmp_path: Path) -> None:
     """Its rule is gone and its agent dies: it is replaced by the same agent, without metadata, counted."""
-    async with following(tmp_path, "rules: [{name: all, agent: greeter, metadata: room}]\n") as (here, written):
+    async with following(tmp_path, "rules: [{name: all, agent: greeter, metadata: room.metadata}]\n") as (
+        here,
+        written,
+    ):
         here.livekit.worker("greeter")
         await here.livekit.open_room("lobby", metadata="about the room")
         await here.livekit.join("lobby", "alice")

@@ -88,7 +88,7 @@ class Staged(LiveKit):
     async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
         await self._begin("create")
         self.metadata.append(metadata)
-        made = Dispatch(id=f"AD_{len(self.metadata)}", agent=target.agent, tag=tag)
+        made = Dispatch(id=f"AD_{len(self.metadata)}", agent=target.agent, deployment=target.deployment, tag=tag)
         sid = next(sid for sid, seen in self.lives.items() if seen.room and seen.room.name == room)
         self.show(sid, dispatches=(*self.lives[sid].dispatches, made))
         await self._happen("after create")

@@ -34,7 +34,7 @@ def counted(desk: Desk) -> dict[str, float]:
     }
 
 
-ALARMS = (Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN)
+ALARMS = (Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED)
 
 
 @pytest.mark.parametrize("said", Said)
@@ -83,6 +83,7 @@ def test_a_line_has_what_the_entry_says_and_no_more() -> None:
         (entry(Said.RETRACTED, why="dispatch"), {}),
         (entry(Said.RETRACTED, why="timeout"), {}),
         (entry(Said.UNASKED), {"surplus_agents_total,reported": 1}),
+        (entry(Said.IGNORED), {"deployments_ignored_total,greeter": 1}),
         (entry(Said.CLOSED, why="silent", agent="nobody-knows-it"), {"attempts_total,other,silent": 1}),
         (entry(Said.ASKED), {}),
     ],

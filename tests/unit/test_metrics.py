@@ -16,6 +16,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "webhook_skew_seconds": (Histogram, set()),
     "attempts_total": (Counter, {"agent", "verdict"}),
     "create_seconds": (Histogram, set()),
+    "deployments_ignored_total": (Counter, {"agent"}),
     "time_to_agent_seconds": (Histogram, {"agent"}),
     "wants": (Gauge, {"state"}),
     "oldest_wait_seconds": (Gauge, set()),

@@ -9,17 +9,20 @@ import pytest
 from dispatcher.config import Pace, Sweep, load
 from dispatcher.config.document import Tree, read_text
 from dispatcher.config.environment import read_environment
-from dispatcher.config.model import SECTIONS, Limits, Origin, Section, names
+from dispatcher.config.fields import Section
+from dispatcher.config.model import SECTIONS, Limits, Origin, names
 from dispatcher.core.rules import Policy, Target
 from tests.unit.config.files import complaints, written
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text()
 ORIGIN = Origin({"EU_SECRET": "x"}, ROOT)
-NEEDED: Mapping[str, dict[str, Tree]] = {
+NEEDED: Mapping[str, dict[str, Tree]] = {  # what else must stand beside a field, by its place or by its name
     "rules[]": {"name": "x", "agent": "x"},
-    "rules[].agent": {"name": "x"},
-    "limit": {"calls_per_second": "9"},
+    "rules[].agent.deployment": {"name": "x"},
+    "rules[].agent.by": {"split": ({"name": "x", "weight": "1"},)},
+    "rules[].agent.split[]": {"name": "x", "weight": "1"},
+    "limit.burst": {"calls_per_second": "9"},
 }
 ROWS = re.findall(r"^\| `([^`]+)` \|(?: (none|required|`[^`]+`) \|)? .* \| (`[^`]+`)? ?\|$", DOCUMENT, re.MULTILINE)
 FIELDS = [row for row in ROWS if row[0] != row[0].upper()]
@@ -42,7 +45,7 @@ class Asked(dict[str, str]):
 def modelled() -> Iterator[str]:
     """Every field of the model; what stands in two places is documented at one."""
     for place, section in SECTIONS.items():
-        if place == "rules[].fallback[]":
+        if place.startswith("rules[].fallback[]"):
             continue
         elsewhere = set(names(Limits)) if place == "rules[]" else set()
         yield from (f"{place}.{name}".lstrip(".") for name in names(section) if name not in elsewhere)
@@ -54,7 +57,8 @@ def read(field: str, text: str) -> object:
     section = SECTIONS[place]
     tree = read_text(f"{name}: {text}", field).tree
     assert tree is not None
-    return getattr(section.model_validate({**NEEDED.get(place, {}), **tree}, context=ORIGIN), attribute(section, name))
+    beside = NEEDED.get(place, {}) | NEEDED.get(field, {})
+    return getattr(section.model_validate({**beside, **tree}, context=ORIGIN), attribute(section, name))
 
 
 def attribute(section: type[Section], name: str) -> str:
@@ -122,8 +126,8 @@ def test_the_sample_is_a_configuration(tmp_path: Path) -> None:
 
     assert config.warnings == ()
     assert list(config.projects[0].keys) == ["APInew", "APIold"]
-    assert [rule.name for rule in config.rules] == ["callers", "everyone-else", "scribe"]
-    assert config.rules[1].policy == Policy(targets=(Target("greeter", "canary"),))
+    assert [rule.name for rule in config.rules] == ["sales-line", "everyone-else", "scribe"]
+    assert config.rules[1].policy == Policy(targets=(Target("greeter"), Target("greeter", "canary")))
     assert (config.sweep, config.pace) == (Sweep(), Pace())
     assert config.rules[0].policy.attempts == 2
     assert set(re.findall(r"^  (\w+):", sample.partition("\ndefaults:")[2].partition("\n\n")[0], re.MULTILINE)) == {

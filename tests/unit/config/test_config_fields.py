@@ -16,7 +16,9 @@ AGENT = "write the name your agent registers under, not empty, without spaces ar
 DEPLOYMENT = "must be at most 64 bytes, without _ and without spaces"
 FIELDS = "write fields, such as {name: value}"
 KINDS = "write one of BRIDGE, CONNECTOR, INGRESS, SIP, STANDARD"
-LATER = "expressions are not supported yet"
+EXPRESSION = "write an expression, and put quotes round it, as in 'room.name == \"lobby\"'"
+ONE_WAY = "write a name, or one of {name: …}, {cel: …} and {split: […]}"
+ROOM = Room(sid=RoomSid("RM_1"), name="r", metadata='{"a": 1}')
 URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
 
 
@@ -27,9 +29,11 @@ URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
         ("contineu: true", "3: contineu: unknown field; did you mean 'continue'?"),
         ("go_on: true", "3: go_on: unknown field"),
         ("priority: 1", "3: priority: unknown field"),
-        ("when: room.name == 'x'", f"9: when: {LATER}"),
         ("when:", "8: when: has no value"),
-        ("metadata: '{}'", f"13: metadata: write room, which passes the room's metadata on; {LATER}"),
+        ("when: ''", f"9: when: {EXPRESSION}"),
+        ("when: [a]", f"9: when: {EXPRESSION}"),
+        ("metadata: {'a': b}", f"13: metadata: {EXPRESSION}"),
+        ("metadata: room", "13: metadata: write room.metadata, which passes the room's metadata on"),
         ("on: join", "7: on: write 'participant' or 'room'"),
         ("on:", "6: on: has no value"),
         ("per: [room]", "8: per: write 'room' or 'participant'"),
@@ -47,9 +51,11 @@ URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
         ("fallback: x", "13: fallback: write a list, such as [one, two]"),
         ("fallback: [a, b, c, d, e, f, g, h]", "13: fallback: write at most 7"),
         ("fallback: ['']", f"14: fallback[0]: {AGENT}"),
-        ("fallback: [{nmae: x}]", "14: fallback[0].name: missing"),
+        ("fallback: [{nmae: x}]", "15: fallback[0].nmae: unknown field; did you mean 'name'?"),
+        ("fallback: [{}]", f"14: fallback[0]: {ONE_WAY}"),
         ("fallback: [{name: x, nmae: x}]", "24: fallback[0].nmae: unknown field; did you mean 'name'?"),
-        ("fallback: [{cel: x}]", f"14: fallback[0]: {LATER}"),
+        ("fallback: [{cel: [x]}]", f"20: fallback[0].cel: {EXPRESSION}"),
+        ("fallback: [{split: [{name: x}]}]", "23: fallback[0].split[0].weight: missing"),
         ("attempts: three", "13: attempts: write a whole number from 1 to 10"),
         ("attempts: 0", "13: attempts: write a whole number from 1 to 10"),
         ("attempts: 11", "13: attempts: write a whole number from 1 to 10"),
@@ -86,7 +92,19 @@ def test_a_mistake_in_a_rule_is_told_at_its_place(tmp_path: Path, field: str, sa
         ("{name: x, agent: ' x'}", f"26: rules[0].agent: {AGENT}"),
         ('{name: x, agent: "a\\nb"}', f"26: rules[0].agent: {AGENT}"),
         ("{name: x, agent: [a]}", f"26: rules[0].agent: {FIELDS}"),
-        ("{name: x, agent: {cel: metadata.agent}}", f"26: rules[0].agent: {LATER}"),
+        ("{name: x, agent: {}}", f"26: rules[0].agent: {ONE_WAY}"),
+        ("{name: x, agent: {name: a, cel: metadata.agent}}", f"26: rules[0].agent: {ONE_WAY}"),
+        ("{name: x, agent: {name: a, by: room.name}}", "26: rules[0].agent: `by` belongs to a split"),
+        ("{name: x, agent: {cel: kind, deployment: b}}", "26: rules[0].agent: `deployment` belongs to a name"),
+        ("{name: x, agent: {split: []}}", "34: rules[0].agent.split: write at least one"),
+        (
+            "{name: x, agent: {split: [{name: a, weight: 0}]}}",
+            "53: rules[0].agent.split[0].weight: write a whole number from 1 to 999999999",
+        ),
+        (
+            "{name: x, agent: {split: [{name: a, wieght: 1, weight: 1}]}}",
+            "45: rules[0].agent.split[0].wieght: unknown field; did you mean 'weight'?",
+        ),
         ("{name: x, agent: {name: ''}}", f"33: rules[0].agent.name: {AGENT}"),
         ("{name: x, agent: {name: a, deployment: a_b}}", f"48: rules[0].agent.deployment: {DEPLOYMENT}"),
         ("{name: x, agent: {name: a, deployment: a b}}", f"48: rules[0].agent.deployment: {DEPLOYMENT}"),
@@ -173,7 +191,7 @@ def test_a_rule_says_no_more_than_it_must(tmp_path: Path) -> None:
 
 
 def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
-    """No field is read and forgotten."""
+    """No field is read and forgotten; for expressions see test_config_expressions.py."""
     rule = loaded(
         tmp_path,
         """
@@ -182,7 +200,6 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
             kinds: [SIP, BRIDGE]
             agent: {name: sales, deployment: blue}
             fallback: [overflow, {name: voicemail}, {name: sales}]
-            metadata: room
             on: participant
             per: participant
             worker: publisher
@@ -214,12 +231,34 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
 
 
 def test_a_rule_passes_the_rooms_metadata_on_when_it_says_so(tmp_path: Path) -> None:
-    """`metadata: room` is the room's metadata as it stands; without it there is none."""
-    rules = loaded(tmp_path, "rules: [{name: a, agent: x, metadata: room}, {name: b, agent: x, on: room}]").rules
+    """`room.metadata` is the room's metadata as it stands; a rule that says nothing sends none."""
+    text = "rules: [{name: a, agent: x, on: room, metadata: room.metadata}, {name: b, agent: x}]"
+    rules = loaded(tmp_path, text).rules
 
     assert rules[0].metadata is not None
-    assert rules[0].metadata(Room(sid=RoomSid("RM_1"), name="r", metadata='{"a": 1}'), None) == '{"a": 1}'
+    assert rules[0].metadata(ROOM, None) == ROOM.metadata
     assert rules[1].metadata is None
+
+
+@pytest.mark.parametrize(
+    ("agents", "targets"),
+    [
+        ("agent: {cel: metadata.agent}", (Target(""),)),
+        ("agent: {cel: metadata.agent}, fallback: [b, {cel: kind}]", (Target("b"),)),
+        (
+            "agent: {split: [{name: a, weight: 1}, {name: a, deployment: c, weight: 1}]}, fallback: [a]",
+            (Target("a"), Target("a", "c")),
+        ),
+    ],
+)
+def test_a_computed_agent_leaves_what_is_named_outright(
+    tmp_path: Path, agents: str, targets: tuple[Target, ...]
+) -> None:
+    """The names that may be metric labels, each once; what a want gets is computed."""
+    rule = loaded(tmp_path, f"rules: [{{name: x, {agents}}}]").rules[0]
+
+    assert rule.policy.targets == targets
+    assert rule.aim is not None
 
 
 def test_a_rules_own_limit_wins_over_the_defaults(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""The expressions of a file, compiled: what is wrong with them, at its place in the file, and the rules they make."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dispatcher.config.agents import Agent
+from dispatcher.config.document import Document, Loc, Tree
+from dispatcher.config.model import RuleFields
+from dispatcher.config.problems import Problem
+from dispatcher.core.rules import NAMELESS, On, Target
+from dispatcher.expressions import Agents, BadExpression, Expression, Language, Metadata, Result, Split, When
+
+_OLD: Final = "write room.metadata, which passes the room's metadata on"
+_CUT: Final = "; a # after a blank begins a comment: put quotes round the whole expression"
+
+
+def check_expressions(document: Document, language: Language) -> Iterator[Problem]:
+    """Everything that is wrong with expressions, in every rule that the document holds. It has a tree."""
+    for loc, rule in _rules(document.tree, ()):
+        on: On = "room" if rule.get("on") == "room" else "participant"
+        for at, text, result in _written(rule):
+            yield from _problems(document, (*loc, *at), text, on, result, language)
+
+
+def when(fields: RuleFields, language: Language) -> When | None:
+    """The rule's condition. Its expressions have been checked, here and below."""
+    return When(fields.name, language.compile(fields.when, fields.on, Result.CONDITION)) if fields.when else None
+
+
+def metadata(fields: RuleFields, language: Language) -> Metadata | None:
+    """What the rule sends."""
+    if not fields.metadata:
+        return None
+    return Metadata(fields.name, language.compile(fields.metadata, fields.on, Result.METADATA))
+
+
+def aim(fields: RuleFields, language: Language) -> Agents | None:
+    """The rule's agents, where any of them is computed."""
+    agents = (fields.agent, *fields.fallback)
+    if all(agent.name for agent in agents):
+        return None
+    return Agents(fields.name, tuple(_choice(agent, fields.on, language) for agent in agents))
+
+
+def targets(fields: RuleFields) -> tuple[Target, ...]:
+    """Every target that the rule names outright, each once."""
+    agents = (fields.agent, *fields.fallback)
+    named = [one for agent in agents for one in (agent.split or ((agent,) if agent.name else ()))]
+    return tuple(dict.fromkeys(Target(one.name, one.deployment) for one in named)) or (NAMELESS,)
+
+
+def _choice(agent: Agent, on: On, language: Language) -> Target | Expression | Split:
+    if agent.cel:
+        return language.compile(agent.cel, on, Result.NAME)
+    if not agent.split:
+        return Target(agent.name, agent.deployment)
+    shares = tuple((share.weight, Target(share.name, share.deployment)) for share in agent.split)
+    return Split(shares, language.compile(agent.by, on, Result.KEY) if agent.by else None)
+
+
+def _rules(tree: Tree, loc: Loc) -> Iterator[tuple[Loc, Mapping[str, Tree]]]:
+    """Every item of every list of rules, wherever it stands."""
+    if isinstance(tree, tuple):
+        for index, item in enumerate(tree):
+            yield from _rules(item, (*loc, index))
+    if not isinstance(tree, dict):
+        return
+    for name, value in tree.items():
+        if name == "rules" and isinstance(value, tuple):
+            yield from (((*loc, name, index), rule) for index, rule in enumerate(value) if isinstance(rule, dict))
+        else:
+            yield from _rules(value, (*loc, name))
+
+
+def _written(rule: Mapping[str, Tree]) -> Iterator[tuple[Loc, str, Result]]:
+    """Every expression of a rule, as far as it has the right shape: the model says what has not."""
+    fallback = rule.get("fallback")
+    agents: list[tuple[Loc, Tree]] = [(("agent",), rule.get("agent"))]
+    agents += [(("fallback", at), one) for at, one in enumerate(fallback if isinstance(fallback, tuple) else ())]
+    fields: list[tuple[Loc, Tree, Result]] = [
+        (("when",), rule.get("when"), Result.CONDITION),
+        (("metadata",), rule.get("metadata"), Result.METADATA),
+    ]
+    for loc, agent in agents:
+        if isinstance(agent, dict):
+            fields.append(((*loc, "cel"), agent.get("cel"), Result.NAME))
+            fields.append(((*loc, "by"), agent.get("by"), Result.KEY))
+    for loc, text, result in fields:
+        if isinstance(text, str) and text:
+            yield loc, text, result
+
+
+def _problems(document: Document, loc: Loc, text: str, on: On, result: Result, language: Language) -> Iterator[Problem]:
+    if result is Result.METADATA and text == "room":
+        yield document.problem(loc, _OLD)
+        return
+    try:
+        language.compile(text, on, result)
+    except BadExpression as bad:
+        for mistake in bad.mistakes:
+            hint = _CUT if document.scalars[loc].cut_short else ""
+            yield document.problem_inside(loc, mistake.offset, mistake.reason + hint)

@@ -1,0 +1,22 @@
+"""CEL, behind one door: what rules compute. Checked when they load, total when they are judged: an error is a value."""
+
+from dispatcher.expressions.judged import Agents, Failed, Metadata, Split, When, heard
+from dispatcher.expressions.language import BadExpression, Expression, Language, Result
+from dispatcher.expressions.mistakes import Mistake
+from dispatcher.expressions.outcome import Failure, Reason
+
+__all__ = [
+    "Agents",
+    "BadExpression",
+    "Expression",
+    "Failed",
+    "Failure",
+    "Language",
+    "Metadata",
+    "Mistake",
+    "Reason",
+    "Result",
+    "Split",
+    "When",
+    "heard",
+]

@@ -1,0 +1,164 @@
+"""A rule's expressions as the functions that the core asks, and what each does when its expression gives nothing.
+
+`when`: no match, and the next rule is tried. An agent: on to the fallback. `metadata`: sent empty, as
+no agent at all would be worse.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias, assert_never
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dispatcher.core.events import Participant, Room
+from dispatcher.core.rules import Aimed, Rule, Target
+from dispatcher.expressions.language import Expression
+from dispatcher.expressions.outcome import Failure, Outcome, Reason
+
+NAME_MAX: Final = 256  # characters of an agent's name: it stands in records and logs
+SENT_MAX: Final = 512 * 1024  # bytes of a dispatch's metadata: LiveKit's own limit (livekit.md §2.1)
+_HASHED: Final = 64  # bits
+
+
+class Failed(Struct, frozen=True):
+    """An expression gave nothing. `field` is the rule's: when, agent or metadata."""
+
+    rule: str
+    field: str
+    reason: Reason
+    room: str
+
+
+Hear: TypeAlias = Callable[[Failed], object]
+
+
+class When(Struct, frozen=True):
+    """A rule's `when`: true, or no match."""
+
+    rule: str
+    expression: Expression
+    hear: Hear | None = None
+
+    def __call__(self, room: Room, person: Participant | None) -> bool:
+        found = self.expression.judge(room, person)
+        if isinstance(found, Failure) and found.reason is not Reason.MISSING_KEY:
+            _tell(self.hear, self.rule, "when", found, room)
+        return found is True
+
+
+class Metadata(Struct, frozen=True):
+    """A rule's `metadata`: a map as JSON, a text as it is; empty where it gives nothing."""
+
+    rule: str
+    expression: Expression
+    hear: Hear | None = None
+
+    def __call__(self, room: Room, person: Participant | None) -> str:
+        sent = self.render(room, person)
+        if isinstance(sent, Failure):
+            _tell(self.hear, self.rule, "metadata", sent, room)
+            return ""
+        return sent
+
+    def render(self, room: Room, person: Participant | None) -> str | Failure:
+        """What is sent, or why nothing is."""
+        found = self.expression.judge(room, person)
+        if isinstance(found, Failure):
+            return found
+        if not isinstance(found, str | dict):
+            return Failure(Reason.EMPTY if found is None else Reason.WRONG_TYPE)
+        text = found if isinstance(found, str) else msgspec.json.encode(found, order="sorted").decode()
+        return Failure(Reason.TOO_LARGE) if len(text.encode()) > SENT_MAX else text
+
+
+class Split(Struct, frozen=True):
+    """Targets by weight. The same key always falls on the same one, in every process, while the shares stay.
+
+    Each has its span of the keys' hashes, in order: where one grows at its neighbour's cost, whoever had it keeps it.
+    """
+
+    shares: tuple[tuple[int, Target], ...]
+    by: Expression | None = None  # None: the room's name
+
+    def __call__(self, room: Room, person: Participant | None) -> Target | Failure:
+        key = room.name if self.by is None else _key(self.by.judge(room, person))
+        return key if isinstance(key, Failure) else self.of(key)
+
+    def of(self, key: str) -> Target:
+        """The target of a key."""
+        hashed = int.from_bytes(hashlib.sha256(key.encode(errors="replace")).digest()[: _HASHED // 8])
+        place = hashed * sum(weight for weight, _ in self.shares) >> _HASHED
+        for weight, target in self.shares:
+            if place < weight:
+                return target
+            place -= weight
+        raise AssertionError(f"{key!r} has no place")
+
+
+class Agents(Struct, frozen=True):
+    """A rule's `agent` and `fallback`, of which at least one is computed."""
+
+    rule: str
+    choices: tuple[Target | Expression | Split, ...]
+    hear: Hear | None = None
+
+    def __call__(self, room: Room, person: Participant | None) -> Aimed:
+        found = [_named(choice, room, person) for choice in self.choices]
+        failed = [one for one in found if isinstance(one, Failure)]
+        for one in failed:
+            _tell(self.hear, self.rule, "agent", one, room)
+        targets = dict.fromkeys(one for one in found if isinstance(one, Target))  # the same one twice is one
+        return Aimed(tuple(targets), tuple(one.reason for one in failed))
+
+
+def heard(rules: Sequence[Rule], hear: Hear) -> tuple[Rule, ...]:
+    """The rules, whose failures are told."""
+    return tuple(
+        replace(
+            rule,
+            when=replace(rule.when, hear=hear) if isinstance(rule.when, When) else rule.when,
+            metadata=replace(rule.metadata, hear=hear) if isinstance(rule.metadata, Metadata) else rule.metadata,
+            aim=replace(rule.aim, hear=hear) if isinstance(rule.aim, Agents) else rule.aim,
+        )
+        for rule in rules
+    )
+
+
+def _tell(hear: Hear | None, rule: str, field: str, failure: Failure, room: Room) -> None:
+    if hear is not None:
+        hear(Failed(rule, field, failure.reason, room.name))
+
+
+def _named(choice: Target | Expression | Split, room: Room, person: Participant | None) -> Target | Failure:
+    match choice:
+        case Target():
+            return choice
+        case Split():
+            return choice(room, person)
+        case Expression():
+            return _agent(_text(choice.judge(room, person)))
+        case _:
+            assert_never(choice)
+
+
+def _text(found: Outcome) -> str | Failure:
+    if isinstance(found, Failure):
+        return found
+    if found is None or found == "":
+        return Failure(Reason.EMPTY)
+    return found if isinstance(found, str) else Failure(Reason.WRONG_TYPE)
+
+
+def _key(found: Outcome) -> str | Failure:
+    whole = isinstance(found, int) and not isinstance(found, bool)
+    return str(found) if whole else _text(found)
+
+
+def _agent(name: str | Failure) -> Target | Failure:
+    if isinstance(name, Failure):
+        return name
+    if len(name) > NAME_MAX:
+        return Failure(Reason.TOO_LARGE)
+    return Target(name) if name.isprintable() and name == name.strip() else Failure(Reason.WRONG_TYPE)

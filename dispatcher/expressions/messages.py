@@ -1,0 +1,98 @@
+"""A room and a participant as expressions see them: LiveKit's own messages, less what is secret or changes by itself.
+
+The descriptors are LiveKit's, in a private pool, with the fields named here and no others: so `room.turn_password` and
+`room.nmae` are mistakes that are found when a rule loads.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from livekit.protocol import models
+
+from dispatcher.core.events import Participant, Room
+
+ROOM: Final = models.Room.DESCRIPTOR.full_name
+PARTICIPANT: Final = models.ParticipantInfo.DESCRIPTOR.full_name
+ROOM_FIELDS: Final = ("sid", "name", "metadata", "creation_time", "creation_time_ms")
+PARTICIPANT_FIELDS: Final = ("sid", "identity", "name", "metadata", "attributes", "joined_at", "joined_at_ms")
+
+METADATA_MAX: Final = 64 * 1024  # bytes; of larger metadata expressions see {}, and the agent may still get all of it
+DEPTH_MAX: Final = 32  # CEL's own stack ends between 300 and 20,000
+
+
+class Messages:
+    """The pool, and what makes messages in it."""
+
+    def __init__(self) -> None:
+        self.pool = DescriptorPool()
+        file = FileDescriptorProto(name="rules.proto", package="livekit", syntax="proto3")
+        file.message_type.append(_only(models.Room, ROOM_FIELDS))
+        file.message_type.append(_only(models.ParticipantInfo, PARTICIPANT_FIELDS))
+        self.pool.Add(file)
+        self._room = GetMessageClass(self.pool.FindMessageTypeByName(ROOM))
+        self._participant = GetMessageClass(self.pool.FindMessageTypeByName(PARTICIPANT))
+
+    def room(self, room: Room) -> Message:
+        return self._room(
+            sid=room.sid,
+            name=room.name,
+            metadata=room.metadata,
+            creation_time=room.created_at // 1000,
+            creation_time_ms=room.created_at,
+        )
+
+    def participant(self, one: Participant) -> Message:
+        return self._participant(
+            sid=one.sid,
+            identity=one.identity,
+            name=one.name,
+            metadata=one.metadata,
+            attributes=one.attributes,
+            joined_at=one.joined_at // 1000,
+            joined_at_ms=one.joined_at,
+        )
+
+
+def parsed(metadata: str) -> Mapping[str, Any]:
+    """The metadata's JSON object; {} where it is none, over 64 KiB, nested deeper than 32, or holds a NUL.
+
+    A NUL would end a text for CEL: "admin" and what comes after it would equal "admin".
+    """
+    if not metadata.startswith("{") and not metadata.lstrip().startswith("{"):
+        return {}
+    if len(metadata) > METADATA_MAX or len(metadata.encode(errors="replace")) > METADATA_MAX:
+        return {}
+    try:
+        found = msgspec.json.decode(metadata)
+    except (ValueError, RecursionError):  # UnicodeEncodeError, for half a character, is a ValueError
+        return {}
+    return found if _sound(found, 1) else {}
+
+
+def _sound(value: object, depth: int) -> bool:
+    match value:
+        case str():
+            return "\0" not in value
+        case dict():
+            return depth <= DEPTH_MAX and all("\0" not in key and _sound(one, depth + 1) for key, one in value.items())
+        case list():
+            return depth <= DEPTH_MAX and all(_sound(one, depth + 1) for one in value)
+        case _:
+            return True
+
+
+def _only(message: type[Message], fields: tuple[str, ...]) -> DescriptorProto:
+    """LiveKit's message with these fields alone, and the map entries that they need."""
+    whole = DescriptorProto()
+    message.DESCRIPTOR.CopyToProto(whole)
+    kept = DescriptorProto(name=whole.name, field=[field for field in whole.field if field.name in fields])
+    types = {field.type_name.rpartition(".")[2] for field in kept.field}
+    kept.nested_type.extend(nested for nested in whole.nested_type if nested.name in types)
+    for field in kept.field:
+        field.ClearField("options")
+    return kept

@@ -1,0 +1,95 @@
+"""What CEL says is wrong with an expression, each at its place and in words that say what to write instead."""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Final
+
+from msgspec import Struct
+
+from dispatcher.core.rules import On
+from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS
+
+_SAID: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_FIELD: Final = re.compile(r"undefined field '(.*)' not found in struct '(.*)'")
+_NAME: Final = re.compile(r"undeclared reference to '\.?((\w*)[^']*)'")
+_OVERLOAD: Final = re.compile(r"found no matching overload for '(.*)' applied to '(.*)'")
+_FIELDS: Final = {ROOM: ("room", ROOM_FIELDS), PARTICIPANT: ("participant", PARTICIPANT_FIELDS)}
+_ABSENT: Final = frozenset({"participant", "participant_metadata", "kind"})  # from `on: room`
+_NAMES: Final = (
+    *(
+        "room",
+        "metadata",
+        "participant",
+        "participant_metadata",
+        "kind",
+        "phone",
+        "has",
+        "size",
+        "contains",
+        "startsWith",
+    ),
+    *("endsWith", "matches", "exists", "lowerAscii", "upperAscii", "replace", "split", "trim", "orValue", "hasValue"),
+)
+_KIND: Final = "`kind` stands alone, as in kind == 'SIP'"
+
+
+class Mistake(Struct, frozen=True):
+    """One thing to mend, at a character of the expression, counted from 0."""
+
+    offset: int
+    reason: str
+
+
+def mistakes(said: str, text: str, on: On) -> list[Mistake]:
+    """Everything that CEL said of an expression, in the order of its text; nothing of what follows a syntax error."""
+    found = sorted(_each(said, text, on), key=lambda mistake: mistake.offset)
+    syntax = [mistake for mistake in found if mistake.reason.startswith("syntax error")]
+    if "recursion" in said:
+        return [Mistake(0, "nested deeper than 32; each + of a sum nests, too")]
+    return syntax[:1] or found or [Mistake(0, "CEL cannot read it")]
+
+
+def _each(said: str, text: str, on: On) -> Iterator[Mistake]:
+    for line, column, reason in _SAID.findall(said):
+        before = text.split("\n")[: int(line) - 1]
+        offset = min(len(text), sum(len(one) + 1 for one in before) + int(column) - 1)
+        yield Mistake(_start(text, offset, reason), _reason(reason.removesuffix(" [INVALID_ARGUMENT]"), on))
+
+
+def _start(text: str, offset: int, reason: str) -> int:
+    """Where an unknown name begins: CEL points at its last dot, or at the bracket after it."""
+    found = _NAME.match(reason)
+    for name in (found[1], found[1].rpartition(".")[0]) if found else ():
+        if name and text[:offset].endswith(name):
+            return offset - len(name)
+    return offset
+
+
+def _reason(said: str, on: On) -> str:
+    if said.startswith("Syntax error: "):
+        return _syntax(said.removeprefix("Syntax error: "))
+    if found := _FIELD.fullmatch(said):
+        variable, fields = _FIELDS.get(found[2], (found[2], ()))
+        near = f"; {_KIND}" if found[1] == "kind" else _near(found[1], fields)
+        return f"undefined field '{found[1]}' of {variable}{near}"
+    if found := _NAME.match(said):
+        if on == "room" and found[2] in _ABSENT:
+            return f"`on: room` has no participant: '{found[1]}' means nothing here"
+        return f"unknown name '{found[1]}'{_near(found[2], _NAMES)}"
+    if found := _OVERLOAD.fullmatch(said):
+        return f"'{found[1].strip('@_')}' does not take {found[2]}".replace(ROOM, "room").replace(
+            PARTICIPANT, "participant"
+        )
+    return said
+
+
+def _syntax(said: str) -> str:
+    if "'<EOF>'" in said:
+        return "syntax error: it ends too early"
+    return f"syntax error: {said.partition(' expecting ')[0]}"
+
+
+def _near(word: str, known: tuple[str, ...]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

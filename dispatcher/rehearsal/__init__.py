@@ -1,0 +1,7 @@
+"""Rules tried without a LiveKit: `dispatcher rules test` and `dispatcher rules explain`."""
+
+from dispatcher.rehearsal.cases import rehearse
+from dispatcher.rehearsal.reasons import explain
+from dispatcher.rehearsal.situation import Unusable
+
+__all__ = ["Unusable", "explain", "rehearse"]

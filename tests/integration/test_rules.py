@@ -1,0 +1,175 @@
+"""Stories of rules in the real service, on a fake LiveKit: what a file says is what people get."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from dispatcher.app import running
+from dispatcher.config import load
+from dispatcher.logs import Log
+from dispatcher.testing import FakeLiveKit, Timings
+from tests.integration.house import SPEED, Ears, House
+
+HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\npace: off\n"
+
+
+@asynccontextmanager
+async def ruled(folder: Path, rules: str, *, deployments: bool = True) -> AsyncIterator[House]:
+    """The service runs with these rules, from a file."""
+    file = folder / "dispatcher.yaml"
+    file.write_text(HASTE + rules)
+    async with AsyncExitStack() as stack:
+        livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED), deployments=deployments))
+        environ = {
+            "LIVEKIT_URL": livekit.url,
+            "LIVEKIT_API_KEY": livekit.api_key,
+            "LIVEKIT_API_SECRET": livekit.api_secret,
+            "DISPATCHER_HOST": "127.0.0.1",
+            "DISPATCHER_PORT": "0",
+        }
+        ears = Ears()
+        service = await stack.enter_async_context(
+            running(load(file, environ), Log(ears.hear, time.time), version="test")
+        )
+        livekit.webhook_url = f"{service.url}/webhook"
+        yield House(livekit, service, ears)
+
+
+def asked(here: House, room: str) -> list[tuple[str, str]]:
+    """Which agents, and deployments, were asked for in a room."""
+    return [(one.agent_name, one.deployment) for one in here.livekit.create_calls if one.room == room]
+
+
+async def test_t2_callers_get_the_agent_of_their_line_however_it_is_written(tmp_path: Path) -> None:
+    """The rule goes by the number, not by the trunk's notation; the agent is told who calls."""
+    rules = """
+rules:
+  - name: sales-line
+    kinds: [SIP]
+    when: phone(participant.attributes['sip.trunkPhoneNumber']) == '+442079460000'
+    agent: sales
+    metadata: '{"caller": phone(participant.attributes["sip.phoneNumber"])}'
+  - {name: everyone-else, agent: greeter}
+"""
+    async with ruled(tmp_path, rules) as here:
+        for name in ("sales", "greeter"):
+            here.livekit.worker(name)
+        lines = {"plus": "+44 20 7946 0000", "zeros": "00442079460000", "bare": "442079460000", "other": "+33155443322"}
+        for room, line in lines.items():
+            attributes = {"sip.trunkPhoneNumber": line, "sip.phoneNumber": "0044 1632 960961"}
+            await here.livekit.join(room, "caller", kind="SIP", attributes=attributes)
+        await here.livekit.wait_until(lambda: all(here.livekit.agents_in(room) for room in lines))
+
+        assert {room: asked(here, room)[0][0] for room in lines} == {
+            "plus": "sales", "zeros": "sales", "bare": "sales", "other": "greeter"
+        }  # fmt: skip
+        sent = {one.room: one.metadata for one in here.livekit.create_calls}
+        assert json.loads(sent["bare"]) == {"caller": "+441632960961"}
+        assert sent["other"] == ""
+
+
+async def test_w8_metadata_set_after_the_join_decides(tmp_path: Path) -> None:
+    """Nobody could be named when she joined; the metadata came without a webhook, and the room heals by itself."""
+    async with ruled(tmp_path, "rules: [{name: as-asked, agent: {cel: metadata.agent}}]") as here:
+        here.livekit.worker("tutor")
+        await here.livekit.join("lobby", "alice")
+        unnamed = await here.told("agent_unnamed", room="lobby")
+        assert (unnamed["why"], unnamed["level"]) == ("missing_key", "warning")
+        await here.told("starved", room="lobby")
+        await here.livekit.set_metadata("lobby", '{"agent": "tutor"}')
+        await here.told("served", room="lobby", agent="tutor")
+
+        assert asked(here, "lobby") == [("tutor", "")]
+        errors = 'dispatcher_rule_errors_total{field="agent",reason="missing_key",rule="as-asked"}'
+        assert (await here.metrics())[errors] >= 1
+
+
+async def test_an_agent_that_cannot_be_named_leaves_the_fallback(tmp_path: Path) -> None:
+    """A person never pays for somebody's metadata."""
+    async with ruled(tmp_path, "rules: [{name: a, agent: {cel: metadata.agent}, fallback: [greeter]}]") as here:
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby", agent="greeter")
+
+        assert asked(here, "lobby") == [("greeter", "")]
+
+
+async def test_metadata_that_fails_is_empty_and_told(tmp_path: Path) -> None:
+    """The agent comes all the same; the log says which rule, which room and why, and nothing of the metadata."""
+    async with ruled(tmp_path, "rules: [{name: all, agent: greeter, metadata: metadata.tenant.name}]") as here:
+        here.livekit.worker("greeter")
+        await here.livekit.open_room("lobby", metadata='{"tenant": "hush-hush"}')
+        await here.livekit.join("lobby", "alice")
+        failed = await here.told("rule_failed", room="lobby")
+        await here.told("served", room="lobby")
+
+        assert (failed["project"], failed["rule"], failed["field"], failed["why"]) == (
+            "default", "all", "metadata", "invalid_argument"
+        )  # fmt: skip
+        assert "hush-hush" not in str(here.lines)
+        assert here.livekit.create_calls[0].metadata == ""
+
+
+async def test_t1_kinds_and_conditions_choose_whom_an_agent_is_for(tmp_path: Path) -> None:
+    """A recorder or an ingest asks for nobody, whatever a condition says."""
+    async with ruled(tmp_path, "rules: [{name: all, agent: greeter, when: 'true'}]") as here:
+        here.livekit.worker("greeter")
+        for kind in ("EGRESS", "INGRESS", "AGENT"):
+            await here.livekit.join("lobby", kind.lower(), kind=kind)
+        await here.livekit.join("lobby", "recorder", hidden=True)
+        await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) >= 5)
+        await here.idle()
+        assert here.livekit.create_calls == []
+
+
+async def test_g1_rooms_are_split_by_their_names(tmp_path: Path) -> None:
+    """The same room name gets the same side again in its next life."""
+    split = "{split: [{name: greeter, weight: 1}, {name: greeter, deployment: canary, weight: 1}]}"
+    async with ruled(tmp_path, f"rules: [{{name: all, agent: {split}}}]") as here:
+        here.livekit.worker("greeter")
+        here.livekit.worker("greeter", deployment="canary")
+        rooms = [f"room-{number}" for number in range(8)]
+        for _ in range(2):
+            for room in rooms:
+                await here.livekit.join(room, "alice")
+            await here.livekit.wait_until(lambda: all(here.livekit.agents_in(room) for room in rooms))
+            for room in rooms:
+                await here.livekit.close_room(room)
+        sides = {room: asked(here, room) for room in rooms}
+
+        assert all(len(set(side)) == 1 and len(side) == 2 for side in sides.values()), sides
+        assert {side[0][1] for side in sides.values()} == {"", "canary"}
+
+
+async def test_d9_a_server_that_ignores_deployments_is_found_out(tmp_path: Path) -> None:
+    """The canary's people would have got production: refused, told, counted, and the fallback there instead."""
+    rules = "rules: [{name: all, agent: {name: greeter, deployment: canary}, fallback: [safe]}]"
+    async with ruled(tmp_path, rules, deployments=False) as here:
+        here.livekit.worker("greeter")
+        here.livekit.worker("safe")
+        await here.livekit.join("lobby", "alice")
+        told = await here.told("deployment_ignored", room="lobby")
+        assert (told["agent"], told["number"], told["level"]) == ("greeter", 1, "warning")
+        assert (await here.told("closed", number=1))["why"] == "refused deployment_ignored"
+        await here.told("served", room="lobby", agent="safe")
+        await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1)
+        await here.idle()
+
+        assert here.livekit.agents_in("lobby")[0].attributes["lk.agent_name"] == "safe"
+        metrics = await here.metrics()
+        assert metrics['dispatcher_deployments_ignored_total{agent="greeter"}'] == 1
+        assert metrics['dispatcher_attempts_total{agent="greeter",verdict="refused"}'] == 1
+
+
+async def test_a_server_that_knows_deployments_is_believed(tmp_path: Path) -> None:
+    """What it echoes is what was asked for."""
+    rules = "rules: [{name: all, agent: {name: greeter, deployment: canary}}]"
+    async with ruled(tmp_path, rules) as here:
+        here.livekit.worker("greeter", deployment="canary")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby")
+
+        assert asked(here, "lobby") == [("greeter", "canary")]
+        assert "deployment_ignored" not in here.said("lobby")

@@ -1,0 +1,99 @@
+"""docs/rules.md is held to what it says: every recipe loads, every case holds, every name and reason exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dispatcher.config import load, load_rules
+from dispatcher.expressions import Reason
+from dispatcher.expressions.messages import PARTICIPANT_FIELDS, ROOM_FIELDS
+from dispatcher.expressions.phone import phone
+from dispatcher.rehearsal import explain, rehearse
+from tests.unit.config.files import CONNECTION
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCUMENT = (ROOT / "docs" / "rules.md").read_text()
+BLOCKS = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
+CONSOLE = dict(re.findall(r"```console\n\$ dispatcher (rules \w+).*?\n(.*?)```", DOCUMENT, re.DOTALL))
+
+
+def file(folder: Path, name: str, text: str) -> Path:
+    """The text in a file."""
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def rows(heading: str) -> dict[str, str]:
+    """The first table below a heading: first column, second column."""
+    section = DOCUMENT.partition(f"{heading}\n")[2].partition("\n#")[0]
+    return dict(re.findall(r"^\| (`.+?) \| (.+?) \|$", section, re.MULTILINE))
+
+
+@pytest.mark.parametrize("recipe", BLOCKS)
+def test_every_sample_of_the_document_loads(tmp_path: Path, recipe: str) -> None:
+    """Without a mistake and without a warning."""
+    config = load(file(tmp_path, "dispatcher.yaml", recipe), CONNECTION)
+
+    assert config.rules
+    assert config.warnings == ()
+
+
+def test_there_is_a_recipe_for_each_kind_of_rule() -> None:
+    """What a platform team asks for first."""
+    shown = "".join(BLOCKS)
+    assert all(
+        word in shown for word in ("phone(", "cel:", "split:", "by:", "per: participant", "continue:", "on: room")
+    )
+
+
+def test_the_cases_shown_give_the_report_shown(tmp_path: Path) -> None:
+    """With the rules of the first recipe."""
+    rules = load_rules(file(tmp_path, "dispatcher.yaml", BLOCKS[0]), {})
+    shown = re.search(r"```yaml cases\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert shown
+    failed, report = rehearse(rules, [file(tmp_path, "cases.yaml", shown[1])])
+
+    assert (failed, "\n".join(report) + "\n") == (0, CONSOLE["rules test"])
+
+
+def test_the_explanation_shown_is_the_one_that_is_given(tmp_path: Path) -> None:
+    """Of the recorded caller, by the rules of the first recipe."""
+    rules = load_rules(file(tmp_path, "dispatcher.yaml", BLOCKS[0]), {})
+    body = ROOT / "tests" / "recorded" / "05-participant_joined-sip.json"
+
+    assert "\n".join(explain(rules, body)) + "\n" == CONSOLE["rules explain"]
+
+
+def test_the_numbers_shown_are_what_phone_gives() -> None:
+    """Each notation of the table."""
+    table = rows("### phone()")
+    pairs = [
+        (one, given.split("`")[1])
+        for written, given in table.items()
+        for one in re.findall(r"`([^`]+)`", written)
+        if "`" in given
+    ]
+
+    assert len(pairs) >= 8
+    assert [(one, phone(one)) for one in dict(pairs)] == pairs
+    assert (table["`anonymous`"], phone("anonymous")) == ("empty", "")
+
+
+def test_every_name_and_field_is_documented() -> None:
+    """Of LiveKit's messages those that expressions see, and no others."""
+    table = rows("## Expressions")
+
+    assert set(table) == {
+        "`room`", "`participant`", "`metadata`", "`participant_metadata`", "`kind`", "`phone(text)`"
+    }  # fmt: skip
+    assert set(re.findall(r"`(\w+)`", table["`room`"])) == set(ROOM_FIELDS)
+    assert set(re.findall(r"`(\w+)`", table["`participant`"])) == set(PARTICIPANT_FIELDS)
+
+
+def test_every_reason_is_documented() -> None:
+    """Both directions."""
+    section = DOCUMENT.partition("| `reason` | means |")[2].partition("\n\n")[0]
+
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(Reason)
