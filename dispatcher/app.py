@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from dispatcher.api import Api
 from dispatcher.chronicle import Chronicle
-from dispatcher.config import Config, Project, Source
+from dispatcher.config import BadConfig, Config, Project, Source
+from dispatcher.config.problems import in_environment
 from dispatcher.core.events import Ms
 from dispatcher.current import Current, InForce, in_force
 from dispatcher.driver import Driver
@@ -22,6 +23,8 @@ from dispatcher.gauges import Gauges
 from dispatcher.intake import Intake
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.timed import TimedLedger
 from dispatcher.livekit import LIMITS, LiveKit
 from dispatcher.logs import Log
@@ -64,7 +67,9 @@ async def running(
 ) -> AsyncIterator[Service]:
     """The service answers, claims and sweeps; at the end it is unready, finishes what runs, hands back the rest.
 
-    With the `source` that `config` was read from it follows its changes. Raises OSError when the address cannot be had.
+    With the `source` that `config` was read from it follows its changes. Raises OSError when the address cannot be had,
+    BadConfig when REDIS_URL is none. Nothing is asked of Redis before it answers: until the ledger has been claimed
+    from, the service is unready.
     """
     metrics = Metrics(version=version)
     async with AsyncExitStack() as stack:
@@ -72,7 +77,7 @@ async def running(
         make = partial(_ready, session=session, log=log, metrics=metrics)
         current = Current(make(config))
         wake = asyncio.Event()
-        ledger = _timed(MemoryLedger(_steady_clock(), wake=wake.set), metrics)
+        ledger = _timed(_home(config, wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
         pacer, chronicle = Pacer(ledger), Chronicle(log, metrics)
         driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run)
@@ -92,6 +97,21 @@ async def running(
         ask = reload.ask if reload else _nothing
         yield Service(host=host, port=port, ledger=ledger, metrics=metrics, reload=ask)
         worker.drain()
+
+
+def redis_address(config: Config) -> address.Address | None:
+    """Where the ledger's Redis is; None: the ledger is in memory. Raises BadConfig."""
+    if config.redis_url is None:
+        return None
+    try:
+        return address.read(config.redis_url.get_secret_value())
+    except ValueError as wrong:
+        raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
+
+
+def _home(config: Config, wake: Callable[[], None]) -> Ledger:
+    redis = redis_address(config)
+    return MemoryLedger(_steady_clock(), wake=wake) if redis is None else RedisLedger(redis, wake=wake)
 
 
 def _nothing() -> None:

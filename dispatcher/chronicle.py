@@ -38,6 +38,10 @@ class Chronicle:
         """Another took the session over while we had it: our lease had run out."""
         self.log.warning("lease_lost", project=key.project, room=key.room, sid=key.sid)
 
+    def left_to_newer(self, key: Key) -> None:
+        """A later release wrote the record: one of its replicas is to go on with the session."""
+        self.log.warning("left_to_newer", project=key.project, room=key.room, sid=key.sid)
+
     def rule_gone(self, key: Key, rule: str) -> None:
         """A want is asked for whose rule a reload has taken away: it goes on, without metadata."""
         self.metrics.rule_errors_total.labels(self.metrics.rule_label(rule), "metadata", "rule_gone").inc()

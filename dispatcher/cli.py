@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dispatcher import client, demo
-from dispatcher.app import running
+from dispatcher.app import redis_address, running
 from dispatcher.config import BadConfig, Config, Source
 from dispatcher.logs import Log, bridge
 
@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = Source(arguments.config, os.environ)
     try:
         config = source.read()
+        redis_address(config)
     except BadConfig as bad:
         sys.stderr.write(f"{bad}\n")
         return WRONG_CONFIG
@@ -86,9 +87,6 @@ def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int
     log = Log(sys.stdout.write, time.time, style=arguments.log or ("text" if sys.stdout.isatty() else "json"))
     logging.getLogger().addHandler(bridge(log))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    if config.redis_url is not None:
-        sys.stderr.write("environment: REDIS_URL: this version keeps its ledger in memory only; unset it\n")
-        return WRONG_CONFIG
     try:
         asyncio.run(_until_stopped(config, source, log, dry_run=arguments.dry_run))
     except OSError as error:
@@ -105,10 +103,13 @@ async def _until_stopped(config: Config, source: Source, log: Log, *, dry_run: b
     about = version("livekit-dispatcher")
     async with running(config, log, version=about, dry_run=dry_run, source=source) as service:
         loop.add_signal_handler(signal.SIGHUP, service.reload)
-        projects = [project.name for project in config.projects]
-        rules = len({rule.name for rule in config.rules_in_force})
         log.info(
-            "serving", url=f"{service.url}/webhook", projects=projects, rules=rules, ledger="memory", dry_run=dry_run
+            "serving",
+            url=f"{service.url}/webhook",
+            projects=[project.name for project in config.projects],
+            rules=len({rule.name for rule in config.rules_in_force}),
+            ledger="redis" if config.redis_url else "memory",
+            dry_run=dry_run,
         )
         await stopped.wait()
         log.info("stopping")

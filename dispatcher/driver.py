@@ -22,6 +22,7 @@ from dispatcher.current import Current
 from dispatcher.ledger.interface import Held, Ledger, Then
 from dispatcher.looks import Looks
 from dispatcher.pacer import Pacer
+from dispatcher.patience import Patience
 
 ROUNDS_MAX: Final = 16  # simulated lives needed 9 at most
 AGAIN_MS: Final = 1_000
@@ -41,12 +42,17 @@ class Driver:
         self.chronicle = chronicle
         self.dry_run = dry_run
         self.looks = Looks(pacer, chronicle)
+        self.patience = Patience()
 
     async def drive(self, held: Held) -> Ms | None:
         """The session was advanced as far as it goes now, and saved; in how many ms it is due, None: at rest or lost.
 
-        Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on.
+        Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on. So it does with a session that
+        is left to a later release: nothing is saved.
         """
+        if self.patience.is_asked_for(held):
+            self.chronicle.left_to_newer(held.lease.key)
+            return None
         now = self.current.now
         site = now.sites.get(held.lease.key.project)
         if site is None:  # its project has left the configuration

@@ -55,7 +55,7 @@ def recall(
 ) -> Session:
     """A want that the ledger has lost is there again, by its dispatch's tag: its agent is at work, or still wanted."""
     room = seen.room
-    if room is None or not people:
+    if room is None:
         return session
     here = {one.identity for one in seen.participants if one.active and one.is_agent}
     asked_for = {rule.name for one in people for rule in matching(rules, room, one)}
@@ -64,12 +64,12 @@ def recall(
         if found is None or session.want(found.key):
             continue
         name, _, identity = found.key.partition("/")
+        policy = next((rule.policy for rule in rules if rule.name == name), None)
+        if policy is None or not any(one.kind in policy.kinds for one in people):
+            continue
         at_work = not here.isdisjoint(job.identity for job in dispatch.jobs)
         wanted = name in asked_for and (not identity or any(one.identity == identity for one in people))
-        if not (at_work or wanted):
-            continue
-        policy = next((rule.policy for rule in rules if rule.name == name), None)
-        if policy is not None and len(session.wants) < WANTS_MAX:
+        if (at_work or wanted) and len(session.wants) < WANTS_MAX:
             session = with_want(session, Want(rule=name, identity=identity, policy=policy))
             session = tell(session, Entry(at=now, said=Said.WANTED, want=found.key, agent=dispatch.agent))
     return session

@@ -147,11 +147,15 @@ def test_explain_says_when_nobody_answers(
 # serve --------------------------------------------------------------------------------------------------------------
 
 
-def test_serve_does_not_pretend_to_use_redis(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A ledger that is somewhere else than asked for would be found out at the worst time."""
-    shell.setenv("REDIS_URL", "redis://127.0.0.1:6379")
-    assert main(["serve"]) == 2
-    assert "REDIS_URL" in capsys.readouterr().err
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_law_12_a_wrong_redis_url_is_refused(
+    command: str, shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong with it is named, and what it holds is not."""
+    shell.setenv("REDIS_URL", "redis://:hush@127.0.0.1:six/0")
+    assert main([command]) == 2
+    told = "environment: REDIS_URL: a port is a number up to 65535, after the host and a colon\n"
+    assert capsys.readouterr().err == told
 
 
 def test_serve_needs_its_port(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
