@@ -13,7 +13,7 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 INSTALLED := .venv/installed
 INSTALLED_E2E := .venv/installed-e2e
 
-.PHONY: help setup demo run test check e2e e2e-long bench lock fmt clean
+.PHONY: help setup demo run test check e2e e2e-long chaos soak bench lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +37,20 @@ check: $(INSTALLED)  ## check format, lint, types and imports
 
 e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server (fetched once; needs go)
 	$(BIN)/python -m tests.real.install
+	$(BIN)/python -m tests.real.debian
 	$(BIN)/pytest -m "real and not long"
 
 e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
 	$(BIN)/python -m tests.real.install
+	$(BIN)/python -m tests.real.debian
 	$(BIN)/pytest -m long
+
+chaos: $(INSTALLED)  ## break Redis, its network and the replicas in every way, and count (half an hour)
+	$(BIN)/python -m tests.real.debian
+	$(BIN)/python -m tests.chaos
+
+soak: $(INSTALLED)  ## three replicas in trouble for MINUTES (20), and a table at the end
+	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),20)
 
 bench: $(INSTALLED)  ## measure
 	$(BIN)/python -m bench

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from dispatcher import client, demo, rehearsal
+from dispatcher import client, demo, doctor, rehearsal
 from dispatcher.app import redis_address, running
 from dispatcher.config import BadConfig, Config, Source, load_rules, schema, show
 from dispatcher.logs import Log, bridge
@@ -34,10 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _rules(arguments)
         source = Source(arguments.config, os.environ)
         config = source.read()
-        redis_address(config)
+        redis = redis_address(config)
     except (BadConfig, rehearsal.Unusable) as bad:
         sys.stderr.write(f"{bad}\n")
         return WRONG_CONFIG
+    if arguments.command == "doctor":
+        return asyncio.run(doctor.examine(config, redis, sys.stdout.write))
     for warning in config.warnings:
         sys.stderr.write(f"{warning}\n")
     if arguments.command == "check":
@@ -55,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--dry-run", action="store_true", help="decide, log and count, but create nothing")
     serve.add_argument("--log", choices=("json", "text"), help="default: text on a terminal, else json")
     check = commands.add_parser("check", help="say whether the configuration is right: exit code 0 or 2")
+    examined = commands.add_parser(
+        "doctor", help="ask Redis and LiveKit, and say whether they will do: exit code 0, 1 or 2"
+    )
     commands.add_parser("demo", help="watch it work, against a LiveKit of its own that loses agents")
     explain = commands.add_parser("explain", help="tell what happened in a room, asking the running service")
     explain.add_argument("room", metavar="ROOM")
@@ -69,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument(
         "--event", required=True, type=Path, metavar="FILE", help="the webhook's body, or a recording of it"
     )
-    for command in (serve, check, test, why):
+    for command in (serve, check, test, why, examined):
         command.add_argument(
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
         )

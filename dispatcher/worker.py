@@ -2,7 +2,7 @@
 
 The claim loop sleeps until the next due time or lease end, or until this process has made something due sooner. It
 sleeps IDLE_S at most: what another replica made due, and did not come to, is found so much later. A drive that fails
-costs its lease, nothing more: whoever claims it then goes on.
+costs its lease, nothing more: whoever claims it then goes on. One that the ledger failed is handed back, if it can be.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from dispatcher.driver import Driver
-from dispatcher.ledger.interface import Held, Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import LEASE_MS, Held, Ledger, LedgerUnavailable
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 
@@ -108,9 +108,26 @@ class Worker:
             await self.driver.drive(held)
         except LedgerUnavailable as error:
             self._troubled(error)
+            await self._hand_back(held)
         except Exception as error:  # noqa: BLE001 one session's trouble is not the others'
             self.metrics.loop_errors_total.labels(loop="drive").inc()
             self.log.error("drive_failed", room=held.lease.key.room, sid=held.lease.key.sid, error=error)
+
+    async def _hand_back(self, held: Held) -> None:
+        """The session is due again as soon as the ledger answers, not only when its lease ends.
+
+        No call to LiveKit is under way: what the ledger has, and a look, are all that whoever is next needs.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LEASE_MS / 1000
+        while loop.time() < end:
+            await asyncio.sleep(RETRY_S)  # also a drive that fails each time does so at this pace
+            try:
+                await self.ledger.release(held.lease)
+            except LedgerUnavailable as error:
+                self._troubled(error)
+            else:
+                return
 
     def _done(self, task: asyncio.Task[None]) -> None:
         was_full = self.free <= 0

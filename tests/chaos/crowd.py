@@ -13,13 +13,15 @@ CLOSE_S: Final = 0.02  # between two rooms at the end
 
 
 class Crowd:
-    """Opens rooms, each with one person: most stay, some leave or have their room closed soon after."""
+    """Opens rooms, each with one person. The share `leaving` leaves, or has its room closed, after so many seconds."""
 
-    def __init__(self, livekit: FakeLiveKit, seed: int) -> None:
+    def __init__(self, livekit: FakeLiveKit, *, leaving: float = 0.3, after: tuple[float, float] = (0.2, 3.0)) -> None:
         self.rooms: dict[str, float] = {}  # when somebody came, by time.monotonic
         self.twice: set[str] = set()  # rooms that had two agents at once
         self._livekit = livekit
-        self._dice = random.Random(seed)  # noqa: S311 - a repeatable test
+        self._leaving_share = leaving
+        self._after = after
+        self._dice = random.Random(0)  # noqa: S311 - a repeatable test
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def come(self, seconds: float, per_second: float) -> None:
@@ -34,7 +36,7 @@ class Crowd:
         room = f"room-{len(self.rooms):05}"
         self.rooms[room] = time.monotonic()
         await self._livekit.join(room, "alice")
-        if self._dice.random() < 0.3:
+        if self._dice.random() < self._leaving_share:
             task = asyncio.create_task(self._go(room))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
@@ -47,7 +49,8 @@ class Crowd:
         """Every room is closed."""
         await self.gone()
         for room in self._livekit.rooms():
-            await self._livekit.close_room(room)
+            if room in self._livekit.rooms():
+                await self._livekit.close_room(room)
             await asyncio.sleep(CLOSE_S)
 
     def agents(self, room: str) -> int:
@@ -58,8 +61,8 @@ class Crowd:
         """Rooms that somebody came to before this instant and waits in without exactly one agent."""
         return [
             room
-            for room, came in self.rooms.items()
-            if came < before and self._livekit.people_in(room) and self.agents(room) != 1
+            for room in self._livekit.rooms()
+            if self.rooms[room] < before and self._livekit.people_in(room) and self.agents(room) != 1
         ]
 
     def surplus(self) -> list[str]:
@@ -81,7 +84,7 @@ class Crowd:
         return False
 
     async def _go(self, room: str) -> None:
-        await asyncio.sleep(self._dice.uniform(0.2, 3.0))
+        await asyncio.sleep(self._dice.uniform(*self._after))
         if self._dice.random() < 0.5:
             await self._livekit.leave(room, "alice")
         else:

@@ -67,9 +67,7 @@ async def staged(directory: Path, redis: str, dies_at: str) -> AsyncIterator[Sta
         urls = [replica.url]
         balancer = await stack.enter_async_context(Balancer(urls))
         livekit.webhook_url = balancer.url
-        yield Stage(
-            livekit=livekit, replica=replica, urls=urls, balancer=balancer, crowd=Crowd(livekit, 0), redis=redis
-        )
+        yield Stage(livekit=livekit, replica=replica, urls=urls, balancer=balancer, crowd=Crowd(livekit), redis=redis)
 
 
 async def join(stage: Stage) -> None:

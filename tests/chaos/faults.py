@@ -165,7 +165,7 @@ CASES: Final[Mapping[str, Case]] = {
     "network: reset after sending": _BEHIND(partial(harm_network, ResetAfterSend())),
     "network: black hole": _BEHIND(partial(harm_network, BlackHole())),
     "network: refused": _BEHIND(partial(harm_network, Refuse())),
-    "network: slow close, redis restarted": _BEHIND(restart_unseen, sweep=SWEEP),
+    "network: slow close, redis restarted": _BEHIND(restart_unseen),
     "200 rooms at once, 50 ms away": _BEHIND(rush),
     "TLS and a user of few rights": Case(flush_scripts, places.with_tls),
 }

@@ -65,9 +65,9 @@ async def unkept(directory: Path, make: Make) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def behind_a_proxy(directory: Path, make: Make) -> AsyncIterator[Place]:
-    """One server, on the other side of a network that can do harm."""
+    """One server that keeps everything, on the other side of a network that can do harm."""
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(unkept(directory, make))
+        place = await stack.enter_async_context(kept(directory, make))
         proxy = await stack.enter_async_context(Proxy(place.server.port))
         yield Place(url=f"redis://127.0.0.1:{proxy.port}", servers=place.servers, proxy=proxy)
 

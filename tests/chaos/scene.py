@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +65,7 @@ async def staged(
     replicas: int = 3,
     sweep: str = NO_SWEEP,
     copies: int = 1,
-    seed: int = 0,
+    people: Callable[[FakeLiveKit], Crowd] = Crowd,
 ) -> AsyncIterator[Scene]:
     """So many replicas are ready, and every webhook goes to `copies` of them."""
     async with AsyncExitStack() as stack:
@@ -79,7 +79,7 @@ async def staged(
         await all_ready(started)
         balancer = await stack.enter_async_context(Balancer([one.url for one in started], copies=copies))
         livekit.webhook_url = balancer.url
-        crowd = Crowd(livekit, seed)
+        crowd = people(livekit)
         watch = asyncio.create_task(crowd.watch(WATCHED_S))
         stack.callback(watch.cancel)
         scene = Scene(livekit, balancer, started, crowd, here, sweeps=sweep != NO_SWEEP)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from dispatcher.app import Service, running
 from dispatcher.config import Secret
 from dispatcher.ledger.interface import Counts
+from dispatcher.ledger.redis.connections import CONNECTIONS
 from dispatcher.logs import Log
 from dispatcher.server import listening
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
@@ -80,7 +81,7 @@ async def wait_ready(url: str, within: float = RECOVERED_WITHIN) -> None:
             await asyncio.sleep(0.02)
 
 
-async def join(url: str, event_id: str) -> tuple[int, str | None, float]:
+async def join(http: aiohttp.ClientSession, url: str, event_id: str) -> tuple[int, str | None, float]:
     """A webhook of somebody's joining: its status, its `Retry-After`, and the seconds to the answer."""
     room = {"sid": "RM_1", "name": "lobby"}
     alice = {"sid": "PA_1", "identity": "alice", "state": "ACTIVE"}
@@ -89,7 +90,7 @@ async def join(url: str, event_id: str) -> tuple[int, str | None, float]:
     key, secret = next(iter(DEV_KEYS.items()))
     headers = {"Authorization": sign(body, key=key, secret=secret, now=int(time.time() * 1000))}
     began = time.monotonic()
-    async with aiohttp.ClientSession() as http, http.post(f"{url}/webhook", data=body, headers=headers) as answer:
+    async with http.post(f"{url}/webhook", data=body, headers=headers) as answer:
         return answer.status, answer.headers.get("Retry-After"), time.monotonic() - began
 
 
@@ -143,25 +144,25 @@ async def test_w11_without_its_redis_it_starts_refuses_in_time_and_recovers(
 ) -> None:
     """Unready with the reason; 503 with Retry-After, never 200; once Redis is there, nobody has to do anything."""
     port = free_port()
-    async with replica(livekit, f"redis://127.0.0.1:{port}") as (service, ears):
+    async with replica(livekit, f"redis://127.0.0.1:{port}") as (service, ears), aiohttp.ClientSession() as http:
         async with asyncio.timeout(5):
             while (await ready(service.url))["reason"] != "ledger_unavailable":
                 await asyncio.sleep(0.02)
-        status, retry_after, seconds = await join(service.url, "EV_1")
+        status, retry_after, seconds = await join(http, service.url, "EV_1")
         assert (status, retry_after) == (503, "1")
         assert seconds < ANSWERED_WITHIN
         assert [line["why"] for line in ears.lines if "Redis" in line.get("why", "")] == ["Redis: ConnectionError"]
         with running_valkey(tmp_path, port=port) as valkey:
             await wait_ready(service.url)
-            assert (await join(service.url, "EV_1"))[0] == 200
+            assert (await join(http, service.url, "EV_1"))[0] == 200
 
             valkey.process.signal(SIGSTOP)
-            answers = await asyncio.gather(*(join(service.url, f"EV_{n}") for n in range(100)))
+            answers = await asyncio.gather(*(join(http, service.url, f"EV_{n}") for n in range(2 * CONNECTIONS)))
             valkey.process.signal(SIGCONT)
             assert {(status, retry_after) for status, retry_after, _ in answers} == {(503, "1")}
             assert max(seconds for _, _, seconds in answers) < ANSWERED_WITHIN
             await wait_ready(service.url)
-            assert (await join(service.url, "EV_2"))[0] == 200
+            assert (await join(http, service.url, "EV_2"))[0] == 200
 
 
 def process(livekit: FakeLiveKit, valkey: Valkey, directory: Path, port: int) -> Child:

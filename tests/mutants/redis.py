@@ -92,6 +92,7 @@ CLAIM = (
 
 PEEK = (
     Mutant("leases end unseen", "{ 'due', 'held' }) do", "{ 'due' }) do"),
+    Mutant("who takes no writes is not found out", "redis.call('SET', base .. 'w', '', 'PX', LATE_MS)\n", ""),
     Mutant("times are not in order", "table.sort(times)\n", ""),
 )
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from dispatcher.ledger.redis.address import Address, Node, Topology, read
@@ -91,6 +93,14 @@ def test_a_wrong_url_is_told_what_is_wrong_and_not_shown(url: str, wrong: str) -
     with pytest.raises(ValueError, match=wrong.replace("+", r"\+")) as raised:
         read(url)
     assert "hush" not in str(raised.value)
+
+
+def test_a_certificates_file_is_looked_for(tmp_path: Path) -> None:
+    """It is there, and its place is what redis-py is given."""
+    file = tmp_path / "ca.pem"
+    file.touch()
+
+    assert read(f"rediss://a?ssl_ca_certs={file}").options == {"ssl_ca_certs": str(file)}
 
 
 def test_an_address_shows_no_secret() -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from dispatcher.core.events import Ms
 from dispatcher.driver import Driver
 from dispatcher.ledger.interface import LEASE_MS, Held, Key, Ledger, LedgerUnavailable, Then
@@ -159,14 +161,30 @@ async def place_tried_again(place: Place) -> None:
 
 
 async def test_a_ledger_that_fails_a_drive_is_trouble_too() -> None:
-    """The drive's lease runs out; the error is the ledger's, not the loop's."""
+    """The error is the ledger's, not the loop's; the session is handed back, and driven long before its lease ends."""
     place = Place()
     place.drives.troubles["RM_1"] = LedgerUnavailable("as the test wants it")
+    place.drives.gate.set()
     await place.hear("RM_1")
     async with place.running():
         await until(lambda: place.worker.trouble == "ledger_unavailable")
         assert (await place.ledger.counts()).held == 1
+        del place.drives.troubles["RM_1"]
+        await until(lambda: place.drives.ended == ["RM_1"])
     assert place.desk.value("loop_errors_total", loop="drive") == 0
+
+
+async def test_a_ledger_that_stays_away_has_its_leases_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is handed back any more once the lease is nobody's: the place is free again."""
+    monkeypatch.setattr("dispatcher.worker.RETRY_S", 0.001)
+    monkeypatch.setattr("dispatcher.worker.LEASE_MS", 10)
+    place = Place()
+    place.drives.troubles["RM_1"] = LedgerUnavailable("as the test wants it")
+    await place.hear("RM_1")
+    async with place.running():
+        await until(lambda: place.drives.begun)
+        place.desk.watch.broken = True
+        await until(lambda: place.worker.free == place.worker.limit)
 
 
 async def test_one_drives_defect_does_not_stop_the_others() -> None:

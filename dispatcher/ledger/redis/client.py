@@ -23,7 +23,7 @@ DROP_S: Final = 0.2  # for closing idle connections, after the deadline as well
 
 _AGAIN: Final = (NotConnected, TimedOut, ReadOnlyError)
 # A node that has died makes redis-py raise what a defect would: AttributeError, KeyError, IndexError.
-_FOREIGN: Final = (RedisError, RedisClusterException, OSError, EOFError, AttributeError, LookupError)
+FOREIGN: Final = (RedisError, RedisClusterException, OSError, EOFError, AttributeError, LookupError)
 
 
 Argument: TypeAlias = bytes | str | int | float
@@ -45,6 +45,7 @@ class Client:
         self._address = address
         self._redis, self._sentinel = opened(address)
         self._free = asyncio.Semaphore(CONNECTIONS)
+        self._dropping = False
 
     async def run(self, calls: Sequence[Call]) -> list[Any]:
         """What each script answers, in order; several are no transaction. Raises LedgerUnavailable.
@@ -60,12 +61,12 @@ class Client:
         except TimeoutError:
             await self._drop(redis)
             raise LedgerUnavailable(f"Redis: no answer within {DEADLINE_S:g} s") from None
-        except _FOREIGN as error:
+        except FOREIGN as error:
             raise LedgerUnavailable(f"Redis: {told(error)}") from None
 
     async def aclose(self) -> None:
         """Every connection is closed."""
-        with suppress(TimeoutError, *_FOREIGN):  # of a server that no longer answers
+        with suppress(TimeoutError, *FOREIGN):  # of a server that no longer answers
             async with asyncio.timeout(DEADLINE_S):
                 await self._redis.aclose()
                 if self._sentinel is not None:
@@ -117,8 +118,14 @@ class Client:
                 return await redis.eval(script(call.op).text, 2, *keys_and_args)
 
     async def _drop(self, failed: Redis | RedisCluster) -> None:
-        """No call begins on a connection from before: it may be dead, or lead to a master that no longer is one."""
-        with suppress(TimeoutError, *_FOREIGN):
+        """No call begins on a connection from before: it may be dead, or lead to a master that no longer is one.
+
+        Of many calls that fail together one does it.
+        """
+        if self._dropping:
+            return
+        self._dropping = True
+        try:
             async with asyncio.timeout(DROP_S):
                 if isinstance(failed, Redis):
                     await failed.connection_pool.disconnect(inuse_connections=False)
@@ -128,6 +135,10 @@ class Client:
                     self._redis, _ = opened(self._address)
                     await failed.nodes_manager.aclose()
                     await failed.nodes_manager.aclose("startup_nodes")
+        except (TimeoutError, *FOREIGN):  # they are gone all the same
+            return
+        finally:
+            self._dropping = False
 
 
 def told(error: Exception) -> str:

@@ -114,9 +114,9 @@ async def test_a_restart_is_not_noticed(tmp_path: Path) -> None:
         await asyncio.gather(*(ledger.now() for _ in range(2 * CONNECTIONS)))
     async with aclosing(ledger):
         with running_valkey(tmp_path, port=valkey.port):
-            delivery = await ledger.deliver(KEY, "e1", b"joined")
-            assert delivery.held is not None
-            assert await ledger.counts() == Counts(due=0, held=1, rest=0)
+            keys = [Key("p1", f"room-{n}", f"RM_{n}") for n in range(2 * CONNECTIONS)]
+            await asyncio.gather(*(ledger.deliver(key, f"e{key.sid}", b"joined") for key in keys))
+            assert await ledger.counts() == Counts(due=0, held=len(keys), rest=0)
 
 
 async def test_scripts_that_redis_forgot_are_sent_again(ledger: RedisLedger, valkey: Valkey) -> None:
@@ -138,6 +138,8 @@ async def test_a_master_that_was_demoted_is_unavailable(ledger: RedisLedger, val
     await ledger.counts()
     assert ask(valkey.port, "REPLICAOF", "127.0.0.1", str(free_port())) == b"+OK"
     assert await refusal(ledger) == "Redis: ReadOnlyError"
+    with pytest.raises(LedgerUnavailable, match="ReadOnlyError"):  # so it is unready
+        await ledger.claim(1)
 
     assert ask(valkey.port, "REPLICAOF", "NO", "ONE") == b"+OK"
     assert (await ledger.deliver(KEY, "e1", b"joined")).outcome is Delivered.ACCEPTED
@@ -148,6 +150,8 @@ async def test_a_full_redis_takes_nothing_half(ledger: RedisLedger, valkey: Valk
     mine = await held(ledger, OTHER)
     assert ask(valkey.port, "CONFIG", "SET", "maxmemory", "1") == b"+OK"
     assert await refusal(ledger) == "Redis: OutOfMemoryError"
+    with pytest.raises(LedgerUnavailable, match="OutOfMemoryError"):  # so it is unready
+        await ledger.claim(1)
     with pytest.raises(LedgerUnavailable):
         await ledger.save(mine.lease, b"record", mine.upto, Then.REST)
 

@@ -2,6 +2,8 @@
 local limit = tonumber(ARGV[2])
 
 forget_expired()
+-- Whether we are ready is judged by claims: one must fail where Redis takes no writes, demoted or full.
+redis.call('SET', base .. 'w', '', 'PX', LATE_MS)
 local times = {}
 for _, place in ipairs({ 'due', 'held' }) do
   local found = redis.call('ZRANGE', base .. place, 0, limit - 1, 'WITHSCORES')

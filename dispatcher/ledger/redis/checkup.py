@@ -1,0 +1,99 @@
+"""What there is to know of the Redis that the ledger lives in, asked once: for `dispatcher doctor`, which judges it."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import NoPermissionError
+
+from dispatcher.core.events import Ms
+from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.ledger.redis.address import Address
+from dispatcher.ledger.redis.client import FOREIGN, told
+from dispatcher.ledger.redis.connections import opened
+
+WITHIN_S: Final = 5.0  # for everything that one server is asked
+PINGS: Final = 9  # of which the median counts
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """One server. The user may not ask for what is None."""
+
+    name: str  # host:port, or the socket's path
+    round_trip: float  # ms; the median of PINGS
+    ahead: Ms  # its clock less ours
+    make: str | None = None  # redis or valkey
+    version: str | None = None
+    replica: bool | None = None
+    replicas: int | None = None  # connected to it
+    appends: bool | None = None  # `appendonly yes`
+    eviction: str | None = None  # `maxmemory-policy`
+    memory: int | None = None  # bytes in use
+    memory_max: int | None = None  # `maxmemory`; 0: no limit
+
+
+async def check_up(address: Address) -> list[Facts]:
+    """The facts of each server: the one at the address, the master that the sentinels name, a cluster's masters.
+
+    Raises LedgerUnavailable with the reason when one cannot be asked within WITHIN_S.
+    """
+    client, sentinel = opened(address)
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            if isinstance(client, Redis):
+                return [await _ask(_name(address), client)]
+            cluster = await client.initialize()
+            return [await _ask(node.name, cluster, target_nodes=node) for node in cluster.get_primaries()]
+    except TimeoutError:
+        raise LedgerUnavailable(f"Redis: no answer within {WITHIN_S:g} s") from None
+    except FOREIGN as error:
+        raise LedgerUnavailable(f"Redis: {told(error)}") from None
+    finally:
+        await client.aclose()
+        if sentinel is not None:
+            await sentinel.aclose()
+
+
+def _name(address: Address) -> str:
+    """The server as a person knows it. Of several nodes these are the sentinels: the master is what they name."""
+    if address.service:
+        return address.service
+    return address.path or "".join(f"{node.host}:{node.port}" for node in address.nodes)
+
+
+async def _ask(name: str, client: Redis | RedisCluster, **target: Any) -> Facts:  # noqa: ANN401 - of a cluster, the node
+    trips = []
+    for _ in range(PINGS):
+        began = time.monotonic()
+        await client.execute_command("PING", **target)
+        trips.append((time.monotonic() - began) * 1000)
+    before = time.time_ns() // 1_000_000
+    seconds, micros = await client.execute_command("TIME", **target)
+    middle = (before + time.time_ns() // 1_000_000) // 2
+    facts = Facts(
+        name=name, round_trip=sorted(trips)[PINGS // 2], ahead=int(seconds) * 1000 + int(micros) // 1000 - middle
+    )
+    try:
+        told_by_it = await client.execute_command("INFO", **target)
+    except NoPermissionError:
+        return facts
+    return _with(facts, told_by_it)
+
+
+def _with(facts: Facts, said: Mapping[str, Any]) -> Facts:
+    return Facts(
+        name=facts.name,
+        round_trip=facts.round_trip,
+        ahead=facts.ahead,
+        make=said.get("server_name", "redis"),
+        version=str(said.get("valkey_version") or said["redis_version"]),
+        replica=said["role"] == "slave",
+        replicas=said["connected_slaves"],
+        appends=bool(said["aof_enabled"]),
+        eviction=said["maxmemory_policy"],
+        memory=said["used_memory"],
+        memory_max=said["maxmemory"],
+    )

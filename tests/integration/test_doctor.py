@@ -1,0 +1,168 @@
+"""`dispatcher doctor`, on a real Valkey and a fake LiveKit: what it prints, and its exit code."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from dispatcher.cli import main
+from dispatcher.config import Config, Secret
+from dispatcher.doctor import examine
+from dispatcher.ledger.redis import address
+from dispatcher.testing import DEV_KEYS, FakeLiveKit
+from tests.integration.house import config, rule
+from tests.real.redis_servers import Redis, alone, cluster, debian_redis, secured, sentinels
+from tests.real.server import free_port
+
+
+@pytest.fixture
+async def livekit() -> AsyncIterator[FakeLiveKit]:
+    """A LiveKit with one room."""
+    async with FakeLiveKit() as fake:
+        await fake.open_room("lobby")
+        yield fake
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Redis]:
+    """A Valkey that keeps nothing on disk."""
+    with alone(tmp_path / "valkey") as server:
+        yield server
+
+
+def settings(livekit: FakeLiveKit) -> Config:
+    """A configuration for this LiveKit."""
+    return config(livekit.url, rule("greeter"))
+
+
+async def examined(settings: Config, redis: str | None) -> tuple[int, str]:
+    """The exit code, and everything written."""
+    lines: list[str] = []
+    code = await examine(settings, None if redis is None else address.read(redis), lines.append)
+    return code, "".join(lines)
+
+
+async def test_without_redis_it_asks_livekit_alone(livekit: FakeLiveKit) -> None:
+    """The ledger is in memory, and that is well."""
+    code, told = await examined(settings(livekit), None)
+
+    assert code == 0
+    assert "ok       ledger: in memory" in told
+    assert f"ok       livekit default: {livekit.url}: 1 rooms" in told
+
+
+async def test_a_redis_that_keeps_nothing_is_a_warning(livekit: FakeLiveKit, valkey: Redis) -> None:
+    """It is near, of the right version, evicts nothing and takes writes; exit code 0."""
+    code, told = await examined(settings(livekit), valkey.url)
+
+    assert code == 0
+    assert "error" not in told
+    assert "maxmemory-policy noeviction" in told
+    assert f"warning  redis 127.0.0.1:{valkey.port}: neither an append-only file nor a replica" in told
+    assert "ok       redis writes" in told
+
+
+async def test_a_redis_that_evicts_is_an_error(livekit: FakeLiveKit, valkey: Redis) -> None:
+    """It is told with what to do about it; exit code 1."""
+    valkey.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+
+    code, told = await examined(settings(livekit), valkey.url)
+
+    assert code == 1
+    assert "maxmemory-policy allkeys-lru; sessions would vanish with no word: CONFIG SET" in told
+
+
+async def test_a_replica_is_an_error_twice(livekit: FakeLiveKit, valkey: Redis) -> None:
+    """It says so, and it takes no write."""
+    valkey.ask("REPLICAOF", "127.0.0.1", 1)
+
+    code, told = await examined(settings(livekit), valkey.url)
+
+    assert code == 1
+    assert "a replica: it refuses every write" in told
+    assert "error    redis writes: Redis: ReadOnlyError" in told
+
+
+async def test_a_redis_that_is_not_there_is_an_error(livekit: FakeLiveKit) -> None:
+    """Its reason is told, and LiveKit is asked all the same."""
+    code, told = await examined(settings(livekit), f"redis://127.0.0.1:{free_port()}")
+
+    assert code == 1
+    assert "error    redis: Redis: ConnectionError" in told
+    assert "ok       livekit default" in told
+
+
+async def test_a_redis_that_hangs_is_an_error(
+    livekit: FakeLiveKit, valkey: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not waited for without end."""
+    monkeypatch.setattr("dispatcher.ledger.redis.checkup.WITHIN_S", 0.2)
+    valkey.hang()
+
+    code, told = await examined(settings(livekit), valkey.url)
+
+    assert code == 1
+    assert "error    redis: Redis: no answer within 0.2 s" in told
+
+
+async def test_q4_a_wrong_secret_is_an_error(livekit: FakeLiveKit) -> None:
+    """LiveKit refuses the key, and it is said what that means; the secret is not."""
+    [project] = settings(livekit).projects
+    wrong = replace(project, keys=dict.fromkeys(DEV_KEYS, Secret("not-the-secret-at-all-not-the-secret")))
+
+    code, told = await examined(replace(settings(livekit), projects=(wrong,)), None)
+
+    assert code == 1
+    assert f"error    livekit default: {livekit.url}: unauthorized; the key or the secret is not this server's" in told
+    assert "not-the-secret" not in told
+
+
+async def test_every_master_of_a_cluster_is_examined(livekit: FakeLiveKit, tmp_path: Path) -> None:
+    """Each has its lines."""
+    with cluster(tmp_path) as here:
+        code, told = await examined(settings(livekit), here.url)
+
+        assert code == 0
+        for node in here.nodes:
+            assert f"ok       redis 127.0.0.1:{node.port}: valkey" in told
+
+
+def test_the_command_tells_warnings_too_and_fails_on_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A port that Kubernetes has set is a warning, a LiveKit that is not there an error: exit code 1."""
+    url = f"http://127.0.0.1:{free_port()}"
+    environment = {"LIVEKIT_URL": url, "DISPATCHER_AGENT": "greeter", "DISPATCHER_PORT": "tcp://10.0.0.1:8080"}
+    key, secret = next(iter(DEV_KEYS.items()))
+    for name, value in {**environment, "LIVEKIT_API_KEY": key, "LIVEKIT_API_SECRET": secret}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["doctor"]) == 1
+
+    told = capsys.readouterr().out
+    assert "warning  configuration: environment: DISPATCHER_PORT" in told
+    assert f"error    livekit default: {url}: unreachable; nobody answers there" in told
+
+
+@pytest.mark.real
+async def test_the_master_behind_sentinels_is_examined(livekit: FakeLiveKit, tmp_path: Path) -> None:
+    """It is named as the sentinels name it, and its replicas are persistence enough."""
+    with sentinels(tmp_path) as here:
+        code, told = await examined(settings(livekit), here.url)
+
+    assert code == 0
+    assert "ok       redis main: 2 replicas" in told
+
+
+@pytest.mark.real
+async def test_a_user_of_few_rights_may_do_all_but_see_everything(livekit: FakeLiveKit, tmp_path: Path) -> None:
+    """Over TLS, with the rights that docs/redis.md asks for: it writes, and what INFO says is unknown."""
+    with secured(tmp_path, debian_redis()) as server:
+        code, told = await examined(settings(livekit), server.url)
+
+    assert code == 0
+    assert "warning  redis" in told
+    assert "are not for this user to see; ask whoever runs it; or allow the user +info" in told
+    assert "ok       redis writes" in told
