@@ -78,7 +78,7 @@ async def rush(stage: Stage, rooms: Sequence[str]) -> Rush:
     joins, served, start = stage.witness.joins, agents.count(1), PERSON if stage.people else OPENED
     return Rush(
         served=served,
-        first=told(stage.service, rooms, action="served", number=1) if stage.service else served,
+        first=served - retried(stage.service, rooms),
         surplus=sum(number > 1 for number in agents) + told(stage.service, rooms, action="retracted", why="agent"),
         waits=[joins[room, AGENT].at - joins[room, start].at for room in rooms if (room, AGENT) in joins],
     )
@@ -96,6 +96,12 @@ async def count_agents(api: LiveKitAPI, room: str) -> int:
     """How many agents LiveKit lists in the room as ACTIVE."""
     listed = await api.room.list_participants(ListParticipantsRequest(room=room))
     return sum(one.kind == ParticipantInfo.AGENT and one.state == ParticipantInfo.ACTIVE for one in listed.participants)
+
+
+def retried(service: Service | None, rooms: Sequence[str]) -> int:
+    """How many of the rooms were asked for an agent more than once."""
+    asked = service.lines(action="asked") if service else []
+    return len({line["room"] for line in asked if line["number"] > 1} & set(rooms))
 
 
 def told(service: Service | None, rooms: Sequence[str], **fields: object) -> int:

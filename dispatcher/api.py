@@ -6,12 +6,15 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from msgspec.structs import replace
 
 from dispatcher.core import record
 from dispatcher.core.events import RoomSid
 from dispatcher.core.explain import cause, story
 from dispatcher.core.session import Attempt, Session, State, Want
+from dispatcher.current import Current
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Life
+from dispatcher.masks import Mask
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
@@ -20,12 +23,12 @@ JSON = dict[str, object]
 
 
 class Api:
-    """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger of the projects named."""
+    """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger, of the projects that are configured."""
 
-    def __init__(self, ledger: Ledger, projects: tuple[str, ...], token: str) -> None:
+    def __init__(self, ledger: Ledger, current: Current, mask: Mask) -> None:
         self.ledger = ledger
-        self.projects = projects
-        self._token = token.encode()
+        self.current = current
+        self.mask = mask
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to an application."""
@@ -36,8 +39,12 @@ class Api:
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
+            secret = self.current.now.api_token
+            if secret is None:
+                return _error(HTTPStatus.NOT_FOUND, "not_found")
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), self._token):
+            right = hmac.compare_digest(token.strip().encode(), secret.get_secret_value().encode())
+            if scheme.lower() != "bearer" or not right:
                 return _error(HTTPStatus.UNAUTHORIZED, "unauthorized", {"WWW-Authenticate": "Bearer"})
             try:
                 return await handler(request)
@@ -49,39 +56,47 @@ class Api:
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
         """Live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
         state, project = request.query.get("state"), request.query.get("project")
+        projects = tuple(self.current.now.sites)
         if state is not None and state not in set(State):
             return _error(HTTPStatus.BAD_REQUEST, f"state: one of {', '.join(State)}")
-        if project is not None and project not in self.projects:
-            return _error(HTTPStatus.BAD_REQUEST, f"project: one of {', '.join(self.projects)}")
+        if project is not None and project not in projects:
+            return _error(HTTPStatus.BAD_REQUEST, f"project: one of {', '.join(projects)}")
         limit = request.query.get("limit", str(LIMIT))
         if not limit.isdecimal() or not 1 <= int(limit) <= LIMIT_MAX:
             return _error(HTTPStatus.BAD_REQUEST, f"limit: 1 to {LIMIT_MAX}")
         lives = [
             life
-            for name in ([project] if project else self.projects)
+            for name in ([project] if project else projects)
             for life in await self.ledger.list(name, state, limit=int(limit))
         ]
-        rooms = [_summary(life, _session(life)) for life in lives[: int(limit)]]
+        rooms = [_summary(life, self._session(life)) for life in lives[: int(limit)]]
         return web.json_response({"rooms": rooms})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
         """Every life of the room name that is remembered, newest first, each with its wants, timeline and story."""
         room = request.match_info["room"]
-        lives = [life for name in self.projects for life in await self.ledger.find(name, room)]
+        lives = [life for name in self.current.now.sites for life in await self.ledger.find(name, room)]
         if not lives:
             return _error(HTTPStatus.NOT_FOUND, "unknown_room")
-        return web.json_response({"room": room, "lives": [_detail(life, _session(life)) for life in lives]})
+        details = [_detail(life, self._session(life)) for life in lives]
+        return web.json_response({"room": self.mask.numbers(room), "lives": details})
 
-
-def _session(life: Life) -> Session:
-    return record.load(life.record, life.key.room, RoomSid(life.key.sid))
+    def _session(self, life: Life) -> Session:
+        """The session as it may be shown: its people by their marks, where identities are masked."""
+        session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
+        return replace(
+            session,
+            room=self.mask.numbers(session.room),
+            wants=tuple(replace(want, identity=self.mask.identity(want.identity)) for want in session.wants),
+            timeline=tuple(replace(entry, want=self.mask.want(entry.want)) for entry in session.timeline),
+        )
 
 
 def _summary(life: Life, session: Session) -> JSON:
     wants = [{"want": want.key, "state": want.state, "agent": want.next_target.agent} for want in session.wants]
     return {
         "project": life.key.project,
-        "room": life.key.room,
+        "room": session.room,
         "sid": life.key.sid,
         "over": session.over,
         "wants": wants,

@@ -1,38 +1,50 @@
 """The composition root: a configuration becomes a running service, and a stopped one leaves nothing half done."""
 
 import asyncio
+import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiohttp import ClientSession, TCPConnector, web
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dispatcher.api import Api
 from dispatcher.chronicle import Chronicle
-from dispatcher.config import Config, Project
+from dispatcher.config import BadConfig, Config, Project, Source
+from dispatcher.config.problems import in_environment
 from dispatcher.core.events import Ms
-from dispatcher.driver import Driver, Site
-from dispatcher.expressions import heard
+from dispatcher.current import Current, InForce, in_force
+from dispatcher.driver import Driver
 from dispatcher.gauges import Gauges
 from dispatcher.intake import Intake
-from dispatcher.ledger.interface import Ledger
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.timed import TimedLedger
-from dispatcher.livekit import LiveKit
+from dispatcher.livekit import LIMITS, LiveKit
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
+from dispatcher.pacer import Pacer
+from dispatcher.reload import Reload, nudge
+from dispatcher.retry_after import listening as hearing_retry_after
 from dispatcher.server import build, listening
 from dispatcher.sweep import Sweep
-from dispatcher.webhook import ApiKey, receive
+from dispatcher.webhook import receive
 from dispatcher.worker import Worker
 
 DRAIN_S: Final = 6.0  # running drives may finish; with the server's end and what is handed back, within 10 s
 GRACE_S: Final = 2.0
 AGAIN_S: Final = 1.0
 CONNECTIONS: Final = 100  # to one LiveKit
+
+ONCE: Final = replace(LIMITS, tries=1)  # where requests are counted, none is made that was not
+
+Loop: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -42,6 +54,7 @@ class Service(Struct, frozen=True, kw_only=True):
     port: int
     ledger: Ledger
     metrics: Metrics
+    reload: Callable[[], None]  # the configuration is read again now; without a source nothing is
 
     @property
     def url(self) -> str:
@@ -49,65 +62,140 @@ class Service(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def running(config: Config, log: Log, *, version: str, dry_run: bool = False) -> AsyncIterator[Service]:
+async def running(
+    config: Config, log: Log, *, version: str, dry_run: bool = False, source: Source | None = None
+) -> AsyncIterator[Service]:
     """The service answers, claims and sweeps; at the end it is unready, finishes what runs, hands back the rest.
 
-    Raises OSError when the address cannot be had.
+    With the `source` that `config` was read from it follows its changes. Raises OSError when the address cannot be had,
+    BadConfig when REDIS_URL is none. Nothing is asked of Redis before it answers: until the ledger has been claimed
+    from, the service is unready.
     """
-    metrics = Metrics(version=version, agents=_agents(config), rules=[rule.name for rule in config.rules])
+    metrics = Metrics(version=version)
     chronicle = Chronicle(log, metrics)
     async with AsyncExitStack() as stack:
-        sites = {project.name: await _site(stack, project, config, chronicle) for project in config.projects}
+        session = await stack.enter_async_context(_session())
+        make = partial(_ready, session=session, chronicle=chronicle)
+        current = Current(make(config))
         wake = asyncio.Event()
-        ledger = _timed(MemoryLedger(_steady_clock(), wake=wake.set), metrics)
+        ledger = _timed(_home(config, wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
-        driver = Driver(
-            ledger=ledger, sites=sites, instance=config.instance, pace=config.pace, chronicle=chronicle, dry_run=dry_run
-        )
+        pacer = Pacer(ledger)
+        driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run)
         worker = Worker(ledger, driver, wake, log, metrics)
-        app = _app(config, ledger, worker, log, metrics)
+        app = _app(current, ledger, worker, log, metrics)
         host, port = await stack.enter_async_context(listening(app, config.host, config.port, grace=GRACE_S))
         stack.push_async_callback(worker.stop, DRAIN_S)
-        sweep = Sweep(
-            ledger, sites, log, metrics, every=config.sweep.every, looks_per_second=config.sweep.looks_per_second
-        )
-        gauges = Gauges(ledger, sites, log, metrics)
-        loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [("worker", worker.run), ("gauges", gauges.run)]
-        loops += [("sweep", partial(sweep.run, project)) for project in sites]
-        for name, loop in loops:
-            stack.push_async_callback(_end, asyncio.create_task(_kept_alive(name, loop, log, metrics)))
-        yield Service(host=host, port=port, ledger=ledger, metrics=metrics)
+        sweep = Sweep(ledger, current, pacer, log, metrics)
+        gauges = Gauges(ledger, current, log, metrics)
+        reload = Reload(source, config, partial(_swap, current, make, ledger, log), log, metrics) if source else None
+        keep = partial(_kept_alive, log=log, metrics=metrics)
+        loops: dict[str, Loop] = {"worker": worker.run, "gauges": gauges.run}
+        loops["sweeps"] = partial(_each_project, current, sweep.run, partial(keep, "sweep"))
+        loops |= {"reload": reload.run} if reload else {}
+        for name, loop in loops.items():
+            stack.push_async_callback(_end, asyncio.create_task(keep(name, loop)))
+        ask = reload.ask if reload else _nothing
+        yield Service(host=host, port=port, ledger=ledger, metrics=metrics, reload=ask)
         worker.drain()
 
 
-def _app(config: Config, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics) -> web.Application:
-    keys = {
-        key: ApiKey(project.name, secret.get_secret_value())
-        for project in config.projects
-        for key, secret in project.keys.items()
-    }
+def redis_address(config: Config) -> address.Address | None:
+    """Where the ledger's Redis is; None: the ledger is in memory. Raises BadConfig."""
+    if config.redis_url is None:
+        return None
+    try:
+        return address.read(config.redis_url.get_secret_value())
+    except ValueError as wrong:
+        raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
 
+
+def _home(config: Config, wake: Callable[[], None]) -> Ledger:
+    redis = redis_address(config)
+    return MemoryLedger(_steady_clock(), wake=wake) if redis is None else RedisLedger(redis, wake=wake)
+
+
+def _nothing() -> None:
+    """There is no source to read again."""
+
+
+def _session() -> ClientSession:
+    """One for all projects: it has no limit but for each host, so none waits for another, and none is ever closed."""
+    connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)
+    return ClientSession(connector=connector, trace_configs=[hearing_retry_after()])
+
+
+def _ready(config: Config, session: ClientSession, chronicle: Chronicle) -> InForce:
+    """The configuration, ready to be in force; the metrics know its names, and the log whom to mask."""
+    log, metrics = chronicle.log, chronicle.metrics
+    rules = [rule for project in config.projects for rule in config.rules_of(project)]
+    metrics.know(
+        agents={target.agent for rule in rules for target in rule.policy.targets if target.agent},
+        rules={rule.name for rule in rules},
+        keys=[(project.name, key) for project in config.projects for key in project.keys],
+    )
+    log.mask.use(_mask_key(config) if config.masked else None)
+    metrics.config_last_reload_successful.set(1)
+    metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
+    return in_force(config, partial(_connect, session=session, metrics=metrics), chronicle.rule_failed)
+
+
+def _mask_key(config: Config) -> bytes:
+    """Of the secret that all replicas have: the first key's of the first project."""
+    secret = next(iter(config.projects[0].keys.values())).get_secret_value()
+    return hmac.digest(secret.encode(), b"dispatcher: masked identities", "sha256")
+
+
+def _connect(project: Project, session: ClientSession, metrics: Metrics) -> LiveKit:
+    key, secret = next(iter(project.keys.items()))
+    return LiveKit(
+        project.url,
+        key,
+        secret.get_secret_value(),
+        session=session,
+        observe=partial(_observe_call, metrics),
+        limits=ONCE if project.limit else LIMITS,
+    )
+
+
+async def _swap(current: Current, make: Callable[[Config], InForce], ledger: Ledger, log: Log, config: Config) -> None:
+    """The configuration is in force, whole, and whom it concerns is told."""
+    before, current.now = current.now, make(config)
+    try:
+        await nudge(ledger, before, current.now)
+    except LedgerUnavailable:  # the sweep finds them
+        log.warning("nudge_put_off", why="ledger_unavailable")
+
+
+async def _each_project(
+    current: Current, loop: Callable[[str], Awaitable[None]], keep: Callable[[Loop], Coroutine[None, None, None]]
+) -> None:
+    """The loop runs for every project that is configured, and for no other."""
+    running: dict[str, asyncio.Task[None]] = {}
+    try:
+        while True:
+            projects = current.now.sites.keys()
+            for gone in running.keys() - projects:
+                await _end(running.pop(gone))
+            for new in projects - running.keys():
+                running[new] = asyncio.create_task(keep(partial(loop, new)))
+            await asyncio.sleep(AGAIN_S)
+    finally:
+        for task in running.values():
+            await _end(task)
+
+
+def _app(current: Current, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics) -> web.Application:
     app = build(
-        receive=lambda body, authorization, now: receive(body, authorization, keys, now),
+        receive=lambda body, authorization, now: receive(body, authorization, current.now.keys, now),
         intake=Intake(ledger, worker),
         ready=lambda: worker.trouble,
         metrics=metrics,
         log=log,
         clock=_epoch_ms,
     )
-    if config.api_token is not None:
-        projects = tuple(project.name for project in config.projects)
-        app.add_routes(Api(ledger, projects, config.api_token.get_secret_value()).routes())
+    app.add_routes(Api(ledger, current, log.mask).routes())
     return app
-
-
-async def _site(stack: AsyncExitStack, project: Project, config: Config, chronicle: Chronicle) -> Site:
-    session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=CONNECTIONS)))
-    key, secret = next(iter(project.keys.items()))
-    livekit = LiveKit(
-        project.url, key, secret.get_secret_value(), session=session, observe=partial(_observe_call, chronicle.metrics)
-    )
-    return Site(livekit=livekit, rules=heard(config.rules, partial(chronicle.rule_failed, project.name)))
 
 
 def _observe_call(metrics: Metrics, method: str, result: str, seconds: float) -> None:
@@ -118,10 +206,6 @@ def _observe_call(metrics: Metrics, method: str, result: str, seconds: float) ->
 
 def _timed(ledger: Ledger, metrics: Metrics) -> Ledger:
     return TimedLedger(ledger, lambda op, seconds: metrics.ledger_seconds.labels(op=op).observe(seconds))
-
-
-def _agents(config: Config) -> set[str]:
-    return {target.agent for rule in config.rules for target in rule.policy.targets if target.agent}
 
 
 async def _kept_alive(name: str, loop: Callable[[], Awaitable[None]], log: Log, metrics: Metrics) -> None:

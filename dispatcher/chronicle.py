@@ -41,10 +41,25 @@ class Chronicle:
         """Another took the session over while we had it: our lease had run out."""
         self.log.warning("lease_lost", project=key.project, room=key.room, sid=key.sid)
 
-    def look_failed(self, project: str, error: LiveKitError) -> None:
-        """LiveKit could not be asked: nothing is judged, and nothing forgotten."""
+    def left_to_newer(self, key: Key) -> None:
+        """A later release wrote the record: one of its replicas is to go on with the session."""
+        self.log.warning("left_to_newer", project=key.project, room=key.room, sid=key.sid)
+
+    def rule_gone(self, key: Key, rule: str) -> None:
+        """A want is asked for whose rule a reload has taken away: it goes on, without metadata."""
+        self.metrics.rule_errors_total.labels(self.metrics.rule_label(rule), "metadata", "rule_gone").inc()
+        self.log.warning("rule_gone", project=key.project, room=key.room, sid=key.sid, rule=rule)
+
+    def look_failed(self, project: str, error: LiveKitError, failures: int) -> None:
+        """LiveKit could not be asked, so many times in a row: nothing is judged, and nothing forgotten."""
+        self.metrics.failed_looks.labels(project).set(failures)
         write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
         write("look_failed", project=project, why=error.reason)
+
+    def looked_again(self, project: str) -> None:
+        """LiveKit can be asked again."""
+        self.metrics.failed_looks.labels(project).set(0)
+        self.log.info("looked_again", project=project)
 
     def rule_failed(self, project: str, failed: Failed) -> None:
         """An expression gave nothing when it was judged. Of a `when` that is said by the counter alone: it is often."""

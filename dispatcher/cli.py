@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dispatcher import client, demo, rehearsal
-from dispatcher.app import running
-from dispatcher.config import BadConfig, Config, load, load_rules, schema, show
+from dispatcher.app import redis_address, running
+from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
 from dispatcher.logs import Log, bridge
 
 WRONG_CONFIG = 2
@@ -29,10 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "schema":
         sys.stdout.write(schema())
         return 0
+    source = Source(arguments.config, os.environ)
     try:
         if arguments.command == "rules":
             return _rules(arguments)
-        config = load(arguments.config, os.environ)
+        config = source.read()
+        redis_address(config)
     except (BadConfig, rehearsal.Unusable) as bad:
         sys.stderr.write(f"{bad}\n")
         return WRONG_CONFIG
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{warning}\n")
     if arguments.command == "check":
         return _check(config, arguments)
-    return _serve(config, arguments)
+    return _serve(config, source, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument(
         "--event", required=True, type=Path, metavar="FILE", help="the webhook's body, or a recording of it"
     )
+    for command in (test, why):
+        command.add_argument("--project", help="whose rules; default: the first project's")
     for command in (serve, check, test, why):
         command.add_argument(
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
@@ -90,7 +94,7 @@ def _token() -> str:
 
 
 def _rules(arguments: argparse.Namespace) -> int:
-    rules = load_rules(arguments.config, os.environ)
+    rules = rehearsal.rules_of(load_offline(arguments.config, os.environ), arguments.project)
     if arguments.trial == "test":
         failed, report = rehearsal.rehearse(rules, arguments.files)
     else:
@@ -109,28 +113,34 @@ def _check(config: Config, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(config: Config, arguments: argparse.Namespace) -> int:
+def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int:
     log = Log(sys.stdout.write, time.time, style=arguments.log or ("text" if sys.stdout.isatty() else "json"))
     logging.getLogger().addHandler(bridge(log))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    if config.redis_url is not None:
-        sys.stderr.write("environment: REDIS_URL: this version keeps its ledger in memory only; unset it\n")
-        return WRONG_CONFIG
     try:
-        asyncio.run(_until_stopped(config, log, dry_run=arguments.dry_run))
+        asyncio.run(_until_stopped(config, source, log, dry_run=arguments.dry_run))
     except OSError as error:
         log.error("cannot_listen", host=config.host, port=config.port, why=error.strerror or "")
         return 1
     return 0
 
 
-async def _until_stopped(config: Config, log: Log, *, dry_run: bool) -> None:
+async def _until_stopped(config: Config, source: Source, log: Log, *, dry_run: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with running(config, log, version=version("livekit-dispatcher"), dry_run=dry_run) as service:
-        log.info("serving", url=f"{service.url}/webhook", rules=len(config.rules), ledger="memory", dry_run=dry_run)
+    about = version("livekit-dispatcher")
+    async with running(config, log, version=about, dry_run=dry_run, source=source) as service:
+        loop.add_signal_handler(signal.SIGHUP, service.reload)
+        log.info(
+            "serving",
+            url=f"{service.url}/webhook",
+            projects=[project.name for project in config.projects],
+            rules=len(config.rules),
+            ledger="redis" if config.redis_url else "memory",
+            dry_run=dry_run,
+        )
         await stopped.wait()
         log.info("stopping")
     log.info("stopped")

@@ -1,12 +1,12 @@
 """How things stand, as opposed to what has happened: refreshed from the ledger, the same on every replica."""
 
 import asyncio
-from collections.abc import Iterable
 from typing import Final
 
 from dispatcher.core import record
 from dispatcher.core.events import Ms, RoomSid
 from dispatcher.core.session import State
+from dispatcher.current import Current
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Life
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
@@ -19,9 +19,9 @@ _UNSERVED: Final = (State.WAITING, State.ASKED, State.STARVED)
 class Gauges:
     """Keeps `wants` and `oldest_wait_seconds` true to the ledger, EVERY_S old at most."""
 
-    def __init__(self, ledger: Ledger, projects: Iterable[str], log: Log, metrics: Metrics) -> None:
+    def __init__(self, ledger: Ledger, current: Current, log: Log, metrics: Metrics) -> None:
         self.ledger = ledger
-        self.projects = tuple(projects)
+        self.current = current
         self.log = log
         self.metrics = metrics
 
@@ -34,10 +34,12 @@ class Gauges:
             await asyncio.sleep(EVERY_S)
 
     async def refresh(self) -> None:
-        """The gauges say what the ledger says now."""
+        """The gauges say what the ledger says now of the projects that are configured."""
         totals = dict.fromkeys(State, 0)
-        for (_, standing), number in (await self.ledger.standings()).items():
-            totals[State(standing.state)] += number
+        projects = self.current.now.sites.keys()
+        for (project, standing), number in (await self.ledger.standings()).items():
+            if project in projects:
+                totals[State(standing.state)] += number
         for state, number in totals.items():
             self.metrics.wants.labels(state=state).set(number)
         self.metrics.oldest_wait_seconds.set(await self._oldest_wait() / 1000)
@@ -45,7 +47,7 @@ class Gauges:
     async def _oldest_wait(self) -> Ms:
         now = await self.ledger.now()
         since = [now]
-        for project in self.projects:
+        for project in self.current.now.sites:
             for state in _UNSERVED:
                 for life in await self.ledger.list(project, state, limit=WAITING_MAX):
                     since.extend(_waiting_since(life))
@@ -54,4 +56,4 @@ class Gauges:
 
 def _waiting_since(life: Life) -> list[Ms]:
     session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
-    return [want.waiting_since for want in session.wants if want.waiting_since]
+    return [want.waiting_since for want in session.wants if want.waiting_since and want.state in _UNSERVED]

@@ -35,7 +35,8 @@ class Intake:
         if event.name not in HEARD or event.room is None or not event.room.sid:
             return Heard.IGNORED
         key = Key(project, event.room.name, event.room.sid)
-        delivery = await self.ledger.deliver(key, event.id, dump_event(event), take=self.worker.free > 0)
+        with self.worker.places(1) as places:
+            delivery = await self.ledger.deliver(key, event.id, dump_event(event), take=places > 0)
         if delivery.held is not None:
             self.worker.take(delivery.held)
         return _HEARD[delivery.outcome]

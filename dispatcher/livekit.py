@@ -14,19 +14,20 @@ from typing import Final, TypeAlias, TypeVar
 from aiohttp import ClientConnectorError, ClientError, ClientSession
 from google.protobuf.message import DecodeError
 from livekit.api import LiveKitAPI, ServerError
-from livekit.protocol import agent, agent_dispatch, models
+from livekit.protocol import agent_dispatch
 from livekit.protocol import room as room_service
 from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
-from dispatcher.core.events import Ms, Participant, Room, RoomSid
+from dispatcher.core.events import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Job, Seen
+from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.messages import TAG, dispatch_of, participant_of, room_of
+from dispatcher.retry_after import asked
 
 T = TypeVar("T")
 Observe: TypeAlias = Callable[[str, str, float], None]  # method, "ok" or a Reason, seconds
 
-TAG: Final = "dispatcher.want"  # the attribute of a dispatch that carries its tag; ignored by servers before 1.13.2
 OK: Final = "ok"
 
 
@@ -83,18 +84,13 @@ _ACT: Final[Mapping[Reason, type[LiveKitError]]] = {
     **dict.fromkeys((Reason.INVALID, Reason.NOT_FOUND, Reason.UNAUTHORIZED), Refused),
 }
 _PASSING: Final = frozenset({Reason.UNREACHABLE, Reason.BROKEN, Reason.SERVER})
-_TWICE: Final = AsyncRetrying(  # reads only
+_AGAIN: Final = AsyncRetrying(  # reads only
     retry=retry_if_exception(lambda error: isinstance(error, Unavailable) and error.reason in _PASSING),
     wait=wait_random(0.05, 0.15),
-    stop=stop_after_attempt(2),
     reraise=True,
 )
 # AttributeError is how the SDK fails on an error body that is JSON but no object, as proxies send.
 _FOREIGN: Final = (ServerError, ClientError, OSError, DecodeError, AttributeError)
-
-_KINDS: Final = {number: name for name, number in models.ParticipantInfo.Kind.items()}
-_DEPARTURES: Final = {number: name for name, number in models.DisconnectReason.items()} | {0: ""}
-_FINISHED: Final = frozenset({agent.JS_SUCCESS, agent.JS_FAILED, agent.JS_CANCELLED})
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -102,6 +98,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     look: float = 2.0  # all three reads together, the second try included
     act: float = 5.0  # create, remove, delete; and the sweep's list of all rooms
+    tries: int = 2  # of a read, within its look
 
 
 LIMITS: Final = Limits()
@@ -126,6 +123,7 @@ class LiveKit:
         self._api = LiveKitAPI(url, key, secret, session=session, failover=False)
         self._observe = observe
         self._limits = limits
+        self._alone_until = 0.0  # monotonic
 
     async def look(self, room: str, sid: RoomSid) -> Seen:
         """What LiveKit shows of the session, read side by side. Raises Unavailable or Refused: that is never "absent".
@@ -165,7 +163,7 @@ class LiveKit:
         made = await self._act("CreateDispatch", partial(self._api.agent_dispatch.create_dispatch, request))
         if not made.id:  # an empty 200, as a proxy may send, parses too
             raise Unknown("CreateDispatch", Reason.BROKEN)
-        return _dispatch(made)
+        return dispatch_of(made)
 
     async def remove(self, room: str, identity: str) -> None:
         """The participant is out of the room, or was. Raises Unavailable, Refused or Unknown."""
@@ -182,16 +180,16 @@ class LiveKit:
     async def _rooms(self, names: list[str], until: float) -> tuple[Room, ...]:
         request = room_service.ListRoomsRequest(names=names)
         reply = await self._read("ListRooms", partial(self._api.room.list_rooms, request), until)
-        return tuple(_room(one) for one in reply.rooms)
+        return tuple(room_of(one) for one in reply.rooms)
 
     async def _participants(self, room: str, until: float) -> tuple[Participant, ...]:
         request = room_service.ListParticipantsRequest(room=room)
         reply = await self._read("ListParticipants", partial(self._api.room.list_participants, request), until)
-        return tuple(_participant(one) for one in reply.participants)
+        return tuple(participant_of(one) for one in reply.participants)
 
     async def _dispatches(self, room: str, until: float) -> tuple[Dispatch, ...]:
         reply = await self._read("ListDispatch", partial(self._api.agent_dispatch.list_dispatch, room), until)
-        return tuple(_dispatch(one) for one in reply if not one.state.deleted_at)
+        return tuple(dispatch_of(one) for one in reply if not one.state.deleted_at)
 
     async def _gone(self, method: str, send: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -201,7 +199,8 @@ class LiveKit:
                 raise
 
     async def _read(self, method: str, send: Callable[[], Awaitable[T]], until: float) -> T:
-        return await _TWICE.copy()(self._call, method, send, until, _READ)
+        again = _AGAIN.copy(stop=stop_after_attempt(self._limits.tries))
+        return await again(self._call, method, send, until, _READ)
 
     async def _act(self, method: str, send: Callable[[], Awaitable[T]]) -> T:
         return await self._call(method, send, self._deadline(self._limits.act), _ACT)
@@ -214,13 +213,17 @@ class LiveKit:
         verdicts: Mapping[Reason, type[LiveKitError]],
     ) -> T:
         started = monotonic()
+        if self._alone_until > started:
+            raise verdicts[Reason.LIMITED](method, Reason.LIMITED, retry_after=self._alone_until - started)
         try:
             async with asyncio.timeout_at(until):
                 reply = await send()
         except _FOREIGN as error:  # its text may carry data: it stops here
             reason = _reason(error)
             self._observe(method, reason, monotonic() - started)
-            raise verdicts[reason](method, reason) from None
+            retry_after = asked() if reason is Reason.LIMITED else None
+            self._alone_until = max(self._alone_until, monotonic() + (retry_after or 0))
+            raise verdicts[reason](method, reason, retry_after=retry_after) from None
         self._observe(method, OK, monotonic() - started)
         return reply
 
@@ -240,51 +243,3 @@ def _reason(error: Exception) -> Reason:
             return Reason.TIMEOUT
         case _:
             return Reason.BROKEN
-
-
-def _room(room: models.Room) -> Room:
-    return Room(
-        sid=RoomSid(room.sid),
-        name=room.name,
-        metadata=room.metadata,
-        created_at=_ms(room.creation_time_ms, room.creation_time),
-    )
-
-
-def _participant(one: models.ParticipantInfo) -> Participant:
-    return Participant(
-        sid=one.sid,
-        identity=one.identity,
-        kind=_KINDS.get(one.kind, str(one.kind)),
-        name=one.name,
-        active=one.state == models.ParticipantInfo.ACTIVE,
-        hidden=one.permission.hidden,
-        publisher=one.is_publisher,
-        joined_at=_ms(one.joined_at_ms, one.joined_at),
-        metadata=one.metadata,
-        attributes=dict(one.attributes),
-        disconnect_reason=_DEPARTURES.get(one.disconnect_reason, str(one.disconnect_reason)),
-    )
-
-
-def _dispatch(one: agent_dispatch.AgentDispatch) -> Dispatch:
-    return Dispatch(
-        id=one.id,
-        agent=one.agent_name,
-        deployment=one.deployment,
-        tag=one.attributes.get(TAG, ""),
-        jobs=tuple(_job(job) for job in one.state.jobs),
-    )
-
-
-def _job(job: agent.Job) -> Job:
-    return Job(
-        id=job.id,
-        identity=job.state.participant_identity,
-        ended=bool(job.state.ended_at) or job.state.status in _FINISHED,
-    )
-
-
-def _ms(milliseconds: Ms, seconds: int) -> Ms:
-    """Servers of before the millisecond fields send seconds alone."""
-    return milliseconds or seconds * 1000

@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
+from dispatcher.masks import Mask
+
 Style: TypeAlias = Literal["json", "text"]
 Level: TypeAlias = Literal["info", "warning", "error"]
 Plain: TypeAlias = str | int | float | bool | list["Plain"] | None
@@ -39,7 +41,10 @@ _BARE: Final = re.compile(r"[^\s\"'=\\]+")
 
 
 class Log:
-    """Writes lines. `write` gets a whole line with its end, `clock` gives seconds since the epoch."""
+    """Writes lines. `write` gets a whole line with its end, `clock` gives seconds since the epoch.
+
+    `mask` is shared with every log that is bound from this one.
+    """
 
     def __init__(
         self,
@@ -48,15 +53,17 @@ class Log:
         *,
         style: Style = "json",
         fields: Mapping[str, object] | None = None,
+        mask: Mask | None = None,
     ) -> None:
         self._write = write
         self._clock = clock
         self._style: Style = style
         self._fields = fields or {}
+        self.mask = mask or Mask()
 
     def bind(self, **fields: object) -> "Log":
         """A log whose every line has these fields too."""
-        return Log(self._write, self._clock, style=self._style, fields={**self._fields, **fields})
+        return Log(self._write, self._clock, style=self._style, fields={**self._fields, **fields}, mask=self.mask)
 
     def info(self, action: str, /, **fields: object) -> None:
         """Something was decided."""
@@ -71,7 +78,8 @@ class Log:
         self._line("error", action, fields)
 
     def _line(self, level: Level, action: str, fields: Mapping[str, object]) -> None:
-        shown = dict(pair for name, value in {**self._fields, **fields}.items() for pair in _shown(name, value))
+        said = {name: self.mask.field(name, value) for name, value in {**self._fields, **fields}.items()}
+        shown = dict(pair for name, value in said.items() for pair in _shown(name, value))
         write = _text if self._style == "text" else _json
         self._write(write(self._clock(), level, action, shown) + "\n")
 

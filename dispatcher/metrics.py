@@ -49,6 +49,7 @@ class Metrics:
         self._registry = registry or CollectorRegistry()
         self._agents = frozenset(agents)
         self._rules = frozenset(rules)
+        self._keys: frozenset[tuple[str, str]] = frozenset()
         new = _New(self._registry)
 
         self.webhooks_total = new.counter("webhooks_total", "Requests to /webhook.", "event", "result")
@@ -71,17 +72,37 @@ class Metrics:
         )
         self.ledger_seconds = new.histogram("ledger_seconds", "Operations of the ledger.", _ANSWER, "op")
         self.due_lag_seconds = new.histogram("due_lag_seconds", "How late a due session was taken up.", _LAG)
-        self.rule_errors_total = new.counter(
-            "rule_errors_total", "Expressions that failed when judged.", "rule", "field", "reason"
-        )
+        self.rule_errors_total = new.counter("rule_errors_total", "Expressions that failed.", "rule", "field", "reason")
         self.driver_rounds_exceeded_total = new.counter("driver_rounds_exceeded_total", "Drives cut off as endless.")
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
         new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
+        self._of_projects(new)
 
-    def know(self, *, agents: Iterable[str], rules: Iterable[str]) -> None:
-        """These names may be label values too, as after a reload; earlier ones still may: their wants live on."""
+    def _of_projects(self, new: "_New") -> None:
+        self.failed_looks = new.gauge("failed_looks", "Looks at a project that failed in a row.", "project")
+        self.webhook_key_last_used_timestamp_seconds = new.gauge(
+            "webhook_key_last_used_timestamp_seconds", "When a webhook last came signed with a key.", "project", "key"
+        )
+        self.config_last_reload_successful = new.gauge(
+            "config_last_reload_successful", "Whether the last reading of the configuration succeeded."
+        )
+        self.config_last_reload_success_timestamp_seconds = new.gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration in force was read."
+        )
+
+    def know(self, *, agents: Iterable[str], rules: Iterable[str], keys: Iterable[tuple[str, str]]) -> None:
+        """These names may be label values, as after a reload. Earlier agents and rules still may: their wants live on.
+
+        The API keys, each with its project before it, are the only ones shown: one not used yet as 0.
+        """
         self._agents |= frozenset(agents)
         self._rules |= frozenset(rules)
+        known = frozenset(keys)
+        for project, key in self._keys - known:
+            self.webhook_key_last_used_timestamp_seconds.remove(project, key)
+        for project, key in known - self._keys:
+            self.webhook_key_last_used_timestamp_seconds.labels(project, key).set(0)
+        self._keys = known
 
     def agent_label(self, name: str) -> str:
         """The agent's name if the configuration names it; a foreign one, or one that CEL computed, is "other"."""

@@ -1,51 +1,97 @@
-"""How fast creates follow each other, per project and agent name, over all replicas. Prevention beats healing.
+"""How fast calls follow each other, over all replicas: each takes a turn of the ledger's.
 
-Creates that come at once are what a LiveKit server loses: 11 of 30 (docs/livekit.md §0). So each takes a slot. When one
-was lost all the same (`silent`), slots come twice as far apart, and nearer again with each agent that comes.
+Creates that come at once are what a LiveKit server loses: 11 of 30 (docs/livekit.md §0). So each takes a turn of its
+project and agent name. When one was lost all the same (`silent`), turns come twice as far apart, and nearer again with
+each agent that comes. A project with a `limit` has two more lines, for looks and for creates (docs/adr/0013): of four
+requests three are a look's and one is a create's, so that creates never stand behind looks.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-from dispatcher.config import Pace
+from dispatcher.config import Limit
 from dispatcher.core.session import Entry, Said, Verdict
+from dispatcher.current import Site
 from dispatcher.ledger.interface import Ledger
+from dispatcher.livekit import Reason
 
 SLOWER: Final = 2.0
 FASTER: Final = 0.8
 SLOWEST: Final = 8.0  # 50 a second become 6: enough for slow retries when no worker is there at all
 ONCE_PER_MS: Final = 1_000  # many silent at once are one bad moment, not many
+SHARES: Final = 4  # a look is three requests, a create one
+
+_LIMITED: Final = f"{Verdict.UNSENT} {Reason.LIMITED}"
 
 
 class Pacer:
-    """Gives out slots. `pace` is None: everyone goes at once."""
+    """Gives out turns. Without `pace` and `limit` everyone goes at once."""
 
-    def __init__(self, ledger: Ledger, pace: Pace | None) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.pace = pace
-        self._slow: set[str] = set()  # names slower than asked, as far as this process knows
+        self._slow: set[str] = set()  # lines slower than asked, as far as this process knows
 
-    async def wait(self, project: str, agent: str) -> float:
-        """A slot is taken; how many ms until it comes, 0 being now."""
-        if self.pace is None:
+    async def to_create(self, project: str, agent: str, site: Site) -> float:
+        """A turn for a CreateDispatch is taken; how many ms until it comes, 0 being now."""
+        limited = await self._turn(_creates(project), site.limit)
+        if site.pace is None:
+            return limited
+        interval = 1000 / site.pace.per_second
+        paced = await self.ledger.pace(f"{project}/{agent}", interval=interval, burst=site.pace.burst)
+        return max(limited, paced)
+
+    async def to_look(self, project: str, limit: Limit | None) -> float:
+        """A turn for a look's three requests is taken; how many ms until it comes."""
+        return await self._turn(_looks(project), limit)
+
+    async def taking_back(self, project: str, limit: Limit | None) -> None:
+        """A removal is counted and does not wait: the creates behind it do. There is at most one for each of them."""
+        await self._turn(_creates(project), limit)
+
+    async def heard(self, project: str, site: Site, entries: Iterable[Entry]) -> None:
+        """The lines follow what came of the attempts."""
+        for entry in entries:
+            line = f"{project}/{entry.agent}"
+            if entry.said is Said.CLOSED and entry.why == _LIMITED:
+                await self.refused(project, site.limit)
+            lost = entry.said is Said.CLOSED and entry.why in {Verdict.SILENT, _LIMITED}
+            if lost and site.pace:
+                await self._slow_down(line)
+            elif entry.said is Said.SERVED:
+                await self._speed_up(line)
+
+    async def refused(self, project: str, limit: Limit | None) -> None:
+        """LiveKit said that it is too much: the project's lines go at half the speed, down to an eighth."""
+        if limit is not None:
+            await self._slow_down(_looks(project))
+            await self._slow_down(_creates(project))
+
+    async def answered(self, project: str) -> None:
+        """LiveKit takes calls: what it had slowed down goes faster again, once a second."""
+        slow = self._slow.intersection((_looks(project), _creates(project)))
+        if slow and await self.ledger.turn(f"faster/{project}", ONCE_PER_MS):
+            for line in slow:
+                await self._speed_up(line)
+
+    async def _turn(self, line: str, limit: Limit | None) -> float:
+        if limit is None:
             return 0.0
-        interval = 1000 / self.pace.per_second
-        return await self.ledger.pace(f"{project}/{agent}", interval=interval, burst=self.pace.burst)
+        interval = SHARES * 1000 / limit.calls_per_second
+        return await self.ledger.pace(line, interval=interval, burst=limit.burst // SHARES)
 
-    async def heard(self, project: str, entries: Iterable[Entry]) -> None:
-        """The pace follows what came of the attempts."""
-        for entry in entries if self.pace else ():
-            name = f"{project}/{entry.agent}"
-            if entry.said is Said.CLOSED and entry.why == Verdict.SILENT:
-                await self._slow_down(name)
-            elif entry.said is Said.SERVED and name in self._slow:
-                await self._speed_up(name)
+    async def _slow_down(self, line: str) -> None:
+        self._slow.add(line)
+        if await self.ledger.turn(f"slower/{line}", ONCE_PER_MS):
+            await self.ledger.adjust(line, SLOWER, most=SLOWEST)
 
-    async def _slow_down(self, name: str) -> None:
-        self._slow.add(name)
-        if await self.ledger.turn(f"slower/{name}", ONCE_PER_MS):
-            await self.ledger.adjust(name, SLOWER, most=SLOWEST)
+    async def _speed_up(self, line: str) -> None:
+        if line in self._slow and await self.ledger.adjust(line, FASTER, most=SLOWEST) == 1:
+            self._slow.discard(line)
 
-    async def _speed_up(self, name: str) -> None:
-        if await self.ledger.adjust(name, FASTER, most=SLOWEST) == 1:
-            self._slow.discard(name)
+
+def _looks(project: str) -> str:
+    return f"looks:{project}"  # no project has a colon in its name: no agent of one is taken for it
+
+
+def _creates(project: str) -> str:
+    return f"creates:{project}"

@@ -157,6 +157,8 @@ class _Webhooks:
         except BadWebhook as bad:
             self.log.warning("webhook_rejected", reason=bad.reason, hint=str(bad))
             return _Answer(NO_EVENT, bad.reason, HTTPStatus.UNAUTHORIZED)
+        used = self.metrics.webhook_key_last_used_timestamp_seconds
+        used.labels(received.project, received.key).set(self.clock() / 1000)
         if isinstance(received, Unreadable):
             self.log.error("unreadable", project=received.project, key=received.key, why=received.why, size=len(body))
             return _Answer(NO_EVENT, Result.UNREADABLE)

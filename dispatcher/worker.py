@@ -1,10 +1,13 @@
 """Owns the running drives: sessions that intake was handed, and those that are due. Bounded, and drained on stop.
 
-The claim loop sleeps until the next due time or lease end, or until somebody wakes it; IDLE_S at most, as other
-replicas may have made something due. A drive that fails costs its lease, nothing more: whoever claims it then goes on.
+The claim loop sleeps until the next due time or lease end, or until this process has made something due sooner. It
+sleeps IDLE_S at most: what another replica made due, and did not come to, is found so much later. A drive that fails
+costs its lease, nothing more: whoever claims it then goes on.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from dispatcher.driver import Driver
@@ -14,6 +17,7 @@ from dispatcher.metrics import Metrics
 
 IDLE_S: Final = 1.0
 RETRY_S: Final = 0.5  # the ledger did not answer
+CLAIM_MAX: Final = 64  # sessions by one claim: meanwhile there is room for those that events hand out
 
 
 class Worker:
@@ -30,12 +34,23 @@ class Worker:
         self.limit = limit
         self.trouble: str | None = "starting"
         self._drives: dict[asyncio.Task[None], Held] = {}
+        self._kept = 0  # places of sessions that may be handed out by what the ledger is being asked now
         self._stopping = False
 
     @property
     def free(self) -> int:
         """How many more drives may start now."""
-        return 0 if self._stopping else self.limit - len(self._drives)
+        return 0 if self._stopping else max(0, self.limit - len(self._drives) - self._kept)
+
+    @contextmanager
+    def places(self, most: int) -> Iterator[int]:
+        """So many of the free places, `most` at most, are kept while the ledger is asked for sessions to fill them."""
+        kept = min(most, self.free)
+        self._kept += kept
+        try:
+            yield kept
+        finally:
+            self._kept -= kept
 
     def take(self, held: Held) -> None:
         """The session is being driven."""
@@ -64,34 +79,35 @@ class Worker:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        for held in left.values():
-            await self._release(held)
+        await asyncio.gather(*(self._release(held) for held in left.values()))
 
     async def _claim(self) -> float:
         """Everything due was started, as far as there is room; how many seconds to sleep."""
-        if self.free <= 0:
-            return IDLE_S
-        try:
-            claimed, wait = await self.ledger.claim(self.free)
-        except LedgerUnavailable:
-            self._troubled("ledger_unavailable")
-            return RETRY_S
+        with self.places(CLAIM_MAX) as places:
+            if places == 0:
+                return IDLE_S
+            try:
+                claimed, wait = await self.ledger.claim(places)
+            except LedgerUnavailable as error:
+                self._troubled(error)
+                return RETRY_S
         self.trouble = None if not self._stopping else "draining"
         for held in claimed:
             self.metrics.due_lag_seconds.observe(max(0, held.now - held.due) / 1000)
             self.take(held)
         return IDLE_S if wait is None else min(IDLE_S, wait / 1000)
 
-    def _troubled(self, reason: str) -> None:
+    def _troubled(self, error: LedgerUnavailable) -> None:
+        reason = "ledger_unavailable"
         if self.trouble != reason:
-            self.log.error(reason)
+            self.log.error(reason, why=str(error))
         self.trouble = reason
 
     async def _drive(self, held: Held) -> None:
         try:
             await self.driver.drive(held)
-        except LedgerUnavailable:
-            self._troubled("ledger_unavailable")
+        except LedgerUnavailable as error:
+            self._troubled(error)
         except Exception as error:  # noqa: BLE001 one session's trouble is not the others'
             self.metrics.loop_errors_total.labels(loop="drive").inc()
             self.log.error("drive_failed", room=held.lease.key.room, sid=held.lease.key.sid, error=error)

@@ -1,20 +1,23 @@
 """The configuration's one door: `load`, what it gives, and what it says when it cannot."""
 
-from dispatcher.config.load import load, load_rules, show
+from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem
-from dispatcher.config.settings import Config, Pace, Project, Secret, Sweep
+from dispatcher.config.settings import Config, Limit, Pace, Project, Secret, Sweep
 from dispatcher.config.shown import schema
+from dispatcher.config.source import Source
 
 __all__ = [
     "BadConfig",
     "Config",
+    "Limit",
     "Pace",
     "Problem",
     "Project",
     "Secret",
+    "Source",
     "Sweep",
     "load",
-    "load_rules",
+    "load_offline",
     "schema",
     "show",
 ]

@@ -5,13 +5,14 @@ The tree is checked as it was written, so that these are reported together with 
 
 from collections.abc import Iterator, Sequence
 
-from dispatcher.config.document import Document, Loc, Tree
+from dispatcher.config.document import Document, Loc, Tree, path
 from dispatcher.config.environment import Environment
-from dispatcher.config.problems import Problem, in_environment
+from dispatcher.config.problems import Problem, did_you_mean, in_environment
 from dispatcher.core.rules import Rule
 
 _NO_URL = "missing; where your LiveKit answers, such as wss://example.livekit.cloud"
 _NO_KEYS = "missing; set it and LIVEKIT_API_SECRET (or LIVEKIT_KEYS)"
+_WHOSE = "the file has several projects; write each one's url and keys there, as ${VARIABLE} or file:/path"
 _KEY_VARIABLES = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_KEYS")
 
 
@@ -19,17 +20,18 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
     """Every contradiction in the file, and between the file and the environment. The document has a tree."""
     yield from _same_names(document)
     yield from _same_keys(document)
-    for index, rule in _mappings(document, "rules"):
-        if rule.get("on") == "room" and rule.get("per") == "participant":
-            reason = "`on: room` has no participant yet; leave `per` out, or write `on: participant`"
-            yield document.problem(("rules", index, "per"), reason)
-        yield from _same_targets(document, index, rule)
+    for rules in _rule_lists(document):
+        for loc, rule in _mappings(document, rules):
+            if rule.get("on") == "room" and rule.get("per") == "participant":
+                reason = "`on: room` has no participant yet; leave `per` out, or write `on: participant`"
+                yield document.problem((*loc, "per"), reason)
+            yield from _same_targets(document, loc, rule)
     yield from _agent(document, environment)
     yield from _connection(document, environment)
 
 
-def unreachable(rules: Sequence[Rule], document: Document) -> Iterator[Problem]:
-    """Warnings of rules that never matter, because rules before them always match first (see core/births.py)."""
+def unreachable(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
+    """Warnings of those rules at `loc` that never matter: rules before them always match first (core/births.py)."""
     kinds: set[str] = set()  # whose people always match an earlier rule that does not go on
     room = False  # the same of rooms themselves: the one `per: room` want is taken
     for index, rule in enumerate(rules):
@@ -37,7 +39,7 @@ def unreachable(rules: Sequence[Rule], document: Document) -> Iterator[Problem]:
         left_out = room and policy.per == "room" and not rule.go_on
         dead = room if policy.on == "room" else left_out or policy.kinds <= kinds
         if dead:
-            yield document.problem(("rules", index, "name"), "never used: the rules before it always match first")
+            yield document.problem((*loc, index, "name"), "never used: the rules before it always match first")
         if rule.when is not None or rule.go_on:
             continue
         if policy.on == "room":
@@ -46,29 +48,37 @@ def unreachable(rules: Sequence[Rule], document: Document) -> Iterator[Problem]:
             kinds |= policy.kinds
 
 
+def unasked(paused: Sequence[str], rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
+    """Warnings of names at `loc` that no rule asks for: who mistypes one pauses nobody."""
+    asked = {target.agent for rule in rules for target in rule.policy.targets}
+    for index, name in enumerate(paused):
+        if name not in asked:
+            yield document.problem((*loc, index), f"no rule asks for this agent{did_you_mean(name, asked)}")
+
+
 def _same_names(document: Document) -> Iterator[Problem]:
-    for section, default in (("projects", "default"), ("rules", "")):
-        first: dict[Tree, int] = {}
-        for index, fields in _mappings(document, section):
+    for section, default in ((("projects",), "default"), *((rules, "") for rules in _rule_lists(document))):
+        first: dict[Tree, Loc] = {}
+        for loc, fields in _mappings(document, section):
             name = fields.get("name", default)
             if not isinstance(name, str) or not name:
                 continue
             if name in first:
-                yield document.problem((section, index, "name"), f"{section}[{first[name]}] has the same name")
-            first.setdefault(name, index)
+                yield document.problem((*loc, "name"), f"{path(first[name])} has the same name")
+            first.setdefault(name, loc)
 
 
 def _same_keys(document: Document) -> Iterator[Problem]:
-    owner: dict[str, int] = {}
-    for index, project in _mappings(document, "projects"):
+    owner: dict[str, Loc] = {}
+    for loc, project in _mappings(document, ("projects",)):
         keys = project.get("keys")
         for key in keys if isinstance(keys, dict) else ():
             if key in owner:
-                yield document.problem(("projects", index, "keys", key), f"already a key of projects[{owner[key]}]")
-            owner.setdefault(key, index)
+                yield document.problem((*loc, "keys", key), f"already a key of {path(owner[key])}")
+            owner.setdefault(key, loc)
 
 
-def _same_targets(document: Document, index: int, rule: dict[str, Tree]) -> Iterator[Problem]:
+def _same_targets(document: Document, rule_loc: Loc, rule: dict[str, Tree]) -> Iterator[Problem]:
     fallback = rule.get("fallback")
     written: list[tuple[Loc, Tree]] = [(("agent",), rule.get("agent"))]
     written += [(("fallback", at), one) for at, one in enumerate(fallback if isinstance(fallback, tuple) else ())]
@@ -78,16 +88,18 @@ def _same_targets(document: Document, index: int, rule: dict[str, Tree]) -> Iter
         if not all(isinstance(part, str) for part in target):
             continue
         if target in seen:
-            yield document.problem(("rules", index, *loc), "this rule asks that agent already")
+            yield document.problem((*rule_loc, *loc), "this rule asks that agent already")
         seen.add(target)
 
 
 def _agent(document: Document, environment: Environment) -> Iterator[Problem]:
-    """Exactly one of the file and DISPATCHER_AGENT says which agent."""
-    ruled, named = _written(document, "rules") != (), "DISPATCHER_AGENT" in environment.given
-    if ruled and named:
+    """Exactly one of the file and DISPATCHER_AGENT says which agent, for each project."""
+    ruled, named = _written(document, ("rules",)) != (), "DISPATCHER_AGENT" in environment.given
+    projects = [fields for _, fields in _mappings(document, ("projects",))]
+    own = [fields for fields in projects if "rules" in fields]
+    if named and (ruled or own):
         yield in_environment("DISPATCHER_AGENT", f"{document.file} has rules; unset it, or take them out")
-    if ruled or named:
+    if ruled or named or (own and own == projects):
         return
     if document.file:
         yield document.problem(("rules",), "missing; write a rule, or set DISPATCHER_AGENT to your agent's name")
@@ -99,41 +111,43 @@ def _connection(document: Document, environment: Environment) -> Iterator[Proble
     """Every project has a url and keys, from the file or, for one of them, from the environment."""
     url_given = "LIVEKIT_URL" in environment.given
     given_keys = [name for name in _KEY_VARIABLES if name in environment.given]
-    if _written(document, "projects") == ():
+    if _written(document, ("projects",)) == ():
         if not url_given:
             yield in_environment("LIVEKIT_URL", _NO_URL)
         if not given_keys:
             yield in_environment("LIVEKIT_API_KEY", _NO_KEYS)
         return
-    projects = list(_mappings(document, "projects"))
-    chosen = replaced([fields.get("name", "default") for _, fields in projects])
-    if chosen is None and len(projects) > 1 and (url_given or given_keys):
-        variable = "LIVEKIT_URL" if url_given else given_keys[0]
-        yield in_environment(variable, "which project? None of several in the file is named default")
-    for place, (index, fields) in enumerate(projects):
-        here = place == chosen
-        if "url" not in fields and not (here and url_given):
-            yield document.problem(("projects", index, "url"), "missing" + "; or set LIVEKIT_URL" * here)
-        if "keys" not in fields and not (here and given_keys):
-            yield document.problem(("projects", index, "keys"), "missing" + "; or set LIVEKIT_KEYS" * here)
-        keys = fields.get("keys")
-        if not here and isinstance(keys, dict) and not environment.keys.keys().isdisjoint(keys):
-            yield document.problem(("projects", index, "keys"), "another project has one of these from the environment")
+    projects = list(_mappings(document, ("projects",)))
+    alone = len(projects) == 1
+    if len(projects) > 1:
+        yield from (in_environment(variable, _WHOSE) for variable in ["LIVEKIT_URL"] * url_given + given_keys)
+    for loc, fields in projects:
+        if "url" not in fields and not (alone and url_given):
+            yield document.problem((*loc, "url"), "missing" + "; or set LIVEKIT_URL" * alone)
+        if "keys" not in fields and not (alone and given_keys):
+            yield document.problem((*loc, "keys"), "missing" + "; or set LIVEKIT_KEYS" * alone)
 
 
-def replaced(names: Sequence[Tree]) -> int | None:
-    """Which project of the file the environment's LIVEKIT_ variables speak of: `default`, or the only one."""
-    if "default" in names:
-        return names.index("default")
-    return 0 if len(names) == 1 else None
+def _rule_lists(document: Document) -> Iterator[Loc]:
+    """Where rules may stand: outside the projects, and in each."""
+    yield ("rules",)
+    yield from ((*loc, "rules") for loc, _ in _mappings(document, ("projects",)))
 
 
-def _written(document: Document, section: str) -> Tree:
-    return document.tree.get(section, ()) if document.tree else ()
+def _written(document: Document, loc: Loc) -> Tree:
+    tree: Tree = document.tree
+    for part in loc:
+        if isinstance(tree, dict) and isinstance(part, str):
+            tree = tree.get(part, ())
+        elif isinstance(tree, tuple) and isinstance(part, int):
+            tree = tree[part]
+        else:
+            return ()
+    return tree
 
 
-def _mappings(document: Document, section: str) -> Iterator[tuple[int, dict[str, Tree]]]:
-    items = _written(document, section)
+def _mappings(document: Document, loc: Loc) -> Iterator[tuple[Loc, dict[str, Tree]]]:
+    items = _written(document, loc)
     for index, fields in enumerate(items if isinstance(items, tuple) else ()):
         if isinstance(fields, dict):
-            yield index, fields
+            yield (*loc, index), fields

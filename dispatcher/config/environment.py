@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 HOST: Final = "0.0.0.0"  # noqa: S104  a container's port is reached from outside it
 PORT: Final = 8080
+SECRET_FILES: Final = tuple(  # variables that name a file; a test holds them equal to what is read
+    f"{name}_FILE" for name in ("LIVEKIT_API_SECRET", "LIVEKIT_KEYS", "REDIS_URL", "DISPATCHER_API_TOKEN")
+)
 _PAIRS: Final = "write it as LiveKit does: `key: secret`, one pair a line, with the space"
 
 

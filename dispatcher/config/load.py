@@ -1,6 +1,6 @@
 """A file and the environment → one frozen Config, or everything that is wrong with them at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from dispatcher.config import compiled
 from dispatcher.config.agents import Agent
-from dispatcher.config.checks import check, replaced, unreachable
+from dispatcher.config.checks import check, unasked, unreachable
 from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.environment import Environment, read_environment
-from dispatcher.config.model import File, Limits, Origin, ProjectFields, RuleFields, validate
+from dispatcher.config.model import File, LimitFields, Limits, Origin, ProjectFields, RuleFields, validate
 from dispatcher.config.problems import BadConfig, Problem
-from dispatcher.config.settings import Config, Pace, Project, Sweep
+from dispatcher.config.settings import Config, Limit, Pace, Project, Sweep
 from dispatcher.config.shown import shown
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.expressions import Language
@@ -28,35 +28,24 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Reads nothing but that file and the files of secrets it or the environment names. Raises BadConfig.
     """
-    read = _read(path, environ)
-    environment, fields = read.environment, read.fields
-    rules = tuple(_rule(rule, fields.defaults, read.language) for rule in fields.rules)
-    return Config(
-        projects=_projects(fields.projects, environment),
-        rules=rules,
-        instance=fields.instance,
-        sweep=Sweep(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
-        pace=Pace(per_second=fields.pace.per_second, burst=fields.pace.burst) if fields.pace else None,
-        host=environment.host,
-        port=environment.port,
-        redis_url=environment.redis_url,
-        api_token=environment.api_token,
-        file=read.file,
-        warnings=(*unreachable(rules, read.document), *environment.warnings),
-    )
+    return _config(_read(path, environ))
 
 
-def load_rules(path: Path | None, environ: Mapping[str, str]) -> tuple[Rule, ...]:
-    """The rules alone, as `load` gives them; neither a LiveKit nor a secret is needed. Raises BadConfig."""
+def load_offline(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """What `load` gives, but for where LiveKit is and its keys: neither is needed, nor asked for. Raises BadConfig."""
     known = {name: environ[name] for name in ("DISPATCHER_CONFIG", "DISPATCHER_AGENT") if name in environ}
-    read = _read(path, known, offline=True)
-    return tuple(_rule(rule, read.fields.defaults, read.language) for rule in read.fields.rules)
+    return _config(_read(path, known, offline=True))
 
 
 def show(path: Path | None, environ: Mapping[str, str]) -> str:
     """The configuration in force, as YAML: what `load` reads, every default filled in, no secret. Raises BadConfig."""
     read = _read(path, environ)
-    return shown(read.fields, _projects(read.fields.projects, read.environment), read.environment)
+    return shown(read.fields, _config(read).projects, read.environment)
+
+
+def find(environment: Environment) -> Path | None:
+    """The file that DISPATCHER_CONFIG names, else `dispatcher.yaml` in the working directory, if any."""
+    return environment.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
 class _Read(Struct, frozen=True, kw_only=True):
@@ -71,7 +60,7 @@ class _Read(Struct, frozen=True, kw_only=True):
 
 def _read(path: Path | None, environ: Mapping[str, str], *, offline: bool = False) -> _Read:
     environment, language = read_environment(environ), Language()
-    file = path or environment.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    file = path or find(environment)
     document = read_document(file) if file else _NO_FILE
     if offline and document.tree is not None:
         document = replace(document, tree=_connected(document.tree))
@@ -90,8 +79,27 @@ def _connected(tree: dict[str, Tree]) -> dict[str, Tree]:
     return {**tree, "projects": tuple(made) or written}
 
 
+def _config(read: _Read) -> Config:
+    environment, fields = read.environment, read.fields
+    config = Config(
+        projects=_projects(read),
+        rules=_rules(fields.rules, fields.defaults, read.language),
+        instance=fields.instance,
+        sweep=Sweep(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
+        pace=Pace(per_second=fields.pace.per_second, burst=fields.pace.burst) if fields.pace else None,
+        host=environment.host,
+        port=environment.port,
+        redis_url=environment.redis_url,
+        api_token=environment.api_token,
+        file=read.file,
+        warnings=environment.warnings,
+        masked=fields.log.identities == "masked",
+    )
+    return replace(config, warnings=(*_warnings(config, fields, read.document), *config.warnings))
+
+
 def _fields(document: Document, environment: Environment, origin: Origin, language: Language) -> File:
-    """The file's fields, those of the environment's rule included."""
+    """The file's fields; its rules are the environment's one where that names the agent."""
     problems: list[Problem] = [*document.problems, *environment.problems]
     if document.tree is None:
         raise BadConfig(problems)
@@ -107,15 +115,50 @@ def _fields(document: Document, environment: Environment, origin: Origin, langua
     return fields.model_copy(update={"rules": (RuleFields(name="default", agent=Agent(name=environment.agent)),)})
 
 
-def _projects(declared: Sequence[ProjectFields], environment: Environment) -> tuple[Project, ...]:
-    chosen = replaced([fields.name for fields in declared])
-    projects = []
-    for index, fields in enumerate(declared or [ProjectFields()]):
-        here = index == chosen or not declared
-        url = environment.url if here and environment.url else fields.url
-        keys = environment.keys if here and environment.keys else fields.keys
-        projects.append(Project(name=fields.name, url=url, keys=MappingProxyType(dict(keys))))
-    return tuple(projects)
+def _warnings(config: Config, fields: File, document: Document) -> Iterator[Problem]:
+    yield from unreachable(config.rules, document, ("rules",))
+    yield from unasked(fields.paused, config.rules_in_force, document, ("paused",))
+    for index, (project, declared) in enumerate(zip(config.projects, fields.projects, strict=False)):
+        rules = config.rules_of(project)
+        if declared.rules:
+            yield from unreachable(rules, document, ("projects", index, "rules"))
+        yield from unasked(declared.paused, rules, document, ("projects", index, "paused"))
+
+
+def _projects(read: _Read) -> tuple[Project, ...]:
+    """Those of the file, or one from the environment; the only one is completed by the environment, which wins."""
+    declared = read.fields.projects or (ProjectFields(),)
+    return tuple(_project(fields, read, alone=len(declared) == 1) for fields in declared)
+
+
+def _project(fields: ProjectFields, read: _Read, *, alone: bool) -> Project:
+    file, environment = read.fields, read.environment
+    url, keys = (environment.url, environment.keys) if alone else (None, {})
+    return Project(
+        name=fields.name,
+        url=url or fields.url,
+        keys=MappingProxyType(dict(keys or fields.keys)),
+        rules=_own_rules(fields, file, read.language),
+        paused=frozenset({*file.paused, *fields.paused}),
+        limit=_limit(fields.limit if fields.limited else file.limit),
+    )
+
+
+def _own_rules(fields: ProjectFields, file: File, language: Language) -> tuple[Rule, ...] | None:
+    """The project's rules, or those of all under its own defaults; None: it has neither."""
+    said = fields.defaults.said()
+    if not fields.rules and not said:
+        return None
+    defaults = file.defaults.model_copy(update=said)
+    return _rules(fields.rules or file.rules, defaults, language)
+
+
+def _limit(fields: LimitFields | None) -> Limit | None:
+    return Limit(calls_per_second=fields.calls_per_second, burst=fields.burst) if fields else None
+
+
+def _rules(written: Sequence[RuleFields], defaults: Limits, language: Language) -> tuple[Rule, ...]:
+    return tuple(_rule(rule, defaults, language) for rule in written)
 
 
 def _rule(fields: RuleFields, defaults: Limits, language: Language) -> Rule:

@@ -5,16 +5,16 @@ Pydantic checks a whole file at once. Values come as text (see document.py); `va
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Final, Literal, cast
 
 from msgspec import Struct
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_serializer
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
 from dispatcher.config import values
 from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
-from dispatcher.config.fields import Cel, Kind, Name, Section, Span, one, some, text
+from dispatcher.config.fields import Cel, Kind, Name, OrOff, Section, Span, one, some, text
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.settings import Pace, Secret, Sweep
 from dispatcher.core.events import Ms
@@ -37,22 +37,6 @@ class Origin(Struct, frozen=True):
 def _secret(value: object, info: ValidationInfo) -> Secret:
     origin = cast("Origin", info.context)
     return values.secret(one(value), origin.environ, origin.folder)
-
-
-def _pace(value: object) -> object:
-    if value is None or (isinstance(value, str) and value != "off"):
-        raise ValueError("write off, or {per_second: 50, burst: 3}")
-    return None if value == "off" else value
-
-
-class ProjectFields(Section):
-    """A LiveKit project. The environment can fill in or replace `url` and `keys`."""
-
-    name: Name = "default"
-    url: Annotated[str, text(values.url)] = ""
-    keys: Annotated[
-        dict[Annotated[str, text(values.api_key)], Annotated[Secret, BeforeValidator(_secret)]], AfterValidator(some)
-    ] = Field(default={})
 
 
 class Limits(Section):
@@ -86,6 +70,36 @@ class RuleFields(Limits):
     go_on: Annotated[bool, text(values.truth)] = Field(default=False, alias="continue")
 
 
+class LimitFields(Section):
+    """How many requests LiveKit gets."""
+
+    calls_per_second: Annotated[int, text(values.whole(4, 10_000))]
+    burst: Annotated[int, text(values.whole(4, 1_000))] = 8
+
+
+AgentNames = tuple[Annotated[str, text(values.agent_name)], ...]
+MaybeLimit = Annotated[LimitFields | None, OrOff("{calls_per_second: 20}")]
+
+
+class ProjectFields(Section):
+    """A LiveKit project, and what holds in it alone. The environment can fill in or replace `url` and `keys`."""
+
+    name: Name = "default"
+    url: Annotated[str, text(values.url)] = ""
+    keys: Annotated[
+        dict[Annotated[str, text(values.api_key)], Annotated[Secret, BeforeValidator(_secret)]], AfterValidator(some)
+    ] = Field(default={})
+    rules: Annotated[tuple[RuleFields, ...], AfterValidator(some)] = ()
+    defaults: Limits = Limits()
+    paused: AgentNames = ()
+    limit: MaybeLimit = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether it says itself what its limit is, be it none."""
+        return "limit" in self.model_fields_set
+
+
 class SweepFields(Section):
     """How often everything is compared."""
 
@@ -100,6 +114,12 @@ class PaceFields(Section):
     burst: Annotated[int, text(values.whole(1, 100))] = _PACE.burst
 
 
+class LogFields(Section):
+    """What people read of a session."""
+
+    identities: Literal["shown", "masked"] = "shown"
+
+
 class File(Section):
     """A whole file."""
 
@@ -108,14 +128,13 @@ class File(Section):
     defaults: Limits = Limits()
     instance: Name = "default"
     sweep: SweepFields = SweepFields()
-    pace: Annotated[PaceFields | None, BeforeValidator(_pace)] = PaceFields()
+    pace: Annotated[PaceFields | None, OrOff("{per_second: 50, burst: 3}")] = PaceFields()
+    paused: AgentNames = ()
+    limit: MaybeLimit = None
+    log: LogFields = LogFields()
 
-    @field_serializer("pace", when_used="always")
-    def _off(self, pace: PaceFields | None) -> object:
-        return "off" if pace is None else pace
 
-
-SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left out
+SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left out; a project's as they are outside it
     "": File,
     "projects[]": ProjectFields,
     "rules[]": RuleFields,
@@ -126,6 +145,8 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "defaults": Limits,
     "sweep": SweepFields,
     "pace": PaceFields,
+    "limit": LimitFields,
+    "log": LogFields,
 }
 
 _REASONS: Final = {  # pydantic's type of error → what to write instead
@@ -155,7 +176,8 @@ def names(section: type[Section]) -> tuple[str, ...]:
 def _problem(document: Document, details: ErrorDetails) -> Problem:
     loc: Loc = details["loc"]
     if details["type"] == "extra_forbidden":
-        section = SECTIONS["".join("[]" if isinstance(part, int) else f".{part}" for part in loc[:-1]).lstrip(".")]
+        place = "".join("[]" if isinstance(part, int) else f".{part}" for part in loc[:-1]).lstrip(".")
+        section = SECTIONS[place] if place in SECTIONS else SECTIONS[place.removeprefix("projects[].")]
         hint = did_you_mean(str(loc[-1]), names(section))
         return document.problem(loc, f"unknown field{hint}", at_name=True)
     if details["type"] != "missing":

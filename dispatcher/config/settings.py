@@ -14,12 +14,22 @@ from dispatcher.core.rules import Rule
 Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
 
 
+class Limit(Struct, frozen=True, kw_only=True):
+    """How many requests a project's LiveKit gets, over all replicas."""
+
+    calls_per_second: int
+    burst: int = 8  # at once
+
+
 class Project(Struct, frozen=True, kw_only=True):
     """One LiveKit project. Its first key signs our own calls; a webhook signed with any of them is this project's."""
 
     name: str
     url: str  # ws, wss, http or https, without a slash at its end
     keys: Mapping[str, Secret]  # API key → its secret; at least one, and none is another project's
+    rules: tuple[Rule, ...] | None = None  # None: the configuration's
+    paused: frozenset[str] = frozenset()  # agents that nobody is to be given for now
+    limit: Limit | None = None  # None: off
 
 
 class Sweep(Struct, frozen=True, kw_only=True):
@@ -44,9 +54,19 @@ class Config(Struct, frozen=True, kw_only=True):
     instance: str
     sweep: Sweep
     pace: Pace | None  # None: off
+    masked: bool = False  # identities, in what people read
     host: str
     port: int  # 0: any free one
     redis_url: Secret | None  # None: the ledger is in memory
     api_token: Secret | None  # None: the API is off
     file: Path | None
     warnings: tuple[Problem, ...]
+
+    def rules_of(self, project: Project) -> tuple[Rule, ...]:
+        """The rules that hold in a project: its own, else those of all."""
+        return self.rules if project.rules is None else project.rules
+
+    @property
+    def rules_in_force(self) -> tuple[Rule, ...]:
+        """Those of every project; what two projects share is there twice."""
+        return tuple(rule for project in self.projects for rule in self.rules_of(project))

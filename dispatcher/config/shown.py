@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from dispatcher.config.environment import Environment
-from dispatcher.config.model import File, Limits
+from dispatcher.config.model import File, ProjectFields, RuleFields
 from dispatcher.config.settings import Project, Secret
 from dispatcher.config.values import show_span
 
@@ -20,21 +20,38 @@ _SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 def shown(fields: File, projects: Sequence[Project], environment: Environment) -> str:
     """Every field with its value, as a file that says the same; what only the environment can say, as comments."""
     said = fields.model_dump(mode="json", by_alias=True)
-    declared = said["projects"] or [{}]
-    said["projects"] = [before | _project(one) for before, one in zip(declared, projects, strict=True)]
-    limits = {name: said["defaults"][name] for name in Limits.model_fields}
-    said["rules"] = [
-        {name: value for name, value in rule.items() if name not in limits}
-        | {name: rule[name] if name in own.said() else limits[name] for name in limits}
-        for rule, own in zip(said["rules"], fields.rules, strict=True)
-    ]
+    declared = fields.projects or (ProjectFields(),)
+    said["projects"] = [_project(own, one, said) for own, one in zip(declared, projects, strict=True)]
+    said["rules"] = _rules(fields.rules, said["rules"], said["defaults"])
     return (
         "\n".join(_environment(environment)) + "\n" + yaml.safe_dump(_full(said), sort_keys=False, allow_unicode=True)
     )
 
 
-def _project(one: Project) -> dict[str, object]:
-    return {"name": one.name, "url": one.url, "keys": {key: str(secret) for key, secret in one.keys.items()}}
+def _project(fields: ProjectFields, one: Project, file: dict[str, Any]) -> dict[str, Any]:
+    """A project: its own rules and defaults where it has any, and always its limit."""
+    said = fields.model_dump(mode="json", by_alias=True)
+    keys = {key: str(secret) for key, secret in one.keys.items()}
+    own = {name: said["defaults"][name] for name in fields.defaults.said()}
+    shown = {
+        "name": one.name,
+        "url": one.url,
+        "keys": keys,
+        "limit": said["limit"] if fields.limited else file["limit"],
+    }
+    rules = _rules(fields.rules, said["rules"], file["defaults"] | own)
+    return shown | {"rules": rules, "defaults": own, "paused": said["paused"]}
+
+
+def _rules(
+    fields: Sequence[RuleFields], said: Sequence[dict[str, Any]], limits: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Each rule with every limit that holds for it."""
+    return [
+        {name: value for name, value in rule.items() if name not in limits}
+        | {name: rule[name] if name in own.said() else limits[name] for name in limits}
+        for own, rule in zip(fields, said, strict=True)
+    ]
 
 
 def _full(value: Json) -> Json:
@@ -42,7 +59,7 @@ def _full(value: Json) -> Json:
     if isinstance(value, list):
         return [_full(item) for item in value]
     if isinstance(value, dict):
-        return {name: _full(item) for name, item in value.items() if item not in ("", [])}
+        return {name: _full(item) for name, item in value.items() if item not in ("", [], {})}
     return value
 
 
@@ -67,7 +84,6 @@ def schema() -> str:
     agent = definitions["Agent"]
     ways = [{"required": [way]} for way in ("name", "cel", "split")]
     definitions["Agent"] = {"anyOf": [{"type": "string", "minLength": 1}, agent | {"oneOf": ways}]}
-    made["properties"]["pace"]["anyOf"][1] = {"const": "off"}
     return json.dumps({"$schema": _SCHEMA, "title": "livekit-dispatcher", **made}, indent=2, ensure_ascii=False) + "\n"
 
 

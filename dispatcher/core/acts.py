@@ -75,6 +75,11 @@ def reserve(session: Session, key: str, slot: Ms) -> Session:
     return session if want is None else with_want(session, replace(want, slot=slot, due=max(want.due, slot)))
 
 
+def turn(session: Session, slot: Ms) -> Session:
+    """The session is looked at next when its turn comes, at `slot`; 0: it has none to wait for."""
+    return session if session.slot == slot else replace(session, slot=slot)
+
+
 def retracted(session: Session, step: Retract, now: Ms, *, done: bool, why: str = "") -> Session:
     """What was to be taken back was asked to go. Whether it went the next look shows; if not, it is tried again."""
     want = session.want(step.want)

@@ -51,7 +51,12 @@ def renewed(want: Want) -> Want:
     return replace(want, target=0, tries=0, rounds=0, unsent=0, done=0, due=0)
 
 
+def next_round(want: Want, now: Ms) -> Want:
+    """The want when every target has been used up: the first again, after `retry_every`."""
+    return replace(want, target=0, tries=0, rounds=want.rounds + 1, due=now + want.policy.retry_every)
+
+
 def _next_target(want: Want, now: Ms) -> Want:
     if want.target + 1 < len(want.policy.targets):
         return replace(want, target=want.target + 1, tries=0, due=now)
-    return replace(want, target=0, tries=0, rounds=want.rounds + 1, due=now + want.policy.retry_every)
+    return next_round(want, now)

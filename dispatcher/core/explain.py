@@ -17,6 +17,9 @@ _TOLD: Final = {
     Said.REOPENED: "the agent of attempt {number} came after all",
     Said.STARVED: "every target of {want} has been tried; goes on slowly",
     Said.RENEWED: "somebody new came: {want} is wanted again",
+    Said.PAUSED: "{agent} is paused: {want} waits",
+    Said.RESUMED: "{agent} is paused no longer: {want} goes on",
+    Said.PASSED_OVER: "{agent} is paused: passed over",
     Said.RETRACTED: "took back what was left of attempt {number}: {why}",
     Said.UNKNOWN: "nobody knows whether LiveKit took attempt {number}: {why}",
     Said.UNASKED: "an agent is in the room that no rule asked for: {agent}",
@@ -73,6 +76,8 @@ def _standing(want: Want) -> str:
             return f"{want.key}: done; the agent left on purpose. Who joins later gets one again."
         case State.UNATTENDED:
             return f"{want.key}: nobody waits."
+        case State.PAUSED:
+            return f"{want.key}: paused; out of the configuration's `paused`, its agent is asked for within seconds."
     if want.unnamed:
         return f"{want.key}: {state}; the rule's expressions name no agent; `dispatcher rules explain` shows why."
     failed = next((one for one in reversed(want.attempts) if one.verdict in _CAUSES), None)

@@ -12,11 +12,16 @@ from dispatcher.core.session import Session
 VERSION: Final = 1
 
 
+class _Version(Struct, frozen=True):
+    v: int
+
+
 class _Record(Struct, frozen=True):
     v: int
     s: Session
 
 
+_VERSION: Final = msgspec.json.Decoder(_Version)
 _RECORD: Final = msgspec.json.Decoder(_Record)
 _EVENT: Final = msgspec.json.Decoder(Event)
 _ENCODER: Final = msgspec.json.Encoder()
@@ -36,6 +41,14 @@ def load(record: bytes | None, room: str, sid: RoomSid) -> Session:
     except (msgspec.DecodeError, ValueError):
         return Session(room=room, sid=sid, stale=True)
     return read.s if read.v == VERSION else Session(room=room, sid=sid, stale=True)
+
+
+def is_newer(record: bytes) -> bool:
+    """A later release wrote it, and may still be running beside this one."""
+    try:
+        return _VERSION.decode(record).v > VERSION
+    except (msgspec.DecodeError, ValueError):
+        return False
 
 
 def dump_event(event: Event) -> bytes:

@@ -5,13 +5,14 @@ ended, which agents are too many.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
 from dispatcher.core import budget
 from dispatcher.core.births import aim_again, give_birth, waiting_for
 from dispatcher.core.closing import ON_PURPOSE, close
-from dispatcher.core.events import AGENT, Ms, Participant
+from dispatcher.core.events import AGENT, Ms, Participant, Room
 from dispatcher.core.judge import ENDING_MS, Departure, departure, overdue
 from dispatcher.core.rules import Rule
 from dispatcher.core.seen import Seen
@@ -19,18 +20,29 @@ from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want
 from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_untied
 from dispatcher.core.ties import bind, recall, tie
 
+PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
+
 
 def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, now: Ms) -> Session:
     """The session after a look that began at `now`: every want, attempt and agent judged by what it showed."""
     session = replace(session, stale=False, seen_at=now)
     if seen.room is None:
         return _missed(session, now)
+    for _ in range(PASSES_MAX):
+        before, session = session, _judged(session, seen, seen.room, rules, instance, now)
+        if session == before:
+            break
+    return session
+
+
+def _judged(session: Session, seen: Seen, room: Room, rules: Sequence[Rule], instance: str, now: Ms) -> Session:
+    """One pass: what ends in it makes room for what the next pass finds."""
     there = people(seen)
     agents = [one for one in seen.participants if one.active and one.is_agent]
     session = replace(session, over=False, missed_at=0, published_at=_published(session, there, now))
     session = recall(session, seen, rules, there, instance, now)
-    session = give_birth(_attend(session, there, now), rules, seen.room, there, now)
-    session = aim_again(_attend(session, there, now), rules, seen.room, there, now)
+    session = give_birth(_attend(session, there, now), rules, room, there, now)
+    session = aim_again(_attend(session, there, now), rules, room, there, now)
     session, untied = tie(bind(session, seen, rules, instance, now), agents, now)
     session = serve_by_name(session, untied)
     listed = {dispatch.id: dispatch for dispatch in seen.dispatches}
@@ -39,10 +51,7 @@ def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, n
             session = _judge(
                 session, want.key, attempt, overdue(session, want, attempt, listed.get(attempt.dispatch), now), now
             )
-    session = bind(session, seen, rules, instance, now)  # what has ended leaves its place to others
-    session, untied = tie(session, agents, now)
     session = watch_untied(serve_by_name(session, untied), untied, now)
-    session = _attend(session, there, now)  # who came after the agent had gone is somebody new
     joined = {one.sid: one.joined_at for one in seen.participants}
     identities = {one.identity: one.sid for one in agents}
     for want in session.wants:

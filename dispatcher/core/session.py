@@ -46,6 +46,7 @@ class State(StrEnum):
     ASKED = "asked"
     SERVED = "served"
     STARVED = "starved"
+    PAUSED = "paused"
     DONE = "done"
 
 
@@ -61,6 +62,9 @@ class Said(StrEnum):
     REOPENED = "reopened"
     STARVED = "starved"
     RENEWED = "renewed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    PASSED_OVER = "passed_over"
     RETRACTED = "retracted"
     UNKNOWN = "outcome_unknown"
     UNNAMED = "agent_unnamed"  # an expression of the rule named no agent
@@ -147,6 +151,7 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
     done: Ms = 0  # LiveKit's clock; who joined after it reopens the want
     attended: bool = False  # somebody of its kinds was there in the last look
     remnant: bool = False  # nobody wants it: it only holds what is to be taken back
+    held: bool = False  # it waited when it was last asked, and every target was paused
     by_name: bool = False  # an agent of a target's name, not tied to any attempt, was there in the last look
     waiting_since: Ms = 0  # somebody is there, and no agent
     hoped: Ms = 0  # LiveKit's clock; the earliest joining of somebody who waits for the first agent
@@ -166,19 +171,20 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return next((attempt for attempt in self.attempts if attempt.serving), None)
 
     @property
+    def wanting(self) -> bool:
+        """Somebody waits, and nothing is under way."""
+        there = self.attended or self.policy.on == "room"
+        return there and not (self.open or self.done or self.by_name or self.remnant)
+
+    @property
     def waits(self) -> bool:
-        """Somebody waits, and nothing is under way: the next Create is only a matter of time."""
-        return self._lacks_agent and bool(self.next_target.agent)
+        """Somebody waits, and the next Create is only a matter of time."""
+        return self.wanting and not self.held and bool(self.next_target.agent)
 
     @property
     def unnamed(self) -> bool:
         """Somebody waits, and the rule's expressions name no agent: the next look may show one."""
-        return self._lacks_agent and not self.next_target.agent
-
-    @property
-    def _lacks_agent(self) -> bool:
-        there = self.attended or self.policy.on == "room"
-        return there and not (self.open or self.done or self.by_name or self.remnant)
+        return self.wanting and not self.next_target.agent
 
     @property
     def next_target(self) -> Target:
@@ -190,11 +196,13 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
             return State.SERVED
         if self.done or self.remnant:
             return State.DONE
+        if self.held and self.wanting:
+            return State.PAUSED
         if self.rounds and (self.attended or self.policy.on == "room"):
             return State.STARVED
         if self.open:
             return State.ASKED
-        return State.WAITING if self._lacks_agent else State.UNATTENDED
+        return State.WAITING if self.wanting else State.UNATTENDED
 
 
 class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -208,6 +216,7 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     final: bool = False
     stale: bool = False  # something happened that a look will show
     seen_at: Ms = 0  # the last look began
+    slot: Ms = 0  # its turn to be looked at, where calls are limited
     missed_at: Ms = 0  # LiveKit said that the room is closing, or a look did not list it
     published_at: Ms = 0  # the first look that showed a publisher
     untied: tuple[str, ...] = ()  # SIDs of agents that no attempt accounts for

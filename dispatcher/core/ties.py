@@ -56,7 +56,7 @@ def recall(
 ) -> Session:
     """A want that the ledger has lost is there again, by its dispatch's tag: its agent is at work, or still wanted."""
     room = seen.room
-    if room is None or not people:
+    if room is None:
         return session
     here = {one.identity for one in seen.participants if one.active and one.is_agent}
     asked_for = {rule.name for one in people for rule in matching(rules, room, one)}
@@ -65,12 +65,12 @@ def recall(
         if found is None or session.want(found.key):
             continue
         name, _, identity = found.key.partition("/")
+        rule = next((rule for rule in rules if rule.name == name), None)
+        if rule is None or not any(one.kind in rule.policy.kinds for one in people):
+            continue
         at_work = not here.isdisjoint(job.identity for job in dispatch.jobs)
         wanted = name in asked_for and (not identity or any(one.identity == identity for one in people))
-        if not (at_work or wanted):
-            continue
-        rule = next((rule for rule in rules if rule.name == name), None)
-        if rule is not None and len(session.wants) < WANTS_MAX:
+        if (at_work or wanted) and len(session.wants) < WANTS_MAX:
             want = Want(rule=name, identity=identity, policy=rule.policy)
             session = with_want(session, with_targets(want, aimed(rule, room, spoken_for(rule, want, room, people))))
             session = tell(session, Entry(at=now, said=Said.WANTED, want=found.key, agent=dispatch.agent))

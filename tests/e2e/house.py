@@ -99,6 +99,17 @@ def house(directory: Path, rules: Sequence[Mapping[str, object]] = (), **default
             yield House(server=server, service=service)
 
 
+def idle_processes(worker: Child) -> list[int]:
+    """What this worker keeps ready for its next jobs: the children of Python's fork server, which is its own child."""
+    return [idle for child in _children(worker.pid) for idle in _children(child)]
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads."""
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for thread in threads for child in thread.read_text().split()]
+
+
 def _ready(url: str) -> bool:
     try:
         with urlopen(f"{url}/readyz", timeout=1) as answer:  # noqa: S310 - our own loopback URL

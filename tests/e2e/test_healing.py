@@ -13,8 +13,7 @@ import pytest
 from aiohttp import ClientSession
 from livekit.api import DeleteRoomRequest, ListRoomsRequest, LiveKitAPI
 
-from tests.e2e.house import House, house, serving
-from tests.real.child import Child
+from tests.e2e.house import House, house, idle_processes, serving
 from tests.real.people import Kind, present
 from tests.real.server import free_port, running_server
 from tests.real.workers import start_worker, wait_registered
@@ -39,6 +38,16 @@ def _house(directory: Path, *, copies: int = 1, every: str = "30s") -> Iterator[
             yield House(server=server, service=service)
 
 
+@contextmanager
+def _takes(what: str, most: float, *, least: float = 0.0) -> Iterator[None]:
+    """What happens within takes so many seconds; `pytest -s` shows how many."""
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    print(f"\n{what}: {took:.1f} s")  # noqa: T201 - for the table
+    assert least <= took < most
+
+
 async def _one_agent(here: House, room: str) -> None:
     """Exactly one agent is in the room, and it stays one."""
     assert len(await here.agents(room)) == 1
@@ -46,30 +55,18 @@ async def _one_agent(here: House, room: str) -> None:
     assert len(await here.agents(room)) == 1
 
 
-def _children(pid: int) -> list[int]:
-    """Of all its threads."""
-    threads = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for thread in threads for child in thread.read_text().split()]
-
-
-def _idle_processes(worker: Child) -> list[int]:
-    """What this worker keeps ready for its next jobs: the children of Python's fork server, which is its own child."""
-    return [idle for child in _children(worker.pid) for idle in _children(child)]
-
-
 async def test_l1_a_killed_agent_is_replaced(tmp_path: Path) -> None:
     """Its process is killed in mid-call: LiveKit notices after 20 s, and another is there seconds later."""
     with house(tmp_path, min_stay="1s") as here, start_worker(here.server, tmp_path, "greeter", processes=1) as worker:
         wait_registered(worker)
-        worker.wait_until(lambda: len(_idle_processes(worker)) == 1, "its process is ready", within=30)
-        (agent,) = _idle_processes(worker)
+        worker.wait_until(lambda: len(idle_processes(worker)) == 1, "its process is ready", within=30)
+        (agent,) = idle_processes(worker)
         async with present(here.server, "lobby"):
             await here.service.told("served", room="lobby", number=1)
             await asyncio.sleep(1.0)  # `min_stay`: until then it would count as failed
-            os.kill(agent, signal.SIGKILL)
-            killed = time.monotonic()
-            await here.service.told("served", room="lobby", number=2, within=40)
-            assert time.monotonic() - killed < GHOST + SLACK
+            with _takes("agent killed", GHOST + SLACK):
+                os.kill(agent, signal.SIGKILL)
+                await here.service.told("served", room="lobby", number=2, within=40)
             await _one_agent(here, "lobby")
     assert here.service.lines(action="closed", number=1)[0]["why"] == "crashed connection_timeout"
 
@@ -83,9 +80,8 @@ async def test_l5_an_agent_that_fails_at_the_start_makes_way(tmp_path: Path) -> 
             wait_registered(faulty, greeter)
             async with present(here.server, "lobby"):
                 await here.service.told("wanted", room="lobby")
-                began = time.monotonic()
-                await here.service.told("served", room="lobby", agent="greeter", within=40)
-                assert time.monotonic() - began < 3 * LISTED_LATE + SLACK
+                with _takes("exception at the start, twice, and the fallback", 3 * LISTED_LATE + SLACK):
+                    await here.service.told("served", room="lobby", agent="greeter", within=40)
                 await _one_agent(here, "lobby")
     ended = here.service.lines(action="closed", agent="faulty")
     assert [line["why"] for line in ended] == ["failed client_initiated"] * 2
@@ -100,9 +96,8 @@ async def test_d2_a_job_without_an_agent_is_given_up(tmp_path: Path) -> None:
             wait_registered(absent, greeter)
             async with present(here.server, "lobby"):
                 await here.service.told("asked", room="lobby")
-                began = time.monotonic()
-                await here.service.told("served", room="lobby", agent="greeter", within=30)
-                assert 8.0 <= time.monotonic() - began < 8.0 + SLACK
+                with _takes("no-show after 8 s, and the fallback", 8.0 + SLACK, least=8.0):
+                    await here.service.told("served", room="lobby", agent="greeter", within=30)
                 await _one_agent(here, "lobby")
     assert here.service.lines(action="closed", number=1)[0]["why"] == "no_show"
 
@@ -116,9 +111,8 @@ async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> 
             wait_registered(slow, greeter)
             async with present(here.server, "lobby"):
                 await here.service.told("asked", room="lobby")
-                began = time.monotonic()
-                await here.service.told("served", room="lobby", agent="greeter", within=30)
-                assert 12.0 <= time.monotonic() - began < 12.0 + SLACK
+                with _takes("request handler too slow, and the fallback", 12.0 + SLACK, least=12.0):
+                    await here.service.told("served", room="lobby", agent="greeter", within=30)
                 await _one_agent(here, "lobby")
     assert here.service.lines(action="closed", number=1)[0]["why"] == "silent"
 
@@ -155,9 +149,8 @@ async def test_w2_without_any_webhook_the_sweep_serves(tmp_path: Path) -> None:
     with _house(tmp_path, copies=0, every="3s") as here, start_worker(here.server, tmp_path, "greeter") as worker:
         wait_registered(worker)
         async with present(here.server, "lobby"):
-            began = time.monotonic()
-            await here.service.told("asked", room="lobby")
-            assert time.monotonic() - began < 3.0 + 1.0 + 0.5  # a turn is asked for every second
+            with _takes("no webhooks, swept each 3 s", 3.0 + 1.0 + 0.5):  # a turn is asked for every second
+                await here.service.told("asked", room="lobby")
             await here.service.told("served", room="lobby")
             await _one_agent(here, "lobby")
 
@@ -183,8 +176,8 @@ async def test_w4_late_webhooks_of_dead_rooms_revive_none(tmp_path: Path) -> Non
                 assert list((await api.room.list_rooms(ListRoomsRequest())).rooms) == []
 
 
-async def test_a_room_deleted_as_its_agent_is_asked_for_is_asked_for_once(tmp_path: Path) -> None:
-    """LiveKit revives some of these rooms, with the agent alone in it: never with two, never by another Create."""
+async def test_w4_rooms_that_die_as_their_agents_are_asked_for(tmp_path: Path) -> None:
+    """LiveKit itself revives some, the agent alone in them: it is sent away, or told where nothing shows whose."""
     rooms = [f"brief-{n}" for n in range(10)]
     with house(tmp_path) as here, start_worker(here.server, tmp_path, "greeter") as worker:
         wait_registered(worker)
@@ -193,9 +186,12 @@ async def test_a_room_deleted_as_its_agent_is_asked_for_is_asked_for_once(tmp_pa
                 async with present(here.server, room):
                     await api.room.delete_room(DeleteRoomRequest(room=room))
         await asyncio.sleep(QUIET)
+        async with asyncio.timeout(20):
+            for room in rooms:
+                while await here.agents(room) and not here.service.lines(action="unasked_agent", room=room):
+                    await asyncio.sleep(0.2)
         asked = [line["room"] for line in here.service.lines(action="asked")]
         assert len(asked) == len(set(asked))
-        assert max([len(await here.agents(room)) for room in rooms]) <= 1
 
 
 async def test_t1_those_who_are_nobody_to_talk_to_bring_no_agent(tmp_path: Path) -> None:
@@ -221,8 +217,9 @@ async def test_d1_thirty_rooms_at_once_get_thirty_agents(tmp_path: Path) -> None
         wait_registered(worker)
         async with AsyncExitStack() as there:
             await asyncio.gather(*(there.enter_async_context(present(here.server, room)) for room in rooms))
-            for room in rooms:
-                await here.service.told("served", room=room, within=60)
+            with _takes("thirty rooms at once", 15.0):
+                for room in rooms:
+                    await here.service.told("served", room=room, within=60)
             await asyncio.sleep(QUIET)
             agents = [len(await here.agents(room)) for room in rooms]
     assert agents == [1] * 30

@@ -213,11 +213,15 @@ def test_explain_says_when_nobody_answers(
 # serve --------------------------------------------------------------------------------------------------------------
 
 
-def test_serve_does_not_pretend_to_use_redis(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A ledger that is somewhere else than asked for would be found out at the worst time."""
-    shell.setenv("REDIS_URL", "redis://127.0.0.1:6379")
-    assert main(["serve"]) == 2
-    assert "REDIS_URL" in capsys.readouterr().err
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_law_12_a_wrong_redis_url_is_refused(
+    command: str, shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong with it is named, and what it holds is not."""
+    shell.setenv("REDIS_URL", "redis://:hush@127.0.0.1:six/0")
+    assert main([command]) == 2
+    told = "environment: REDIS_URL: a port is a number up to 65535, after the host and a colon\n"
+    assert capsys.readouterr().err == told
 
 
 def test_serve_needs_its_port(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -319,3 +323,12 @@ async def test_told_to_stop_in_mid_create_it_ends_within_ten_seconds(tmp_path: P
         assert time.monotonic() - began < 10
         assert [line["why"] for line in service.lines if line["action"] == "outcome_unknown"] == ["timeout"]
         assert len(livekit.create_calls) == 1
+
+
+async def test_a_hangup_reads_the_configuration_again(tmp_path: Path) -> None:
+    """SIGHUP, as daemons have it: the process goes on."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit, serving(tmp_path, livekit) as service:
+        service.process.send_signal(signal.SIGHUP)
+        assert (await service.told("reloaded"))["projects"] == ["default"]
+        service.process.terminate()
+        await service.told("stopped")

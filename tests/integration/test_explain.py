@@ -83,7 +83,7 @@ async def test_rooms_are_listed_by_state() -> None:
 @pytest.mark.parametrize(
     ("path", "error"),
     [
-        ("/v1/rooms?state=odd", "state: one of waiting, unattended, asked, served, starved, done"),
+        ("/v1/rooms?state=odd", "state: one of waiting, unattended, asked, served, starved, paused, done"),
         ("/v1/rooms?project=other", "project: one of default"),
         ("/v1/rooms?limit=0", "limit: 1 to 1000"),
         ("/v1/rooms?limit=many", "limit: 1 to 1000"),

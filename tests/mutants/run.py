@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
     by: str = ""
 
 
-def run(module: str, mutants: Iterable[Mutant], selections: Sequence[Sequence[str]], *, within: float = 120) -> int:
+def run(module: str, mutants: Iterable[Mutant], selections: Sequence[Sequence[str]], *, within: float = 300) -> int:
     """A table of the mutants and of what each selection of tests made of them; the number of those that survived all.
 
     `module` is a path from the root of the repository, each selection a list of pytest arguments, `within` the seconds

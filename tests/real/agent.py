@@ -18,6 +18,7 @@ Entry: TypeAlias = Callable[[float, JobContext], Awaitable[None]]  # seconds, th
 Request: TypeAlias = Callable[[JobRequest], Awaitable[None]]
 
 TOO_SLOW: Final = 4.0  # seconds; the server waits 3
+IDLE: Final = 4  # what the SDK keeps in production on four cores; with no job in hand it takes no more at once
 
 
 async def stay(_: float, ctx: JobContext) -> None:
@@ -80,7 +81,7 @@ def worker(name: str, behaviour: str, *, after: float, processes: int, publisher
     request, entry = BEHAVIOURS[behaviour]
     server = AgentServer(
         job_executor_type=JobExecutorType.PROCESS if processes else JobExecutorType.THREAD,
-        num_idle_processes=processes or 1,
+        num_idle_processes=processes or IDLE,
         load_fnc=idle,
         drain_timeout=1,
         shutdown_process_timeout=1,

@@ -38,7 +38,7 @@ def running_server(directory: Path, *, webhooks: Sequence[str] = (), port: int =
     A fixed `port` lets it come back where it was. Skips the test without the binary; fails it where CI is set.
     """
     if not BINARY.exists():
-        _missing()
+        missing(f"no {BINARY.name}: run `python -m tests.real.install`")
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     config = json.dumps(_config(port, webhooks))  # JSON is YAML
@@ -90,8 +90,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _missing() -> NoReturn:
-    reason = f"no {BINARY.name}: run `python -m tests.real.install`"
+def missing(reason: str) -> NoReturn:
+    """The test is skipped, where CI is set it fails."""
     if "CI" in os.environ:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -73,14 +73,12 @@ def main() -> int:
         outcome = live(msgspec.json.decode(asked.one, type=Life))
         say(f"{outcome}")
         return int(not outcome.well)
-    twice = Counter[str]()
     began, kinds, examples, worst = time.monotonic(), Counter[str](), dict[str, int](), dict[str, tuple[int, int]]()
     for seed, outcome in walk(asked.seed, asked.lives, asked.jobs):
         for name in outcome.worst.__struct_fields__:
             worst[name] = max(worst.get(name, (-1, 0)), (getattr(outcome.worst, name), seed))
         for name in ("excused", "left_alone"):
             worst[name] = max(worst.get(name, (-1, 0)), (getattr(outcome, name), seed))
-        twice.update(outcome.seen_twice)
         if not outcome.well:
             kinds[kind(outcome)] += 1
             examples.setdefault(kind(outcome), seed)
@@ -88,7 +86,6 @@ def main() -> int:
         smallest = shrunk(life_of(seed), partial(same_kind, name))
         say(f"\n{kinds[name]} x {name} (seed {seed})\n  {show(smallest)}")
         say("\n".join(f"  at {one.at}: law {one.law}: {one.what}" for one in live(smallest).violations[:3]))
-    say(f"\nseen twice, it changes: {twice}")
     say("\nworst: " + ", ".join(f"{name} {value} (seed {seed})" for name, (value, seed) in worst.items()))
     say(f"{asked.lives} lives, {sum(kinds.values())} went wrong, {time.monotonic() - began:.0f} s")
     return int(bool(kinds))

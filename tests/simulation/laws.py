@@ -60,7 +60,6 @@ class Laws:
         self.began = began
         self.changes = 0  # of the ledger
         self.violations: list[Violation] = []
-        self.seen_twice: set[str] = set()  # what changed when the same was seen twice
         self.worst = Worst()
         self.died = False
         self.unsteady = False  # somebody stalls or stalled: what he sends he may send too late
@@ -131,7 +130,7 @@ class Laws:
             see(session, seen, rules, instance=instance, now=began), timeline=session.timeline, told=session.told
         )
         if again != session:
-            self.seen_twice.add(_difference(session, again))
+            self.broken(2, f"the same look, seen again, changes {_difference(session, again)}")
 
     def answered(self, session: Session, lease: Lease, *, known: bool) -> None:
         """A Create has its outcome, or nobody knows it; for another who has taken over, it has long been unknown."""

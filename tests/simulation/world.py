@@ -30,7 +30,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
     arrived: int  # agents of ours, ever
     kept: tuple[str, ...]  # agents of ours that are there at the end, with the numbers of their attempts
     died: bool  # a dispatcher did
-    seen_twice: frozenset[str]  # fields of a session that changed when the same was seen twice
 
     @property
     def well(self) -> bool:
@@ -59,7 +58,6 @@ def live(life: Life) -> Outcome:
         arrived=rooms.arrived,
         kept=tuple(sorted(_named(rooms))),
         died=laws.died,
-        seen_twice=frozenset(laws.seen_twice),
     )
 
 

@@ -10,18 +10,20 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from dispatcher.chronicle import Chronicle
-from dispatcher.config import Pace
+from dispatcher.config import Limit, Pace
 from dispatcher.core import record
 from dispatcher.core.events import JOINED, Event, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.seen import Dispatch, Seen
 from dispatcher.core.session import Session
-from dispatcher.driver import Driver, Site
+from dispatcher.current import Current, InForce, Site
+from dispatcher.driver import Driver
 from dispatcher.ledger.interface import Held, Key, LedgerUnavailable, Life
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.livekit import LiveKit, LiveKitError, Reason
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
+from dispatcher.pacer import Pacer
 from tests.unit.core.world import INSTANCE, LOBBY, NOW, rule
 
 PROJECT = "default"
@@ -136,7 +138,12 @@ class Desk:
     """One project's shell at work: what it drives with, and what it has said."""
 
     def __init__(
-        self, *rules: Rule, livekit: Staged | None = None, pace: Pace | None = None, dry_run: bool = False
+        self,
+        *rules: Rule,
+        livekit: Staged | None = None,
+        pace: Pace | None = None,
+        limit: Limit | None = None,
+        dry_run: bool = False,
     ) -> None:
         self.rules = rules or (rule(),)
         self.watch = Watch()
@@ -145,24 +152,38 @@ class Desk:
         self.livekit = livekit or Staged()
         self.registry = CollectorRegistry()
         agents = [target.agent for one in self.rules for target in one.policy.targets]
-        self.metrics = Metrics(self.registry, agents=agents)
+        self.metrics = Metrics(self.registry, agents=agents, rules=[one.name for one in self.rules])
         self.lines: list[dict[str, Any]] = []
         self.log = Log(lambda line: self.lines.append(json.loads(line)), lambda: self.watch.time / 1000)
         self.pace = pace
+        self.limit = limit
         self.dry_run = dry_run
         self.driver = self.started()
 
     def started(self, **sites: LiveKit) -> Driver:
         """The driver of a process that starts now; `sites` are further projects."""
-        livekits: dict[str, LiveKit] = {PROJECT: self.livekit, **sites}
         return Driver(
             ledger=self.ledger,
-            sites={name: Site(livekit=livekit, rules=self.rules) for name, livekit in livekits.items()},
-            instance=INSTANCE,
-            pace=self.pace,
+            current=self.current(**sites),
+            pacer=Pacer(self.ledger),
             chronicle=Chronicle(self.log, self.metrics),
             dry_run=self.dry_run,
         )
+
+    def current(self, **sites: LiveKit) -> Current:
+        """This project is in force, and these."""
+        livekits: dict[str, LiveKit] = {PROJECT: self.livekit, **sites}
+        return Current(InForce(instance=INSTANCE, sites={name: self.site(one) for name, one in livekits.items()}))
+
+    def site(self, livekit: LiveKit) -> Site:
+        """A project as this desk has it."""
+        return Site(livekit=livekit, rules=self.rules, pace=self.pace, limit=self.limit)
+
+    def reload(self, **changes: object) -> None:
+        """This project is another one from now on."""
+        now = self.driver.current.now
+        site = replace(now.sites[PROJECT], **changes)
+        self.driver.current.now = replace(now, sites={**now.sites, PROJECT: site})
 
     async def hear(self, name: str = JOINED, who: Participant | None = None, key: Key = KEY) -> None:
         """The ledger has such an event, which is no repeat; nobody drives."""

@@ -115,7 +115,7 @@ def test_only_what_is_new_is_told() -> None:
 def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
     """A refused key is an error: it stays so until somebody mends it."""
     desk = Desk()
-    Chronicle(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason))
+    Chronicle(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason), 3)
     line = {name: value for name, value in desk.lines[0].items() if name != "ts"}
     assert line == {"level": level, "action": "look_failed", "project": PROJECT, "why": reason}
 

@@ -380,8 +380,8 @@ async def test_a_session_of_a_project_that_left_the_configuration_rests() -> Non
     desk = await joined()
     await desk.drive()
     kept = await desk.session()
-    gone = Desk(livekit=desk.livekit)
-    desk.driver.sites = {"another": gone.driver.sites[PROJECT]}
+    now = desk.driver.current.now
+    desk.driver.current.now = replace(now, sites={"another": now.sites[PROJECT]})
     await desk.hear(SWEPT)
     assert await desk.drive() is None
     assert await desk.due_in() is None
@@ -398,13 +398,15 @@ async def test_the_rules_metadata_says_what_the_look_shows() -> None:
 
 
 async def test_a_rule_that_a_reload_took_away_sends_no_metadata() -> None:
-    """The want lives on with the policy it was born with, and nothing is said."""
+    """The want lives on with the policy it was born with; that its metadata is empty is told and counted."""
     desk = await joined(replace(rule(), metadata=lambda room, _: room.name))
     desk.livekit.before("create", DOWN)
     await desk.drive()
-    desk.driver.sites = {PROJECT: replace(desk.driver.sites[PROJECT], rules=(rule("another", when=only("nobody")),))}
+    desk.reload(rules=(rule("another", when=only("nobody")),))
     await desk.drive_on(1_000)
     assert desk.livekit.metadata == [""]
+    assert [line["rule"] for line in desk.said("rule_gone")] == ["greeter"]
+    assert desk.value("rule_errors_total", rule="greeter", field="metadata", reason="rule_gone") == 1
 
 
 async def test_an_unreadable_record_is_rebuilt_from_a_look() -> None:

@@ -7,6 +7,7 @@ from dispatcher.core.events import Ms
 from dispatcher.core.session import State, Want
 from dispatcher.gauges import Gauges
 from dispatcher.ledger.interface import Key, Standing, Then
+from dispatcher.livekit import LiveKit
 from tests.unit.core.world import NOW, session, want
 from tests.unit.desk import PROJECT, Desk, until
 
@@ -21,8 +22,9 @@ async def stands(desk: Desk, sid: str, state: State, *, since: Ms = 0, project: 
 
 
 def gauges(desk: Desk, *projects: str) -> Gauges:
-    """Of these projects."""
-    return Gauges(desk.ledger, projects or (PROJECT,), desk.log, desk.metrics)
+    """Of the desk's project and these."""
+    sites: dict[str, LiveKit] = dict.fromkeys(projects, desk.livekit)
+    return Gauges(desk.ledger, desk.current(**sites), desk.log, desk.metrics)
 
 
 async def test_wants_are_counted_by_state() -> None:
@@ -46,7 +48,7 @@ async def test_the_longest_wait_of_any_project() -> None:
     await stands(desk, "RM_4", State.STARVED, since=NOW - 9_000, project="other")
     await gauges(desk).refresh()
     assert desk.value("oldest_wait_seconds") == 4
-    await gauges(desk, PROJECT, "other").refresh()
+    await gauges(desk, "other").refresh()
     assert desk.value("oldest_wait_seconds") == 9
 
 

@@ -1,11 +1,14 @@
 """What becomes of an event: in the ledger first, then, where nobody holds its session, driven."""
 
+import asyncio
+
 import pytest
 
 from dispatcher.core.events import HEARD, JOINED, ROOM_FINISHED, Event, Room, RoomSid
 from dispatcher.core.record import load_event
 from dispatcher.intake import Heard, Intake
-from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.ledger.interface import Delivery, Key, Ledger, LedgerUnavailable
+from dispatcher.ledger.timed import TimedLedger
 from tests.unit.core.world import LOBBY, person
 from tests.unit.desk import PROJECT, until
 from tests.unit.test_worker import Place
@@ -77,6 +80,48 @@ async def test_a_full_worker_leaves_the_session_due() -> None:
     counts = await place.ledger.counts()
     assert (counts.held, counts.due) == (1, 1)
     await place.worker.stop(0)
+
+
+class Slow(TimedLedger):
+    """A ledger whose `deliver` takes its time, as over a network."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger, lambda _op, _seconds: None)
+        self.answers = asyncio.Event()
+
+    async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
+        await self.answers.wait()
+        return await super().deliver(key, event_id, event, take=take)
+
+
+async def test_r2_events_that_come_together_do_not_fill_more_places_than_there_are() -> None:
+    """Each has its place while the ledger is asked; the others are recorded, and left due."""
+    place = Place(limit=2)
+    ledger = Slow(place.ledger)
+    intake = Intake(ledger, place.worker)
+    rooms = [Room(sid=RoomSid(f"RM_{n}"), name=f"room-{n}") for n in range(5)]
+    hearing = [asyncio.create_task(intake.hear(PROJECT, event(f"EV_{room.sid}", room=room))) for room in rooms]
+    await until(lambda: place.worker.free == 0)
+    ledger.answers.set()
+    assert await asyncio.gather(*hearing) == [Heard.RECORDED] * 5
+    counts = await place.ledger.counts()
+    assert (counts.held, counts.due) == (2, 3)
+    assert place.worker.free == 0
+    await place.worker.stop(0)
+
+
+async def test_a_place_that_was_not_needed_is_free_again() -> None:
+    """The ledger had nothing to hand out, or could not be asked."""
+    place = Place(limit=1)
+    intake = Intake(place.ledger, place.worker)
+    await intake.hear(PROJECT, event())
+    place.drives.gate.set()
+    await until(lambda: place.worker.free == 1)
+    assert await intake.hear(PROJECT, event()) is Heard.REPEATED
+    place.desk.watch.broken = True
+    with pytest.raises(LedgerUnavailable):
+        await intake.hear(PROJECT, event("EV_2"))
+    assert place.worker.free == 1
 
 
 async def test_a_draining_worker_leaves_the_session_due() -> None:

@@ -29,10 +29,14 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "rule_errors_total": (Counter, {"rule", "field", "reason"}),
     "driver_rounds_exceeded_total": (Counter, set()),
     "loop_errors_total": (Counter, {"loop"}),
+    "failed_looks": (Gauge, {"project"}),
+    "webhook_key_last_used_timestamp_seconds": (Gauge, {"project", "key"}),
+    "config_last_reload_successful": (Gauge, set()),
+    "config_last_reload_success_timestamp_seconds": (Gauge, set()),
 }
 BOUNDED = {
     *("event", "result", "agent", "verdict", "state", "reason", "action", "kind", "method", "op", "rule", "field"),
-    *("loop", "version", "le"),
+    *("loop", "version", "le", "project", "key"),
 }
 
 
@@ -104,9 +108,22 @@ def test_only_announced_agents_and_rules_are_label_values() -> None:
     assert [metrics.agent_label(name) for name in names] == ["greeter", "other", "other", "other"]
     assert [metrics.rule_label(name) for name in names] == ["other", "everyone", "other", "other"]
 
-    metrics.know(agents=["sales"], rules=["line"])
+    metrics.know(agents=["sales"], rules=["line"], keys=[])
     assert [metrics.agent_label(name) for name in names] == ["greeter", "other", "sales", "other"]
     assert [metrics.rule_label(name) for name in names] == ["other", "everyone", "other", "line"]
+
+
+def test_the_api_keys_shown_are_those_configured() -> None:
+    """From the start, as never used; one that a reload has taken out is not shown, one that stays keeps its time."""
+    metrics = Metrics()
+    metrics.know(agents=[], rules=[], keys=[("eu", "APIold"), ("eu", "APInew")])
+    metrics.webhook_key_last_used_timestamp_seconds.labels("eu", "APInew").set(7)
+    metrics.know(agents=[], rules=[], keys=[("eu", "APInew"), ("us", "APInew")])
+
+    text = metrics.exposition()[0].decode()
+    shown = [line for line in text.splitlines() if line.startswith("dispatcher_webhook_key_last_used")]
+    name = "dispatcher_webhook_key_last_used_timestamp_seconds"
+    assert sorted(shown) == [f'{name}{{key="APInew",project="eu"}} 7.0', f'{name}{{key="APInew",project="us"}} 0.0']
 
 
 @pytest.mark.parametrize(

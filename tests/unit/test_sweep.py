@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from msgspec.structs import replace
+
+from dispatcher.config import Sweep as Often
 from dispatcher.core.events import ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.record import load_event
 from dispatcher.core.seen import Seen
-from dispatcher.driver import Site
 from dispatcher.ledger.interface import Key, Then
 from dispatcher.livekit import LiveKit, Reason, Unavailable
+from dispatcher.pacer import Pacer
 from dispatcher.sweep import SWEPT, Sweep
 from tests.unit.desk import PROJECT, Desk, Staged, fails, until
 
@@ -42,15 +45,9 @@ class Floor:
 
     def replica(self, every: Ms = EVERY) -> Sweep:
         """Another process's sweep: 1,000 looks a second."""
-        sites = {PROJECT: self.livekit, **self.others}
-        return Sweep(
-            self.desk.ledger,
-            {name: Site(livekit=livekit, rules=self.desk.rules) for name, livekit in sites.items()},
-            self.desk.log,
-            self.desk.metrics,
-            every=every,
-            looks_per_second=1_000,
-        )
+        current = self.desk.current(**self.others)
+        current.now = replace(current.now, sweep=Often(every=every, looks_per_second=1_000))
+        return Sweep(self.desk.ledger, current, Pacer(self.desk.ledger), self.desk.log, self.desk.metrics)
 
     async def due(self) -> list[int]:
         """The rooms that are due, in the order of their becoming so; all of them rest afterwards."""

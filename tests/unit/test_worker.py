@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dispatcher.core.events import Ms
 from dispatcher.driver import Driver
 from dispatcher.ledger.interface import LEASE_MS, Held, Key, Ledger, LedgerUnavailable, Then
-from dispatcher.worker import Worker
+from dispatcher.worker import CLAIM_MAX, Worker
 from tests.unit.desk import PROJECT, Desk, until
 
 
@@ -93,6 +93,16 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
         assert place.worker.free == 2
 
 
+async def test_one_claim_leaves_places_for_events() -> None:
+    """Until it has been answered, CLAIM_MAX places at most are spoken for; what more is due is claimed next."""
+    place = Place(limit=CLAIM_MAX + 1)
+    with place.worker.places(CLAIM_MAX) as places:
+        assert (places, place.worker.free) == (CLAIM_MAX, 1)
+    await place.hear(*(f"RM_{n}" for n in range(CLAIM_MAX + 2)))
+    async with place.running():
+        await until(lambda: len(place.drives.begun) == CLAIM_MAX + 1, within=0.9)  # IDLE_S is the time it must not need
+
+
 async def test_a_full_worker_claims_nothing() -> None:
     """However often it is woken."""
     place = Place(limit=1)
@@ -134,7 +144,8 @@ async def test_an_unavailable_ledger_is_trouble_that_passes() -> None:
     async with place.running():
         await until(lambda: place.worker.trouble == "ledger_unavailable")
         await place_tried_again(place)
-        assert [line["level"] for line in place.desk.said("ledger_unavailable")] == ["error"]
+        (line,) = place.desk.said("ledger_unavailable")
+        assert (line["level"], line["why"]) == ("error", "as the test wants it")
         place.desk.watch.broken = False
         await place.hear("RM_1")
         await until(lambda: place.drives.begun)

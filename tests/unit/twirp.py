@@ -13,6 +13,7 @@ from livekit.protocol import room as room_service
 
 from dispatcher.core.events import RoomSid
 from dispatcher.livekit import Limits, LiveKit
+from dispatcher.retry_after import listening
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -97,7 +98,7 @@ class Script:
 @asynccontextmanager
 async def scripted(connector: BaseConnector | None = None) -> AsyncIterator[Script]:
     """A server that runs, and does not hang when it is stopped; its clients connect through `connector`."""
-    async with ClientSession(connector=connector) as session:
+    async with ClientSession(connector=connector, trace_configs=[listening()]) as session:
         script = Script(session)
         app = web.Application()
         app.router.add_post("/twirp/{service}/{method}", script.serve)
@@ -112,16 +113,19 @@ def reply(message: Message) -> Answer:
     return raw(200, message.SerializeToString(), "application/protobuf")
 
 
-def fail(status: int, text: str = '{"code": "some_code", "msg": "tok3n-in-a-message"}') -> Answer:
+def fail(
+    status: int, text: str = '{"code": "some_code", "msg": "tok3n-in-a-message"}', *, retry_after: str | None = None
+) -> Answer:
     """An error as Twirp sends it."""
-    return raw(status, text.encode(), "application/json")
+    return raw(status, text.encode(), "application/json", retry_after)
 
 
-def raw(status: int, body: bytes, content_type: str) -> Answer:
+def raw(status: int, body: bytes, content_type: str, retry_after: str | None = None) -> Answer:
     """Any answer at all."""
+    headers = {"Retry-After": retry_after} if retry_after is not None else None
 
     async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(status=status, body=body, content_type=content_type)
+        return web.Response(status=status, body=body, content_type=content_type, headers=headers)
 
     return answer
 

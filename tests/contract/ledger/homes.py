@@ -1,11 +1,19 @@
 """The ledger's homes, each on a clock that stands still until a test moves it."""
 
+import atexit
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
 from typing import Protocol
 
 from dispatcher.core.events import Ms
 from dispatcher.ledger.interface import Held, Key, Ledger
 from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.ledger import RedisLedger
+from tests.real.valkey import Valkey, ask, running_valkey
 
 START: Ms = 1_700_000_000_000
 
@@ -54,7 +62,42 @@ class MemoryHome:
         await self.ledger.aclose()
 
 
-HOMES: dict[str, Callable[[], Home]] = {"memory": MemoryHome}
+class RedisHome:
+    """A Valkey for all tests of this process, empty for each; its scripts are told the time."""
+
+    def __init__(self) -> None:
+        self.time = START
+        self.valkey = _valkey()
+        self._empty()
+        self.ledger = RedisLedger(address.read(self.valkey.url), clock=self.read_clock)
+
+    def read_clock(self) -> Ms:
+        return self.time
+
+    def advance(self, ms: Ms) -> None:
+        self.time += ms
+
+    async def forget(self) -> None:
+        self._empty()
+
+    async def aclose(self) -> None:
+        await self.ledger.aclose()
+
+    def _empty(self) -> None:
+        assert ask(self.valkey.port, "FLUSHALL") == b"+OK"
+
+
+@cache
+def _valkey() -> Valkey:
+    """Started when the first test asks for it; it ends with this process (see `leash`)."""
+    stack = ExitStack()
+    directory = stack.enter_context(tempfile.TemporaryDirectory())
+    valkey = stack.enter_context(running_valkey(Path(directory)))
+    atexit.register(stack.close)
+    return valkey
+
+
+HOMES: dict[str, Callable[[], Home]] = {"memory": MemoryHome, "redis": RedisHome}
 
 
 async def held(ledger: Ledger, key: Key = KEY, event: bytes = b"hello") -> Held:

@@ -1,6 +1,6 @@
 import pytest
 
-from dispatcher.ledger.interface import Ledger
+from dispatcher.ledger.interface import ADJUST_TTL_MS, Ledger
 from tests.contract.ledger.homes import START, Home
 
 
@@ -115,6 +115,54 @@ async def test_a_new_interval_counts_from_the_next_slot(home: Home) -> None:
 
     assert await home.ledger.pace("p1/greeter", interval=128.0, burst=1) == 0
     assert await home.ledger.pace("p1/greeter", interval=128.0, burst=1) == 128
+
+
+async def waits(ledger: Ledger, times: int) -> list[float]:
+    """What so many callers of one agent's pace are told, 64 ms apart and one at once."""
+    return [await ledger.pace("p1/greeter", interval=64.0, burst=1) for _ in range(times)]
+
+
+async def test_a_pace_is_slowed_down_and_recovers(home: Home) -> None:
+    """Slots come further apart by the factor in force, nearer again as it is taken back, never nearer than asked."""
+    assert await home.ledger.adjust("p1/greeter", 2.0, most=8.0) == 2
+    assert await waits(home.ledger, 3) == [0, 128, 256]
+
+    home.advance(3 * 128)
+    assert await home.ledger.adjust("p1/greeter", 0.75, most=8.0) == 1.5
+    assert await waits(home.ledger, 3) == [0, 96, 192]
+
+    home.advance(3 * 96)
+    assert await home.ledger.adjust("p1/greeter", 0.5, most=8.0) == 1
+    assert await waits(home.ledger, 2) == [0, 64]
+
+
+async def test_a_pace_has_a_slowest(ledger: Ledger) -> None:
+    """`most`, however often it is slowed down."""
+    factors = [await ledger.adjust("p1/greeter", 3.0, most=8.0) for _ in range(3)]
+
+    assert factors == [3, 8, 8]
+    assert await waits(ledger, 2) == [0, 8 * 64]
+
+
+async def test_a_factor_is_exact(ledger: Ledger) -> None:
+    """What has no end in decimals comes back as it was."""
+    assert await ledger.adjust("p1/greeter", 1.1, most=8.0) == 1.1
+    assert await ledger.adjust("p1/greeter", 1.1, most=8.0) == 1.1 * 1.1
+
+
+async def test_what_made_a_pace_slower_is_forgotten(home: Home) -> None:
+    """ADJUST_TTL_MS after it was last adjusted, to the millisecond; another name's is its own."""
+    await home.ledger.adjust("p1/greeter", 2.0, most=8.0)
+    await home.ledger.adjust("p1/sales", 2.0, most=8.0)
+    home.advance(1)
+    await home.ledger.adjust("p1/greeter", 2.0, most=8.0)
+
+    home.advance(ADJUST_TTL_MS - 1)
+    assert await waits(home.ledger, 2) == [0, 4 * 64]
+    assert await home.ledger.adjust("p1/sales", 1.5, most=8.0) == 1.5
+
+    home.advance(1 + 8 * 64)
+    assert await waits(home.ledger, 2) == [0, 64]
 
 
 async def test_the_clock_is_the_ledgers(home: Home) -> None:

@@ -225,21 +225,13 @@ def test_the_environment_wins_over_the_only_project(tmp_path: Path) -> None:
     assert keys(loaded(tmp_path, text, {})) == [("eu", "wss://eu", "APIeu", "one")]
 
 
-def test_of_several_projects_the_environment_speaks_of_the_default(tmp_path: Path) -> None:
-    """The others are left as they are."""
-    text = TWO.replace("name: us, ", "")
+def test_of_several_projects_the_environment_can_mean_none(tmp_path: Path) -> None:
+    """Told of each variable, even where one is named default; without these variables nothing is wrong."""
+    reason = "the file has several projects; write each one's url and keys there, as ${VARIABLE} or file:/path"
+    every = [f"environment: {name}: {reason}" for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")]
 
-    assert keys(loaded(tmp_path, text)) == [
-        ("eu", "wss://eu", "APIeu", "one"),
-        ("default", "wss://livekit.example", "APIenv", "hush-env"),
-    ]
-
-
-def test_of_several_projects_without_a_default_the_environment_can_mean_none(tmp_path: Path) -> None:
-    """It is told rather than guessed; without these variables nothing is wrong."""
-    reason = "which project? None of several in the file is named default"
-
-    assert told(tmp_path, TWO) == [f"environment: LIVEKIT_URL: {reason}"]
+    assert told(tmp_path, TWO) == every
+    assert told(tmp_path, TWO.replace("name: us, ", "")) == every
     assert told(tmp_path, TWO, {"LIVEKIT_KEYS": "a: b"}) == [f"environment: LIVEKIT_KEYS: {reason}"]
     assert len(keys(loaded(tmp_path, TWO, {}))) == 2
 
@@ -261,12 +253,10 @@ def test_of_several_projects_without_a_default_the_environment_can_mean_none(tmp
             {"LIVEKIT_URL": "x"},
             ["bad.yaml:2:12: projects[0].keys: missing; or set LIVEKIT_KEYS", f"environment: LIVEKIT_URL: {URL}"],
         ),
-        ("[{}, {name: eu, keys: {a: b}}]", CONNECTION, ["bad.yaml:2:16: projects[1].url: missing"]),
-        ("[{}, {name: eu, url: 'ws://b'}]", CONNECTION, ["bad.yaml:2:16: projects[1].keys: missing"]),
         (
-            "[{}, {name: eu, url: 'ws://b', keys: {APIenv: b}}]",
-            CONNECTION,
-            ["bad.yaml:2:48: projects[1].keys: another project has one of these from the environment"],
+            "[{url: 'ws://a', keys: {c: d}}, {name: eu, keys: {a: b}}, {name: us, url: 'ws://b'}]",
+            {},
+            ["bad.yaml:2:43: projects[1].url: missing", "bad.yaml:2:69: projects[2].keys: missing"],
         ),
     ],
 )

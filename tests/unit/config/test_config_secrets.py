@@ -72,17 +72,19 @@ def test_a_secret_that_cannot_be_had_is_told(tmp_path: Path, text: str, said: st
 
 def test_no_secret_shows_in_a_configuration(tmp_path: Path) -> None:
     """Neither its repr nor its text, nor that of any part."""
-    text = f"{RULE}projects:\n- {{name: eu, url: 'ws://a', keys: {{APIa: {HUSH}}}}}\n- {{}}\n"
+    text = f"{RULE}projects:\n- {{name: eu, url: 'ws://a', keys: {{APIa: {HUSH}}}}}\n"
     variables = {
         "LIVEKIT_API_SECRET": f"{HUSH}1",
         "LIVEKIT_KEYS": f"APIb: {HUSH}2",
         "REDIS_URL": f"redis://:{HUSH}@a",
         "DISPATCHER_API_TOKEN": HUSH,
     }
+    of_file = loaded(tmp_path, text, {})
     config = loaded(tmp_path, text, CONNECTION | variables)
+    keys = [*of_file.projects[0].keys.values(), *config.projects[0].keys.values()]
 
-    assert config.projects[0].keys["APIa"].get_secret_value() == HUSH
-    for shown in (config, *config.projects, *config.projects[1].keys.values(), config.redis_url, config.api_token):
+    assert [key.get_secret_value() for key in keys] == [HUSH, f"{HUSH}1", f"{HUSH}2"]
+    for shown in (of_file, config, *config.projects, *keys, config.redis_url, config.api_token):
         assert HUSH not in f"{shown!r} {shown}"
 
 

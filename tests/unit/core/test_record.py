@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.events import JOINED, LEFT, Event
 from dispatcher.core.fold import fold
-from dispatcher.core.record import VERSION, dump, dump_event, load, load_event
+from dispatcher.core.record import VERSION, dump, dump_event, is_newer, load, load_event
 from dispatcher.core.session import Entry, Note, Said, Session, Verdict
 from tests.unit.core.world import LOBBY, NOW, agent, attempt, event, person, policy, rule, session, want
 
@@ -127,3 +127,22 @@ def test_a_record_of_one_ordinary_session_is_small() -> None:
     """Some 1 kB: it is saved at each step."""
     assert len(dump(FULL)) < 1_200
     assert msgspec.json.decode(dump(FULL))["v"] == VERSION
+
+
+@pytest.mark.parametrize(
+    ("record", "newer"),
+    [
+        (dump(FULL), False),
+        (dump(FULL).replace(b'{"v":%d' % VERSION, b'{"v":%d' % (VERSION + 1)), True),
+        (b'{"v":%d,"s":"of a shape that nobody knows yet"}' % (VERSION + 1), True),
+        (b'{"v":%d,"s":{}}' % (VERSION - 1), False),
+        (b'{"v":"2"}', False),
+        (b"[2]", False),
+        (b"", False),
+        (b"\x00\xff", False),
+    ],
+    ids=["ours", "newer", "of-another-shape", "older", "odd", "not-ours", "empty", "not-text"],
+)
+def test_a_record_of_a_later_release_is_known_by_its_version(record: bytes, *, newer: bool) -> None:
+    """Whatever else is in it; what is no record at all is nobody's."""
+    assert is_newer(record) is newer

@@ -1,0 +1,178 @@
+"""The ledger in Redis: each operation is one script, or one in every partition that it concerns.
+
+An operation on one session is atomic. Those on many (`claim`, `list`, `counts`, `standings`, `touch`) are so partition
+by partition: what they say of several is true of each.
+"""
+
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import nlargest, nsmallest
+from itertools import count
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from dispatcher.core.events import Ms
+from dispatcher.ledger.interface import (
+    Counts,
+    Delivered,
+    Delivery,
+    Held,
+    Key,
+    Lease,
+    Life,
+    Saved,
+    SaveResult,
+    Standing,
+    Then,
+)
+from dispatcher.ledger.redis import replies
+from dispatcher.ledger.redis.address import Address
+from dispatcher.ledger.redis.client import Argument, Call, Client
+from dispatcher.ledger.redis.scripts import Op
+
+ALL: Final = tuple(replies.partition(number) for number in range(replies.PARTITIONS))
+TOUCHED_MAX: Final = 256  # by one script: some 3 ms in which Redis does nothing else
+_NEVER: Final = float("inf")
+
+
+class RedisLedger:
+    """The `Ledger` that replicas share. Whatever goes wrong with Redis is LedgerUnavailable, within some 1.2 s.
+
+    `wake` is called when something this process does makes a session claimable sooner than its last claim said, once
+    until the next claim. What other replicas do it is not told of. `clock`, for tests, is read instead of Redis's own.
+    """
+
+    def __init__(
+        self, address: Address, *, wake: Callable[[], None] | None = None, clock: Callable[[], Ms] | None = None
+    ) -> None:
+        self._client = Client(address)
+        self._wake = wake
+        self._clock = clock
+        self._announced = -_NEVER  # nobody waits
+        self._process = secrets.token_hex(8)
+        self._tokens = count()
+
+    async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
+        said, *handed = await self._on(key, Op.DELIVER, key.room, event_id, event, int(take), self._token())
+        delivery = Delivery(outcome=Delivered(said.decode()), held=replies.held(handed[0]) if handed else None)
+        if not take and delivery.outcome is Delivered.ACCEPTED:
+            self._sooner(-_NEVER)
+        return delivery
+
+    async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+        peeked = await self._everywhere(Op.PEEK, limit)
+        # By how late they are, not by when they were due: the nodes of a cluster have clocks of their own.
+        waits = [(at - now, base) for base, (now, *times) in zip(ALL, peeked, strict=True) for at in times]
+        shares = Counter(base for wait, base in nsmallest(limit, waits) if wait <= 0)
+        claims = [self._call(Op.CLAIM, base, share, self._token()) for base, share in shares.items()]
+        answers = await self._client.run(claims)
+        ahead = [wait for wait, base in waits if base not in shares]
+        ahead += [first - now for now, first, *_ in answers if first is not None]
+        soonest = max(0, min(ahead)) if ahead else None
+        self._announced = _NEVER if soonest is None else peeked[0][0] + soonest
+        taken = [replies.held(one) for _, _, *handed in answers for one in handed]
+        return sorted(taken, key=lambda held: held.due), soonest
+
+    async def save(
+        self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, index: Sequence[Standing] = ()
+    ) -> Saved:
+        args = (lease.token, record, upto, then.value, due_at, replies.lines(index))
+        said, *handed = await self._on(lease.key, Op.SAVE, *args)
+        saved = Saved(result=SaveResult(said.decode()), held=replies.held(handed[0]) if handed else None)
+        if saved.result is SaveResult.OK and then is Then.DUE:
+            self._sooner(due_at)
+        return saved
+
+    async def renew(self, lease: Lease) -> Lease | None:
+        until = await self._on(lease.key, Op.RENEW, lease.token)
+        return None if until is None else replace(lease, until=until)
+
+    async def release(self, lease: Lease) -> None:
+        await self._on(lease.key, Op.RELEASE, lease.token)
+        self._sooner(-_NEVER)
+
+    async def find(self, project: str, room: str) -> list[Life]:
+        base, name = replies.base(project, room), f"{project}\0{room}".encode()
+        [lives] = await self._client.run([self._call(Op.FIND, base, name, key=base + b"n:" + name)])
+        return [replies.life(one) for one in lives]
+
+    async def touch(self, keys: Sequence[Key]) -> set[Key]:
+        asked: defaultdict[bytes, list[Key]] = defaultdict(list)
+        for key in set(keys):
+            asked[replies.base(key.project, key.room)].append(key)
+        batches = [(base, batch) for base, some in asked.items() for batch in _batches(some)]
+        known = await self._client.run(
+            [self._call(Op.TOUCH, base, *map(replies.session_id, batch)) for base, batch in batches]
+        )
+        return {
+            key
+            for (_, batch), said in zip(batches, known, strict=True)
+            for key, is_known in zip(batch, said, strict=True)
+            if not is_known
+        }
+
+    async def counts(self) -> Counts:
+        due, held, rest = map(sum, zip(*await self._everywhere(Op.COUNTS), strict=True))
+        return Counts(due=due, held=held, rest=rest)
+
+    async def standings(self) -> Mapping[tuple[str, Standing], int]:
+        return replies.standings(await self._everywhere(Op.STANDINGS))
+
+    async def turn(self, name: str, every: Ms) -> bool:
+        return bool(await self._named("t:", name, Op.TURN, every, self._token()))
+
+    async def pace(self, name: str, *, interval: float, burst: int) -> float:
+        return float(await self._named("p:", name, Op.PACE, interval, burst, name))
+
+    async def adjust(self, name: str, by: float, *, most: float) -> float:
+        return float(await self._named("f:", name, Op.ADJUST, by, most))
+
+    async def now(self) -> Ms:
+        [now] = await self._client.run([self._call(Op.NOW, ALL[0])])
+        return int(now)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
+        listed = await self._everywhere(Op.LIST, f"{project}\0{state or ''}", limit)
+        found = ((*entry.split(b"\0", 1), base) for base, entries in zip(ALL, listed, strict=True) for entry in entries)
+        chosen = [(base, sid.decode()) for _, sid, base in nlargest(limit, found)]
+        asked: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        for base, sid in chosen:
+            asked[base].append(replies.session_id(Key(project, "", sid)))
+        answers = await self._client.run([self._call(Op.LIVES, base, *ids) for base, ids in asked.items()])
+        lives = [(base, replies.life(one)) for base, some in zip(asked, answers, strict=True) for one in some]
+        shown = {(base, life.key.sid): life for base, life in lives}
+        return [shown[one] for one in chosen if one in shown]
+
+    async def _on(self, key: Key, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
+        base, name = replies.base(key.project, key.room), replies.session_id(key)
+        [answer] = await self._client.run([self._call(op, base, name, *args, key=base + b"s:" + name)])
+        return answer
+
+    async def _named(self, kind: str, name: str, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
+        base = replies.base("", name)
+        [answer] = await self._client.run([self._call(op, base, *args, key=base + f"{kind}{name}".encode())])
+        return answer
+
+    async def _everywhere(self, op: Op, *args: Argument) -> Sequence[Any]:
+        return await self._client.run([self._call(op, base, *args) for base in ALL])
+
+    def _call(self, op: Op, base: bytes, *args: Argument, key: bytes = b"") -> Call:
+        now = self._clock() if self._clock else ""
+        return Call(op, base, key or base + b"age", (now, *args))
+
+    def _token(self) -> str:
+        return f"{self._process}-{next(self._tokens)}"
+
+    def _sooner(self, at: float) -> None:
+        if self._wake and at < self._announced:
+            self._announced = -_NEVER
+            self._wake()
+
+
+def _batches(keys: Sequence[Key]) -> Iterable[Sequence[Key]]:
+    return (keys[n : n + TOUCHED_MAX] for n in range(0, len(keys), TOUCHED_MAX))

@@ -1,0 +1,160 @@
+-- What every script begins with. KEYS: one of the partition's keys, then `base`, which is never set: while a cluster
+-- moves the slot, a script with one key sees only what has moved; with a missing second one it gets TRYAGAIN instead.
+-- All other keys begin with `base`, whose hash tag keeps them in the same slot. ARGV[1]: the time, or '' for the server's.
+--
+-- A session is a hash s:<id>; it stands in exactly one of due, held and rest, or is over (law 7), and always in age.
+-- An error is not rolled back. The only one expected, OOM, comes before a script's first write.
+
+local base = KEYS[2]
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local INDEXES = { 'due', 'held', 'rest', 'age', 'list', 'count' }
+local FORGET_MAX = 100 -- by one script, that none takes long
+
+local function whole(number) -- Lua itself prints 14 digits
+  return string.format('%d', number)
+end
+
+-- The partition's indexes outlive the youngest session in them.
+local function keep_indexes()
+  for _, name in ipairs(INDEXES) do
+    redis.call('PEXPIRE', base .. name, INDEX_TTL_MS)
+  end
+end
+
+-- `lines` (JSON) replace those that stood for the session in `count` and `list`; '' for none, not even as a live one.
+local function stand_for(session, lines)
+  if session.lines == lines then
+    return
+  end
+  local function each(text, by)
+    local states = {}
+    for _, line in ipairs(text ~= '' and cjson.decode(text) or {}) do
+      local field = session.project .. '\0' .. line.state .. '\0' .. line.agent
+      if redis.call('HINCRBY', base .. 'count', field, by) <= 0 then
+        redis.call('HDEL', base .. 'count', field)
+      end
+      states[line.state] = true
+    end
+    states[''] = text ~= '' or nil
+    for state in pairs(states) do
+      local member = session.project .. '\0' .. state .. '\0' .. session.born .. '\0' .. session.sid
+      if by > 0 then
+        redis.call('ZADD', base .. 'list', 0, member)
+      else
+        redis.call('ZREM', base .. 'list', member)
+      end
+    end
+  end
+  each(session.lines, -1)
+  each(lines, 1)
+  session.lines = lines
+  redis.call('HSET', base .. 's:' .. session.id, 'lines', lines)
+end
+
+local function name_of(session)
+  return base .. 'n:' .. session.project .. '\0' .. session.room
+end
+
+local function read(id)
+  local fields = { 'room', 'born', 'place', 'at', 'token', 'head', 'expires', 'lines', 'record' }
+  local found = redis.call('HMGET', base .. 's:' .. id, unpack(fields))
+  local session = { id = id }
+  session.project, session.sid = string.match(id, '^(.-)%z(.*)$')
+  for number, field in ipairs(fields) do
+    session[field] = found[number]
+  end
+  for _, field in ipairs({ 'at', 'head', 'expires' }) do
+    session[field] = tonumber(session[field] or 0)
+  end
+  return session
+end
+
+-- Nothing of the session is left.
+local function forget(id)
+  local session = read(id)
+  if session.place then
+    stand_for(session, '')
+    redis.call('ZREM', name_of(session), id)
+  end
+  for _, name in ipairs({ 'due', 'held', 'rest', 'age' }) do
+    redis.call('ZREM', base .. name, id)
+  end
+  redis.call('DEL', base .. 's:' .. id, base .. 'i:' .. id)
+end
+
+-- Sessions whose time to live has passed are gone.
+local function forget_expired()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. 'age', '-inf', whole(now), 'LIMIT', 0, FORGET_MAX)) do
+    forget(id)
+  end
+end
+
+-- The session, or nil.
+local function find(id)
+  local session = read(id)
+  if not session.place then
+    return nil
+  end
+  if session.expires <= now then
+    forget(id)
+    return nil
+  end
+  return session
+end
+
+-- The session lives on: a day, or an hour where it is over.
+local function live_on(session)
+  local ttl = session.place == 'over' and OVER_TTL_MS or LIVE_TTL_MS
+  session.expires = now + ttl
+  redis.call('ZADD', base .. 'age', whole(session.expires), session.id)
+  redis.call('HSET', base .. 's:' .. session.id, 'place', session.place, 'at', whole(session.at),
+    'token', session.token, 'head', whole(session.head), 'expires', whole(session.expires))
+  redis.call('PEXPIRE', base .. 's:' .. session.id, ttl + SPARE_TTL_MS)
+  redis.call('PEXPIRE', base .. 'i:' .. session.id, ttl + SPARE_TTL_MS)
+  redis.call('PEXPIRE', name_of(session), LIVE_TTL_MS + SPARE_TTL_MS)
+end
+
+-- The session is in that place alone: due from `at` on, held until `at`.
+local function move(session, place, at)
+  if session.place ~= place and session.place ~= 'over' then
+    redis.call('ZREM', base .. session.place, session.id)
+  end
+  session.place, session.at = place, at
+  if place ~= 'over' then
+    redis.call('ZADD', base .. place, whole(at), session.id)
+  end
+  live_on(session)
+end
+
+local function is_leased(session, token)
+  return session and session.place == 'held' and session.token == token
+end
+
+-- The session as its holder gets it, with this inbox: see `held` in replies.py.
+local function held(session, inbox, due)
+  return { session.id, session.room, session.token, session.at, now, due or now, session.head + #inbox,
+    session.record, inbox }
+end
+
+local function inbox_of(session)
+  return redis.call('LRANGE', base .. 'i:' .. session.id, 0, -1)
+end
+
+-- The session is held under the token.
+local function hand_out(session, token)
+  local due = session.place ~= 'rest' and math.min(session.at, now) or now
+  session.token = token
+  move(session, 'held', now + LEASE_MS)
+  return held(session, inbox_of(session), due)
+end
+
+-- The session to read only: see `life` in replies.py.
+local function life(session)
+  return { session.id, session.room, session.record, session.place == 'due' and session.at,
+    session.place == 'over' and 1 or 0 }
+end

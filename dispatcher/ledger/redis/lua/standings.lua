@@ -1,0 +1,3 @@
+-- Answers project \0 state \0 agent and number, in turn.
+forget_expired()
+return redis.call('HGETALL', base .. 'count')

@@ -1,0 +1,60 @@
+"""What the scripts answer → what the ledger's interface speaks of."""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dispatcher.ledger.interface import Held, Key, Lease, Life, Standing
+
+PARTITIONS: Final = 16  # an installation's sessions in as many cluster slots; part of the keys' names
+
+
+def base(project: str, name: str) -> bytes:
+    """What all keys of the name's partition begin with."""
+    return partition(zlib.crc32(f"{project}\0{name}".encode()) % PARTITIONS)
+
+
+def partition(number: int) -> bytes:
+    """The same, by number. In braces is what a cluster puts into one slot."""
+    return b"ld:{%d}:" % number
+
+
+def session_id(key: Key) -> bytes:
+    """A session's name inside its partition."""
+    return f"{key.project}\0{key.sid}".encode()
+
+
+def lines(index: Sequence[Standing]) -> bytes:
+    """The lines of the index as the scripts read them."""
+    return msgspec.json.encode(index)
+
+
+def held(answer: Sequence[Any]) -> Held:
+    """What `held` in preamble.lua has made."""
+    name, room, token, until, now, due, upto, record, inbox = answer
+    lease = Lease(key=_key(name, room), token=token.decode(), until=until)
+    return Held(lease=lease, record=record, inbox=tuple(inbox), upto=upto, now=now, due=due)
+
+
+def life(answer: Sequence[Any]) -> Life:
+    """What `life` in preamble.lua has made."""
+    name, room, record, due_at, over = answer
+    return Life(key=_key(name, room), record=record, due_at=due_at, over=bool(over))
+
+
+def standings(answers: Iterable[Sequence[bytes]]) -> dict[tuple[str, Standing], int]:
+    """The counters of all partitions, added up."""
+    total: dict[tuple[str, Standing], int] = {}
+    for answer in answers:
+        for field, number in zip(answer[::2], answer[1::2], strict=True):
+            project, state, agent = field.decode().split("\0", 2)
+            line = (project, Standing(state, agent))
+            total[line] = total.get(line, 0) + int(number)
+    return total
+
+
+def _key(name: bytes, room: bytes) -> Key:
+    project, _, sid = name.decode().partition("\0")
+    return Key(project, room.decode(), sid)

@@ -1,0 +1,58 @@
+"""Looks, and what follows when a project's LiveKit cannot be asked: a failed look means unknown, never absent.
+
+A project that fails costs the others little: while its last look failed, few of its sessions are looked at at a time.
+"""
+
+from collections import Counter
+from typing import Final
+
+from dispatcher.chronicle import Chronicle
+from dispatcher.core import acts
+from dispatcher.core.events import Ms, RoomSid
+from dispatcher.core.seen import Seen
+from dispatcher.current import Site
+from dispatcher.ledger.interface import Key
+from dispatcher.livekit import LiveKitError, Reason
+from dispatcher.pacer import Pacer
+
+RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)  # after a failed look, by failures in a row of the project
+PROBES: Final = 8  # looks at a time at a project that fails: enough to find out that it no longer does
+
+
+class Looks:
+    """Keeps, of each project, how long it has been failing and how many looks are under way."""
+
+    def __init__(self, pacer: Pacer, chronicle: Chronicle) -> None:
+        self.pacer = pacer
+        self.chronicle = chronicle
+        self._failures: Counter[str] = Counter()
+        self._under_way: Counter[str] = Counter()
+
+    async def look(self, key: Key, site: Site) -> Seen | Ms:
+        """What LiveKit shows of the session; else in how many ms to try again."""
+        project = key.project
+        if self._failures[project] and self._under_way[project] >= PROBES:
+            return self._retry_in(project)
+        self._under_way[project] += 1
+        try:
+            seen = await site.livekit.look(key.room, RoomSid(key.sid))
+        except LiveKitError as error:
+            return await self._failed(project, site, error)
+        finally:
+            self._under_way[project] -= 1
+        if self._failures.pop(project, 0):
+            self.chronicle.looked_again(project)
+        await self.pacer.answered(project)
+        return seen
+
+    async def _failed(self, project: str, site: Site, error: LiveKitError) -> Ms:
+        self._failures[project] += 1
+        self.chronicle.look_failed(project, error, self._failures[project])
+        if error.reason is Reason.LIMITED:
+            await self.pacer.refused(project, site.limit)
+        if error.reason is Reason.UNAUTHORIZED:
+            return acts.TROUBLE_MS
+        return max(self._retry_in(project), int(1000 * (error.retry_after or 0)))
+
+    def _retry_in(self, project: str) -> Ms:
+        return RETRY_MS[min(self._failures[project], len(RETRY_MS)) - 1]

@@ -1,0 +1,65 @@
+"""LiveKit's messages as values of the core: of each what we use, by its name there."""
+
+from typing import Final
+
+from livekit.protocol import agent, agent_dispatch, models
+
+from dispatcher.core.events import Ms, Participant, Room, RoomSid
+from dispatcher.core.seen import Dispatch, Job
+
+TAG: Final = "dispatcher.want"  # the attribute of a dispatch that carries its tag; ignored by servers before 1.13.2
+
+_KINDS: Final = {number: name for name, number in models.ParticipantInfo.Kind.items()}
+_DEPARTURES: Final = {number: name for name, number in models.DisconnectReason.items()} | {0: ""}
+_FINISHED: Final = frozenset({agent.JS_SUCCESS, agent.JS_FAILED, agent.JS_CANCELLED})
+
+
+def room_of(room: models.Room) -> Room:
+    """The room."""
+    return Room(
+        sid=RoomSid(room.sid),
+        name=room.name,
+        metadata=room.metadata,
+        created_at=_ms(room.creation_time_ms, room.creation_time),
+    )
+
+
+def participant_of(one: models.ParticipantInfo) -> Participant:
+    """The participant; a kind or reason that we do not know keeps its number."""
+    return Participant(
+        sid=one.sid,
+        identity=one.identity,
+        kind=_KINDS.get(one.kind, str(one.kind)),
+        name=one.name,
+        active=one.state == models.ParticipantInfo.ACTIVE,
+        hidden=one.permission.hidden,
+        publisher=one.is_publisher,
+        joined_at=_ms(one.joined_at_ms, one.joined_at),
+        metadata=one.metadata,
+        attributes=dict(one.attributes),
+        disconnect_reason=_DEPARTURES.get(one.disconnect_reason, str(one.disconnect_reason)),
+    )
+
+
+def dispatch_of(one: agent_dispatch.AgentDispatch) -> Dispatch:
+    """The dispatch with its jobs."""
+    return Dispatch(
+        id=one.id,
+        agent=one.agent_name,
+        deployment=one.deployment,
+        tag=one.attributes.get(TAG, ""),
+        jobs=tuple(_job(job) for job in one.state.jobs),
+    )
+
+
+def _job(job: agent.Job) -> Job:
+    return Job(
+        id=job.id,
+        identity=job.state.participant_identity,
+        ended=bool(job.state.ended_at) or job.state.status in _FINISHED,
+    )
+
+
+def _ms(milliseconds: Ms, seconds: int) -> Ms:
+    """Servers of before the millisecond fields send seconds alone."""
+    return milliseconds or seconds * 1000

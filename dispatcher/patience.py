@@ -1,0 +1,36 @@
+"""Records that a later release wrote: left to its replicas for a while, as what we would save could not hold them.
+
+While two releases run side by side, a session whose record this one cannot read is let go with its lease, for somebody
+who can. Where nobody has advanced it in PATIENCE_MS there is nobody: the later release was rolled back, and a look
+rebuilds the session, as it does with one that was lost.
+"""
+
+from typing import Final
+
+from dispatcher.core import record
+from dispatcher.core.events import Ms
+from dispatcher.ledger.interface import Held, Key
+
+PATIENCE_MS: Final[Ms] = 60_000  # six leases: a replica that can read it has had its turn
+MET_MAX: Final = 10_000  # sessions remembered; beyond, all begin anew
+
+
+class Patience:
+    """Remembers which records this process met and could not read, and since when."""
+
+    def __init__(self) -> None:
+        self._met: dict[Key, tuple[int, Ms]] = {}
+
+    def is_asked_for(self, held: Held) -> bool:
+        """The session is not ours to advance yet."""
+        key = held.lease.key
+        if held.record is None or not record.is_newer(held.record):
+            self._met.pop(key, None)
+            return False
+        met, since = self._met.get(key, (None, held.now))
+        if met != hash(held.record):
+            if len(self._met) >= MET_MAX:
+                self._met.clear()
+            since = held.now
+            self._met[key] = (hash(held.record), since)
+        return held.now - since < PATIENCE_MS

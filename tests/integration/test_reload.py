@@ -1,0 +1,257 @@
+"""The configuration changes under a running service: nothing is lost, nothing half done, and who waits goes on."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from dispatcher.app import running
+from dispatcher.config import Source
+from dispatcher.logs import Log
+from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
+from dispatcher.webhook import sign
+from tests.integration.house import SPEED, TOKEN, Ears, House
+
+KEY, SECRET = next(iter(DEV_KEYS.items()))
+HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\npace: off\n"
+GREETER = "rules: [{name: all, agent: greeter}]\n"
+BAD = "rules:\n- {name: all, agnet: greeter}\n"
+
+
+class Written:
+    """A configuration file, and what else its service knows."""
+
+    def __init__(self, folder: Path, livekit: FakeLiveKit) -> None:
+        self.file = folder / "dispatcher.yaml"
+        self.project = f"projects: [{{url: '{livekit.url}', keys: {{{KEY}: {SECRET}}}}}]\n"
+        environ = {"DISPATCHER_HOST": "127.0.0.1", "DISPATCHER_PORT": "0", "DISPATCHER_API_TOKEN": TOKEN}
+        self.source = Source(self.file, environ)
+
+    def write(self, text: str, project: str | None = None) -> None:
+        """The file says this, beside the project and short limits; as an editor does it, by a rename."""
+        other = self.file.with_name("other")
+        other.write_text((self.project if project is None else project) + HASTE + text)
+        other.rename(self.file)
+
+
+@asynccontextmanager
+async def following(folder: Path, text: str = GREETER) -> AsyncIterator[tuple[House, Written]]:
+    """A service that follows its file."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
+        written = Written(folder, livekit)
+        written.write(text)
+        ears = Ears()
+        config = written.source.read()
+        async with running(config, Log(ears.hear, time.time), version="test", source=written.source) as service:
+            livekit.webhook_url = f"{service.url}/webhook"
+            await livekit.wait_until(lambda: any(call.status for call in livekit.calls))
+            yield House(livekit, service, ears), written
+
+
+async def reload(here: House, written: Written, text: str, told: str = "reloaded") -> None:
+    """The file says this, and the service has been told to read it, and says so."""
+    written.write(text)
+    before = len([line for line in here.lines if line["action"] == told])
+    here.service.reload()
+    async with asyncio.timeout(5):
+        while len([line for line in here.lines if line["action"] == told]) == before:
+            here.ears.said.clear()
+            await here.ears.said.wait()
+
+
+async def test_a_reload_under_traffic_loses_nothing(tmp_path: Path) -> None:
+    """The file flips between two good ones and bad ones; every webhook is 200, every room has exactly one agent."""
+    async with following(tmp_path) as (here, written), aiohttp.ClientSession() as http:
+        here.livekit.worker("greeter")
+        here.livekit.worker("host")
+        rooms = [f"room-{number}" for number in range(60)]
+        over = asyncio.Event()
+        statuses: list[int] = []
+
+        async def flip() -> int:
+            flips = 0
+            host = GREETER.replace("greeter", "host")
+            while not over.is_set():
+                for text, told in ((host, "reloaded"), (BAD, "reload_failed"), (GREETER, "reloaded")):
+                    await reload(here, written, text, told)
+                    flips += 1
+            return flips
+
+        async def post() -> None:
+            while not over.is_set():
+                body = json.dumps(
+                    {"event": "room_started", "id": f"EV_{len(statuses)}", "room": {"name": "x", "sid": "RM_x"}}
+                )
+                token = sign(body.encode(), key=KEY, secret=SECRET, now=int(time.time() * 1000))
+                url = f"{here.service.url}/webhook"
+                async with http.post(url, data=body, headers={"Authorization": token}) as answer:
+                    statuses.append(answer.status)
+
+        flipping, posting = asyncio.create_task(flip()), asyncio.create_task(post())
+        for room in rooms:
+            await here.livekit.join(room, "alice")
+            await asyncio.sleep(0)
+        await here.livekit.wait_until(lambda: all(here.livekit.agents_in(room) for room in rooms), within=20)
+        over.set()
+        flips = await flipping
+        await posting
+        metrics = await here.metrics()
+        assert flips >= 9
+        assert set(statuses) == {200}
+        assert [len(here.livekit.agents_in(room)) for room in rooms] == [1] * len(rooms)
+        assert sorted(asked.room for asked in here.livekit.create_calls) == sorted(rooms)
+        assert {one.status for one in here.livekit.webhooks_sent} == {200}
+        assert metrics["dispatcher_config_last_reload_successful"] == 1
+        assert not [series for series in metrics if series.startswith("dispatcher_loop_errors_total")]
+
+
+async def test_a_file_that_changes_is_followed_by_itself(tmp_path: Path) -> None:
+    """Nobody says so; the next room has the new agent. A bad one changes nothing, and says where (T4)."""
+    async with following(tmp_path) as (here, written):
+        here.livekit.worker("host")
+        written.write(BAD)
+        failed = await here.told("reload_failed")
+        assert failed["problems"][0].endswith("rules[0].agent: missing")
+        assert (await here.metrics())["dispatcher_config_last_reload_successful"] == 0
+        written.write(GREETER.replace("greeter", "host"))
+        await here.told("reloaded")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", agent="host")
+
+
+async def test_a_live_want_keeps_the_policy_it_was_born_with(tmp_path: Path) -> None:
+    """Its rule is gone and its agent dies: it is replaced by the same agent, without metadata, counted."""
+    async with following(tmp_path, "rules: [{name: all, agent: greeter, metadata: room}]\n") as (here, written):
+        here.livekit.worker("greeter")
+        await here.livekit.open_room("lobby", metadata="about the room")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served")
+        await reload(here, written, "rules: [{name: other, agent: host, kinds: [SIP]}]\n")
+        agent = here.livekit.agents_in("lobby")[0]
+        await here.livekit.leave("lobby", agent.identity, reason="CONNECTION_TIMEOUT")
+        await here.told("served", number=2, agent="greeter")
+        await here.told("rule_gone", rule="all", room="lobby")
+        assert [asked.metadata for asked in here.livekit.create_calls] == ["about the room", ""]
+        gone = 'dispatcher_rule_errors_total{field="metadata",reason="rule_gone",rule="all"}'
+        assert (await here.metrics())[gone] == 1
+
+
+async def test_a_pause_by_reload_and_its_end(tmp_path: Path) -> None:
+    """Who comes waits, who is served keeps the agent; taken out, it goes on within seconds, and nobody was alarmed."""
+    async with following(tmp_path) as (here, written):
+        here.livekit.worker("greeter")
+        await here.livekit.join("before", "alice")
+        await here.told("served", room="before")
+        await reload(here, written, f"{GREETER}paused: [greeter]\n")
+        await here.livekit.join("lobby", "bob")
+        await here.told("paused", room="lobby", agent="greeter")
+        await here.idle()
+        assert len(here.livekit.agents_in("before")) == 1
+        assert here.livekit.agents_in("lobby") == []
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with aiohttp.ClientSession(here.service.url, headers=headers) as http:
+            listed = await (await http.get("/v1/rooms?state=paused")).json()
+            told = await (await http.get("/v1/rooms/lobby")).json()
+        assert [room["room"] for room in listed["rooms"]] == ["lobby"]
+        assert told["lives"][0]["cause"].startswith("all: paused;")
+        began = time.monotonic()
+        await reload(here, written, GREETER)
+        await here.told("served", room="lobby")
+        assert time.monotonic() - began < 5
+        assert here.said("lobby") == ["wanted", "paused", "resumed", "asked", "served"]
+
+
+async def test_a_pause_with_a_fallback(tmp_path: Path) -> None:
+    """It is asked at once, in place of the paused one."""
+    rules = "rules: [{name: all, agent: greeter, fallback: [host]}]\npaused: [greeter]\n"
+    async with following(tmp_path, rules) as (here, _):
+        here.livekit.worker("greeter")
+        here.livekit.worker("host")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", agent="host")
+        assert [asked.agent_name for asked in here.livekit.create_calls] == ["host"]
+
+
+async def test_keys_are_rotated_without_a_lost_webhook(tmp_path: Path) -> None:
+    """Both are known for a while; which one signs is seen; the old one taken out is unknown from then on (S5)."""
+    keys = {"APIold": "o" * 32, "APInew": "n" * 32}
+    old, new = keys
+
+    async def post(here: House, http: aiohttp.ClientSession, key: str) -> int:
+        body = json.dumps({"event": "room_started", "id": f"EV_{time.time_ns()}", "room": {"name": "x", "sid": "RM_x"}})
+        token = sign(body.encode(), key=key, secret=keys[key], now=int(time.time() * 1000))
+        async with http.post(f"{here.service.url}/webhook", data=body, headers={"Authorization": token}) as answer:
+            return answer.status
+
+    def known(livekit: FakeLiveKit, *names: str) -> str:
+        pairs = ", ".join(f"{name}: {keys[name]}" for name in names)
+        return f"projects: [{{url: '{livekit.url}', keys: {{{pairs}}}}}]\n"
+
+    def used(metrics: object, key: str) -> float:
+        series = f'dispatcher_webhook_key_last_used_timestamp_seconds{{key="{key}",project="default"}}'
+        assert isinstance(metrics, dict)
+        return float(metrics[series])
+
+    async with following(tmp_path) as (here, written), aiohttp.ClientSession() as http:
+        livekit = here.livekit
+        written.project = known(livekit, old)
+        await reload(here, written, GREETER)
+        assert [await post(here, http, key) for key in (old, new)] == [200, 401]
+        written.project = known(livekit, old, new)
+        await reload(here, written, GREETER)
+        metrics = await here.metrics()
+        assert used(metrics, old) == pytest.approx(time.time(), abs=10)
+        assert used(metrics, new) == 0
+        assert [await post(here, http, key) for key in (old, new)] == [200, 200]
+        assert used(await here.metrics(), new) == pytest.approx(time.time(), abs=10)
+        written.project = known(livekit, new)
+        await reload(here, written, GREETER)
+        assert [await post(here, http, key) for key in (old, new)] == [401, 200]
+        assert not [series for series in await here.metrics() if old in series]
+
+
+async def test_the_apis_token_is_rotated_too(tmp_path: Path) -> None:
+    """The one in the file now is the one that opens; without one there is no API."""
+    async with following(tmp_path) as (here, written):
+        environ = {name: value for name, value in written.source.environ.items() if name != "DISPATCHER_API_TOKEN"}
+        token = tmp_path / "token"
+        token.write_text("another-token")
+        written.source.environ = environ | {"DISPATCHER_API_TOKEN_FILE": str(token)}
+
+        async def asked(secret: str) -> int:
+            headers = {"Authorization": f"Bearer {secret}"}
+            async with aiohttp.ClientSession(headers=headers) as http:
+                return (await http.get(f"{here.service.url}/v1/rooms")).status
+
+        assert await asked(TOKEN) == 200
+        await reload(here, written, GREETER)
+        assert [await asked(TOKEN), await asked("another-token")] == [401, 200]
+        written.source.environ = environ
+        await reload(here, written, GREETER)
+        assert await asked("another-token") == 404
+
+
+async def test_identities_are_masked_from_the_next_line_on(tmp_path: Path) -> None:
+    """In the log, the API and the story: a mark, the same in each; the room is found by its own name."""
+    number = "+442079460000"
+    rules = "rules: [{name: callers, agent: greeter, per: participant}]\nlog: {identities: masked}\n"
+    async with following(tmp_path, rules) as (here, _):
+        here.livekit.worker("greeter")
+        room = f"call-_{number}_x"
+        await here.livekit.join(room, f"sip_{number}", kind="SIP")
+        served = await here.told("served")
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with aiohttp.ClientSession(here.service.url, headers=headers) as http:
+            answer = await http.get(f"/v1/rooms/{room.replace('+', '%2B')}")
+            shown = await answer.text()
+            listed = await (await http.get("/v1/rooms")).text()
+        assert answer.status == 200
+        assert number.removeprefix("+") not in json.dumps(here.lines) + shown + listed
+        assert served["want"].startswith("callers/#")
+        assert shown.count(served["want"]) > 3
+        assert served["room"] in listed

@@ -1,0 +1,179 @@
+"""Several replicas on one Redis, and one whose Redis is away: nothing twice, nothing lost, and said in time."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from msgspec.structs import replace
+
+from dispatcher.app import Service, running
+from dispatcher.config import Secret
+from dispatcher.ledger.interface import Counts
+from dispatcher.logs import Log
+from dispatcher.server import listening
+from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
+from dispatcher.webhook import sign
+from tests.integration.house import SPEED, Ears, config, rule
+from tests.real.child import Child
+from tests.real.server import free_port
+from tests.real.valkey import Valkey, running_valkey
+
+ANSWERED_WITHIN = 1.5
+RECOVERED_WITHIN = 3.0  # a claim that hangs, its pause, and the next one
+
+
+@pytest.fixture
+async def livekit() -> AsyncIterator[FakeLiveKit]:
+    """A LiveKit that both replicas work for."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as fake:
+        yield fake
+
+
+@asynccontextmanager
+async def replica(livekit: FakeLiveKit, redis_url: str) -> AsyncIterator[tuple[Service, Ears]]:
+    """One more service on this Redis, ready or not."""
+    ears = Ears()
+    settings = replace(config(livekit.url, rule("greeter")), redis_url=Secret(redis_url))
+    async with running(settings, Log(ears.hear, time.time), version="test") as service:
+        yield service, ears
+
+
+@asynccontextmanager
+async def everywhere(*services: Service) -> AsyncIterator[str]:
+    """A URL whose webhooks every service gets, all at once; the answer is the worst of theirs."""
+    async with aiohttp.ClientSession() as http:
+
+        async def pass_on(request: web.Request) -> web.Response:
+            body, headers = await request.read(), {"Authorization": request.headers["Authorization"]}
+            urls = [f"{service.url}/webhook" for service in services]
+            answers = await asyncio.gather(*(http.post(url, data=body, headers=headers) for url in urls))
+            return web.Response(status=max(answer.status for answer in answers))
+
+        app = web.Application()
+        app.router.add_post("/webhook", pass_on)
+        async with listening(app, "127.0.0.1", 0) as (host, port):
+            yield f"http://{host}:{port}/webhook"
+
+
+async def ready(url: str) -> Any:  # noqa: ANN401 - JSON
+    """What /readyz says; not even that while nobody listens."""
+    try:
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/readyz") as answer:
+            return await answer.json()
+    except aiohttp.ClientConnectionError:
+        return {"ready": False}
+
+
+async def wait_ready(url: str, within: float = RECOVERED_WITHIN) -> None:
+    """The service says that it is."""
+    async with asyncio.timeout(within):
+        while not (await ready(url))["ready"]:
+            await asyncio.sleep(0.02)
+
+
+async def join(url: str, event_id: str) -> tuple[int, str | None, float]:
+    """A webhook of somebody's joining: its status, its `Retry-After`, and the seconds to the answer."""
+    room = {"sid": "RM_1", "name": "lobby"}
+    alice = {"sid": "PA_1", "identity": "alice", "state": "ACTIVE"}
+    event = {"event": "participant_joined", "id": event_id, "createdAt": str(int(time.time()))}
+    body = json.dumps({**event, "room": room, "participant": alice}).encode()
+    key, secret = next(iter(DEV_KEYS.items()))
+    headers = {"Authorization": sign(body, key=key, secret=secret, now=int(time.time() * 1000))}
+    began = time.monotonic()
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/webhook", data=body, headers=headers) as answer:
+        return answer.status, answer.headers.get("Retry-After"), time.monotonic() - began
+
+
+async def test_i1_i2_two_replicas_with_the_same_events_ask_once(livekit: FakeLiveKit, tmp_path: Path) -> None:
+    """Every webhook reaches both at the same instant: one drives, one agent comes, nothing is owed."""
+    livekit.worker("greeter")
+    with running_valkey(tmp_path) as valkey:
+        async with replica(livekit, valkey.url) as (one, _), replica(livekit, valkey.url) as (two, _):
+            await asyncio.gather(wait_ready(one.url), wait_ready(two.url))
+            async with everywhere(one, two) as url:
+                livekit.webhook_url = url
+                rooms = [f"room-{n}" for n in range(10)]
+                await asyncio.gather(*(livekit.join(room, "alice") for room in rooms))
+                await livekit.wait_until(lambda: all(livekit.agents_in(room) for room in rooms), within=10)
+                async with asyncio.timeout(5):
+                    while await two.ledger.counts() != Counts(due=0, held=0, rest=10):
+                        await asyncio.sleep(0.02)
+                livekit.webhook_url = None
+    assert sorted(call.room for call in livekit.create_calls) == rooms
+    assert [len(livekit.agents_in(room)) for room in rooms] == [1] * 10
+
+
+async def test_i6_r3_a_replica_killed_while_it_asks_is_succeeded(livekit: FakeLiveKit, tmp_path: Path) -> None:
+    """Its CreateDispatch is done and never answered: who claims the session next finds the attempt, and adds none."""
+    livekit.worker("greeter")
+    livekit.lose_replies("CreateDispatch", hang=True)
+    with running_valkey(tmp_path) as valkey:
+        async with AsyncExitStack() as stack:
+            port = free_port()
+            dying = stack.enter_context(process(livekit, valkey, tmp_path, port))
+            livekit.webhook_url = f"http://127.0.0.1:{port}/webhook"
+            await wait_ready(f"http://127.0.0.1:{port}", within=15)
+            await livekit.join("lobby", "alice")
+            await livekit.wait_until(lambda: livekit.create_calls)
+            survivor, ears = await stack.enter_async_context(replica(livekit, valkey.url))
+            livekit.webhook_url = f"{survivor.url}/webhook"
+            dying.signal(SIGKILL)
+            await livekit.wait_until(lambda: livekit.agents_in("lobby"))
+            async with asyncio.timeout(15):  # a lease, and what is owed after it
+                while not (served := [line for line in ears.lines if line["action"] == "served"]):
+                    ears.said.clear()
+                    await ears.said.wait()
+            livekit.webhook_url = None
+    assert [line["number"] for line in served] == [1]
+    assert len(livekit.create_calls) == 1
+    assert len(livekit.agents_in("lobby")) == 1
+
+
+async def test_w11_without_its_redis_it_starts_refuses_in_time_and_recovers(
+    livekit: FakeLiveKit, tmp_path: Path
+) -> None:
+    """Unready with the reason; 503 with Retry-After, never 200; once Redis is there, nobody has to do anything."""
+    port = free_port()
+    async with replica(livekit, f"redis://127.0.0.1:{port}") as (service, ears):
+        async with asyncio.timeout(5):
+            while (await ready(service.url))["reason"] != "ledger_unavailable":
+                await asyncio.sleep(0.02)
+        status, retry_after, seconds = await join(service.url, "EV_1")
+        assert (status, retry_after) == (503, "1")
+        assert seconds < ANSWERED_WITHIN
+        assert [line["why"] for line in ears.lines if "Redis" in line.get("why", "")] == ["Redis: ConnectionError"]
+        with running_valkey(tmp_path, port=port) as valkey:
+            await wait_ready(service.url)
+            assert (await join(service.url, "EV_1"))[0] == 200
+
+            valkey.process.signal(SIGSTOP)
+            answers = await asyncio.gather(*(join(service.url, f"EV_{n}") for n in range(100)))
+            valkey.process.signal(SIGCONT)
+            assert {(status, retry_after) for status, retry_after, _ in answers} == {(503, "1")}
+            assert max(seconds for _, _, seconds in answers) < ANSWERED_WITHIN
+            await wait_ready(service.url)
+            assert (await join(service.url, "EV_2"))[0] == 200
+
+
+def process(livekit: FakeLiveKit, valkey: Valkey, directory: Path, port: int) -> Child:
+    """`dispatcher serve` is starting, to answer at the port."""
+    environment = {
+        "LIVEKIT_URL": livekit.url,
+        "LIVEKIT_API_KEY": livekit.api_key,
+        "LIVEKIT_API_SECRET": livekit.api_secret,
+        "REDIS_URL": valkey.url,
+        "DISPATCHER_AGENT": "greeter",
+        "DISPATCHER_HOST": "127.0.0.1",
+        "DISPATCHER_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "dispatcher", "serve", "--log", "json"]
+    return Child(command, directory / "replica.log", environment=environment)

@@ -1,0 +1,173 @@
+"""What rooms, people and workers do at awkward moments, and the room still has the agents it should have."""
+
+import asyncio
+
+from dispatcher.config import Pace
+from dispatcher.core.session import State
+from dispatcher.testing import Fate
+from tests.integration.house import house, rule
+
+
+async def test_d6_d8_a_worker_whose_requests_are_lost_at_first_is_found_in_the_end() -> None:
+    """More requests vanish than a round of attempts has: starved, retried slowly, served."""
+    async with house(rule("greeter", attempts=2, confirm_within=200)) as here:
+        here.livekit.worker("greeter", drop=4)
+        await here.livekit.join("lobby", "alice")
+        await here.told("starved", room="lobby")
+        assert (await here.told("served", room="lobby"))["number"] == 5
+        assert len(here.livekit.agents_in("lobby")) == 1
+
+
+async def test_i2_the_room_and_its_first_person_together_make_one_dispatch() -> None:
+    """room_started and participant_joined race, five copies of each, and both are reasons for the same want."""
+    async with house(rule("greeter", on="room")) as here:
+        here.livekit.worker("greeter")
+        here.livekit.duplicate_webhooks(5, times=2)
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby")
+        await here.quiet()
+        assert len(here.livekit.create_calls) == 1
+
+
+async def test_i5_a_dispatch_that_livekit_cannot_take_now_is_sent_once_for_each_attempt() -> None:
+    """503, three times: each CreateDispatch is another attempt, none is replayed underneath."""
+    async with house(rule("greeter", attempts=1, confirm_within=200)) as here:
+        here.livekit.worker("greeter")
+        here.livekit.fail("CreateDispatch", 503, times=3)
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby")
+        tags = [asked.attributes["dispatcher.want"] for asked in here.livekit.create_calls]
+        assert tags == [f"default:default#{number}" for number in range(1, len(tags) + 1)]
+
+
+async def test_i7_two_agents_that_are_wanted_stay_and_a_third_goes() -> None:
+    """Two rules want one each; an attempt of the first that was given up brings its agent after all."""
+    rules = rule("greeter", name="talks", go_on=True), rule("scribe", name="writes")
+    async with house(*rules) as here:
+        here.livekit.worker("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)
+        here.livekit.worker("scribe")
+        await here.livekit.join("lobby", "alice")
+        await here.told("closed", agent="greeter", why="silent")
+        await here.told("served", agent="greeter", within=15)
+        await here.told("retracted", want="talks", why="agent", within=15)
+        await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2, within=15)
+        names = {agent.attributes["lk.agent_name"] for agent in here.livekit.agents_in("lobby")}
+        assert names == {"greeter", "scribe"}
+
+
+async def test_w1_who_has_left_before_their_joining_is_told_gets_no_agent() -> None:
+    """participant_left overtakes participant_joined: what counts is who is there."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        here.livekit.delay_webhooks(4, "participant_joined")
+        await here.livekit.join("lobby", "alice")
+        await here.livekit.leave("lobby", "alice")
+        await here.livekit.wait_until(lambda: "participant_joined" in [one.event for one in here.livekit.webhooks_sent])
+        await here.idle()
+        assert here.livekit.create_calls == []
+
+
+async def test_w1_a_room_that_was_finished_before_its_start_is_told_stays_over() -> None:
+    """room_finished first, room_started and participant_joined after it: over, and nothing is asked for."""
+    async with house(rule("greeter", on="room")) as here:
+        here.livekit.worker("greeter")
+        here.livekit.delay_webhooks(6, "room_started")
+        here.livekit.delay_webhooks(6, "participant_joined")
+        await here.livekit.join("lobby", "alice")
+        await here.livekit.close_room("lobby")
+        await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) == 4)
+        await here.idle()
+        assert here.livekit.create_calls == []
+        assert here.livekit.rooms() == []
+
+
+async def test_w5_a_connection_that_was_aborted_has_left() -> None:
+    """participant_connection_aborted is all that is told of the last person: nobody waits any more."""
+    async with house(rule("greeter", confirm_within=200)) as here:
+        await here.livekit.join("lobby", "alice")
+        await here.told("asked", room="lobby")
+        await here.livekit.abort("lobby", "alice")
+        await here.told("closed", room="lobby")
+        await here.idle()
+        assert (await here.session("lobby")).wants[0].state is State.UNATTENDED
+        assert len(here.livekit.create_calls) == 1
+
+
+async def test_w6_a_track_is_no_reason_to_look() -> None:
+    """Its webhook names a room and nothing else: it reaches neither the ledger nor LiveKit."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby")
+        await here.quiet()
+        calls = len(here.livekit.calls)
+        await here.livekit.publish("lobby", "alice")
+        await here.livekit.wait_until(lambda: here.livekit.webhooks_sent[-1].event == "track_published")
+        await here.quiet()
+        assert len(here.livekit.calls) == calls
+        assert (await here.metrics())['dispatcher_webhooks_total{event="track_published",result="ignored"}'] == 1
+
+
+async def test_l3_an_agent_that_joins_again_is_the_same_agent() -> None:
+    """Its first connect is retried: DUPLICATE_IDENTITY, a new SID, and nobody else is asked for."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby")
+        agent = here.livekit.agents_in("lobby")[0]
+        await here.livekit.join("lobby", agent.identity, kind="AGENT", attributes=dict(agent.attributes))
+        await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) == 5)
+        await here.idle()
+        assert len(here.livekit.create_calls) == 1
+        assert (await here.session("lobby")).wants[0].state is State.SERVED
+
+
+async def test_l5_an_agent_that_fails_at_the_start_again_and_again_makes_way() -> None:
+    """It uses up its attempts, and the fallback comes."""
+    async with house(rule("faulty", "greeter", attempts=2, min_stay=1_000)) as here:
+        here.livekit.worker("faulty", Fate.RAISES)
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby", agent="greeter", within=10)
+        ended = [line["why"] for line in here.lines if line["action"] == "closed"]
+        assert ended == ["failed client_initiated"] * 2
+
+
+async def test_l7_agents_that_are_lost_together_are_replaced_at_the_pace() -> None:
+    """A deploy takes twenty at once: each is replaced, once, and not all in one moment."""
+    pace = Pace(per_second=40, burst=1)
+    async with house(pace=pace) as here:
+        here.livekit.worker("greeter", *[Fate.CRASHES] * 20, Fate.SERVES, stay=30.0, ghost=0.1)
+        rooms = [f"room-{number}" for number in range(20)]
+        for room in rooms:
+            await here.livekit.join(room, "alice")
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*(here.told("served", room=room, number=2, within=15) for room in rooms))
+        assert asyncio.get_running_loop().time() - began >= 19 * 1 / pace.per_second
+        await here.idle()
+        assert len(here.livekit.create_calls) == 40
+        assert all(len(here.livekit.agents_in(room)) == 1 for room in rooms)
+
+
+async def test_l8_nobody_is_asked_for_again_once_everybody_has_left() -> None:
+    """The last person goes while a dispatch is under way that nobody takes: given up, and that was it."""
+    async with house(rule("greeter", confirm_within=200)) as here:
+        await here.livekit.join("lobby", "alice")
+        await here.told("asked", room="lobby")
+        await here.livekit.leave("lobby", "alice")
+        await here.told("closed", room="lobby", why="silent")
+        await here.idle()
+        assert len(here.livekit.create_calls) == 1
+
+
+async def test_l9_joining_leaving_and_joining_again_makes_one_dispatch() -> None:
+    """Within the time an agent takes to come."""
+    async with house() as here:
+        here.livekit.worker("greeter", accept_after=2.0)
+        await here.livekit.join("lobby", "alice")
+        await here.told("asked", room="lobby")
+        await here.livekit.leave("lobby", "alice")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby", number=1)
+        await here.quiet()
+        assert len(here.livekit.create_calls) == 1

@@ -1,0 +1,138 @@
+"""Mistakes in the Redis ledger: `python -m tests.mutants.redis`. About twenty minutes.
+
+The columns: what the tests of the contract and of this home make of a mutant, and what the state machine alone makes of
+it. The machine has three sessions on a clock of its own: it sees neither bounds on many nor what the server does later.
+"""
+
+from tests.mutants.run import Mutant, run
+
+SELECTIONS = (
+    ("tests/contract/ledger", "--ignore=tests/contract/ledger/test_machine.py", "-k", "redis"),
+    ("tests/contract/ledger/test_machine.py", "-k", "redis"),
+)
+
+PREAMBLE = (
+    Mutant("indexes are immortal", "    redis.call('PEXPIRE', base .. name, INDEX_TTL_MS)\n", ""),
+    Mutant("sessions are immortal", "  redis.call('PEXPIRE', base .. 's:' .. session.id, ttl + SPARE_TTL_MS)\n", ""),
+    Mutant("inboxes are immortal", "  redis.call('PEXPIRE', base .. 'i:' .. session.id, ttl + SPARE_TTL_MS)\n", ""),
+    Mutant("old lines stay in the standings", "  each(session.lines, -1)\n", ""),
+    Mutant("a counter at zero stays", "        redis.call('HDEL', base .. 'count', field)\n", ""),
+    Mutant("the list keeps what is gone", "        redis.call('ZREM', base .. 'list', member)\n", ""),
+    Mutant("a forgotten session stands for something", "    stand_for(session, '')\n    redis", "    redis"),
+    Mutant(
+        "a forgotten session is in its place",
+        "{ 'due', 'held', 'rest', 'age' }) do\n    redis.call('ZREM'",
+        "{ 'age' }) do\n    redis.call('ZREM'",
+    ),
+    Mutant("a forgotten session leaves its keys", "  redis.call('DEL', base .. 's:' .. id, base .. 'i:' .. id)\n", ""),
+    Mutant("it expires a millisecond late", "  if session.expires <= now then", "  if session.expires < now then"),
+    Mutant("a tombstone lives a day", "session.place == 'over' and OVER_TTL_MS or LIVE_TTL_MS", "LIVE_TTL_MS"),
+    Mutant("a session is in two places", "    redis.call('ZREM', base .. session.place, session.id)\n", ""),
+    Mutant("any lease fits", " and session.token == token\n", "\n"),
+    Mutant("a lease given back fits", "return session and session.place == 'held' and", "return session and"),
+    Mutant("upto is a count", "now, due or now, session.head + #inbox,", "now, due or now, #inbox,"),
+    Mutant(
+        "who is at rest was late",
+        "session.place ~= 'rest' and math.min(session.at, now) or now",
+        "math.min(session.at, now)",
+    ),
+    Mutant("a token is used again", "  session.token = token\n  move", "  move"),
+)
+
+DELIVER = (
+    Mutant("an ended session takes events", "if session and session.place == 'over' then", "if false then"),
+    Mutant("what was sent again is a repeat", "if is_leased(session, token) then", "if false then"),
+    Mutant("a lease holds a millisecond longer", "session.at <= now\n", "session.at < now\n"),
+    Mutant("only this bucket's ids are known", " or redis.call('SISMEMBER', before, event_id) == 1 then", " then"),
+    Mutant("a repeat hands out the drained", " and redis.call('EXISTS', base .. 'i:' .. id) == 1 then", " then"),
+    Mutant("a repeat takes what is held", "if take and free and session and redis", "if take and session and redis"),
+    Mutant(
+        "the id is remembered before the append",
+        "redis.call('RPUSH', base .. 'i:' .. id, event)\n",
+        "redis.call('SREM', ids, '')\nif event_id ~= '' then redis.call('SADD', ids, event_id) end\n"
+        "redis.call('RPUSH', base .. 'i:' .. id, event)\n",
+    ),
+    Mutant("a name keeps every life", "  redis.call('ZREMRANGEBYRANK', name_of(session), 0, -LIVES_MAX - 1)\n", ""),
+    Mutant(
+        "the inbox has no end", "LLEN', base .. 'i:' .. id) > INBOX_MAX then", "LLEN', base .. 'i:' .. id) < 0 then"
+    ),
+    Mutant("a dropped entry does not move the head", "  session.head = session.head + 1\n", ""),
+    Mutant("ids are immortal", "  redis.call('PEXPIRE', ids, (bucket + 2) * DEDUPE_MS - now + LATE_MS)\n", ""),
+    Mutant("a held session is handed out again", "if take and free then\n  answer", "if take then\n  answer"),
+    Mutant(
+        "an event makes the overdue less overdue", "session.place == 'due' and math.min(session.at, now) or now", "now"
+    ),
+)
+
+SAVE = (
+    Mutant("no fence", "if not is_leased(session, token) then", "if not session then"),
+    Mutant("a save keeps the old record", "redis.call('HSET', base .. 's:' .. id, 'record', record)\n", ""),
+    Mutant("upto is a count", "math.min(left, upto - session.head)", "math.min(left, upto)"),
+    Mutant(
+        "the head stays", "  session.head, left = session.head + drained, left - drained\n", "  left = left - drained\n"
+    ),
+    Mutant("what came in is left to itself", "  elseif left > 0 then", "  elseif left < 0 then"),
+    Mutant("a checkpoint hands out the inbox", "held(session, {})", "held(session, inbox_of(session))"),
+    Mutant(
+        "a checkpoint renews nothing",
+        "  if next_place == 'keep' then\n    move(session, 'held', now + LEASE_MS)\n",
+        "  if next_place == 'keep' then\n",
+    ),
+    Mutant("an ended session stands for something", "  stand_for(session, '')\n", ""),
+    Mutant("an ended session keeps its inbox", "  redis.call('DEL', inbox)\n", ""),
+    Mutant("a save keeps the old index", "  stand_for(session, lines)\n", ""),
+)
+
+CLAIM = (
+    Mutant("a claim comes a millisecond late", "at <= now and", "at < now and"),
+    Mutant("a claim knows no limit", " and #answer - 2 < limit do", " do"),
+    Mutant("run out leases are left", "{ 'due', 'held' }) do", "{ 'due' }) do"),
+    Mutant("one token for all", "token .. '-' .. #answer", "token"),
+)
+
+PEEK = (
+    Mutant("leases end unseen", "{ 'due', 'held' }) do", "{ 'due' }) do"),
+    Mutant("times are not in order", "table.sort(times)\n", ""),
+    Mutant("the one after is not told", "math.min(#times, limit + 1)", "math.min(#times, limit)"),
+)
+
+TOUCH = (
+    Mutant("a touch touches nothing", "    live_on(session)\n", ""),
+    Mutant("a touched tombstone lives on", " and session.place ~= 'over' then", " then"),
+)
+
+TURN = (
+    Mutant("a turn has no end", "tonumber(ends) > now then", "ends then"),
+    Mutant("a turn asked for again is another's", "return owner == token and 1 or 0", "return 0"),
+    Mutant("turns are immortal", ", 'PX', every + LATE_MS)", ")"),
+)
+
+PACE = (
+    Mutant("a burst is one more", "(burst - 1) * interval", "burst * interval"),
+    Mutant("a pace begins with each call", "'%.17g', arrival + interval)", "'%.17g', now + interval)"),
+    Mutant("numbers lose their ends", "string.format('%.17g', arrival + interval)", "tostring(arrival + interval)"),
+    Mutant(
+        "a passed arrival counts",
+        "math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0))",
+        "tonumber(redis.call('GET', KEYS[1]) or now)",
+    ),
+    Mutant("the factor is not asked for", "  interval = interval * tonumber(factor)\n", ""),
+)
+
+LIST = (Mutant("all states are one", "'[' .. lines, 'LIMIT'", "'[' .. string.match(ARGV[2], '^.-%z'), 'LIMIT'"),)
+
+MODULES = {
+    "lua/preamble.lua": PREAMBLE,
+    "lua/deliver.lua": DELIVER,
+    "lua/save.lua": SAVE,
+    "lua/claim.lua": CLAIM,
+    "lua/peek.lua": PEEK,
+    "lua/touch.lua": TOUCH,
+    "lua/turn.lua": TURN,
+    "lua/pace.lua": PACE,
+    "lua/list.lua": LIST,
+}
+
+if __name__ == "__main__":
+    survived = sum(run(f"dispatcher/ledger/redis/{name}", mutants, SELECTIONS) for name, mutants in MODULES.items())
+    raise SystemExit(min(survived, 1))

@@ -1,0 +1,153 @@
+"""Several projects: what holds in all of them, what in one alone, and what is told of a mistake there."""
+
+from pathlib import Path
+
+import pytest
+
+from dispatcher.config import Config, Limit
+from tests.unit.config.files import CONNECTION, RULE, loaded, told
+
+HEAD = "defaults: {attempts: 2, min_stay: 1s}\npaused: [greeter]\nlimit: {calls_per_second: 20}\n" + RULE
+KEYS = {"eu": "url: wss://eu, keys: {APIeu: one}", "us": "url: wss://us, keys: {APIus: two}"}
+LIMIT = "write off, or {calls_per_second: 20}"
+
+
+def two(folder: Path, eu: str, head: str = HEAD) -> Config:
+    """A service with two projects, of which eu says this of itself."""
+    return loaded(folder, f"{head}projects:\n- {{name: eu, {KEYS['eu']}{eu}}}\n- {{name: us, {KEYS['us']}}}\n", {})
+
+
+def limits(config: Config) -> list[list[tuple[str, int, int]]]:
+    """Of each project its rules, their attempts and `min_stay`."""
+    every = [config.rules_of(project) for project in config.projects]
+    return [[(rule.name, rule.policy.attempts, rule.policy.min_stay) for rule in rules] for rules in every]
+
+
+def test_what_stands_outside_the_projects_holds_in_all_of_them(tmp_path: Path) -> None:
+    """Rules, defaults, pauses, the limit."""
+    config = two(tmp_path, "")
+
+    assert limits(config) == [[("all", 2, 1_000)]] * 2
+    assert [project.paused for project in config.projects] == [{"greeter"}] * 2
+    assert [project.limit for project in config.projects] == [Limit(calls_per_second=20, burst=8)] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "rules"),
+    [
+        ("", ("all", 2, 1_000)),
+        (", rules: [{name: own, agent: greeter}]", ("own", 2, 1_000)),
+        (", defaults: {attempts: 5}", ("all", 5, 1_000)),
+        (", defaults: {attempts: 5}, rules: [{name: own, agent: greeter, min_stay: 0s}]", ("own", 5, 0)),
+    ],
+)
+def test_a_projects_own_rules_and_defaults_hold_there_alone(
+    tmp_path: Path, said: str, rules: tuple[str, int, int]
+) -> None:
+    """Rules replace those of all, a default its namesake; each rule's own limits win."""
+    assert limits(two(tmp_path, said)) == [[rules], [("all", 2, 1_000)]]
+
+
+def test_a_name_is_paused_everywhere_or_in_one_project(tmp_path: Path) -> None:
+    """What is paused for all is paused there too."""
+    config = two(tmp_path, ", rules: [{name: own, agent: sales, fallback: [greeter]}], paused: [sales]")
+
+    assert [project.paused for project in config.projects] == [{"greeter", "sales"}, {"greeter"}]
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"),
+    [
+        ("limit: off", None),
+        ("limit: {calls_per_second: 4, burst: 4}", Limit(calls_per_second=4, burst=4)),
+    ],
+)
+def test_a_projects_own_limit_holds_there(tmp_path: Path, said: str, limit: Limit | None) -> None:
+    """Be it none at all."""
+    config = two(tmp_path, f", {said}")
+
+    assert [project.limit for project in config.projects] == [limit, Limit(calls_per_second=20)]
+
+
+def test_rules_in_every_project_are_rules_enough(tmp_path: Path) -> None:
+    """Where one has none, somebody must say which agent it gets."""
+    own = "rules: [{name: own, agent: x}]"
+    every = f"projects: [{{name: eu, {KEYS['eu']}, {own}}}, {{name: us, {KEYS['us']}, {own}}}]"
+
+    assert limits(loaded(tmp_path, every, {})) == [[("own", 3, 5_000)]] * 2
+    assert told(tmp_path, f"projects: [{{name: eu, {KEYS['eu']}, {own}}}, {{name: us, {KEYS['us']}}}]", {}) == [
+        "bad.yaml:1:1: rules: missing; write a rule, or set DISPATCHER_AGENT to your agent's name"
+    ]
+
+
+def test_an_agent_of_the_environment_is_under_the_projects_defaults(tmp_path: Path) -> None:
+    """And contradicts rules wherever they stand."""
+    environ = CONNECTION | {"DISPATCHER_AGENT": "greeter"}
+    config = loaded(tmp_path, "projects: [{name: eu, defaults: {attempts: 7}}]", environ)
+
+    assert limits(config) == [[("default", 7, 5_000)]]
+    assert told(tmp_path, "projects: [{rules: [{name: own, agent: x}]}]", environ) == [
+        "environment: DISPATCHER_AGENT: bad.yaml has rules; unset it, or take them out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("rules: []", "rules: write at least one"),
+        ("rules: [{name: a, agnet: x}]", "rules[0].agent: missing"),
+        ("rules: [{name: a, agent: x, prioriti: 1}]", "rules[0].prioriti: unknown field"),
+        ("rules: [{name: a, agent: {nmae: x, name: y}}]", "rules[0].agent.nmae: unknown field; did you mean 'name'?"),
+        ("rules: [{name: a, agent: x}, {name: a, agent: y}]", "rules[1].name: projects[0].rules[0] has the same name"),
+        (
+            "rules: [{name: a, agent: x, on: room, per: participant}]",
+            "rules[0].per: `on: room` has no participant yet; leave `per` out, or write `on: participant`",
+        ),
+        ("rules: [{name: a, agent: x, fallback: [x]}]", "rules[0].fallback[0]: this rule asks that agent already"),
+        ("defaults: {attemps: 1}", "defaults.attemps: unknown field; did you mean 'attempts'?"),
+        ("paused: [' x']", "paused[0]: write the name your agent registers under, not empty, without spaces around it"),
+        ("paused: x", "paused: write a list, such as [one, two]"),
+        ("limit: on", f"limit: {LIMIT}"),
+        ("limit:", "limit: has no value"),
+        ("limit: {}", "limit.calls_per_second: missing"),
+        ("limit: {calls_per_second: 3}", "limit.calls_per_second: write a whole number from 4 to 10000"),
+        ("limit: {calls_per_second: 4, burst: 3}", "limit.burst: write a whole number from 4 to 1000"),
+        ("limit: {calls_per_second: 4, bursts: 3}", "limit.bursts: unknown field; did you mean 'burst'?"),
+    ],
+)
+def test_a_mistake_in_a_project_is_told_as_elsewhere(tmp_path: Path, said: str, reason: str) -> None:
+    """With the project before the field."""
+    lines = told(tmp_path, f"{RULE}projects:\n- {{url: wss://eu, keys: {{APIeu: one}}, {said}}}\n", {})
+
+    assert f"projects[0].{reason}" in [line.partition(": ")[2] for line in lines]
+
+
+def test_a_pause_that_names_nobody_is_a_warning(tmp_path: Path) -> None:
+    """Who mistypes a name pauses nobody, and reads it, with the name that was meant."""
+    own = ", rules: [{name: own, agent: sales}], paused: [slaes, greeter]"
+    warnings = two(tmp_path, own, "paused: [greetr, sales]\n" + RULE).warnings
+
+    assert [(warning.field, warning.reason) for warning in warnings] == [
+        ("paused[0]", "no rule asks for this agent; did you mean 'greeter'?"),
+        ("projects[0].paused[0]", "no rule asks for this agent; did you mean 'sales'?"),
+        ("projects[0].paused[1]", "no rule asks for this agent"),
+    ]
+
+
+def test_a_rule_of_a_project_that_can_never_match_is_a_warning(tmp_path: Path) -> None:
+    """At its place; those of all are judged by themselves."""
+    warnings = two(tmp_path, ", rules: [{name: a, agent: x}, {name: b, agent: y}]", RULE).warnings
+
+    assert [warning.field for warning in warnings] == ["projects[0].rules[1].name"]
+    assert all(warning.line == 3 for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("said", "masked"), [("", False), ("{identities: shown}", False), ("{identities: masked}", True)]
+)
+def test_identities_are_shown_unless_masked(tmp_path: Path, said: str, masked: bool) -> None:
+    """One field, two words."""
+    assert loaded(tmp_path, RULE + (f"log: {said}" if said else "")).masked == masked
+    assert told(tmp_path, f"{RULE}log: {{identities: hidden}}") == [
+        "bad.yaml:2:19: log.identities: write 'shown' or 'masked'"
+    ]

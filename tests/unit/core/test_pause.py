@@ -1,0 +1,162 @@
+"""A paused agent is given to nobody new: wants go on to their next target, or are held; nothing live is touched."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from dispatcher.core import budget
+from dispatcher.core.pause import pause
+from dispatcher.core.plan import Create, Look, Rest, Wait, plan
+from dispatcher.core.rules import Target
+from dispatcher.core.session import Said, Session, State, Verdict, Want
+from tests.unit.core.world import NOW, attempt, policy, seconds, session, want
+
+AGENTS = ("a", "b", "c")
+THREE = policy(*AGENTS)
+ALL = frozenset(AGENTS)
+LATER = NOW + seconds(30)
+
+
+def three(**fields: object) -> Want:
+    """A want with three targets that somebody waits for."""
+    return replace(want(policy=THREE), **fields)
+
+
+def paused(one: Want, *names: str) -> tuple[Want, list[Said]]:
+    """The want while these are paused, and what was told."""
+    after = pause(session(one), frozenset(names), NOW)
+    return after.wants[0], [entry.said for entry in after.timeline]
+
+
+@pytest.mark.parametrize(
+    ("names", "at", "target", "told"),
+    [
+        ("", 0, 0, []),
+        ("b", 0, 0, []),
+        ("a", 0, 1, [Said.PASSED_OVER]),
+        ("ab", 0, 2, [Said.PASSED_OVER]),
+        ("b", 1, 2, [Said.PASSED_OVER]),
+        ("c", 1, 1, []),
+    ],
+)
+def test_a_paused_target_is_passed_over(names: str, at: int, target: int, told: list[Said]) -> None:
+    """The next one that is not paused is due as it was, with all its attempts."""
+    after, said = paused(three(target=at, tries=1, due=LATER), *names)
+
+    assert (after.target, said) == (target, told)
+    assert (after.tries, after.due, after.rounds) == (1 if target == at else 0, LATER, 0)
+
+
+@pytest.mark.parametrize(("rounds", "told"), [(0, [Said.PASSED_OVER, Said.STARVED]), (1, [Said.PASSED_OVER])])
+def test_behind_the_last_target_the_round_is_used_up(rounds: int, told: list[Said]) -> None:
+    """What is left of it is paused: from the first one that is not, after `retry_every`, and starved once."""
+    after, said = paused(three(target=1, rounds=rounds, due=NOW), "b", "c")
+
+    assert (after.target, after.rounds, after.due, said) == (0, rounds + 1, LATER, told)
+    assert after.state is State.STARVED
+
+
+def test_a_target_that_failed_is_not_asked_again_at_once_because_the_next_is_paused() -> None:
+    """Else an agent that never comes would be asked for without end."""
+    failed = three()
+    for _ in range(THREE.attempts):
+        failed = budget.failed(failed, Verdict.SILENT, NOW)
+    after, _ = paused(failed, "b", "c")
+
+    assert (after.next_target, after.due) == (Target("a"), LATER)
+
+
+def test_a_want_without_a_target_is_held_and_is_no_alarm() -> None:
+    """Told once; nothing is due, however long it lasts."""
+    once = pause(session(three(rounds=1)), ALL, NOW)
+    again = pause(once, ALL, LATER)
+
+    assert again == once
+    assert [(entry.said, entry.agent) for entry in once.timeline] == [(Said.PAUSED, "a")]
+    assert once.wants[0].state is State.PAUSED
+    assert plan(once, LATER, fresh=True) == Rest()
+
+
+def test_a_want_that_is_held_no_more_goes_on_at_once_with_its_whole_budget() -> None:
+    """Whatever it had used up before; at a target that is not paused."""
+    held = pause(session(three(rounds=2, target=2, tries=1, due=LATER)), ALL, NOW)
+    free = pause(held, frozenset("a"), NOW)
+
+    assert [entry.said for entry in free.timeline] == [Said.PAUSED, Said.RESUMED, Said.PASSED_OVER]
+    assert plan(free, NOW, fresh=True) == Create(want="greeter", number=1, target=Target("b"))
+
+
+def test_a_want_that_nobody_waits_for_any_more_is_not_held() -> None:
+    """Who comes after the pause finds a want like any other."""
+    held = pause(session(three()), ALL, NOW).wants[0]
+    left, _ = paused(replace(held, attended=False), *ALL)
+
+    assert (left.held, left.state) == (False, State.UNATTENDED)
+
+
+LIVE = {
+    "asked": three(attempts=(attempt(),), last=1),
+    "served": three(attempts=(attempt(agent="PA_1", came=NOW),), last=1),
+    "served by name": three(by_name=True),
+    "done": three(done=NOW),
+    "unattended": three(attended=False),
+    "remnant": three(remnant=True),
+}
+
+
+@pytest.mark.parametrize("kind", LIVE)
+def test_nothing_live_is_touched(kind: str) -> None:
+    """An open attempt is waited for, an agent stays, what is done stays done."""
+    one = session(LIVE[kind])
+
+    assert pause(one, ALL, NOW) == one
+
+
+def test_an_attempt_that_fails_in_a_pause_is_followed_by_none() -> None:
+    """It was asked for before; the next one is held."""
+    failed = budget.failed(replace(LIVE["asked"], attempts=(attempt(verdict=Verdict.SILENT),)), Verdict.SILENT, NOW)
+    after = pause(session(failed), ALL, NOW)
+
+    assert after.wants[0].state is State.PAUSED
+    assert not isinstance(plan(after, LATER, fresh=True), Create)
+
+
+def test_a_room_wants_its_agent_no_less() -> None:
+    """`on: room`: nobody is there, and the want is held all the same."""
+    after, said = paused(three(policy=replace(THREE, on="room"), attended=False), *ALL)
+
+    assert (after.state, said) == (State.PAUSED, [Said.PAUSED])
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> Session:
+    """A session with up to three wants, anywhere in their lives."""
+    live = st.sampled_from([*LIVE.values(), three(), three(held=True)])
+    numbers = st.integers(0, 2)
+    wants = [
+        replace(draw(live), rule=name, target=draw(numbers), tries=draw(numbers), rounds=draw(numbers))
+        for name in AGENTS[: draw(st.integers(1, 3))]
+    ]
+    return session(*wants)
+
+
+@given(one=sessions(), names=st.frozensets(st.sampled_from(AGENTS)))
+def test_no_paused_agent_is_asked_for(one: Session, names: frozenset[str]) -> None:
+    """Whatever the session: pausing twice is pausing once, and no step creates a paused agent."""
+    after = pause(one, names, NOW)
+
+    assert pause(after, names, NOW) == after
+    for instant in (NOW, LATER):
+        step = plan(after, instant, fresh=True)
+        assert isinstance(step, Look | Rest | Wait) or (isinstance(step, Create) and step.target.agent not in names)
+
+
+@given(one=sessions(), names=st.frozensets(st.sampled_from(AGENTS)))
+def test_a_pause_changes_only_wants_that_wait(one: Session, names: frozenset[str]) -> None:
+    """Attempts, agents and everything else are as they were."""
+    after = pause(one, names, NOW)
+
+    for old, new in zip(one.wants, after.wants, strict=True):
+        assert (new.attempts, new.done, new.attended) == (old.attempts, old.done, old.attended)
+        assert old.wanting or replace(new, held=old.held) == old
