@@ -128,7 +128,7 @@ def _session() -> ClientSession:
 def _ready(config: Config, session: ClientSession, chronicle: Chronicle) -> InForce:
     """The configuration, ready to be in force; the metrics know its names, and the log whom to mask."""
     log, metrics = chronicle.log, chronicle.metrics
-    rules = [rule for project in config.projects for rule in config.rules_of(project)]
+    rules = config.rules_in_force
     metrics.know(
         agents={target.agent for rule in rules for target in rule.policy.targets if target.agent},
         rules={rule.name for rule in rules},

@@ -108,7 +108,7 @@ def _check(config: Config, arguments: argparse.Namespace) -> int:
         sys.stdout.write(show(arguments.config, os.environ))
         return 0
     projects = ", ".join(project.name for project in config.projects)
-    rules = ", ".join(rule.name for rule in config.rules)
+    rules = ", ".join(dict.fromkeys(rule.name for rule in config.rules_in_force))
     sys.stdout.write(f"{config.file or 'environment'}: right. Projects: {projects}. Rules: {rules}.\n")
     return 0
 
@@ -137,7 +137,7 @@ async def _until_stopped(config: Config, source: Source, log: Log, *, dry_run: b
             "serving",
             url=f"{service.url}/webhook",
             projects=[project.name for project in config.projects],
-            rules=len(config.rules),
+            rules=len({rule.name for rule in config.rules_in_force}),
             ledger="redis" if config.redis_url else "memory",
             dry_run=dry_run,
         )

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from dispatcher.config.environment import Environment
-from dispatcher.config.model import File, ProjectFields, RuleFields
+from dispatcher.config.model import File, Limits, ProjectFields, RuleFields
 from dispatcher.config.settings import Project, Secret
 from dispatcher.config.values import show_span
 
@@ -22,7 +22,7 @@ def shown(fields: File, projects: Sequence[Project], environment: Environment) -
     said = fields.model_dump(mode="json", by_alias=True)
     declared = fields.projects or (ProjectFields(),)
     said["projects"] = [_project(own, one, said) for own, one in zip(declared, projects, strict=True)]
-    said["rules"] = _rules(fields.rules, said["rules"], said["defaults"])
+    said["rules"] = _rules(fields.rules, said["rules"])
     return (
         "\n".join(_environment(environment)) + "\n" + yaml.safe_dump(_full(said), sort_keys=False, allow_unicode=True)
     )
@@ -39,17 +39,14 @@ def _project(fields: ProjectFields, one: Project, file: dict[str, Any]) -> dict[
         "keys": keys,
         "limit": said["limit"] if fields.limited else file["limit"],
     }
-    rules = _rules(fields.rules, said["rules"], file["defaults"] | own)
-    return shown | {"rules": rules, "defaults": own, "paused": said["paused"]}
+    return shown | {"rules": _rules(fields.rules, said["rules"]), "defaults": own, "paused": said["paused"]}
 
 
-def _rules(
-    fields: Sequence[RuleFields], said: Sequence[dict[str, Any]], limits: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Each rule with every limit that holds for it."""
+def _rules(fields: Sequence[RuleFields], said: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rules with the limits that they say themselves: `defaults` has the others, which a project may change."""
     return [
-        {name: value for name, value in rule.items() if name not in limits}
-        | {name: rule[name] if name in own.said() else limits[name] for name in limits}
+        {name: value for name, value in rule.items() if name not in Limits.model_fields}
+        | {name: rule[name] for name in own.said()}
         for own, rule in zip(fields, said, strict=True)
     ]
 

@@ -10,11 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.chaos.deaths import around_every_call
 from tests.chaos.faults import CASES
 from tests.chaos.play import HEADER, Row, play
 from tests.real.redis_servers import debian_redis, valkey
 
 MAKES = {"valkey": valkey, "redis": debian_redis}
+KILLED = "killed around each call of a join"
 NEEDS_TLS = "TLS and a user of few rights"  # Valkey's wheel has none
 
 
@@ -29,6 +31,21 @@ def well(row: Row) -> bool:
     return not (row.lost or row.complaints)
 
 
+async def kill(make: str) -> int:
+    """A row for the deaths around every call; the number that went wrong."""
+    with tempfile.TemporaryDirectory() as scratch:
+        deaths = await around_every_call(Path(scratch), MAKES[make]())
+    slowest = max(deaths, key=lambda death: death.recovery)
+    wrong = [death for death in deaths if death.wrong]
+    say(
+        f"{KILLED:38}{len(deaths):5}{len(deaths):7}  one agent in {len(deaths) - len(wrong)};"
+        f" the slowest {slowest.at}, {slowest.call}: {slowest.recovery:.1f} s"
+    )
+    for death in wrong:
+        say(f"    {death}")
+    return len(wrong)
+
+
 async def main() -> int:
     """The number of cases that went wrong, 1 at most."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
@@ -40,6 +57,8 @@ async def main() -> int:
     ill = 0
     for make in chosen.make:
         say(f"\n{make}\n{HEADER}")
+        if (chosen.only or "") in KILLED:
+            ill += await kill(make)
         for name, case in CASES.items():
             if (chosen.only or "") not in name or (name == NEEDS_TLS and make == "valkey"):
                 continue

@@ -14,7 +14,7 @@ from dispatcher.core import record
 from dispatcher.core.events import Ms, RoomSid
 from dispatcher.core.plan import Rest, plan
 from dispatcher.core.session import Session, State
-from dispatcher.ledger.interface import LIVE_TTL_MS, Ledger, Life, Standing
+from dispatcher.ledger.interface import LIVE_TTL_MS, Ledger, LedgerUnavailable, Life, Standing
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
 from tests.chaos.replicas import Series
@@ -40,9 +40,16 @@ async def complaints(scene: Scene, within: float = SETTLED_S) -> list[str]:
     """What is not true of the scene, though it had `within` seconds to become so."""
     end = time.monotonic() + within
     async with opened(scene.place.url) as ledger:
-        while (found := await _complaints(scene, ledger)) and time.monotonic() < end:
+        while (found := await _now(scene, ledger)) and time.monotonic() < end:
             await asyncio.sleep(0.5)
     return found
+
+
+async def _now(scene: Scene, ledger: Ledger) -> list[str]:
+    try:
+        return await _complaints(scene, ledger)
+    except LedgerUnavailable as error:
+        return [str(error)]
 
 
 async def _complaints(scene: Scene, ledger: Ledger) -> list[str]:

@@ -5,8 +5,11 @@ import random
 import time
 from collections import Counter
 from contextlib import suppress
+from typing import Final
 
 from dispatcher.testing import FakeLiveKit, NeverSeen
+
+CLOSE_S: Final = 0.02  # between two rooms at the end
 
 
 class Crowd:
@@ -45,6 +48,7 @@ class Crowd:
         await self.gone()
         for room in self._livekit.rooms():
             await self._livekit.close_room(room)
+            await asyncio.sleep(CLOSE_S)
 
     def agents(self, room: str) -> int:
         """How many agents are in the room."""

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from tests.chaos import places
 from tests.chaos.scene import NO_SWEEP, SWEEP, Scene
 from tests.real.proxy import BlackHole, Fault, Latency, Proxy, Refuse, ResetAfterSend, SlowClose
+from tests.real.redis_servers import Redis
 
 HARM_S: Final = 2.5  # longer than every deadline of the ledger
 DEAD_PORT: Final = 1
@@ -47,7 +48,7 @@ async def restart(scene: Scene) -> None:
     server = scene.place.server
     server.kill()
     await asyncio.sleep(HARM_S)
-    server.start()
+    await _back(server)
 
 
 async def hang(scene: Scene) -> None:
@@ -88,7 +89,7 @@ async def fail_over(scene: Scene) -> None:
     old.kill()
     while scene.place.watch.master() is old:
         await asyncio.sleep(0.05)
-    old.start()
+    await _back(old)
 
 
 async def kill_a_node(scene: Scene) -> None:
@@ -96,7 +97,7 @@ async def kill_a_node(scene: Scene) -> None:
     node = scene.place.servers[0]
     node.kill()
     await asyncio.sleep(HARM_S)
-    node.start()
+    await _back(node)
     while not all("cluster_state:ok" in str(one.ask("CLUSTER", "INFO")) for one in scene.place.servers):
         await asyncio.sleep(0.05)
 
@@ -114,7 +115,7 @@ async def restart_unseen(scene: Scene) -> None:
     proxy = _proxy(scene)
     await proxy.meet(SlowClose(HARM_S))
     scene.place.server.kill()
-    scene.place.server.start()
+    await _back(scene.place.server)
     await asyncio.sleep(HARM_S)
     await proxy.heal()
 
@@ -131,6 +132,13 @@ async def rush(scene: Scene) -> None:
 async def nothing(_: Scene) -> None:
     """No harm is done; every webhook goes to two replicas together."""
     await asyncio.sleep(HARM_S)
+
+
+async def _back(server: Redis) -> None:
+    """It answers again. The loop that waits is the one that LiveKit and its webhooks live in."""
+    server.start()
+    while not server.answers():
+        await asyncio.sleep(0.02)
 
 
 def _proxy(scene: Scene) -> Proxy:

@@ -78,6 +78,7 @@ class Replica:
 
 def settings(directory: Path, livekit: str, redis: str, *, sweep: str) -> dict[str, str]:
     """The environment of a replica: whose webhooks it takes, where its ledger is, and one rule for everybody."""
+    directory.mkdir(parents=True, exist_ok=True)
     file = directory / "dispatcher.yaml"
     file.write_text(json.dumps({"rules": [{"name": "everyone", "agent": "greeter"}], "sweep": {"every": sweep}}))
     return {

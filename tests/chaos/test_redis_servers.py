@@ -37,6 +37,7 @@ def test_killed_it_comes_back_with_what_it_kept(
         with pytest.raises(redis.ConnectionError):
             server.ask("PING")
         server.start()
+        server.wait_ready()
 
         assert server.ask("GET", "a") == kept
 
@@ -89,6 +90,7 @@ def test_a_cluster_is_whole_again_when_its_dead_node_is_back(make: Callable[[], 
         rest = here.nodes[1]
         wait_until(lambda: "cluster_state:fail" in rest.ask("CLUSTER", "INFO"), "the others miss it")
         here.nodes[0].start()
+        here.nodes[0].wait_ready()
         wait_until(here.whole, "the cluster is whole")
 
         assert here.nodes[0].ask("GET", "{b}") == "1"

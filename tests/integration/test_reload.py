@@ -64,48 +64,53 @@ async def reload(here: House, written: Written, text: str, told: str = "reloaded
             await here.ears.said.wait()
 
 
+async def flipping(here: House, written: Written, over: asyncio.Event) -> int:
+    """The file is another one, a bad one and itself again, until it is over; how many times it was read."""
+    flips = 0
+    while not over.is_set():
+        host = GREETER.replace("greeter", "host")
+        for text, told in ((host, "reloaded"), (BAD, "reload_failed"), (GREETER, "reloaded")):
+            await reload(here, written, text, told)
+            flips += 1
+    return flips
+
+
+async def posting(here: House, over: asyncio.Event) -> set[int]:
+    """Webhooks one after the other, until it is over; how they were answered."""
+    statuses: set[int] = set()
+    async with aiohttp.ClientSession() as http:
+        while not over.is_set():
+            statuses.add(await post(here, http, KEY, SECRET))
+    return statuses
+
+
+async def post(here: House, http: aiohttp.ClientSession, key: str, secret: str) -> int:
+    """The answer to a webhook signed with this key."""
+    body = json.dumps({"event": "room_started", "id": f"EV_{time.time_ns()}", "room": {"name": "x", "sid": "RM_x"}})
+    token = sign(body.encode(), key=key, secret=secret, now=int(time.time() * 1000))
+    async with http.post(f"{here.service.url}/webhook", data=body, headers={"Authorization": token}) as answer:
+        return answer.status
+
+
 async def test_a_reload_under_traffic_loses_nothing(tmp_path: Path) -> None:
-    """The file flips between two good ones and bad ones; every webhook is 200, every room has exactly one agent."""
-    async with following(tmp_path) as (here, written), aiohttp.ClientSession() as http:
+    """The file flips between good ones and bad ones; every webhook is 200, every room has exactly one agent."""
+    async with following(tmp_path) as (here, written):
         here.livekit.worker("greeter")
         here.livekit.worker("host")
         rooms = [f"room-{number}" for number in range(60)]
         over = asyncio.Event()
-        statuses: list[int] = []
-
-        async def flip() -> int:
-            flips = 0
-            host = GREETER.replace("greeter", "host")
-            while not over.is_set():
-                for text, told in ((host, "reloaded"), (BAD, "reload_failed"), (GREETER, "reloaded")):
-                    await reload(here, written, text, told)
-                    flips += 1
-            return flips
-
-        async def post() -> None:
-            while not over.is_set():
-                body = json.dumps(
-                    {"event": "room_started", "id": f"EV_{len(statuses)}", "room": {"name": "x", "sid": "RM_x"}}
-                )
-                token = sign(body.encode(), key=KEY, secret=SECRET, now=int(time.time() * 1000))
-                url = f"{here.service.url}/webhook"
-                async with http.post(url, data=body, headers={"Authorization": token}) as answer:
-                    statuses.append(answer.status)
-
-        flipping, posting = asyncio.create_task(flip()), asyncio.create_task(post())
+        flips, statuses = asyncio.create_task(flipping(here, written, over)), asyncio.create_task(posting(here, over))
         for room in rooms:
             await here.livekit.join(room, "alice")
             await asyncio.sleep(0)
         await here.livekit.wait_until(lambda: all(here.livekit.agents_in(room) for room in rooms), within=20)
         over.set()
-        flips = await flipping
-        await posting
-        metrics = await here.metrics()
-        assert flips >= 9
-        assert set(statuses) == {200}
+        assert await flips >= 3
+        assert await statuses == {200}
         assert [len(here.livekit.agents_in(room)) for room in rooms] == [1] * len(rooms)
         assert sorted(asked.room for asked in here.livekit.create_calls) == sorted(rooms)
         assert {one.status for one in here.livekit.webhooks_sent} == {200}
+        metrics = await here.metrics()
         assert metrics["dispatcher_config_last_reload_successful"] == 1
         assert not [series for series in metrics if series.startswith("dispatcher_loop_errors_total")]
 
@@ -126,7 +131,7 @@ async def test_a_file_that_changes_is_followed_by_itself(tmp_path: Path) -> None
 
 async def test_a_live_want_keeps_the_policy_it_was_born_with(tmp_path: Path) -> None:
     """Its rule is gone and its agent dies: it is replaced by the same agent, without metadata, counted."""
-    async with following(tmp_path, "rules: [{name: all, agent: greeter, metadata: room}]\n") as (here, written):
+    async with following(tmp_path, "rules: [{name: all, agent: greeter, metadata: room.metadata}]\n") as (here, written):
         here.livekit.worker("greeter")
         await here.livekit.open_room("lobby", metadata="about the room")
         await here.livekit.join("lobby", "alice")
@@ -182,12 +187,6 @@ async def test_keys_are_rotated_without_a_lost_webhook(tmp_path: Path) -> None:
     keys = {"APIold": "o" * 32, "APInew": "n" * 32}
     old, new = keys
 
-    async def post(here: House, http: aiohttp.ClientSession, key: str) -> int:
-        body = json.dumps({"event": "room_started", "id": f"EV_{time.time_ns()}", "room": {"name": "x", "sid": "RM_x"}})
-        token = sign(body.encode(), key=key, secret=keys[key], now=int(time.time() * 1000))
-        async with http.post(f"{here.service.url}/webhook", data=body, headers={"Authorization": token}) as answer:
-            return answer.status
-
     def known(livekit: FakeLiveKit, *names: str) -> str:
         pairs = ", ".join(f"{name}: {keys[name]}" for name in names)
         return f"projects: [{{url: '{livekit.url}', keys: {{{pairs}}}}}]\n"
@@ -201,17 +200,17 @@ async def test_keys_are_rotated_without_a_lost_webhook(tmp_path: Path) -> None:
         livekit = here.livekit
         written.project = known(livekit, old)
         await reload(here, written, GREETER)
-        assert [await post(here, http, key) for key in (old, new)] == [200, 401]
+        assert [await post(here, http, key, keys[key]) for key in keys] == [200, 401]
         written.project = known(livekit, old, new)
         await reload(here, written, GREETER)
         metrics = await here.metrics()
         assert used(metrics, old) == pytest.approx(time.time(), abs=10)
         assert used(metrics, new) == 0
-        assert [await post(here, http, key) for key in (old, new)] == [200, 200]
+        assert [await post(here, http, key, keys[key]) for key in keys] == [200, 200]
         assert used(await here.metrics(), new) == pytest.approx(time.time(), abs=10)
         written.project = known(livekit, new)
         await reload(here, written, GREETER)
-        assert [await post(here, http, key) for key in (old, new)] == [401, 200]
+        assert [await post(here, http, key, keys[key]) for key in keys] == [401, 200]
         assert not [series for series in await here.metrics() if old in series]
 
 

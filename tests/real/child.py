@@ -39,6 +39,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
     def output(self) -> str:
         """All it has written so far."""
         return self.log.read_text(errors="replace")

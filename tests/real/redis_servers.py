@@ -74,9 +74,8 @@ class Redis:
         self.process.stop()
 
     def start(self) -> None:
-        """It answers again, at the same port."""
+        """It starts again, at the same port: see `wait_ready` and `answers`."""
         self.process = self._started()
-        self.wait_ready()
 
     def hang(self) -> None:
         """It takes connections and answers nothing."""
@@ -97,7 +96,14 @@ class Redis:
 
     def wait_ready(self) -> None:
         """It answers, its data loaded."""
-        self.process.wait_until(self._answers, "redis answers", within=15)
+        self.process.wait_until(self.answers, "redis answers", within=15)
+
+    def answers(self) -> bool:
+        """Whether it answers, its data loaded, to who asks now."""
+        try:
+            return bool(self.ask("PING"))
+        except redis.RedisError:
+            return False
 
     def __enter__(self) -> Self:
         self.wait_ready()
@@ -108,12 +114,6 @@ class Redis:
 
     def _started(self) -> Child:
         return Child(self._command, self._directory / "server.log", environment=self._make.environment)
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.ask("PING"))
-        except redis.RedisError:
-            return False
 
 
 def alone(directory: Path, *options: str, make: Make | None = None) -> Redis:

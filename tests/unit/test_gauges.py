@@ -77,3 +77,28 @@ async def test_they_are_kept_true() -> None:
     ended = await asyncio.gather(running, again, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError) for one in ended)
     assert desk.said("gauges_put_off")[0]["why"] == "ledger_unavailable"
+
+
+async def test_what_is_paused_waits_for_nobody() -> None:
+    """Counted as paused, and no wait; beside it another want of the same session does wait."""
+    desk = Desk()
+    await stands(desk, "RM_1", State.PAUSED, since=NOW - 9_000)
+    await gauges(desk).refresh()
+    assert desk.value("oldest_wait_seconds") == 0
+    assert desk.value("wants", state=State.PAUSED) == 1
+    await desk.hear(key=Key(PROJECT, "lobby", "RM_2"))
+    held = await desk.claim()
+    two = session(want(waiting_since=NOW - 9_000, held=True), want(name="other", waiting_since=NOW - 2_000))
+    index = (Standing(State.PAUSED, "greeter"), Standing(State.WAITING, "other"))
+    await desk.ledger.save(held.lease, record.dump(two), held.upto, Then.REST, index=index)
+    await gauges(desk).refresh()
+    assert desk.value("oldest_wait_seconds") == 2
+
+
+async def test_a_project_that_has_left_the_configuration_does_not_count() -> None:
+    """Nobody sees to its wants any more."""
+    desk = Desk()
+    await stands(desk, "RM_1", State.STARVED, since=NOW - 9_000, project="gone")
+    await gauges(desk).refresh()
+    assert desk.value("wants", state=State.STARVED) == 0
+    assert desk.value("oldest_wait_seconds") == 0

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
+from dispatcher.config import Limit
 from dispatcher.config import Sweep as Often
 from dispatcher.core.events import ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.record import load_event
@@ -249,3 +250,25 @@ async def test_one_projects_trouble_is_not_anothers() -> None:
         await until(lambda: floor.repaired("unknown_room"))
     assert [line["project"] for line in floor.desk.said("repaired")] == ["other"]
     assert (await floor.desk.life(key(7, "other"))).key == key(7, "other")
+
+
+async def test_a_project_that_has_left_the_configuration_is_swept_no_more() -> None:
+    """What is asked for in its name before its loop ends finds nothing to do."""
+    floor = Floor(1)
+    now = floor.sweep.current.now
+    floor.sweep.current.now = replace(now, sites={})
+    await floor.sweep.sweep(PROJECT)
+    assert floor.livekit.calls == []
+
+
+async def test_where_calls_are_limited_the_sweep_causes_half_of_the_looks() -> None:
+    """Of 80 calls a second 20 are looks, ten of them the sweep's; its list takes a turn like a look."""
+    limit = Limit(calls_per_second=80, burst=4)
+    floor = Floor(1, 2, 3)
+    now = floor.sweep.current.now
+    floor.sweep.current.now = replace(now, sites={PROJECT: replace(now.sites[PROJECT], limit=limit)})
+    assert await floor.sweep.pacer.to_look(PROJECT, limit) == 0
+    began = asyncio.get_running_loop().time()
+    await floor.sweep.sweep(PROJECT)
+    assert asyncio.get_running_loop().time() - began >= 0.05 + 3 * 0.1
+    assert await floor.sweep.pacer.to_look(PROJECT, limit) == 100

@@ -128,6 +128,20 @@ async def test_run_out_leases_and_due_times_are_one_order(home: Home) -> None:
     assert [found.lease.key for found in claimed] == [THIRD, KEY, OTHER]
 
 
+async def test_a_claim_for_one_sees_past_all_that_is_due_later(home: Home) -> None:
+    """The only one whose time has come is found, however many of its name are due before long."""
+    first, *others = [Key("p1", "lobby", f"RM_{n}") for n in range(4)]
+    await held(home.ledger, first)
+    for key in others:
+        mine = await held(home.ledger, key)
+        await home.ledger.save(mine.lease, b"record", mine.upto, Then.DUE, due_at=START + LEASE_MS + 5)
+
+    home.advance(LEASE_MS)
+
+    [claimed], wait = await home.ledger.claim(1)
+    assert (claimed.lease.key, wait) == (first, 5)
+
+
 @pytest.mark.parametrize("then", Then)
 async def test_an_old_fence_changes_nothing(home: Home, then: Then) -> None:
     """Law 3: after another has taken the session, the old holder's save, renewal and release are lost."""

@@ -22,7 +22,8 @@ from dispatcher.ledger.interface import (
     Then,
 )
 from dispatcher.ledger.redis import address, replies
-from dispatcher.ledger.redis.client import CONNECTIONS, Call, Client
+from dispatcher.ledger.redis.client import Call, Client
+from dispatcher.ledger.redis.connections import CONNECTIONS
 from dispatcher.ledger.redis.ledger import TOUCHED_MAX, RedisLedger
 from dispatcher.ledger.redis.scripts import Op
 from tests.contract.ledger.homes import KEY, OTHER, START, RedisHome, held
@@ -248,6 +249,15 @@ async def test_what_has_expired_leaves_nothing_behind(home: RedisHome) -> None:
     assert await home.ledger.counts() == Counts(due=0, held=0, rest=0)
     assert await home.ledger.standings() == {}
     assert keys_of(home.valkey) == {}
+
+
+async def test_an_ended_session_leaves_its_record_alone(home: RedisHome) -> None:
+    """What came in and was never folded goes with its lease."""
+    mine = await held(home.ledger)
+    await home.ledger.deliver(KEY, "", b"left")
+    await home.ledger.save(mine.lease, b"last", mine.upto, Then.OVER)
+
+    assert sorted(key.split(b":")[2] for key in keys_of(home.valkey)) == [b"age", b"n", b"s"]
 
 
 def keys_of(valkey: Valkey) -> dict[bytes, int]:

@@ -151,3 +151,18 @@ def test_identities_are_shown_unless_masked(tmp_path: Path, said: str, masked: b
     assert told(tmp_path, f"{RULE}log: {{identities: hidden}}") == [
         "bad.yaml:2:19: log.identities: write 'shown' or 'masked'"
     ]
+
+
+def test_the_documented_example_is_a_configuration(tmp_path: Path) -> None:
+    """Without a warning; one project has the rules of all, the other its own."""
+    document = (Path(__file__).resolve().parents[3] / "docs" / "projects.md").read_text()
+    sample = document.partition("```yaml\n")[2].partition("```")[0].replace("/run/secrets", str(tmp_path))
+    (tmp_path / "eu").write_text("secret")
+    config = loaded(tmp_path, sample, {"US_SECRET": "secret"})
+
+    assert config.warnings == ()
+    assert [[rule.name for rule in config.rules_of(project)] for project in config.projects] == [
+        ["all"],
+        ["front-desk"],
+    ]
+    assert [rule.name for rule in config.rules_in_force] == ["all", "front-desk"]

@@ -71,13 +71,6 @@ projects:
     per: room
     worker: room
     continue: false
-    attempts: 5
-    confirm_within: 12s
-    join_within: 30s
-    min_stay: 0s
-    retry_every: 30s
-    on_finish: done
-    surplus: remove
   paused:
   - old
 rules:
@@ -106,12 +99,6 @@ rules:
   worker: room
   continue: true
   attempts: 2
-  confirm_within: 12s
-  join_within: 30s
-  min_stay: 0s
-  retry_every: 30s
-  on_finish: done
-  surplus: remove
 - name: everyone
   agent: greeter
   kinds:
@@ -120,13 +107,6 @@ rules:
   per: room
   worker: room
   continue: false
-  attempts: 5
-  confirm_within: 12s
-  join_within: 30s
-  min_stay: 0s
-  retry_every: 30s
-  on_finish: done
-  surplus: remove
 defaults:
   attempts: 5
   confirm_within: 12s
@@ -167,7 +147,7 @@ def complaints(text: str) -> list[str]:
 
 
 def test_what_is_in_force_is_shown_without_secrets(tmp_path: Path) -> None:
-    """Every default filled in, each rule with its limits; the environment's own settings as comments."""
+    """Every default filled in, and a rule's own limits in it; the environment's own settings as comments."""
     shown = show(written(tmp_path, FILE), ENVIRON)
 
     assert shown == SHOWN

@@ -1,0 +1,177 @@
+"""Several projects in one service: each has its LiveKit, rules and limit, and one's trouble is not the others'."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import pytest
+from msgspec.structs import replace
+
+from dispatcher.app import running
+from dispatcher.config import Config, Limit, Project, Secret
+from dispatcher.core.rules import Rule
+from dispatcher.logs import Log
+from dispatcher.testing import FakeLiveKit, Timings
+from tests.integration.house import SPEED, Ears, House, config, house, rule
+
+EU = {"APIeu": "e" * 32}
+US = {"APIus": "u" * 32}
+MANY = 300
+
+Trouble: TypeAlias = Callable[[FakeLiveKit], None]
+
+
+def fake(keys: Mapping[str, str]) -> FakeLiveKit:
+    """A fast fake LiveKit with these keys."""
+    return FakeLiveKit(keys=keys, timings=Timings(speed=SPEED, webhook_max_age=3000.0))
+
+
+def project(name: str, livekit: FakeLiveKit, keys: Mapping[str, str], **fields: object) -> Project:
+    """The project at this LiveKit."""
+    made = Project(name=name, url=livekit.url, keys={key: Secret(secret) for key, secret in keys.items()})
+    return replace(made, **fields)
+
+
+@asynccontextmanager
+async def serving(settings: Config, *livekits: FakeLiveKit) -> AsyncIterator[House]:
+    """A service of these projects; the house's LiveKit is the first."""
+    ears = Ears()
+    async with running(settings, Log(ears.hear, time.time), version="test") as service:
+        for livekit in livekits:
+            livekit.webhook_url = f"{service.url}/webhook"
+        await livekits[0].wait_until(lambda: any(call.status for call in livekits[0].calls))
+        yield House(livekits[0], service, ears)
+
+
+@asynccontextmanager
+async def two(*rules: Rule, **fields: object) -> AsyncIterator[tuple[House, FakeLiveKit, FakeLiveKit]]:
+    """Projects eu and us; `fields` are eu's own."""
+    async with fake(EU) as eu, fake(US) as us:
+        projects = (project("eu", eu, EU, **fields), project("us", us, US))
+        settings = replace(config("", *(rules or (rule("greeter"),))), projects=projects)
+        async with serving(settings, eu, us) as here:
+            yield here, eu, us
+
+
+async def test_each_project_has_its_own_rules() -> None:
+    """The same room name in both: two sessions, two agents, each of its own rules and at its own LiveKit."""
+    async with two(rules=(rule("host", name="own"),)) as (here, eu, us):
+        for livekit in (eu, us):
+            livekit.worker("greeter")
+            livekit.worker("host")
+            await livekit.join("lobby", "alice")
+        await here.told("served", project="eu", agent="host")
+        await here.told("served", project="us", agent="greeter")
+        assert [[asked.agent_name for asked in livekit.create_calls] for livekit in (eu, us)] == [["host"], ["greeter"]]
+        metrics = await here.metrics()
+        assert metrics['dispatcher_attempts_total{agent="host",verdict="served"}'] == 1
+
+
+async def test_each_project_has_its_own_pauses() -> None:
+    """An agent that is paused in one is given in the other."""
+    async with two(paused=frozenset({"greeter"})) as (here, eu, us):
+        for livekit in (eu, us):
+            livekit.worker("greeter")
+            await livekit.join("lobby", "alice")
+        await here.told("served", project="us")
+        await here.told("paused", project="eu")
+        assert eu.create_calls == []
+
+
+def refuses(livekit: FakeLiveKit) -> None:
+    """Our key is none of its any more: 401 for everything."""
+    livekit.refuse(401, times=1_000_000)
+
+
+def breaks(livekit: FakeLiveKit) -> None:
+    """Every connection breaks."""
+    livekit.reset("*", times=1_000_000)
+
+
+def hangs(livekit: FakeLiveKit) -> None:
+    """Nothing is ever answered."""
+    livekit.lose_replies("*", times=1_000_000, hang=True)
+
+
+@pytest.mark.parametrize("trouble", [refuses, breaks, hangs])
+async def test_one_bad_project_does_not_stop_the_others(trouble: Trouble) -> None:
+    """Hundreds of its rooms wait; the other's are served, and when it is well again so are its own."""
+    async with two() as (here, eu, us):
+        us.worker("greeter")
+        trouble(eu)
+        for number in range(MANY):
+            await eu.join(f"room-{number}", "alice")
+        await here.told("look_failed", project="eu")
+        began = time.monotonic()
+        for number in range(20):
+            await us.join(f"room-{number}", "alice")
+        await us.wait_until(lambda: all(us.agents_in(f"room-{number}") for number in range(20)))
+        assert time.monotonic() - began < 3, "a look that hangs holds its place for two seconds"
+        metrics = await here.metrics()
+        assert metrics['dispatcher_failed_looks{project="eu"}'] > 0
+        assert 'dispatcher_failed_looks{project="us"}' not in metrics
+        assert eu.create_calls == []
+
+
+async def test_a_project_whose_livekit_is_away_is_well_again_by_itself() -> None:
+    """It is told once that it answers."""
+    async with two() as (here, eu, _):
+        eu.worker("greeter")
+        await eu.go_down()
+        await eu.join("lobby", "alice")
+        await here.told("look_failed", project="eu", why="unreachable")
+        await eu.come_back()
+        await here.told("served", project="eu")
+        await here.told("looked_again", project="eu")
+        assert (await here.metrics())['dispatcher_failed_looks{project="eu"}'] == 0
+
+
+async def test_a_projects_calls_keep_to_its_limit() -> None:
+    """Looks, creates and the sweep's list: in no second more than a second's worth and a burst, and all are served."""
+    limit = Limit(calls_per_second=80, burst=8)
+    async with two(limit=limit) as (here, eu, _):
+        eu.worker("greeter")
+        times: list[float] = []
+        seen = 0
+        for number in range(20):
+            await eu.join(f"room-{number}", "alice")
+
+        def served() -> bool:
+            nonlocal seen
+            times.extend([time.monotonic()] * (len(eu.calls) - seen))
+            seen = len(eu.calls)
+            return all(eu.agents_in(f"room-{number}") for number in range(20))
+
+        await eu.wait_until(served, within=20)
+        assert len(eu.create_calls) == 20
+        assert [line for line in here.lines if line["action"] == "closed"] == []
+    busiest = max(sum(start <= instant < start + 1 for instant in times) for start in times)
+    assert busiest <= (limit.calls_per_second + limit.burst) * 1.1, "a tenth for a busy machine's timers"
+
+
+async def test_q5_a_livekit_that_says_too_much_is_left_alone() -> None:
+    """Retry-After is kept for every room of the project; then all are served."""
+    async with fake(EU) as livekit:
+        settings = replace(config(""), rules=(rule("greeter"),), projects=(project("default", livekit, EU),))
+        async with serving(settings, livekit) as here:
+            livekit.worker("greeter")
+            livekit.refuse(429, retry_after=1.0)
+            before = len(livekit.calls)
+            for number in range(10):
+                await livekit.join(f"room-{number}", "alice")
+            await here.told("look_failed", why="limited")
+            began = time.monotonic()
+            await livekit.wait_until(lambda: all(livekit.agents_in(f"room-{number}") for number in range(10)))
+            assert time.monotonic() - began > 0.5
+            refused = [call for call in livekit.calls[before:] if call.status == 429]
+            assert len(refused) == 1
+
+
+async def test_without_a_limit_nobody_waits_for_a_turn() -> None:
+    """Off by default: the house has none."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served")
+        assert (await here.session("lobby")).slot == 0
