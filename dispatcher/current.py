@@ -42,8 +42,8 @@ class Current:
         self.now = now
 
 
-def in_force(config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], object]) -> InForce:
-    """The configuration, ready; nothing is connected yet. `hear` is told of each project's expressions that fail."""
+def in_force(config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]) -> InForce:
+    """The configuration, ready; nothing is connected yet. `hear` is told of a project's expressions that fail."""
     keys = {
         key: ApiKey(project.name, secret.get_secret_value())
         for project in config.projects
@@ -59,10 +59,7 @@ def in_force(config: Config, connect: Callable[[Project], LiveKit], hear: Callab
 
 
 def _site(
-    project: Project,
-    config: Config,
-    connect: Callable[[Project], LiveKit],
-    hear: Callable[[str, Failed], object],
+    project: Project, config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
 ) -> Site:
     return Site(
         livekit=connect(project),

@@ -2,7 +2,7 @@
 
 Creates that come at once are what a LiveKit server loses: 11 of 30 (docs/livekit.md §0). So each takes a turn of its
 project and agent name. When one was lost all the same (`silent`), turns come twice as far apart, and nearer again with
-each agent that comes. A project with a `limit` has two more lines, for looks and for creates (docs/adr/0022): of four
+each agent that comes. A project with a `limit` has two more lines, for looks and for creates (docs/adr/0017): of four
 requests three are a look's and one is a create's, so that creates never stand behind looks.
 """
 

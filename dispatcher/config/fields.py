@@ -1,7 +1,7 @@
 """The kinds of fields that a file may hold: one value, a duration, an expression. Values come as text."""
 
 from collections.abc import Callable, Sized
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 
 from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -13,8 +13,6 @@ from dispatcher.core.events import Ms
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Sized)
-
-OFF: Final = "off"
 
 
 class Section(BaseModel):
@@ -69,30 +67,6 @@ class Span(Struct, frozen=True):
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "pattern": values.SPAN_PATTERN}
-
-
-class OrOff(Struct, frozen=True):
-    """Marks fields that may be switched off instead: None then, and written `off`."""
-
-    example: str
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            self._read,
-            handler(source),
-            serialization=core_schema.wrap_serializer_function_ser_schema(
-                lambda value, shown: OFF if value is None else shown(value)
-            ),
-        )
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        fields, _ = handler(schema)["anyOf"]
-        return {"anyOf": [fields, {"const": OFF}]}
-
-    def _read(self, value: object) -> object:
-        if value is None or (isinstance(value, str) and value != OFF):
-            raise ValueError(f"write {OFF}, or {self.example}")
-        return None if value == OFF else value
 
 
 Name = Annotated[str, text(values.name)]

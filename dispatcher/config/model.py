@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, cast
 
 from msgspec import Struct
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_serializer
 from pydantic_core import ErrorDetails
 
 from dispatcher.config import values
 from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
-from dispatcher.config.fields import Cel, Kind, Name, OrOff, Section, Span, one, some, text
+from dispatcher.config.fields import Cel, Kind, Name, Section, Span, one, some, text
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.settings import Pace, Secret, Sweep
 from dispatcher.core.events import Ms
@@ -37,6 +37,15 @@ class Origin(Struct, frozen=True):
 def _secret(value: object, info: ValidationInfo) -> Secret:
     origin = cast("Origin", info.context)
     return values.secret(one(value), origin.environ, origin.folder)
+
+
+def _or_off(example: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if value is None or (isinstance(value, str) and value != "off"):
+            raise ValueError(f"write off, or {example}")
+        return None if value == "off" else value
+
+    return BeforeValidator(check)
 
 
 class Limits(Section):
@@ -78,7 +87,7 @@ class LimitFields(Section):
 
 
 AgentNames = tuple[Annotated[str, text(values.agent_name)], ...]
-MaybeLimit = Annotated[LimitFields | None, OrOff("{calls_per_second: 20}")]
+MaybeLimit = Annotated[LimitFields | None, _or_off("{calls_per_second: 20}")]
 
 
 class ProjectFields(Section):
@@ -93,6 +102,10 @@ class ProjectFields(Section):
     defaults: Limits = Limits()
     paused: AgentNames = ()
     limit: MaybeLimit = None
+
+    @field_serializer("limit", when_used="always")
+    def _off(self, limit: LimitFields | None) -> object:
+        return "off" if limit is None else limit
 
     @property
     def limited(self) -> bool:
@@ -128,10 +141,14 @@ class File(Section):
     defaults: Limits = Limits()
     instance: Name = "default"
     sweep: SweepFields = SweepFields()
-    pace: Annotated[PaceFields | None, OrOff("{per_second: 50, burst: 3}")] = PaceFields()
+    pace: Annotated[PaceFields | None, _or_off("{per_second: 50, burst: 3}")] = PaceFields()
     paused: AgentNames = ()
     limit: MaybeLimit = None
     log: LogFields = LogFields()
+
+    @field_serializer("pace", "limit", when_used="always")
+    def _off(self, section: Section | None) -> object:
+        return "off" if section is None else section
 
 
 SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left out; a project's as they are outside it

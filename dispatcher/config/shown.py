@@ -1,7 +1,7 @@
 """The configuration shown to people: in force, as YAML without secrets; and its JSON Schema, for editors."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -20,35 +20,29 @@ _SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 def shown(fields: File, projects: Sequence[Project], environment: Environment) -> str:
     """Every field with its value, as a file that says the same; what only the environment can say, as comments."""
     said = fields.model_dump(mode="json", by_alias=True)
+    limits = {name: said["defaults"][name] for name in Limits.model_fields}
     declared = fields.projects or (ProjectFields(),)
-    said["projects"] = [_project(own, one, said) for own, one in zip(declared, projects, strict=True)]
-    said["rules"] = _rules(fields.rules, said["rules"])
+    said["projects"] = [_project(own, one, limits) for own, one in zip(declared, projects, strict=True)]
+    said["rules"] = [_rule(rule, limits) for rule in fields.rules]
     return (
         "\n".join(_environment(environment)) + "\n" + yaml.safe_dump(_full(said), sort_keys=False, allow_unicode=True)
     )
 
 
-def _project(fields: ProjectFields, one: Project, file: dict[str, Any]) -> dict[str, Any]:
-    """A project: its own rules and defaults where it has any, and always its limit."""
-    said = fields.model_dump(mode="json", by_alias=True)
-    keys = {key: str(secret) for key, secret in one.keys.items()}
-    own = {name: said["defaults"][name] for name in fields.defaults.said()}
-    shown = {
-        "name": one.name,
-        "url": one.url,
-        "keys": keys,
-        "limit": said["limit"] if fields.limited else file["limit"],
-    }
-    return shown | {"rules": _rules(fields.rules, said["rules"]), "defaults": own, "paused": said["paused"]}
+def _project(own: ProjectFields, one: Project, limits: Mapping[str, Json]) -> Json:
+    """What it is connected to, and what it says itself."""
+    said: dict[str, Json] = own.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    defaults = own.defaults.model_dump(mode="json", exclude_unset=True)
+    rules: list[Json] = [_rule(rule, {**limits, **defaults}) for rule in own.rules]
+    keys: dict[str, Json] = {key: str(secret) for key, secret in one.keys.items()}
+    return {**said, "name": one.name, "url": one.url, "keys": keys, "rules": rules}
 
 
-def _rules(fields: Sequence[RuleFields], said: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rules with the limits that they say themselves: `defaults` has the others, which a project may change."""
-    return [
-        {name: value for name, value in rule.items() if name not in Limits.model_fields}
-        | {name: rule[name] for name in own.said()}
-        for own, rule in zip(fields, said, strict=True)
-    ]
+def _rule(own: RuleFields, limits: Mapping[str, Json]) -> Json:
+    """Every field, and its limits last."""
+    said = own.model_dump(mode="json", by_alias=True)
+    here = {name: said[name] if name in own.said() else limits[name] for name in limits}
+    return {name: value for name, value in said.items() if name not in limits} | here
 
 
 def _full(value: Json) -> Json:
@@ -56,7 +50,7 @@ def _full(value: Json) -> Json:
     if isinstance(value, list):
         return [_full(item) for item in value]
     if isinstance(value, dict):
-        return {name: _full(item) for name, item in value.items() if item not in ("", [], {})}
+        return {name: _full(item) for name, item in value.items() if item not in ("", [])}
     return value
 
 
@@ -81,6 +75,8 @@ def schema() -> str:
     agent = definitions["Agent"]
     ways = [{"required": [way]} for way in ("name", "cel", "split")]
     definitions["Agent"] = {"anyOf": [{"type": "string", "minLength": 1}, agent | {"oneOf": ways}]}
+    for fields, name in ((made, "pace"), (made, "limit"), (definitions["ProjectFields"], "limit")):
+        fields["properties"][name]["anyOf"][1] = {"const": "off"}
     return json.dumps({"$schema": _SCHEMA, "title": "livekit-dispatcher", **made}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
-from dispatcher.app import running
+from dispatcher.app import _swap, running
 from dispatcher.config import Source
 from dispatcher.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
 from dispatcher.webhook import sign
-from tests.integration.house import SPEED, TOKEN, Ears, House
+from tests.integration.house import SPEED, TOKEN, Ears, House, config, rule
+from tests.unit.desk import PROJECT, Desk
 
 KEY, SECRET = next(iter(DEV_KEYS.items()))
 HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\npace: off\n"
@@ -46,8 +48,8 @@ async def following(folder: Path, text: str = GREETER) -> AsyncIterator[tuple[Ho
         written = Written(folder, livekit)
         written.write(text)
         ears = Ears()
-        config = written.source.read()
-        async with running(config, Log(ears.hear, time.time), version="test", source=written.source) as service:
+        settings = written.source.read()
+        async with running(settings, Log(ears.hear, time.time), version="test", source=written.source) as service:
             livekit.webhook_url = f"{service.url}/webhook"
             await livekit.wait_until(lambda: any(call.status for call in livekit.calls))
             yield House(livekit, service, ears), written
@@ -131,7 +133,10 @@ async def test_a_file_that_changes_is_followed_by_itself(tmp_path: Path) -> None
 
 async def test_a_live_want_keeps_the_policy_it_was_born_with(tmp_path: Path) -> None:
     """Its rule is gone and its agent dies: it is replaced by the same agent, without metadata, counted."""
-    async with following(tmp_path, "rules: [{name: all, agent: greeter, metadata: room.metadata}]\n") as (here, written):
+    async with following(tmp_path, "rules: [{name: all, agent: greeter, metadata: room.metadata}]\n") as (
+        here,
+        written,
+    ):
         here.livekit.worker("greeter")
         await here.livekit.open_room("lobby", metadata="about the room")
         await here.livekit.join("lobby", "alice")
@@ -254,3 +259,38 @@ async def test_identities_are_masked_from_the_next_line_on(tmp_path: Path) -> No
         assert served["want"].startswith("callers/#")
         assert shown.count(served["want"]) > 3
         assert served["room"] in listed
+
+
+async def test_a_project_goes_and_another_comes(tmp_path: Path) -> None:
+    """The new one's rooms are swept at once; the old one's agents stay, and its webhooks are nobody's."""
+    keys = {"APIus": "u" * 32}
+    async with (
+        following(tmp_path) as (here, written),
+        FakeLiveKit(keys=keys, timings=Timings(speed=SPEED)) as us,
+        aiohttp.ClientSession() as http,
+    ):
+        for livekit in (here.livekit, us):
+            livekit.worker("greeter")
+            await livekit.join("lobby", "alice")
+        await here.told("served", project="default")
+        written.project = f"projects: [{{name: us, url: '{us.url}', keys: {{APIus: {keys['APIus']}}}}}]\n"
+        await reload(here, written, GREETER)
+        await here.told("repaired", project="us", room="lobby")
+        await here.told("served", project="us")
+        assert await post(here, http, KEY, SECRET) == 401
+        assert len(here.livekit.agents_in("lobby")) == 1
+        calls = len(here.livekit.calls)
+        await here.told("webhook_rejected")
+        await reload(here, written, GREETER)
+        assert len(here.livekit.calls) == calls
+
+
+async def test_a_ledger_that_cannot_be_asked_stops_no_reload() -> None:
+    """The configuration is in force; whom its pauses concern the sweep finds."""
+    desk = Desk()
+    desk.watch.broken = True
+    after = replace(desk.driver.current.now, sites={PROJECT: replace(desk.site(desk.livekit), paused=frozenset({"x"}))})
+    settings = config("", rule("greeter"))
+    await _swap(desk.driver.current, lambda _: after, desk.ledger, desk.log, settings)
+    assert desk.driver.current.now is after
+    assert [line["why"] for line in desk.said("nudge_put_off")] == ["ledger_unavailable"]

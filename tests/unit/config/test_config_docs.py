@@ -17,14 +17,12 @@ from tests.unit.config.files import complaints, written
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text()
 ORIGIN = Origin({"EU_SECRET": "x"}, ROOT)
-NEEDED: Mapping[str, dict[str, Tree]] = {  # what must stand in a section
+NEEDED: Mapping[str, dict[str, Tree]] = {  # what else must stand beside a field, by its place or by its name
     "rules[]": {"name": "x", "agent": "x"},
-    "rules[].agent.split[]": {"name": "x", "weight": "1"},
-    "limit": {"calls_per_second": "9"},
-}
-BESIDE: Mapping[str, dict[str, Tree]] = {  # what must stand beside one of its fields
     "rules[].agent.deployment": {"name": "x"},
     "rules[].agent.by": {"split": ({"name": "x", "weight": "1"},)},
+    "rules[].agent.split[]": {"name": "x", "weight": "1"},
+    "limit.burst": {"calls_per_second": "9"},
 }
 ROWS = re.findall(r"^\| `([^`]+)` \|(?: (none|required|`[^`]+`) \|)? .* \| (`[^`]+`)? ?\|$", DOCUMENT, re.MULTILINE)
 FIELDS = [row for row in ROWS if row[0] != row[0].upper()]
@@ -59,7 +57,7 @@ def read(field: str, text: str) -> object:
     section = SECTIONS[place]
     tree = read_text(f"{name}: {text}", field).tree
     assert tree is not None
-    beside = NEEDED.get(place, {}) | BESIDE.get(field, {})
+    beside = NEEDED.get(place, {}) | NEEDED.get(field, {})
     return getattr(section.model_validate({**beside, **tree}, context=ORIGIN), attribute(section, name))
 
 

@@ -6,9 +6,9 @@ from textwrap import dedent
 
 import pytest
 
-from dispatcher.config import load_offline
+from dispatcher.config import load_rules
 from dispatcher.core.rules import Rule
-from dispatcher.rehearsal import Unusable, rehearse, rules_of
+from dispatcher.rehearsal import Unusable, rehearse
 from tests.unit.expressions.test_hostile import HOSTILE
 
 RECORDED = Path(__file__).resolve().parents[2] / "recorded"
@@ -29,7 +29,7 @@ def rules(folder: Path, text: str = RULES) -> tuple[Rule, ...]:
     """The rules of a file."""
     file = folder / "dispatcher.yaml"
     file.write_text(text)
-    return rules_of(load_offline(file, {}), None)
+    return load_rules(file, {})
 
 
 def cases(folder: Path, text: str) -> Path:
@@ -231,7 +231,7 @@ def test_the_rules_need_no_livekit_and_no_secret(tmp_path: Path) -> None:
         "named",
         "scribe",
     ]
-    assert [rule.name for rule in load_offline(None, {"DISPATCHER_AGENT": "greeter"}).rules] == ["default"]
+    assert [rule.name for rule in load_rules(None, {"DISPATCHER_AGENT": "greeter"})] == ["default"]
     with pytest.raises(Exception, match=r"projects\[2\]"):
         rules(tmp_path, projects + RULES)
 
