@@ -94,9 +94,7 @@ class _Case(Struct, forbid_unknown_fields=True):
         return self.expect if isinstance(self.expect, list) else [self.expect]
 
 
-_FIELDS: Final = frozenset(
-    name for fields in (_Case, _Room, _Participant, _Expected) for name in fields.__struct_fields__
-)
+_FIELDS: Final = {"room": _Room, "participant": _Participant, "expect": _Expected}  # of a case's own: _Case
 
 
 class _Read(Struct, frozen=True, kw_only=True):
@@ -143,14 +141,15 @@ def _read(document: Document, loc: Loc, tree: Tree, folder: Path) -> _Read | Pro
         at: Loc = (*loc, *(int(index) if index else name for name, index in _STEP.findall(path)))
         if missing := _MISSING.fullmatch(said):
             return document.problem((*at, missing[1]), "missing")
-        return document.problem(at, _reason(said))
+        return document.problem(at, _reason(said, path))
     except Unusable as unusable:
         return document.problem((*loc, "event"), str(unusable))
 
 
-def _reason(said: str) -> str:
+def _reason(said: str, path: str) -> str:
     if unknown := _UNKNOWN.fullmatch(said):
-        return f"unknown field '{unknown[1]}'{did_you_mean(unknown[1], _FIELDS)}"
+        fields = next((_FIELDS[name] for name, _ in _STEP.findall(path) if name), _Case).__struct_fields__
+        return f"unknown field '{unknown[1]}'{did_you_mean(unknown[1], fields)}"
     expected = _EXPECTED.match(said)
     return _WRITE[expected[1]] if expected else said
 

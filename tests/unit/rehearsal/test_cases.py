@@ -150,6 +150,11 @@ def test_a_recorded_webhook_is_a_case(tmp_path: Path, file: str, expect: str) ->
                 "cases.yaml:1:33: cases[1]: unknown field 'rom'; did you mean 'room'?",
             ],
         ),
+        ("cases: [{name: x, expect: none}]", ["cases.yaml:1:9: cases[0]: unknown field 'name'"]),
+        (
+            "cases: [{case: x, expect: none, room: {nmae: y}}]",
+            ["cases.yaml:1:39: cases[0].room: unknown field 'nmae'; did you mean 'name'?"],
+        ),
         (
             "cases: [{case: x, expect: none, participant: {kind: sip}}]",
             [f"cases.yaml:1:46: cases[0].participant: kind: write one of {KINDS}; did you mean 'SIP'?"],
