@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dispatcher import client, demo, doctor, rehearsal
 from dispatcher.app import redis_address, running
-from dispatcher.config import BadConfig, Config, Source, load_rules, schema, show
+from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
 from dispatcher.logs import Log, bridge
 
 WRONG_CONFIG = 2
@@ -74,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument(
         "--event", required=True, type=Path, metavar="FILE", help="the webhook's body, or a recording of it"
     )
+    for command in (test, why):
+        command.add_argument("--project", help="whose rules; default: the first project's")
     for command in (serve, check, test, why, examined):
         command.add_argument(
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
@@ -97,7 +99,7 @@ def _token() -> str:
 
 
 def _rules(arguments: argparse.Namespace) -> int:
-    rules = load_rules(arguments.config, os.environ)
+    rules = rehearsal.rules_of(load_offline(arguments.config, os.environ), arguments.project)
     if arguments.trial == "test":
         failed, report = rehearsal.rehearse(rules, arguments.files)
     else:

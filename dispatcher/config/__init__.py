@@ -1,6 +1,6 @@
 """The configuration's one door: `load`, what it gives, and what it says when it cannot."""
 
-from dispatcher.config.load import load, load_rules, show
+from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.settings import Config, Limit, Pace, Project, Secret, Sweep
 from dispatcher.config.shown import schema
@@ -17,7 +17,7 @@ __all__ = [
     "Source",
     "Sweep",
     "load",
-    "load_rules",
+    "load_offline",
     "schema",
     "show",
 ]

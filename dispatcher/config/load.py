@@ -28,23 +28,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Reads nothing but that file and the files of secrets it or the environment names. Raises BadConfig.
     """
-    read = _read(path, environ)
-    environment, fields = read.environment, read.fields
-    config = Config(
-        projects=_projects(read),
-        rules=_rules(fields.rules, fields.defaults, read.language),
-        instance=fields.instance,
-        sweep=Sweep(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
-        pace=Pace(per_second=fields.pace.per_second, burst=fields.pace.burst) if fields.pace else None,
-        host=environment.host,
-        port=environment.port,
-        redis_url=environment.redis_url,
-        api_token=environment.api_token,
-        file=read.file,
-        warnings=environment.warnings,
-        masked=fields.log.identities == "masked",
-    )
-    return replace(config, warnings=(*_warnings(config, fields, read.document), *config.warnings))
+    return _config(_read(path, environ))
 
 
 def find(environment: Environment) -> Path | None:
@@ -52,11 +36,10 @@ def find(environment: Environment) -> Path | None:
     return environment.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
-def load_rules(path: Path | None, environ: Mapping[str, str]) -> tuple[Rule, ...]:
-    """The rules alone, as `load` gives them; neither a LiveKit nor a secret is needed. Raises BadConfig."""
+def load_offline(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """What `load` gives, but for where LiveKit is and its keys: neither is needed, nor asked for. Raises BadConfig."""
     known = {name: environ[name] for name in ("DISPATCHER_CONFIG", "DISPATCHER_AGENT") if name in environ}
-    read = _read(path, known, offline=True)
-    return _rules(read.fields.rules, read.fields.defaults, read.language)
+    return _config(_read(path, known, offline=True))
 
 
 def show(path: Path | None, environ: Mapping[str, str]) -> str:
@@ -94,6 +77,25 @@ def _connected(tree: dict[str, Tree]) -> dict[str, Tree]:
         for index, one in enumerate(projects)
     ]
     return {**tree, "projects": tuple(made) or written}
+
+
+def _config(read: _Read) -> Config:
+    environment, fields = read.environment, read.fields
+    config = Config(
+        projects=_projects(read),
+        rules=_rules(fields.rules, fields.defaults, read.language),
+        instance=fields.instance,
+        sweep=Sweep(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
+        pace=Pace(per_second=fields.pace.per_second, burst=fields.pace.burst) if fields.pace else None,
+        host=environment.host,
+        port=environment.port,
+        redis_url=environment.redis_url,
+        api_token=environment.api_token,
+        file=read.file,
+        warnings=environment.warnings,
+        masked=fields.log.identities == "masked",
+    )
+    return replace(config, warnings=(*_warnings(config, fields, read.document), *config.warnings))
 
 
 def _fields(document: Document, environment: Environment, origin: Origin, language: Language) -> File:

@@ -1,7 +1,7 @@
 """The configuration shown to people: in force, as YAML without secrets; and its JSON Schema, for editors."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -20,29 +20,27 @@ _SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 def shown(fields: File, projects: Sequence[Project], environment: Environment) -> str:
     """Every field with its value, as a file that says the same; what only the environment can say, as comments."""
     said = fields.model_dump(mode="json", by_alias=True)
-    limits = {name: said["defaults"][name] for name in Limits.model_fields}
     declared = fields.projects or (ProjectFields(),)
-    said["projects"] = [_project(own, one, limits) for own, one in zip(declared, projects, strict=True)]
-    said["rules"] = [_rule(rule, limits) for rule in fields.rules]
+    said["projects"] = [_project(own, one) for own, one in zip(declared, projects, strict=True)]
+    said["rules"] = [_rule(rule) for rule in fields.rules]
     return (
         "\n".join(_environment(environment)) + "\n" + yaml.safe_dump(_full(said), sort_keys=False, allow_unicode=True)
     )
 
 
-def _project(own: ProjectFields, one: Project, limits: Mapping[str, Json]) -> Json:
+def _project(own: ProjectFields, one: Project) -> Json:
     """What it is connected to, and what it says itself."""
     said: dict[str, Json] = own.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    defaults = own.defaults.model_dump(mode="json", exclude_unset=True)
-    rules: list[Json] = [_rule(rule, {**limits, **defaults}) for rule in own.rules]
+    rules: list[Json] = [_rule(rule) for rule in own.rules]
     keys: dict[str, Json] = {key: str(secret) for key, secret in one.keys.items()}
     return {**said, "name": one.name, "url": one.url, "keys": keys, "rules": rules}
 
 
-def _rule(own: RuleFields, limits: Mapping[str, Json]) -> Json:
-    """Every field, and its limits last."""
-    said = own.model_dump(mode="json", by_alias=True)
-    here = {name: said[name] if name in own.said() else limits[name] for name in limits}
-    return {name: value for name, value in said.items() if name not in limits} | here
+def _rule(own: RuleFields) -> Json:
+    """Every field, but of the limits those that it says itself: a project's `defaults` may change the others."""
+    said: dict[str, Json] = own.model_dump(mode="json", by_alias=True)
+    here = {name: said[name] for name in own.said()}
+    return {name: value for name, value in said.items() if name not in Limits.model_fields} | here
 
 
 def _full(value: Json) -> Json:

@@ -36,7 +36,7 @@ def aim_again(session: Session, rules: Sequence[Rule], room: Room, people: Seque
     """
     for want in session.wants:
         rule = next((one for one in rules if one.name == want.rule), None)
-        if rule is not None and (want.unnamed or (rule.aim is not None and want.waits and not want.last)):
+        if rule is not None and (want.unnamed or (rule.aim is not None and want.wanting and not want.last)):
             found = aimed(rule, room, spoken_for(rule, want, room, people))
             session = _aim(session, want, found, now)
     return session

@@ -2,6 +2,6 @@
 
 from dispatcher.rehearsal.cases import rehearse
 from dispatcher.rehearsal.reasons import explain
-from dispatcher.rehearsal.situation import Unusable
+from dispatcher.rehearsal.situation import Unusable, rules_of
 
-__all__ = ["Unusable", "explain", "rehearse"]
+__all__ = ["Unusable", "explain", "rehearse", "rules_of"]

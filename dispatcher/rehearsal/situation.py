@@ -7,6 +7,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from dispatcher.config import Config
+from dispatcher.config.problems import did_you_mean
 from dispatcher.core.events import HEARD, JOINED, ROOM_FINISHED, Participant, Room
 from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.see import people
@@ -19,6 +21,14 @@ _KEY: Final = "rehearsal"
 
 class Unusable(Exception):
     """A file cannot be used. Its text says which, where and why."""
+
+
+def rules_of(config: Config, project: str | None) -> tuple[Rule, ...]:
+    """The rules that hold in that project, or in the first. Raises Unusable where there is none of that name."""
+    projects = {one.name: one for one in config.projects}
+    if project is not None and project not in projects:
+        raise Unusable(f"no project is named {project}{did_you_mean(project, projects)}")
+    return config.rules_of(config.projects[0] if project is None else projects[project])
 
 
 class Situation(Struct, frozen=True, kw_only=True):

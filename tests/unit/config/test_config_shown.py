@@ -19,7 +19,9 @@ SCHEMA = Draft202012Validator(json.loads(schema()))
 FILE = """
 instance: blue
 projects:
-  - {name: eu, url: wss://eu.example, keys: {APIone: hush-one, APItwo: '${HUSH}'}}
+  - {name: eu, url: wss://eu.example, keys: {APIone: hush-one, APItwo: '${HUSH}'}, defaults: {join_within: 45s}}
+  - {name: us, url: wss://us.example, keys: {APIthree: hush-three}, rules: [{name: all, agent: greeter}], limit: off,
+     paused: [old]}
 rules:
   - name: sales-line
     when: kind == 'SIP'
@@ -31,6 +33,11 @@ rules:
   - {name: everyone, agent: greeter, kinds: [STANDARD]}
 defaults: {attempts: 5, min_stay: 0s}
 pace: off
+limit: {calls_per_second: 20}
+"""
+ALONE = """
+projects: [{name: eu, url: wss://eu.example, keys: {APIone: hush-one}}]
+rules: [{name: all, agent: greeter}]
 """
 SHOWN = """\
 # DISPATCHER_HOST: 0.0.0.0
@@ -43,6 +50,26 @@ projects:
   keys:
     APIone: '**********'
     APItwo: '**********'
+  defaults:
+    join_within: 45s
+- name: us
+  url: wss://us.example
+  keys:
+    APIthree: '**********'
+  rules:
+  - name: all
+    agent: greeter
+    kinds:
+    - CONNECTOR
+    - SIP
+    - STANDARD
+    'on': participant
+    per: room
+    worker: room
+    continue: false
+  paused:
+  - old
+  limit: 'off'
 rules:
 - name: sales-line
   agent:
@@ -69,12 +96,6 @@ rules:
   worker: room
   continue: true
   attempts: 2
-  confirm_within: 12s
-  join_within: 30s
-  min_stay: 0s
-  retry_every: 30s
-  on_finish: done
-  surplus: remove
 - name: everyone
   agent: greeter
   kinds:
@@ -83,13 +104,6 @@ rules:
   per: room
   worker: room
   continue: false
-  attempts: 5
-  confirm_within: 12s
-  join_within: 30s
-  min_stay: 0s
-  retry_every: 30s
-  on_finish: done
-  surplus: remove
 defaults:
   attempts: 5
   confirm_within: 12s
@@ -103,7 +117,9 @@ sweep:
   every: 30s
   looks_per_second: 50
 pace: 'off'
-limit: 'off'
+limit:
+  calls_per_second: 20
+  burst: 8
 log:
   identities: shown
 """
@@ -128,7 +144,7 @@ def complaints(text: str) -> list[str]:
 
 
 def test_what_is_in_force_is_shown_without_secrets(tmp_path: Path) -> None:
-    """Every default filled in, each rule with its limits; the environment's own settings as comments."""
+    """Every default filled in, and a rule's own limits in it; the environment's own settings as comments."""
     shown = show(written(tmp_path, FILE), ENVIRON)
 
     assert shown == SHOWN
@@ -138,7 +154,7 @@ def test_what_is_in_force_is_shown_without_secrets(tmp_path: Path) -> None:
 def test_the_environments_word_is_shown(tmp_path: Path) -> None:
     """It wins over the file, and can say it all."""
     alone = yaml.safe_load(show(None, CONNECTION | {"DISPATCHER_AGENT": "greeter"}))
-    over = yaml.safe_load(show(written(tmp_path, FILE), ENVIRON | CONNECTION))
+    over = yaml.safe_load(show(written(tmp_path, ALONE), CONNECTION))
 
     assert [(rule["name"], rule["agent"]) for rule in alone["rules"]] == [("default", "greeter")]
     assert alone["projects"] == [
@@ -153,9 +169,9 @@ def test_what_is_shown_is_a_configuration_that_says_the_same(tmp_path: Path) -> 
     once = show(written(tmp_path, FILE), ENVIRON)
 
     assert show(written(tmp_path, once), ENVIRON) == once
-    assert [rule.policy for rule in load(written(tmp_path, once), ENVIRON).rules] == [
-        rule.policy for rule in load(written(tmp_path, FILE), ENVIRON).rules
-    ]
+    again, first = (load(written(tmp_path, text), ENVIRON) for text in (once, FILE))
+    assert [rule.policy for rule in again.rules_in_force] == [rule.policy for rule in first.rules_in_force]
+    assert [(one.limit, one.paused) for one in again.projects] == [(one.limit, one.paused) for one in first.projects]
 
 
 def test_the_published_schema_is_the_models() -> None:

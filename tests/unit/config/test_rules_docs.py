@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import load, load_rules
+from dispatcher.config import load, load_offline
 from dispatcher.expressions import Reason
 from dispatcher.expressions.messages import PARTICIPANT_FIELDS, ROOM_FIELDS
 from dispatcher.expressions.phone import phone
@@ -50,7 +50,7 @@ def test_there_is_a_recipe_for_each_kind_of_rule() -> None:
 
 def test_the_cases_shown_give_the_report_shown(tmp_path: Path) -> None:
     """With the rules of the first recipe."""
-    rules = load_rules(file(tmp_path, "dispatcher.yaml", BLOCKS[0]), {})
+    rules = load_offline(file(tmp_path, "dispatcher.yaml", BLOCKS[0]), {}).rules
     shown = re.search(r"```yaml cases\n(.*?)```", DOCUMENT, re.DOTALL)
     assert shown
     failed, report = rehearse(rules, [file(tmp_path, "cases.yaml", shown[1])])
@@ -60,7 +60,7 @@ def test_the_cases_shown_give_the_report_shown(tmp_path: Path) -> None:
 
 def test_the_explanation_shown_is_the_one_that_is_given(tmp_path: Path) -> None:
     """Of the recorded caller, by the rules of the first recipe."""
-    rules = load_rules(file(tmp_path, "dispatcher.yaml", BLOCKS[0]), {})
+    rules = load_offline(file(tmp_path, "dispatcher.yaml", BLOCKS[0]), {}).rules
     body = ROOT / "tests" / "recorded" / "05-participant_joined-sip.json"
 
     assert "\n".join(explain(rules, body)) + "\n" == CONSOLE["rules explain"]

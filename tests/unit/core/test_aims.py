@@ -7,6 +7,7 @@ from dispatcher.core import acts
 from dispatcher.core.births import spoken_for
 from dispatcher.core.events import Participant, Room
 from dispatcher.core.explain import cause, story
+from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Retract, Wait
 from dispatcher.core.record import dump, load
 from dispatcher.core.rules import NAMELESS, Aimed, Rule, Target, aimed
@@ -120,6 +121,31 @@ def test_a_want_without_a_name_never_asks_and_never_spins() -> None:
     assert isinstance(scene.plan(), Wait)
     scene.wait(30)
     assert scene.plan() == Look()
+
+
+def test_a_held_want_follows_its_rule_too() -> None:
+    """The agent that was named is paused; another is named before any was asked for, and gets the call."""
+    scene = Scene(NAMED)
+    says(scene, "sales")
+    scene.joins(person())
+    scene.look()
+    scene.session = pause(scene.session, {"sales"}, scene.now)
+    assert scene.state() is State.PAUSED
+    says(scene, "tutor")
+    scene.look()
+    scene.session = pause(scene.session, {"sales"}, scene.now)
+
+    assert scene.plan() == Create(want="greeter", number=1, target=Target("tutor"))
+
+
+def test_a_want_without_a_name_is_not_held() -> None:
+    """It is nobody's pause that keeps its agent away."""
+    scene = Scene(NAMED)
+    scene.joins(person())
+    scene.look()
+    before = scene.session
+
+    assert pause(before, {"sales"}, scene.now) == before
 
 
 def test_nobody_there_is_no_reason_to_look() -> None:

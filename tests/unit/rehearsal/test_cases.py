@@ -6,9 +6,9 @@ from textwrap import dedent
 
 import pytest
 
-from dispatcher.config import load_rules
+from dispatcher.config import load_offline
 from dispatcher.core.rules import Rule
-from dispatcher.rehearsal import Unusable, rehearse
+from dispatcher.rehearsal import Unusable, rehearse, rules_of
 from tests.unit.expressions.test_hostile import HOSTILE
 
 RECORDED = Path(__file__).resolve().parents[2] / "recorded"
@@ -29,7 +29,7 @@ def rules(folder: Path, text: str = RULES) -> tuple[Rule, ...]:
     """The rules of a file."""
     file = folder / "dispatcher.yaml"
     file.write_text(text)
-    return load_rules(file, {})
+    return rules_of(load_offline(file, {}), None)
 
 
 def cases(folder: Path, text: str) -> Path:
@@ -236,9 +236,24 @@ def test_the_rules_need_no_livekit_and_no_secret(tmp_path: Path) -> None:
         "named",
         "scribe",
     ]
-    assert [rule.name for rule in load_rules(None, {"DISPATCHER_AGENT": "greeter"})] == ["default"]
+    assert [rule.name for rule in load_offline(None, {"DISPATCHER_AGENT": "greeter"}).rules] == ["default"]
     with pytest.raises(Exception, match=r"projects\[2\]"):
         rules(tmp_path, projects + RULES)
+
+
+def test_a_project_has_its_own_rules(tmp_path: Path) -> None:
+    """The one that is named, else the first; where there is none of that name it is said."""
+    file = tmp_path / "dispatcher.yaml"
+    file.write_text("projects: [{name: eu, rules: [{name: a, agent: x}]}, {name: us}]\n" + RULES)
+    config = load_offline(file, {})
+
+    assert [[rule.name for rule in rules_of(config, name)] for name in (None, "eu", "us")] == [
+        ["a"],
+        ["a"],
+        ["sales-line", "named", "scribe"],
+    ]
+    with pytest.raises(Unusable, match="no project is named uss; did you mean 'us'"):
+        rules_of(config, "uss")
 
 
 @pytest.mark.parametrize("metadata", HOSTILE.values(), ids=HOSTILE)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import load_rules
+from dispatcher.config import load_offline
 from dispatcher.rehearsal import Unusable, explain
 from dispatcher.rehearsal.reasons import explain as told
 from tests.unit.core.world import only, rule
@@ -33,7 +33,7 @@ rules:
 def lines(folder: Path, file: Path, text: str = RULES) -> list[str]:
     """What is explained of a webhook."""
     (folder / "dispatcher.yaml").write_text(text)
-    return list(explain(load_rules(folder / "dispatcher.yaml", {}), file))
+    return list(explain(load_offline(folder / "dispatcher.yaml", {}).rules, file))
 
 
 def test_each_rule_says_why(tmp_path: Path) -> None:
