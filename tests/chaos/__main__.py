@@ -11,13 +11,12 @@ import time
 from pathlib import Path
 
 from tests.chaos.deaths import around_every_call
-from tests.chaos.faults import CASES
+from tests.chaos.faults import CASES, NEEDS_TLS
 from tests.chaos.play import HEADER, Row, play
 from tests.real.redis_servers import debian_redis, valkey
 
 MAKES = {"valkey": valkey, "redis": debian_redis}
 KILLED = "killed around each call of a join"
-NEEDS_TLS = "TLS and a user of few rights"  # Valkey's wheel has none
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from tests.chaos.audit import complaints, emptied
 from tests.chaos.faults import Case
+from tests.chaos.replicas import all_ready
 from tests.chaos.scene import RECOVERY_S, Scene, staged
 from tests.real.redis_servers import Make
 
@@ -59,6 +60,7 @@ async def play(name: str, case: Case, make: Make, directory: Path, *, runs: int 
 async def judged(name: str, runs: int, scene: Scene) -> Row:
     """The row, once nothing moves any more."""
     await scene.crowd.gone()
+    await all_ready(scene.replicas)
     await _all_well(scene)
     accepted, wrong, surplus = scene.balancer.accepted(), set(scene.wrong()), scene.crowd.surplus()
     row = Row(

@@ -23,6 +23,7 @@ from tests.real.redis_servers import (
 
 pytestmark = pytest.mark.real
 MAKES = pytest.mark.parametrize("make", [valkey, debian_redis])
+LONG_ON_REDIS = pytest.mark.parametrize("make", [valkey, pytest.param(debian_redis, marks=pytest.mark.long)])
 
 
 @MAKES
@@ -67,7 +68,7 @@ def test_tls_is_for_the_one_user_who_may_not_administrate(tmp_path: Path) -> Non
             client.ping()
 
 
-@MAKES
+@LONG_ON_REDIS
 def test_the_sentinels_put_a_replica_in_the_masters_place(make: Callable[[], Make], tmp_path: Path) -> None:
     """The master killed, another server is the master by their word, with what the old one had."""
     with sentinels(tmp_path, make=make()) as here:
@@ -81,7 +82,7 @@ def test_the_sentinels_put_a_replica_in_the_masters_place(make: Callable[[], Mak
         assert here.master().ask("GET", "a") == "1"
 
 
-@MAKES
+@LONG_ON_REDIS
 def test_a_cluster_is_whole_again_when_its_dead_node_is_back(make: Callable[[], Make], tmp_path: Path) -> None:
     """Three masters serve all slots; one killed they do not; started again they do, with what it had kept."""
     with cluster(tmp_path, *ALL_DATA, make=make()) as here:

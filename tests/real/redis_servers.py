@@ -26,7 +26,7 @@ SERVICE: Final = "main"  # the name Sentinel knows the master by
 ADMIN: Final = "operator"
 USER: Final = "dispatcher"
 PASSWORD: Final = "a-password-of-the-tests"
-ALLOWED: Final = ("~ld:*", "+@read", "+@write", "+@scripting", "+@connection", "+time")  # as docs/redis.md says
+ALLOWED: Final = ("~ld:*", "+@read", "+@write", "+@scripting", "+@connection", "+time", "-@dangerous")  # docs/redis.md
 DOWN_AFTER_MS: Final = 1_000  # until Sentinel, or a cluster's node, takes another one for dead
 SLOTS: Final = 16_384
 
