@@ -81,8 +81,11 @@ class Client:
 
     async def _run(self, redis: Redis | RedisCluster, calls: Sequence[Call]) -> list[Any]:
         if isinstance(redis, RedisCluster):
-            redis = await redis.initialize()  # before them all: side by side they close each other's connections
-            return await self._run_apart(redis, calls)
+            try:
+                return await self._run_apart(redis, calls)
+            finally:
+                if redis is not self._redis:  # replaced meanwhile, and perhaps connected again by this very call
+                    await _close(redis)
         if len(calls) == 1:
             return [await self._run_one(redis, calls[0])]
         pipeline = redis.pipeline(transaction=False)
@@ -94,6 +97,7 @@ class Client:
 
     async def _run_apart(self, redis: RedisCluster, calls: Sequence[Call]) -> list[Any]:
         """A cluster's pipelines know no scripts. All have ended before an error is raised."""
+        await redis.initialize()  # before them all: side by side they close each other's connections
         answers = await asyncio.gather(*(self._run_one(redis, call) for call in calls), return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
@@ -126,19 +130,25 @@ class Client:
             return
         self._dropping = True
         try:
-            async with asyncio.timeout(DROP_S):
-                if isinstance(failed, Redis):
-                    await failed.connection_pool.disconnect(inuse_connections=False)
-                elif failed is self._redis:
-                    # Not mended: redis-py, where one call fails, closes connections that others have just been given,
-                    # which fail and do so too, without end.
-                    self._redis, _ = opened(self._address)
-                    await failed.nodes_manager.aclose()
-                    await failed.nodes_manager.aclose("startup_nodes")
-        except (TimeoutError, *FOREIGN):  # they are gone all the same
-            return
+            if isinstance(failed, Redis):
+                with suppress(TimeoutError, *FOREIGN):  # they are gone all the same
+                    async with asyncio.timeout(DROP_S):
+                        await failed.connection_pool.disconnect(inuse_connections=False)
+            elif failed is self._redis:
+                # Not mended: redis-py, where one call fails, closes connections that others have just been given,
+                # which fail and do so too, without end.
+                self._redis, _ = opened(self._address)
+                await _close(failed)
         finally:
             self._dropping = False
+
+
+async def _close(replaced: RedisCluster) -> None:
+    """Its connections are closed; a call still under way on one fails, and is sent again on the client that is new."""
+    with suppress(TimeoutError, *FOREIGN):
+        async with asyncio.timeout(DROP_S):
+            await replaced.nodes_manager.aclose()
+            await replaced.nodes_manager.aclose("startup_nodes")
 
 
 def told(error: Exception) -> str:
