@@ -97,7 +97,7 @@ class Client:
 
     async def _run_apart(self, redis: RedisCluster, calls: Sequence[Call]) -> list[Any]:
         """A cluster's pipelines know no scripts. All have ended before an error is raised."""
-        await redis.initialize()  # before them all: side by side they close each other's connections
+        redis = await redis.initialize()  # before them all: side by side they close each other's connections
         answers = await asyncio.gather(*(self._run_one(redis, call) for call in calls), return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
