@@ -82,7 +82,7 @@ async def running(
         stack.push_async_callback(ledger.aclose)
         pacer = Pacer(ledger)
         driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run)
-        worker = Worker(ledger, driver, wake, log, metrics)
+        worker = Worker(ledger, driver, wake, log, metrics, limit=config.max_sessions_at_once)
         app = _app(current, ledger, worker, log, metrics)
         host, port = await stack.enter_async_context(listening(app, config.host, config.port, grace=GRACE_S))
         stack.push_async_callback(worker.stop, DRAIN_S)

@@ -94,6 +94,7 @@ def _config(read: _Read) -> Config:
         file=read.file,
         warnings=environment.warnings,
         masked=fields.log.identities == "masked",
+        max_sessions_at_once=fields.max_sessions_at_once,
     )
     return replace(config, warnings=(*_warnings(config, fields, read.document), *config.warnings))
 

@@ -145,6 +145,7 @@ class File(Section):
     paused: AgentNames = ()
     limit: MaybeLimit = None
     log: LogFields = LogFields()
+    max_sessions_at_once: Annotated[int, text(values.whole(1, 10_000))] = 256
 
     @field_serializer("pace", "limit", when_used="always")
     def _off(self, section: Section | None) -> object:

@@ -55,6 +55,7 @@ class Config(Struct, frozen=True, kw_only=True):
     sweep: Sweep
     pace: Pace | None  # None: off
     masked: bool = False  # identities, in what people read
+    max_sessions_at_once: int = 256  # driven by one process
     host: str
     port: int  # 0: any free one
     redis_url: Secret | None  # None: the ledger is in memory

@@ -154,3 +154,21 @@ async def test_a_rule_that_fails_when_judged_stops_nobody_else() -> None:
         await here.livekit.join("lobby", "bob")
         await here.told("served", room="lobby")
         assert (await here.metrics())['dispatcher_loop_errors_total{loop="drive"}'] >= 1
+
+
+async def test_no_more_sessions_are_driven_at_once_than_it_was_told() -> None:
+    """With one place, a room whose look hangs holds the next one up; what came meanwhile is served afterwards."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
+        livekit.worker("greeter")
+        ears = Ears()
+        one = replace(config(livekit.url, rule("greeter")), max_sessions_at_once=1)
+        async with running(one, Log(ears.hear, time.time), version="test") as service:
+            livekit.webhook_url = f"{service.url}/webhook"
+            await until(lambda: bool(livekit.calls))  # the sweep's, at the start
+            livekit.lose_replies("ListParticipants", hang=True)
+            for room in ("first", "second"):
+                await livekit.join(room, "alice")
+            await livekit.wait_until(lambda: livekit.agents_in("first") and livekit.agents_in("second"))
+            await until(lambda: sum(line["action"] == "served" for line in ears.lines) == 2)
+    told = [line["action"] for line in ears.lines]
+    assert told.index("look_failed") < told.index("wanted")

@@ -122,6 +122,7 @@ limit:
   burst: 8
 log:
   identities: shown
+max_sessions_at_once: 256
 """
 ENVIRON = {"HUSH": "hush-two", "DISPATCHER_PORT": "9000", "REDIS_URL": "redis://:hush@redis"}
 
