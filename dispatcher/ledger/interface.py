@@ -16,6 +16,7 @@ LEASE_MS: Final = 10_000  # longer than the longest call (create: 5 s) and its l
 INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said
 LIVES_MAX: Final = 8  # sessions remembered under one room name
 OVER_TTL_MS: Final = 3_600_000  # a session that is over still feeds `explain`
+OVER_FINAL_MS: Final = 60_000  # late events of a room that has ended come within 30 s (docs/livekit.md §1.4)
 LIVE_TTL_MS: Final = 86_400_000  # a live session that no operation has changed for a day is forgotten, due or not
 ADJUST_TTL_MS: Final = 600_000  # what made a pace slower is forgotten
 DEDUPE_MS: Final = 600_000  # at least; a webhook's token lives 6 minutes, an older repeat fails verification
@@ -79,7 +80,7 @@ class Then(StrEnum):
     DUE = "due"  # to be looked at again at a time
     REST = "rest"  # nothing is owed
     KEEP = "keep"  # a checkpoint: the lease is renewed and kept
-    OVER = "over"  # the room has ended; a tombstone stays for OVER_TTL_MS
+    OVER = "over"  # the room has ended; a tombstone stays for OVER_TTL_MS, unless the room lives again
 
 
 class SaveResult(StrEnum):
@@ -128,7 +129,8 @@ class Ledger(Protocol):
         remembered for DEDUPE_MS at least. With `take`, and if nobody holds the session (a lease that has run out holds
         nothing), the lease, record and inbox are handed out; for a repeat only if the inbox is not empty, since then
         the answer to the first may have been lost. A session that is over keeps nothing and answers OVER, repeat or
-        not. The inbox keeps the newest INBOX_MAX entries.
+        not, for OVER_FINAL_MS; after that it begins anew, as LiveKit may revive a room under its old SID.
+        The inbox keeps the newest INBOX_MAX entries.
         """
         ...
 
@@ -153,7 +155,7 @@ class Ledger(Protocol):
 
         DUE, REST: the lease ends, unless more came in (MORE: the lease is renewed and the rest handed out).
         KEEP: the lease is renewed; what came in stays in the inbox until the next save that is not KEEP.
-        OVER: a tombstone stays, to be found and final; what came in is dropped.
+        OVER: a tombstone stays, to be found; what came in is dropped.
         `index` replaces the session's lines in `standings` and `list`. Sent again after it ended the lease: LOST.
         """
         ...
@@ -175,7 +177,10 @@ class Ledger(Protocol):
         ...
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
-        """Which of these are unknown here; one that is over is known. Live ones live on for LIVE_TTL_MS from now."""
+        """Which of these are unknown here; one that is over is known for OVER_FINAL_MS.
+
+        Live ones live on for LIVE_TTL_MS from now.
+        """
         ...
 
     async def counts(self) -> Counts:

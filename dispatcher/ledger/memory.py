@@ -51,7 +51,7 @@ class MemoryLedger:
 
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
         now = self._begin()
-        session = self._sessions.get(key)
+        session = self._sessions.known(key, now)
         if session and session.place is Place.OVER:
             return Delivery(outcome=Delivered.OVER)
         if event_id in self._event_ids:
@@ -120,7 +120,7 @@ class MemoryLedger:
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
         now = self._begin()
-        known = {key: session for key in keys if (session := self._sessions.get(key))}
+        known = {key: session for key in keys if (session := self._sessions.known(key, now))}
         for session in known.values():
             self._sessions.renew(session, now)
         return set(keys) - known.keys()

@@ -18,6 +18,7 @@ from dispatcher.ledger.interface import (
     INBOX_MAX,
     LIVE_TTL_MS,
     LIVES_MAX,
+    OVER_FINAL_MS,
     OVER_TTL_MS,
     Counts,
     Held,
@@ -46,7 +47,7 @@ class Session:
 
     key: Key
     place: Place
-    at: Ms  # DUE: when; HELD: the lease's end; else without meaning
+    at: Ms  # DUE: when; HELD: the lease's end; OVER: since when; else without meaning
     expires: Ms = 0
     record: bytes | None = None
     index: tuple[Standing, ...] = ()
@@ -145,9 +146,10 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def get(self, key: Key) -> Session | None:
-        """The session, live or over."""
-        return self._by_key.get(key)
+    def known(self, key: Key, now: Ms) -> Session | None:
+        """The session, live or ended less than OVER_FINAL_MS ago."""
+        session = self._by_key.get(key)
+        return None if session and session.place is Place.OVER and now >= session.at + OVER_FINAL_MS else session
 
     def leased(self, lease: Lease) -> Session | None:
         """The lease's session, if the lease is still its newest and was not given back."""
@@ -155,7 +157,9 @@ class Sessions:
         return session if session and session.place is Place.HELD and session.token == lease.token else None
 
     def open(self, key: Key, now: Ms) -> Session:
-        """A new session, due."""
+        """A new session, due; nothing is left of one that ended."""
+        if ended := self._by_key.get(key):
+            self.forget(ended)
         session = Session(key=key, place=Place.DUE, at=now)
         self._by_key[key] = self._places[Place.DUE][key] = session
         lives = self._names.setdefault((key.project, key.room), [])
@@ -176,7 +180,7 @@ class Sessions:
         """A tombstone is left: the record, findable."""
         session.inbox.clear()
         self.reindex(session, ())
-        self.move(session, Place.OVER, now)
+        self.move(session, Place.OVER, now, now)
 
     def hasten(self, session: Session, now: Ms) -> None:
         """The session is claimable now, or once its holder is done; never later than it was."""
@@ -220,17 +224,18 @@ class Sessions:
         """Whatever has expired is forgotten."""
         for sessions in self._places.values():
             while sessions and (first := next(iter(sessions.values()))).expires <= now:
-                self._forget(first)
+                self.forget(first)
 
     def make_room(self) -> bool:
         """One less: the oldest tombstone, else the session longest at rest. False: there is neither."""
         for place in (Place.OVER, Place.REST):
             if sessions := self._places[place]:
-                self._forget(next(iter(sessions.values())))
+                self.forget(next(iter(sessions.values())))
                 return True
         return False
 
-    def _forget(self, session: Session) -> None:
+    def forget(self, session: Session) -> None:
+        """Nothing of the session is left."""
         self.reindex(session, ())
         session.ticket = 0
         del self._by_key[session.key]

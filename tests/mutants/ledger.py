@@ -54,6 +54,12 @@ OPERATIONS = (
 
 PLACES = (
     Mutant(
+        "an ended session is final for ever",
+        "None if session and session.place is Place.OVER and",
+        "None if not self and",
+    ),
+    Mutant("an ended session is there twice", "            self.forget(ended)\n", "            pass\n"),
+    Mutant(
         "a dropped entry does not move the head",
         "            self.drain(self.head + 1)",
         "            self.inbox.popleft()",

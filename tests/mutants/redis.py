@@ -40,7 +40,12 @@ PREAMBLE = (
 )
 
 DELIVER = (
-    Mutant("an ended session takes events", "if session and session.place == 'over' then", "if false then"),
+    Mutant("an ended session takes events", "if session and is_final(session) then", "if false then"),
+    Mutant(
+        "an ended session is final for ever",
+        "if session and is_final(session) then",
+        "if session and session.place == 'over' then",
+    ),
     Mutant("what was sent again is a repeat", "if is_leased(session, token) then", "if false then"),
     Mutant("a lease holds a millisecond longer", "session.at <= now\n", "session.at < now\n"),
     Mutant("only this bucket's ids are known", " or redis.call('SISMEMBER', before, event_id) == 1 then", " then"),
@@ -98,7 +103,8 @@ PEEK = (
 
 TOUCH = (
     Mutant("a touch touches nothing", "    live_on(session)\n", ""),
-    Mutant("a touched tombstone lives on", " and session.place ~= 'over' then", " then"),
+    Mutant("a touched tombstone lives on", "if session and session.place ~= 'over' then", "if session then"),
+    Mutant("a room that lives again is known as ended", " or is_final(session)) and 1", " or true) and 1"),
 )
 
 TURN = (

@@ -23,6 +23,7 @@ _NUMBERS: Final = {
     "INBOX_MAX": interface.INBOX_MAX,
     "LIVES_MAX": interface.LIVES_MAX,
     "OVER_TTL_MS": interface.OVER_TTL_MS,
+    "OVER_FINAL_MS": interface.OVER_FINAL_MS,
     "LIVE_TTL_MS": interface.LIVE_TTL_MS,
     "ADJUST_TTL_MS": interface.ADJUST_TTL_MS,
     "DEDUPE_MS": interface.DEDUPE_MS,

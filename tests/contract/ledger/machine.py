@@ -11,6 +11,7 @@ from dispatcher.ledger.interface import (
     INBOX_MAX,
     LEASE_MS,
     LIVE_TTL_MS,
+    OVER_FINAL_MS,
     OVER_TTL_MS,
     Key,
     Standing,
@@ -27,7 +28,9 @@ some_keys = st.lists(keys, max_size=4)
 indexes = st.lists(st.sampled_from(LINES), max_size=3).map(tuple)
 due_times = st.sampled_from([-5, 0, 1, 7, LEASE_MS, LEASE_MS + 5])
 # Each step begins by letting time go by, so that every operation, not only a list, is the first to meet what ran out.
-spans = st.sampled_from([*[0] * 8, 1, 1, 7, 7, 64, LEASE_MS - 1, LEASE_MS, LEASE_MS + 1, DEDUPE_MS, OVER_TTL_MS])
+spans = st.sampled_from(
+    [*[0] * 8, 1, 1, 7, 7, 64, LEASE_MS - 1, LEASE_MS, LEASE_MS + 1, OVER_FINAL_MS, DEDUPE_MS, OVER_TTL_MS]
+)
 ages = st.sampled_from([LIVE_TTL_MS - 1, LIVE_TTL_MS, OVER_TTL_MS - 1, 2 * DEDUPE_MS])
 quiet = st.sampled_from([Then.REST, Then.DUE, Then.OVER])
 recent = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3])  # how far back among those who ever held a session

@@ -10,6 +10,7 @@ from dispatcher.ledger.interface import (
     INBOX_MAX,
     LEASE_MS,
     LIVE_TTL_MS,
+    OVER_FINAL_MS,
     OVER_TTL_MS,
     Counts,
     Delivered,
@@ -75,7 +76,10 @@ class Model:
         """What became of the event, and whether the session is to be handed out."""
         session = self.get(key)
         if session and session.place is Then.OVER:
-            return Delivered.OVER, False
+            if self.now < session.at + OVER_FINAL_MS:
+                return Delivered.OVER, False
+            self.sessions.remove(session)
+            session = None
         free = not session or session.place is not Then.KEEP or session.at <= self.now
         if event_id and self.is_known(event_id):
             return Delivered.DUPLICATE, bool(take and free and session and session.inbox)
@@ -115,7 +119,7 @@ class Model:
         session.inbox = [(number, entry) for number, entry in session.inbox if number > upto]
         session.expires = self.now + LIVE_TTL_MS
         if then is Then.OVER:
-            session.place, session.inbox, session.index = Then.OVER, [], ()
+            session.place, session.at, session.inbox, session.index = Then.OVER, self.now, [], ()
             session.expires = self.now + OVER_TTL_MS
             return SaveResult.OK
         if then is Then.KEEP or session.inbox:
@@ -133,7 +137,8 @@ class Model:
         for session in self.sessions:
             if session.key in keys and session.place is not Then.OVER:
                 session.expires = self.now + LIVE_TTL_MS
-        return {key for key in keys if not self.get(key)}
+        over = [one.key for one in self.sessions if one.place is Then.OVER and self.now >= one.at + OVER_FINAL_MS]
+        return {key for key in keys if not self.get(key) or key in over}
 
     def turn(self, name: str, every: Ms) -> bool:
         """Whether nobody had the turn within the `every` that was asked for then."""

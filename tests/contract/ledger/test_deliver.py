@@ -1,6 +1,17 @@
 import pytest
 
-from dispatcher.ledger.interface import DEDUPE_MS, INBOX_MAX, LEASE_MS, Counts, Delivered, Delivery, Key, Ledger, Then
+from dispatcher.ledger.interface import (
+    DEDUPE_MS,
+    INBOX_MAX,
+    LEASE_MS,
+    OVER_FINAL_MS,
+    Counts,
+    Delivered,
+    Delivery,
+    Key,
+    Ledger,
+    Then,
+)
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 
 
@@ -139,6 +150,24 @@ async def test_a_session_that_is_over_keeps_nothing(ledger: Ledger) -> None:
     assert await ledger.claim(10) == ([], None)
     [life] = await ledger.find("p1", "lobby")
     assert life.record == b"last"
+
+
+async def test_a_session_that_ended_a_minute_ago_begins_anew(home: Home) -> None:
+    """LiveKit may revive a room under its old SID: whoever hears of it later than any late event comes, opens it."""
+    mine = await held(home.ledger)
+    await home.ledger.save(mine.lease, b"last", mine.upto, Then.OVER)
+
+    home.advance(OVER_FINAL_MS - 1)
+    assert await home.ledger.deliver(KEY, "e2", b"late") == Delivery(outcome=Delivered.OVER)
+    assert await home.ledger.touch([KEY]) == set()
+    home.advance(1)
+    assert await home.ledger.touch([KEY]) == {KEY}
+    again = (await home.ledger.deliver(KEY, "e2", b"alive")).held
+
+    assert again
+    assert (again.record, again.inbox) == (None, (b"alive",))
+    assert len(await home.ledger.find("p1", "lobby")) == 1
+    assert await home.ledger.counts() == Counts(due=0, held=1, rest=0)
 
 
 async def test_the_inbox_keeps_the_newest(ledger: Ledger) -> None:

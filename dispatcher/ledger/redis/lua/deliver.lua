@@ -3,8 +3,12 @@ local id, room, event_id, event, take, token = ARGV[2], ARGV[3], ARGV[4], ARGV[5
 
 forget_expired()
 local session = find(id)
-if session and session.place == 'over' then
+if session and is_final(session) then
   return { 'over' }
+end
+if session and session.place == 'over' then
+  forget(id)
+  session = nil
 end
 if is_leased(session, token) then -- sent again, as the answer was lost
   return { 'accepted', held(session, inbox_of(session)) }

@@ -131,6 +131,11 @@ local function move(session, place, at)
   live_on(session)
 end
 
+-- The session's room ended so lately that whatever still comes of it is late.
+local function is_final(session)
+  return session.place == 'over' and now < session.at + OVER_FINAL_MS
+end
+
 local function is_leased(session, token)
   return session and session.place == 'held' and session.token == token
 end
