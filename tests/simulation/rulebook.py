@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from dispatcher.core.rules import Policy, Rule, Target
+from dispatcher.core.events import Participant, Room
+from dispatcher.core.rules import Aimed, Policy, Rule, Target
 
 
 def _policy(*agents: str) -> Policy:
@@ -11,6 +12,13 @@ def _policy(*agents: str) -> Policy:
 
 def _rule(name: str, policy: Policy, *, go_on: bool = False) -> Rule:
     return Rule(name=name, policy=policy, go_on=go_on)
+
+
+def _by_kind(_: Room, who: Participant | None) -> Aimed:
+    """Callers have a fallback; for others the expression that would name one fails."""
+    if who is not None and who.kind == "SIP":
+        return Aimed((Target("greeter"), Target("overflow")))
+    return Aimed((Target("greeter"),), ("missing_key",))
 
 
 _GREETER: Final = (Target("greeter"),)
@@ -27,6 +35,7 @@ RULEBOOK: Final[dict[str, tuple[Rule, ...]]] = {
         _rule("rest", Policy(targets=_GREETER)),
     ),
     "replace": (_rule("always", Policy(targets=_GREETER, on_finish="replace")),),
+    "computed": (Rule(name="computed", policy=_policy("greeter", "overflow"), aim=_by_kind),),
     "mixed": (
         _rule(
             "each", Policy(targets=(Target("phone"), Target("greeter")), per="participant", kinds=_PHONE), go_on=True

@@ -15,7 +15,7 @@ from tests.simulation.world import Outcome, live
 
 SETTLED = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 GATHERING = (Happening(100, What.JOINS, "ann"), Happening(900, What.JOINS, "cal"), Happening(1_500, What.JOINS, "eve"))
-AGENTS = {"one": 1, "fallback": 1, "each": 2, "two": 2, "room": 1, "kinds": 1, "replace": 1, "mixed": 2}
+AGENTS = {"one": 1, "fallback": 1, "each": 2, "two": 2, "room": 1, "kinds": 1, "computed": 1, "replace": 1, "mixed": 2}
 
 spans = st.sampled_from((5, 20, 100, 300, 1_000, 2_000, 4_000, 6_000, 11_000))
 calls = st.builds(Call, reply=st.sampled_from(Reply), took=spans)

@@ -6,13 +6,19 @@ from typing import TypeAlias
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.events import JOINED, LEFT, Participant
-from dispatcher.core.rules import Rule
+from dispatcher.core.events import JOINED, LEFT, Participant, Room
+from dispatcher.core.rules import Aimed, Rule
 from dispatcher.core.session import Session
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LIVEKIT_AHEAD, LOBBY, NO, agent, dispatch, job, person, rule
+from tests.unit.core.world import GREETER, LIVEKIT_AHEAD, LOBBY, NO, agent, dispatch, job, person, rule
 
 Happening: TypeAlias = Callable[[Scene], None]
+
+
+def of_a_publisher(_: Room, who: Participant | None) -> Aimed:
+    """An agent that can be named only for somebody who publishes."""
+    return Aimed((GREETER,)) if who is not None and who.publisher else Aimed((), ("missing_key",))
+
 
 BACKED_UP = rule("greeter", "greeter", "backup", attempts=2)
 SETS: tuple[tuple[Rule, ...], ...] = (
@@ -22,6 +28,7 @@ SETS: tuple[tuple[Rule, ...], ...] = (
     (rule("vip", go_on=True), BACKED_UP),
     (rule("ambient", "greeter", on="room", on_finish="replace"),),
     (rule("greeter", worker="publisher"),),
+    (replace(rule(), aim=of_a_publisher),),
 )
 REASONS = ("", "CLIENT_INITIATED", "PARTICIPANT_REMOVED", "CONNECTION_TIMEOUT", "DUPLICATE_IDENTITY", "ROOM_CLOSED")
 

@@ -19,6 +19,7 @@ from tests.unit.core.lives import (
     RULES,
     SETS,
     Happening,
+    answers,
     joins,
     leaves,
     ledger_is_emptied,
@@ -42,6 +43,7 @@ class Watched(Scene):
         step = super().ask()
         asked = before.want(step.want)
         assert asked is not None
+        assert step.target.agent, "nobody would be asked for"
         assert asked.open == (), "law 5: an attempt is open"
         assert step.number > asked.last, "law 2: the number was used before"
         assert not before.over, "law 14: the session is over"
@@ -91,6 +93,7 @@ def test_law_7_a_session_at_rest_owes_nothing(rules: tuple[Rule, ...], life: lis
     assert not scene.session.stale
     for one in scene.session.wants:
         assert not one.waits
+        assert not one.unnamed
         assert not [old for old in one.attempts if old.ours and not old.open and old.shows and old.retract_at]
         assert all(opened.serving or one.by_name or one.policy.worker == "publisher" for opened in one.open)
 
@@ -219,10 +222,21 @@ def test_law_9_a_session_goes_on_from_its_record(rules: tuple[Rule, ...], life: 
 
 @LIFE
 @given(rules=RULES, life=LIVES)
+@example(
+    rules=SETS[3],
+    life=[
+        joins("alice"),
+        answers(0, "agent", heard=False, fixed=True),
+        answers(1, "job", heard=False, fixed=True),
+    ],
+)
 def test_promises_3_and_4_once_the_world_behaves_everybody_waiting_has_one_agent(
     rules: tuple[Rule, ...], life: list[Happening]
 ) -> None:
-    """Whatever went before: 150 s later each want is served or done, by at most one agent of ours."""
+    """Whatever went before: 150 s later each want is served or done, by at most one agent of ours.
+
+    One for whom nobody can be named is starved. An identity that two wants' agents share is one agent's at a time.
+    """
     scene = lived(rules, life)
     room_is(listed=True)(scene)
     joins("alice", publisher=True)(scene)
@@ -231,8 +245,10 @@ def test_promises_3_and_4_once_the_world_behaves_everybody_waiting_has_one_agent
 
     for one in (one for one in scene.session.wants if one.attended and not one.done):
         ours = {identity for old in one.attempts if old.ours for identity in old.identities}
-        assert one.serving or one.by_name
-        assert one.policy.worker == "publisher" or len(ours & set(scene.agents())) <= 1
+        others = {other.serving.agent for other in scene.session.wants if other is not one and other.serving}
+        agents = [who for who in scene.present.values() if who.identity in ours and who.sid not in others]
+        assert one.serving or one.by_name or (one.unnamed and one.state is State.STARVED)
+        assert one.policy.worker == "publisher" or len(agents) <= 1
 
 
 @LIFE
