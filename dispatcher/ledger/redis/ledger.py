@@ -21,6 +21,7 @@ from dispatcher.ledger.interface import (
     Held,
     Key,
     Lease,
+    LedgerUnavailable,
     Life,
     Saved,
     SaveResult,
@@ -33,6 +34,7 @@ from dispatcher.ledger.redis.client import Argument, Call, Client
 from dispatcher.ledger.redis.scripts import Op
 
 ALL: Final = tuple(replies.partition(number) for number in range(replies.PARTITIONS))
+UNHEARD_MAX: Final = 1_000  # events of an outage; the sessions of older ones wait out their leases
 TOUCHED_MAX: Final = 256  # by one script: some 3 ms in which Redis does nothing else
 _NEVER: Final = float("inf")
 
@@ -51,17 +53,25 @@ class RedisLedger:
         self._wake = wake
         self._clock = clock
         self._announced = -_NEVER  # nobody waits
+        self._unheard: list[tuple[Key, str]] = []  # sessions that may have been handed out in answers that were lost
         self._process = secrets.token_hex(8)
         self._tokens = count()
 
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
-        said, *handed = await self._on(key, Op.DELIVER, key.room, event_id, event, int(take), self._token())
+        token = self._token()
+        try:
+            said, *handed = await self._on(key, Op.DELIVER, key.room, event_id, event, int(take), token)
+        except LedgerUnavailable:
+            if take:
+                self._unheard = [*self._unheard, (key, token)][-UNHEARD_MAX:]
+            raise
         delivery = Delivery(outcome=Delivered(said.decode()), held=replies.held(handed[0]) if handed else None)
         if not take and delivery.outcome is Delivered.ACCEPTED:
             self._sooner(-_NEVER)
         return delivery
 
     async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+        await self._give_back()
         peeked = await self._everywhere(Op.PEEK, limit)
         # By how late they are, not by when they were due: the nodes of a cluster have clocks of their own.
         waits = [(at - now, base) for base, (now, *times) in zip(ALL, peeked, strict=True) for at in times]
@@ -148,10 +158,22 @@ class RedisLedger:
         shown = {(base, life.key.sid): life for base, life in lives}
         return [shown[one] for one in chosen if one in shown]
 
+    async def _give_back(self) -> None:
+        """What was handed out in answers that were lost is due now, not when its leases end."""
+        unheard, self._unheard = self._unheard, []
+        try:
+            await self._client.run([self._call_on(key, Op.RELEASE, token) for key, token in unheard])
+        except LedgerUnavailable:
+            self._unheard = [*unheard, *self._unheard][-UNHEARD_MAX:]
+            raise
+
     async def _on(self, key: Key, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
-        base, name = replies.base(key.project, key.room), replies.session_id(key)
-        [answer] = await self._client.run([self._call(op, base, name, *args, key=base + b"s:" + name)])
+        [answer] = await self._client.run([self._call_on(key, op, *args)])
         return answer
+
+    def _call_on(self, key: Key, op: Op, *args: Argument) -> Call:
+        base, name = replies.base(key.project, key.room), replies.session_id(key)
+        return self._call(op, base, name, *args, key=base + b"s:" + name)
 
     async def _named(self, kind: str, name: str, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
         base = replies.base("", name)
