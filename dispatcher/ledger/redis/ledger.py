@@ -5,7 +5,7 @@ by partition: what they say of several is true of each.
 """
 
 import secrets
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest, nsmallest
 from itertools import count
@@ -53,7 +53,7 @@ class RedisLedger:
         self._wake = wake
         self._clock = clock
         self._announced = -_NEVER  # nobody waits
-        self._unheard: list[tuple[Key, str]] = []  # sessions that may have been handed out in answers that were lost
+        self._unheard = deque[tuple[Key, str]](maxlen=UNHEARD_MAX)  # handed out, it may be, in answers that were lost
         self._process = secrets.token_hex(8)
         self._tokens = count()
 
@@ -62,8 +62,7 @@ class RedisLedger:
         try:
             said, *handed = await self._on(key, Op.DELIVER, key.room, event_id, event, int(take), token)
         except LedgerUnavailable:
-            if take:
-                self._unheard = [*self._unheard, (key, token)][-UNHEARD_MAX:]
+            self._unheard.append((key, token))
             raise
         delivery = Delivery(outcome=Delivered(said.decode()), held=replies.held(handed[0]) if handed else None)
         if not take and delivery.outcome is Delivered.ACCEPTED:
@@ -160,16 +159,12 @@ class RedisLedger:
 
     async def _give_back(self) -> None:
         """What was handed out in answers that were lost is due now, not when its leases end."""
-        unheard, self._unheard = self._unheard, []
-        try:
-            await self._client.run([self._call_on(key, Op.RELEASE, token) for key, token in unheard])
-        except LedgerUnavailable:
-            self._unheard = [*unheard, *self._unheard][-UNHEARD_MAX:]
-            raise
+        unheard = set(self._unheard)
+        await self._client.run([self._call_on(key, Op.RELEASE, token) for key, token in unheard])
+        self._unheard = deque((one for one in self._unheard if one not in unheard), UNHEARD_MAX)
 
     async def _on(self, key: Key, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
-        [answer] = await self._client.run([self._call_on(key, op, *args)])
-        return answer
+        return (await self._client.run([self._call_on(key, op, *args)]))[0]
 
     def _call_on(self, key: Key, op: Op, *args: Argument) -> Call:
         base, name = replies.base(key.project, key.room), replies.session_id(key)
