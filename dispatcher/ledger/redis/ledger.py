@@ -5,7 +5,7 @@ by partition: what they say of several is true of each.
 """
 
 import secrets
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest, nsmallest
 from itertools import count
@@ -21,6 +21,7 @@ from dispatcher.ledger.interface import (
     Held,
     Key,
     Lease,
+    LedgerUnavailable,
     Life,
     Saved,
     SaveResult,
@@ -33,6 +34,7 @@ from dispatcher.ledger.redis.client import Argument, Call, Client
 from dispatcher.ledger.redis.scripts import Op
 
 ALL: Final = tuple(replies.partition(number) for number in range(replies.PARTITIONS))
+UNHEARD_MAX: Final = 1_000  # events of an outage; the sessions of older ones wait out their leases
 TOUCHED_MAX: Final = 256  # by one script: some 3 ms in which Redis does nothing else
 _NEVER: Final = float("inf")
 
@@ -51,17 +53,24 @@ class RedisLedger:
         self._wake = wake
         self._clock = clock
         self._announced = -_NEVER  # nobody waits
+        self._unheard = deque[tuple[Key, str]](maxlen=UNHEARD_MAX)  # handed out, it may be, in answers that were lost
         self._process = secrets.token_hex(8)
         self._tokens = count()
 
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
-        said, *handed = await self._on(key, Op.DELIVER, key.room, event_id, event, int(take), self._token())
+        token = self._token()
+        try:
+            said, *handed = await self._on(key, Op.DELIVER, key.room, event_id, event, int(take), token)
+        except LedgerUnavailable:
+            self._unheard.append((key, token))
+            raise
         delivery = Delivery(outcome=Delivered(said.decode()), held=replies.held(handed[0]) if handed else None)
         if not take and delivery.outcome is Delivered.ACCEPTED:
             self._sooner(-_NEVER)
         return delivery
 
     async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+        await self._give_back()
         peeked = await self._everywhere(Op.PEEK, limit)
         # By how late they are, not by when they were due: the nodes of a cluster have clocks of their own.
         waits = [(at - now, base) for base, (now, *times) in zip(ALL, peeked, strict=True) for at in times]
@@ -148,10 +157,18 @@ class RedisLedger:
         shown = {(base, life.key.sid): life for base, life in lives}
         return [shown[one] for one in chosen if one in shown]
 
+    async def _give_back(self) -> None:
+        """What was handed out in answers that were lost is due now, not when its leases end."""
+        unheard = set(self._unheard)
+        await self._client.run([self._call_on(key, Op.RELEASE, token) for key, token in unheard])
+        self._unheard = deque((one for one in self._unheard if one not in unheard), UNHEARD_MAX)
+
     async def _on(self, key: Key, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
+        return (await self._client.run([self._call_on(key, op, *args)]))[0]
+
+    def _call_on(self, key: Key, op: Op, *args: Argument) -> Call:
         base, name = replies.base(key.project, key.room), replies.session_id(key)
-        [answer] = await self._client.run([self._call(op, base, name, *args, key=base + b"s:" + name)])
-        return answer
+        return self._call(op, base, name, *args, key=base + b"s:" + name)
 
     async def _named(self, kind: str, name: str, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
         base = replies.base("", name)
