@@ -75,15 +75,16 @@ class Model:
     def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool) -> tuple[Delivered, bool]:
         """What became of the event, and whether the session is to be handed out."""
         session = self.get(key)
-        if session and session.place is Then.OVER:
-            if self.now < session.at + OVER_FINAL_MS:
-                return Delivered.OVER, False
-            self.sessions.remove(session)
-            session = None
+        ended = session if session and session.place is Then.OVER else None
+        if ended and self.now < ended.at + OVER_FINAL_MS:
+            return Delivered.OVER, False
+        session = None if ended else session
         free = not session or session.place is not Then.KEEP or session.at <= self.now
         if event_id and self.is_known(event_id):
             return Delivered.DUPLICATE, bool(take and free and session and session.inbox)
         self.event_ids.append((event_id, self.now))
+        if ended:
+            self.sessions.remove(ended)
         if not session:
             session = Modelled(key=key, expires=0, place=Then.DUE, at=self.now)
             self.sessions.append(session)

@@ -55,7 +55,8 @@ class Pair:
         self.deliver_as(key, event_id, take=take)
 
     def deliver_as(self, key: Key, event_id: str, *, take: bool) -> None:
-        if not self.model.get(key):
+        session = self.model.get(key)
+        if not session or session.place is Then.OVER:
             self.advance(1)  # no two sessions are equally new
         event = f"{len(self.sent)}".encode()
         outcome, handed_out = self.model.deliver(key, event_id, event, take=take)

@@ -6,8 +6,8 @@ local session = find(id)
 if session and is_final(session) then
   return { 'over' }
 end
-if session and session.place == 'over' then
-  forget(id)
+local ended = session and session.place == 'over'
+if ended then
   session = nil
 end
 if is_leased(session, token) then -- sent again, as the answer was lost
@@ -27,6 +27,9 @@ if event_id ~= '' then
   end
 end
 
+if ended then
+  forget(id)
+end
 redis.call('RPUSH', base .. 'i:' .. id, event)
 if not session then
   session = { id = id, room = room, born = whole(now), place = 'due', at = now, token = '', head = 0, lines = '',
