@@ -5,7 +5,9 @@ all lost, a ledger that was emptied and an installation that starts on a running
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from dispatcher.core.events import Event, Room, RoomSid
@@ -19,11 +21,13 @@ from dispatcher.pacer import SHARES, Pacer
 
 SWEPT: Final = "swept"  # the name of the sweep's events
 TURN_S: Final = 1.0  # how often a replica asks whether it is its turn
+RECALLED_MAX: Final = 10_000  # sessions that a new process asks the ledger for; some 20 MB
 
 
 class Sweep:
     """Looks at every live room of every project once per `sweep.every`, at most `looks_per_second` of them.
 
+    So it does, once, at rooms that LiveKit no longer lists: nobody may have told of their end.
     Where a project's calls are limited, the sweep causes no more than half of the looks that its limit allows.
     """
 
@@ -34,7 +38,7 @@ class Sweep:
         self.log = log
         self.metrics = metrics
         self._after: dict[str, str] = {}  # the SID up to which known ones were looked at
-        self._listed: dict[str, set[Key]] = {}  # by the last sweep
+        self._listed: dict[str, AbstractSet[Key]] = {}  # by the last sweep, and what it left to the next
 
     async def run(self, project: str) -> None:
         """Sweeps the project at once, and then for ever; one replica does it per interval."""
@@ -52,29 +56,43 @@ class Sweep:
             self.log.warning("sweep_put_off", project=project, why=error.reason)
 
     async def sweep(self, project: str) -> None:
-        """Every live room's session is due for a look, the unknown ones first, as far as one interval's looks reach."""
+        """Every live room's session is due for a look, as far as one interval's looks reach.
+
+        First the unknown ones, then those whose room is gone, then the known ones in turn.
+        """
         now = self.current.now
         site = now.sites.get(project)
         if site is None:  # it has left the configuration
             return
         pause = self._pause(site, now.sweep.looks_per_second)
+        before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, site.limit) / 1000)
-        rooms = [room for room in await site.livekit.rooms() if room.sid]
-        keys = {Key(project, room.name, room.sid): room for room in rooms}
-        await self._close(project, set(keys), pause)
-        unknown = await self.ledger.touch(list(keys))
-        known = self._in_turn(project, [key for key in keys if key not in unknown])
+        rooms = {Key(project, room.name, room.sid): room for room in await site.livekit.rooms() if room.sid}
+        gone = before - rooms.keys()
+        unknown = await self.ledger.touch([*rooms, *gone])
+        repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), "unknown_room")
+        repairs |= dict.fromkeys(sorted(gone - unknown, key=_by_sid), "unheard_end")
         budget = max(1, int(now.sweep.every / 1000 / pause))
         if len(rooms) > budget:
             self.log.warning("sweep_takes_longer", project=project, rooms=len(rooms), seconds=round(len(rooms) * pause))
-        chosen = [*sorted(unknown, key=lambda key: key.sid), *known][:budget]
-        for key in chosen:
-            if await self._nudge(key, keys[key]) and key in unknown:
-                self.metrics.sweep_repairs_total.labels(kind="unknown_room").inc()
-                self.log.info("repaired", project=key.project, room=key.room, sid=key.sid, why="unknown_room")
+        waiting = deque([*repairs, *self._in_turn(project, rooms.keys() - unknown)])
+        while waiting and budget:
+            key = waiting.popleft()
+            if not await self._nudge(key, rooms.get(key) or Room(sid=RoomSid(key.sid), name=key.room)):
+                continue
+            if key in repairs:
+                self._repaired(key, repairs[key])
+            else:
+                self._after[project] = key.sid
+            budget -= 1
             await asyncio.sleep(pause)
-        if chosen and chosen[-1] not in unknown:
-            self._after[project] = chosen[-1].sid
+        self._listed[project] = rooms.keys() | repairs.keys() & set(waiting)
+
+    async def _before(self, project: str) -> AbstractSet[Key]:
+        """The rooms that lived at the last sweep, or at this process's first those that the ledger has."""
+        if project in self._listed:
+            return self._listed[project]
+        return {life.key for life in await self.ledger.list(project, limit=RECALLED_MAX)}
 
     def _pause(self, site: Site, looks_per_second: float) -> float:
         """Seconds between two sessions."""
@@ -82,21 +100,21 @@ class Sweep:
             looks_per_second = min(looks_per_second, site.limit.calls_per_second / SHARES / 2)
         return 1 / looks_per_second
 
-    def _in_turn(self, project: str, known: Sequence[Key]) -> list[Key]:
+    def _in_turn(self, project: str, known: Iterable[Key]) -> list[Key]:
         """By SID, from where the last sweep stopped: the one that waited longest comes first."""
         after = self._after.get(project, "")
         return sorted(known, key=lambda key: (key.sid <= after, key.sid))
 
-    async def _close(self, project: str, listed: set[Key], pause: float) -> None:
-        """Rooms that were listed last time and no longer are: their end may not have been heard of."""
-        for key in self._listed.get(project, set()) - listed:
-            if await self._nudge(key, Room(sid=RoomSid(key.sid), name=key.room)):
-                self.metrics.sweep_repairs_total.labels(kind="unheard_end").inc()
-                await asyncio.sleep(pause)
-        self._listed[project] = listed
+    def _repaired(self, key: Key, kind: str) -> None:
+        self.metrics.sweep_repairs_total.labels(kind=kind).inc()
+        self.log.info("repaired", project=key.project, room=key.room, sid=key.sid, why=kind)
 
     async def _nudge(self, key: Key, room: Room) -> bool:
         """The session is due for a look; False: it is over."""
         event = Event(id="", name=SWEPT, created_at=0, room=room)
         delivery = await self.ledger.deliver(key, "", dump_event(event), take=False)
         return delivery.outcome is Delivered.ACCEPTED
+
+
+def _by_sid(key: Key) -> str:
+    return key.sid

@@ -11,7 +11,7 @@ from dispatcher.config import Sweep as Often
 from dispatcher.core.events import ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.record import load_event
 from dispatcher.core.seen import Seen
-from dispatcher.ledger.interface import Key, Then
+from dispatcher.ledger.interface import OVER_FINAL_MS, Key, Then
 from dispatcher.livekit import LiveKit, Reason, Unavailable
 from dispatcher.pacer import Pacer
 from dispatcher.sweep import SWEPT, Sweep
@@ -136,6 +136,48 @@ async def test_a_room_whose_end_was_heard_of_needs_no_repair() -> None:
     await floor.sweep.sweep(PROJECT)
     assert await floor.due() == []
     assert floor.repaired("unheard_end") == 0
+
+
+async def test_a_room_whose_end_is_long_past_stays_as_it_was() -> None:
+    """This replica's turns are far apart: what `explain` tells of the room is not begun anew."""
+    floor = Floor(1)
+    await floor.sweep.sweep(PROJECT)
+    await floor.desk.hear(ROOM_FINISHED, key=key(1))
+    await floor.desk.drive()
+    live(floor.livekit)
+    floor.desk.watch.later(OVER_FINAL_MS)
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == []
+    (life,) = await floor.desk.ledger.find(PROJECT, "room-1")
+    assert life.over
+    assert life.record
+
+
+async def test_rooms_that_ended_while_no_process_ran_are_looked_at_by_the_next() -> None:
+    """It never listed them: the ledger says that they lived."""
+    floor = Floor(1, 2)
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [1, 2]
+    live(floor.livekit, 2)
+    await floor.replica().sweep(PROJECT)
+    assert await floor.due() == [1, 2]
+    assert (floor.repaired("unheard_end"), floor.repaired("unknown_room")) == (1, 2)
+
+
+async def test_ends_that_an_interval_has_no_looks_for_are_left_to_the_next() -> None:
+    """One look per sweep: unknown rooms first, then the room that is gone, then the known."""
+    floor = Floor(1, 2, every=1)
+    for number in (1, 2):
+        await floor.desk.hear(key=key(number))
+    await floor.due()
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [1]
+    live(floor.livekit, 2, 3)
+    swept = []
+    for _ in range(3):
+        await floor.sweep.sweep(PROJECT)
+        swept += await floor.due()
+    assert swept == [3, 1, 2]
 
 
 async def test_more_rooms_than_an_interval_has_looks_for_take_turns() -> None:
