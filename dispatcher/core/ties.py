@@ -6,7 +6,7 @@ the oldest want it suits.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -28,6 +28,10 @@ from dispatcher.core.session import (
     with_want,
 )
 
+ATTEMPT_IDENTITIES: Final = 16  # a publisher worker has a job for each publisher
+REMNANTS_MAX: Final = WANTS_MAX // 2  # wants beyond which none is made for a remnant: people come first
+_DIGITS: Final = 10  # of an attempt's number in a tag, less than that
+
 
 def tag(instance: str, want: Want, number: int) -> str:
     """What a dispatch of ours carries: whose, for which want, which attempt."""
@@ -45,10 +49,6 @@ def _read_tag(text: str, instance: str) -> _Tag | None:
     if whose != instance or not key or not (number.isascii() and number.isdecimal() and len(number) < _DIGITS):
         return None  # anybody may write anything there
     return _Tag(key, int(number))
-
-
-_DIGITS = 10
-REMNANTS_MAX = WANTS_MAX // 2  # wants beyond which none is made for a remnant: people come first
 
 
 def recall(
@@ -100,9 +100,6 @@ def _listed(attempt: Attempt, dispatch: Dispatch | None) -> Attempt:
         return replace(attempt, listed=False)
     fresh = tuple(job.identity for job in dispatch.jobs if job.identity and job.identity not in attempt.identities)
     return replace(attempt, listed=True, identities=(*attempt.identities, *fresh)[-ATTEMPT_IDENTITIES:])
-
-
-ATTEMPT_IDENTITIES = 16  # a publisher worker has a job for each publisher
 
 
 def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequence[Rule], now: Ms) -> Session:
