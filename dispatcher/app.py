@@ -130,7 +130,7 @@ def _ready(config: Config, session: ClientSession, chronicle: Chronicle) -> InFo
     log, metrics = chronicle.log, chronicle.metrics
     rules = config.rules_in_force
     metrics.know(
-        agents={target.agent for rule in rules for target in rule.policy.targets if target.agent},
+        agents={str(target) for rule in rules for target in rule.policy.targets if target.agent},
         rules={rule.name for rule in rules},
         keys=[(project.name, key) for project in config.projects for key in project.keys],
     )

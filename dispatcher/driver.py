@@ -152,7 +152,7 @@ class Drive:
             claim.become(acts.would_ask(claim.session, step, claim.now))
             return
         kept = 0 < want.slot <= claim.now <= want.slot + SLOT_MS
-        wait = 0 if kept else await self.driver.pacer.to_create(self.project, step.target.agent, self.site)
+        wait = 0 if kept else await self.driver.pacer.to_create(self.project, step.target, self.site)
         if wait > 0:
             claim.become(acts.reserve(claim.session, step.want, claim.now + math.ceil(wait)))
             return

@@ -1,15 +1,17 @@
 """How fast calls follow each other, over all replicas: each takes a turn of the ledger's.
 
 Creates that come at once are what a LiveKit server loses: 11 of 30 (docs/livekit.md §0). So each takes a turn of its
-project and agent name. When one was lost all the same (`silent`), turns come twice as far apart, and nearer again with
-each agent that comes. A project with a `limit` has two more lines, for looks and for creates (docs/adr/0017): of four
-requests three are a look's and one is a create's, so that creates never stand behind looks.
+project and target, as each target has workers of its own. When one was lost all the same (`silent`), turns come twice
+as far apart, and nearer again with each agent that comes. A project with a `limit` has two more lines, for looks and
+for creates (docs/adr/0017): of four requests three are a look's and one is a create's, so that creates never stand
+behind looks.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
 from dispatcher.config import Limit
+from dispatcher.core.rules import Target
 from dispatcher.core.session import Entry, Said, Verdict
 from dispatcher.current import Site
 from dispatcher.ledger.interface import Ledger
@@ -31,13 +33,13 @@ class Pacer:
         self.ledger = ledger
         self._slow: set[str] = set()  # lines slower than asked, as far as this process knows
 
-    async def to_create(self, project: str, agent: str, site: Site) -> float:
+    async def to_create(self, project: str, target: Target, site: Site) -> float:
         """A turn for a CreateDispatch is taken; how many ms until it comes, 0 being now."""
         limited = await self._turn(_creates(project), site.limit)
         if site.pace is None:
             return limited
         interval = 1000 / site.pace.per_second
-        paced = await self.ledger.pace(f"{project}/{agent}", interval=interval, burst=site.pace.burst)
+        paced = await self.ledger.pace(f"{project}/{target}", interval=interval, burst=site.pace.burst)
         return max(limited, paced)
 
     async def to_look(self, project: str, limit: Limit | None) -> float:

@@ -40,7 +40,7 @@ class Sweep(Struct, frozen=True, kw_only=True):
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How fast dispatches are created, per project and agent name: LiveKit loses some of those that come at once."""
+    """How fast dispatches are created, per project and target: LiveKit loses some of those that come at once."""
 
     per_second: int = 50
     burst: int = 3

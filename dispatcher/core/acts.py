@@ -20,7 +20,7 @@ def ask(session: Session, step: Create, now: Ms) -> Session:
         return session
     attempt = Attempt(number=step.number, target=step.target, since=now)
     session = with_want(session, with_attempt(replace(want, slot=0), attempt))
-    return tell(session, Entry(at=now, said=Said.ASKED, want=step.want, number=step.number, agent=step.target.agent))
+    return tell(session, Entry(at=now, said=Said.ASKED, want=step.want, number=step.number, agent=str(step.target)))
 
 
 def answered(session: Session, step: Create, dispatch: str) -> Session:
@@ -34,7 +34,7 @@ def answered(session: Session, step: Create, dispatch: str) -> Session:
 
 def unanswered(session: Session, step: Create, now: Ms, why: str) -> Session:
     """Nobody knows whether LiveKit took it: the attempt stays open, and looks will bind it or give it up."""
-    entry = Entry(at=now, said=Said.UNKNOWN, want=step.want, number=step.number, agent=step.target.agent, why=why)
+    entry = Entry(at=now, said=Said.UNKNOWN, want=step.want, number=step.number, agent=str(step.target), why=why)
     return tell(session, entry)
 
 
@@ -48,7 +48,7 @@ def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Sessi
 
     Its agent at once; the dispatch stays listed for LINGER_MS, as nothing else would say whose that agent is.
     """
-    told = Entry(at=now, said=Said.IGNORED, want=step.want, number=step.number, agent=step.target.agent)
+    told = Entry(at=now, said=Said.IGNORED, want=step.want, number=step.number, agent=str(step.target))
     session = refused(tell(answered(session, step, dispatch), told), step, now, Said.IGNORED)
     want = session.want(step.want)
     made = next((one for one in want.attempts if one.number == step.number), None) if want else None
@@ -91,12 +91,12 @@ def retracted(session: Session, step: Retract, now: Ms, *, done: bool, why: str 
     after = replace(attempt, retracts=attempt.retracts + 1, retract_at=again, listed=listed)
     what = "agent" if step.agent else "dispatch"
     entry = Entry(
-        at=now, said=Said.RETRACTED, want=step.want, number=step.number, agent=attempt.target.agent, why=why or what
+        at=now, said=Said.RETRACTED, want=step.want, number=step.number, agent=str(attempt.target), why=why or what
     )
     return tell(with_want(session, with_attempt(want, after)), entry)
 
 
 def would_ask(session: Session, step: Create, now: Ms) -> Session:
     """A dry run: what would have been asked for is told, and again in 30 s if it is still wanted then."""
-    entry = Entry(at=now, said=Said.WOULD_ASK, want=step.want, number=step.number, agent=step.target.agent)
+    entry = Entry(at=now, said=Said.WOULD_ASK, want=step.want, number=step.number, agent=str(step.target))
     return put_off(tell(session, entry), step.want, now + TROUBLE_MS)

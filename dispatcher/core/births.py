@@ -122,7 +122,7 @@ def _born(
         session = replace(session, wants=tuple(old for old in session.wants if old is not idle))
     found = aimed(rule, room, person)
     want = with_targets(want, found)
-    entry = Entry(at=now, said=Said.WANTED, want=want.key, agent=want.next_target.agent)
+    entry = Entry(at=now, said=Said.WANTED, want=want.key, agent=str(want.next_target))
     return _tell_unnamed(tell(with_want(session, want), entry), want, found, now)
 
 

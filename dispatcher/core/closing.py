@@ -29,7 +29,7 @@ def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, wh
         said=Said.CLOSED,
         want=key,
         number=number,
-        agent=attempt.target.agent,
+        agent=str(attempt.target),
         why=why or verdict,
         took=now - attempt.since,
     )
@@ -58,5 +58,5 @@ def pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
     paid = budget.failed(want, verdict, now)
     session = with_want(session, paid)
     if want.rounds == 0 < paid.rounds:
-        return tell(session, Entry(at=now, said=Said.STARVED, want=key, agent=paid.next_target.agent))
+        return tell(session, Entry(at=now, said=Said.STARVED, want=key, agent=str(paid.next_target)))
     return session

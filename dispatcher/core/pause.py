@@ -49,4 +49,4 @@ def _pass_over(session: Session, want: Want, free: list[int], now: Ms) -> Sessio
 
 
 def _tell(session: Session, want: Want, said: Said, now: Ms) -> Session:
-    return tell(with_want(session, want), Entry(at=now, said=said, want=want.key, agent=want.next_target.agent))
+    return tell(with_want(session, want), Entry(at=now, said=said, want=want.key, agent=str(want.next_target)))

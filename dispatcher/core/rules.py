@@ -28,6 +28,10 @@ class Target(Struct, frozen=True):
     agent: str  # "" of NAMELESS alone
     deployment: str = ""
 
+    def __str__(self) -> str:
+        """As people read it: `agent`, or `agent@deployment`."""
+        return f"{self.agent}@{self.deployment}" if self.deployment else self.agent
+
 
 NAMELESS: Final = Target("")  # stands alone in a policy while expressions name no agent; nobody is ever asked for it
 

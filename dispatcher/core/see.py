@@ -138,7 +138,7 @@ def _welcome(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Sess
     want = with_attempt(want, replace(serving, told=True))
     session = with_want(session, replace(want, welcomed=True))
     return tell(
-        session, Entry(at=now, said=Said.SERVED, want=key, number=serving.number, agent=serving.target.agent, took=took)
+        session, Entry(at=now, said=Said.SERVED, want=key, number=serving.number, agent=str(serving.target), took=took)
     )
 
 

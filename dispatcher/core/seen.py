@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from dispatcher.core.events import Participant, Room
+from dispatcher.core.rules import Target
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -21,6 +22,10 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     deployment: str = ""
     tag: str = ""
     jobs: tuple[Job, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        return Target(self.agent, self.deployment)
 
 
 class Seen(Struct, frozen=True, kw_only=True):

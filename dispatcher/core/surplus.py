@@ -52,7 +52,7 @@ def reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Sessio
         again = replace(attempt, verdict=None, retract_at=0, came=attempt.came or now)
         want = replace(with_attempt(want, again), by_name=False)
         session = tell(
-            session, Entry(at=now, said=Said.REOPENED, want=key, number=again.number, agent=again.target.agent)
+            session, Entry(at=now, said=Said.REOPENED, want=key, number=again.number, agent=str(again.target))
         )
     return with_want(session, want)
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from dispatcher.core.births import spoken_for, with_targets
 from dispatcher.core.closing import LINGER_MS
 from dispatcher.core.events import Ms, Participant
-from dispatcher.core.rules import Rule, Target, aimed, matching
+from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.seen import Dispatch, Seen
 from dispatcher.core.session import (
     WANTS_MAX,
@@ -73,7 +73,7 @@ def recall(
         if (at_work or wanted) and len(session.wants) < WANTS_MAX:
             want = Want(rule=name, identity=identity, policy=rule.policy)
             session = with_want(session, with_targets(want, aimed(rule, room, spoken_for(rule, want, room, people))))
-            session = tell(session, Entry(at=now, said=Said.WANTED, want=found.key, agent=dispatch.agent))
+            session = tell(session, Entry(at=now, said=Said.WANTED, want=found.key, agent=str(dispatch.target)))
     return session
 
 
@@ -111,7 +111,9 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequen
     if asked is not None and not asked.dispatch:
         bound = _listed(replace(asked, dispatch=dispatch.id), dispatch)
         session = with_want(session, with_attempt(want, bound))
-        return tell(session, Entry(at=now, said=Said.BOUND, want=want.key, number=bound.number, agent=dispatch.agent))
+        return tell(
+            session, Entry(at=now, said=Said.BOUND, want=want.key, number=bound.number, agent=str(bound.target))
+        )
     number = found.number if asked is None else want.last + 1
     attempt = _attempt(dispatch, number, now)
     back = now + LINGER_MS if want.policy.surplus == "remove" else 0
@@ -119,7 +121,7 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequen
         attempt = replace(attempt, verdict=Verdict.SURPLUS, retract_at=back)
     elif number < want.last:  # given up so long ago that the record forgot it
         return with_want(session, with_attempt(want, replace(attempt, verdict=Verdict.SILENT, retract_at=back)))
-    return _adopt(session, want, dispatch, attempt)
+    return _adopt(session, want, attempt)
 
 
 def _remnant(session: Session, key: str, rule: Rule | None) -> Want | None:
@@ -130,23 +132,21 @@ def _remnant(session: Session, key: str, rule: Rule | None) -> Want | None:
 
 
 def _adopt_foreign(session: Session, dispatch: Dispatch, now: Ms) -> Session:
-    target = Target(dispatch.agent, dispatch.deployment)
     for want in session.wants:
-        if target in want.policy.targets and not (want.open or want.done or want.remnant):
-            return _adopt(session, want, dispatch, replace(_attempt(dispatch, want.last + 1, now), ours=False))
+        if dispatch.target in want.policy.targets and not (want.open or want.done or want.remnant):
+            return _adopt(session, want, replace(_attempt(dispatch, want.last + 1, now), ours=False))
     return session
 
 
 def _attempt(dispatch: Dispatch, number: int, now: Ms) -> Attempt:
-    target = Target(dispatch.agent, dispatch.deployment)
-    return _listed(Attempt(number=number, target=target, since=now, dispatch=dispatch.id), dispatch)
+    return _listed(Attempt(number=number, target=dispatch.target, since=now, dispatch=dispatch.id), dispatch)
 
 
-def _adopt(session: Session, want: Want, dispatch: Dispatch, attempt: Attempt) -> Session:
+def _adopt(session: Session, want: Want, attempt: Attempt) -> Session:
     session = with_want(session, with_attempt(want, attempt))
     whose = "ours" if attempt.ours else "foreign"
     entry = Entry(
-        at=attempt.since, said=Said.ADOPTED, want=want.key, number=attempt.number, agent=dispatch.agent, why=whose
+        at=attempt.since, said=Said.ADOPTED, want=want.key, number=attempt.number, agent=str(attempt.target), why=whose
     )
     return tell(session, entry)
 

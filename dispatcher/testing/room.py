@@ -59,6 +59,7 @@ class LiveRoom:
         self.participants: dict[str, ParticipantInfo] = {}  # by SID, in the order they came
         self.dispatches: dict[str, AgentDispatch] = {}  # by id
         self.over = False
+        self.miscounted: int | None = None  # the people that LiveKit says are here, whoever is
         self._arrivals = 0
         self._timers = timers
         self._tell = tell
@@ -89,6 +90,11 @@ class LiveRoom:
         """participant_connection_aborted is told: of who is here under that identity, else of one never ACTIVE."""
         here = self.find(asked.identity) or self._enter(asked)
         self._exit(here.sid, "SIGNAL_CLOSE", ABORTED)
+
+    def miscount(self, people: int) -> None:
+        """From now on LiveKit says that so many are here: its counts are stale, and at times wrong."""
+        self.miscounted = people
+        self._count()
 
     def publish(self, publisher: ParticipantInfo) -> None:
         """They publish a track. As LiveKit's, the webhook names room and participant and says nothing else of them."""
@@ -165,14 +171,17 @@ class LiveRoom:
         arrivals = self._arrivals
 
         def close() -> None:
-            if arrivals == self._arrivals and self.info.num_participants == 0:
+            if arrivals == self._arrivals and not self._independent():
                 self.close("ROOM_CLOSED")
 
         self._timers.later(span, close)
 
+    def _independent(self) -> list[ParticipantInfo]:
+        return [one for one in self.participants.values() if one.kind not in DEPENDENT]
+
     def _count(self) -> None:
-        independent = [one for one in self.participants.values() if one.kind not in DEPENDENT]
-        self.info.num_participants = len(independent)
+        counted = len(self._independent()) if self.miscounted is None else self.miscounted
+        self.info.num_participants = counted
         self.info.num_publishers = sum(one.is_publisher for one in self.participants.values())
 
     def _say(self, event: str, participant: ParticipantInfo | None = None) -> None:

@@ -70,6 +70,10 @@ class Story:
         """The room's metadata are these. No webhook says so, as on LiveKit."""
         self._world.set_metadata(self._world.rooms[room], metadata)
 
+    async def miscount(self, room: str, people: int) -> None:
+        """LiveKit says that so many are in the room, whoever is."""
+        self._world.rooms[room].miscount(people)
+
     async def close_room(self, room: str, reason: str = "ROOM_DELETED") -> None:
         """Everybody has left for `reason`, and the room is finished."""
         self._world.rooms[room].close(reason)

@@ -173,7 +173,7 @@ async def visiting(livekit: LiveKit, room: str) -> Visit:
     return Visit(livekit, room, sid)
 
 
-async def test_an_absent_room_is_known_at_once(livekit: LiveKit) -> None:
+async def test_q1_q2_an_absent_room_is_known_at_once(livekit: LiveKit) -> None:
     """Its dispatches are not waited for, which takes a real server 3 s (Q1)."""
     async with asyncio.timeout(0.9):
         assert await livekit.look(new_room(), RoomSid("RM_none")) == Seen(room=None)

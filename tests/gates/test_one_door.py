@@ -22,6 +22,13 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "tenacity": ("livekit",),
     "dispatcher.testing": ("testing", "demo"),
 }
+WALL_CLOCK: Mapping[str, str] = {
+    "app": "webhooks' tokens are judged by it, and the memory ledger's clock begins with it",
+    "cli": "stamps the log",
+    "demo": "stamps the log",
+    "ledger.redis.checkup": "compares it with Redis's own",
+    "testing": "LiveKit's clock",
+}
 CORE_MAY = frozenset(
     {"bisect", "collections", "dataclasses", "enum", "functools", "hashlib", "heapq", "itertools", "json", "math"}
     | {"operator", "re", "string", "types", "typing", "zlib", "msgspec"},
@@ -54,6 +61,18 @@ def wrong_doors(module: str, source: str) -> set[str]:
     }
 
 
+def reads_the_wall_clock(source: str) -> bool:
+    """Whether it reads the clock that an operator, or NTP, may set."""
+    clocks = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow")}
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=ast.Name(id=module), attr=name) if (module, name) in clocks:
+                return True
+            case ast.ImportFrom(module="time", names=names) if {"time", "time_ns"} & {alias.name for alias in names}:
+                return True
+    return False
+
+
 def impurities(source: str) -> set[str]:
     """What a module of the core reaches for and must not: a clock, IO, logging, async, a library."""
     own = {"dispatcher.core"}
@@ -69,6 +88,20 @@ def test_every_library_comes_in_through_its_own_door() -> None:
     found = {name: wrong for name, path in modules().items() if (wrong := wrong_doors(name, path.read_text()))}
 
     assert not found
+
+
+def test_r4_a_clock_that_jumps_moves_no_timer() -> None:
+    """The machine's clock is read where nothing is timed by it: timers have the ledger's, or one that never jumps."""
+    found = {name for name, path in modules().items() if reads_the_wall_clock(path.read_text())}
+
+    assert {next((door for door in WALL_CLOCK if inside(name, (door,))), name) for name in found} == set(WALL_CLOCK)
+
+
+@pytest.mark.parametrize("source", ["time.time()", "time.time_ns()", "datetime.now(UTC)", "from time import time"])
+def test_the_wall_clock_is_recognised(source: str) -> None:
+    """However it is read."""
+    assert reads_the_wall_clock(source)
+    assert not reads_the_wall_clock("time.monotonic()")
 
 
 def test_the_core_is_pure() -> None:

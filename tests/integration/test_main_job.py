@@ -43,7 +43,7 @@ async def test_i1_five_copies_of_a_webhook_make_one_dispatch() -> None:
         assert len(here.livekit.create_calls) == 1
 
 
-async def test_d1_a_silent_drop_is_healed() -> None:
+async def test_d1_d4_a_silent_drop_is_healed() -> None:
     """LiveKit says 200 and nothing ever happens: the next attempt brings the agent."""
     async with house() as here:
         here.livekit.worker("greeter", drop=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from dispatcher.app import running
 from dispatcher.config import load
 from dispatcher.logs import Log
-from dispatcher.testing import FakeLiveKit, Timings
+from dispatcher.testing import FakeLiveKit, Fate, Timings
 from tests.integration.house import SPEED, Ears, House
 
 HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\npace: off\n"
@@ -143,6 +143,40 @@ async def test_g1_rooms_are_split_by_their_names(tmp_path: Path) -> None:
         assert {side[0][1] for side in sides.values()} == {"", "canary"}
 
 
+async def test_g2_a_canary_that_fails_is_seen_and_nobody_pays_for_it(tmp_path: Path) -> None:
+    """Half of the canary's people are refused: they get production's agent at once, and the metrics tell the sides."""
+    split = "{split: [{name: greeter, weight: 1}, {name: greeter, deployment: canary, weight: 1}]}"
+    async with ruled(tmp_path, f"rules: [{{name: all, agent: {split}, fallback: [greeter]}}]") as here:
+        here.livekit.worker("greeter")
+        canary = here.livekit.worker("greeter", *[Fate.REJECTS, Fate.SERVES] * 20, deployment="canary")
+        rooms = [f"room-{number}" for number in range(20)]
+        for room in rooms:
+            await here.livekit.join(room, "alice")
+        for room in rooms:
+            await here.told("served", room=room)
+        attempts = {
+            (side, verdict): int(value)
+            for side in ("greeter", "greeter@canary")
+            for verdict in ("served", "rejected")
+            if (value := (await here.metrics()).get(_attempts(side, verdict)))
+        }
+
+        refused = (canary.asked + 1) // 2
+        assert refused > 1
+        assert attempts == {
+            ("greeter@canary", "rejected"): refused,
+            ("greeter@canary", "served"): canary.asked - refused,
+            ("greeter", "served"): len(rooms) - canary.asked + refused,
+        }
+        assert all(len(here.livekit.agents_in(room)) == 1 for room in rooms)
+        assert here.said("room-0")[:2] == ["wanted", "asked"]
+        assert {line["agent"] for line in here.lines if line["action"] == "asked"} == {"greeter", "greeter@canary"}
+
+
+def _attempts(agent: str, verdict: str) -> str:
+    return f'dispatcher_attempts_total{{agent="{agent}",verdict="{verdict}"}}'
+
+
 async def test_d9_a_server_that_ignores_deployments_is_found_out(tmp_path: Path) -> None:
     """The canary's people would have got production: refused, told, counted, and the fallback there instead."""
     rules = "rules: [{name: all, agent: {name: greeter, deployment: canary}, fallback: [safe]}]"
@@ -151,7 +185,7 @@ async def test_d9_a_server_that_ignores_deployments_is_found_out(tmp_path: Path)
         here.livekit.worker("safe")
         await here.livekit.join("lobby", "alice")
         told = await here.told("deployment_ignored", room="lobby")
-        assert (told["agent"], told["number"], told["level"]) == ("greeter", 1, "warning")
+        assert (told["agent"], told["number"], told["level"]) == ("greeter@canary", 1, "warning")
         assert (await here.told("closed", number=1))["why"] == "refused deployment_ignored"
         await here.told("served", room="lobby", agent="safe")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1)
@@ -159,8 +193,8 @@ async def test_d9_a_server_that_ignores_deployments_is_found_out(tmp_path: Path)
 
         assert here.livekit.agents_in("lobby")[0].attributes["lk.agent_name"] == "safe"
         metrics = await here.metrics()
-        assert metrics['dispatcher_deployments_ignored_total{agent="greeter"}'] == 1
-        assert metrics['dispatcher_attempts_total{agent="greeter",verdict="refused"}'] == 1
+        assert metrics['dispatcher_deployments_ignored_total{agent="greeter@canary"}'] == 1
+        assert metrics['dispatcher_attempts_total{agent="greeter@canary",verdict="refused"}'] == 1
 
 
 async def test_a_server_that_knows_deployments_is_believed(tmp_path: Path) -> None:

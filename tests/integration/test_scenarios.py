@@ -1,11 +1,12 @@
 """What rooms, people and workers do at awkward moments, and the room still has the agents it should have."""
 
 import asyncio
+import json
 
 from dispatcher.config import Pace
 from dispatcher.core.session import State
-from dispatcher.testing import Fate
-from tests.integration.house import house, rule
+from dispatcher.testing import FakeLiveKit, Fate, Recording, Timings, play
+from tests.integration.house import SPEED, house, rule
 
 
 async def test_d6_d8_a_worker_whose_requests_are_lost_at_first_is_found_in_the_end() -> None:
@@ -53,6 +54,19 @@ async def test_i7_two_agents_that_are_wanted_stay_and_a_third_goes() -> None:
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2, within=15)
         names = {agent.attributes["lk.agent_name"] for agent in here.livekit.agents_in("lobby")}
         assert names == {"greeter", "scribe"}
+
+
+async def test_i8_an_agent_that_joins_every_room_is_nobodys_answer() -> None:
+    """A worker without a name is in the room by itself: told, left alone, and the right one comes all the same."""
+    async with house() as here:
+        here.livekit.worker("")
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby", agent="greeter")
+        await here.told("unasked_agent", room="lobby", within=15)
+        await here.idle()
+        assert len(here.livekit.create_calls) == 1
+        assert sorted(one.attributes["lk.agent_name"] for one in here.livekit.agents_in("lobby")) == ["", "greeter"]
 
 
 async def test_w1_who_has_left_before_their_joining_is_told_gets_no_agent() -> None:
@@ -106,6 +120,61 @@ async def test_w6_a_track_is_no_reason_to_look() -> None:
         await here.quiet()
         assert len(here.livekit.calls) == calls
         assert (await here.metrics())['dispatcher_webhooks_total{event="track_published",result="ignored"}'] == 1
+
+
+async def test_w7_how_many_livekit_counts_in_a_room_decides_nothing() -> None:
+    """Nobody where alice waits, and seven where nobody is."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        for room, counted in {"lobby": 0, "empty": 7}.items():
+            await here.livekit.open_room(room)
+            await here.livekit.miscount(room, counted)
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby")
+        await here.livekit.join("empty", "recorder", hidden=True)
+        await here.livekit.wait_until(lambda: here.livekit.webhooks_sent[-1].event == "participant_joined")
+        await here.idle()
+        assert [asked.room for asked in here.livekit.create_calls] == ["lobby"]
+
+
+async def test_w9_what_is_new_in_a_webhook_is_passed_over() -> None:
+    """A job's event without a room, an event nobody knows, a field nobody knows: 200, and what is known is used."""
+    async with house() as here:
+        here.livekit.worker("greeter")
+        sent, here.livekit.webhook_url = here.livekit.webhook_url, None
+        alice = await here.livekit.join("lobby", "alice")
+        lobby = {"sid": (await here.livekit.open_room("lobby")).info.sid, "name": "lobby"}
+        who = {"sid": alice.sid, "identity": "alice", "kind": "STANDARD", "mood": 7}
+        bodies = (
+            {"event": "agent_job_started", "id": "EV_1", "job": {"id": "AJ_1", "room": lobby}},
+            {"event": "room_painted", "id": "EV_2", "room": lobby, "paint": ["red"]},
+            {"event": "participant_joined", "id": "EV_3", "room": {**lobby, "paint": {"red": 1}}, "participant": who},
+        )
+        recordings = [Recording(headers={}, body=json.dumps(body)) for body in bodies]
+        answers = await play(sent or "", recordings, key=here.livekit.api_key, secret=here.livekit.api_secret)
+        assert answers == [200, 200, 200]
+        heard = {series: value for series, value in (await here.metrics()).items() if "webhooks_total" in series}
+        assert heard == {
+            'dispatcher_webhooks_total{event="agent_job_started",result="ignored"}': 1,
+            'dispatcher_webhooks_total{event="other",result="ignored"}': 1,
+            'dispatcher_webhooks_total{event="participant_joined",result="recorded"}': 1,
+        }
+        await here.told("served", room="lobby")
+
+
+async def test_l6_a_dead_agent_that_livekit_still_shows_is_replaced_once_it_is_gone() -> None:
+    """Nobody can tell it from a living one: while it shows nothing is asked for, and then one, not one each look."""
+    async with house(sweep_every=100) as here:
+        here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=0.2, ghost=20.0)
+        await here.livekit.join("lobby", "alice")
+        await here.told("served", room="lobby", number=1)
+        ghost = here.livekit.agents_in("lobby")
+        await here.told("closed", room="lobby", why="crashed connection_timeout")
+        assert len(here.livekit.create_calls) == 1
+        await here.told("served", room="lobby", number=2)
+        await here.idle()
+        assert len(here.livekit.create_calls) == 2
+        assert here.livekit.agents_in("lobby") != ghost
 
 
 async def test_l3_an_agent_that_joins_again_is_the_same_agent() -> None:
@@ -171,3 +240,20 @@ async def test_l9_joining_leaving_and_joining_again_makes_one_dispatch() -> None
         await here.told("served", room="lobby", number=1)
         await here.quiet()
         assert len(here.livekit.create_calls) == 1
+
+
+async def test_q3_a_room_that_has_closed_is_not_opened_for_its_agent() -> None:
+    """Without `auto_create` LiveKit waits for its node and says 503: nobody knows, and nothing is asked again."""
+    async with (
+        FakeLiveKit(timings=Timings(speed=SPEED), auto_create=False) as livekit,
+        house(livekit=livekit) as here,
+    ):
+        livekit.worker("greeter")
+        livekit.slow("CreateDispatch", 1.0)
+        await livekit.join("lobby", "alice")
+        await livekit.wait_until(lambda: livekit.create_calls)
+        await livekit.close_room("lobby")
+        assert (await here.told("outcome_unknown", room="lobby"))["why"] == "server"
+        await here.told("over", room="lobby")
+        await here.idle()
+        assert (len(livekit.create_calls), livekit.rooms()) == (1, [])

@@ -156,7 +156,7 @@ async def test_s8_what_is_signed_but_unreadable_is_200_counted_and_loud(
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-async def test_law_1_a_verified_event_is_never_answered_with_4xx(
+async def test_law_1_w12_a_verified_event_is_never_answered_with_4xx(
     world: World, client: Client, error: Exception, said: str, action: str
 ) -> None:
     """W11, W12: whatever fails behind the verification, the answer is 503 and LiveKit tries again."""
