@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _rules(arguments)
         source = Source(arguments.config, os.environ)
         config = source.read()
+        if arguments.command == "send-test":
+            return _send_test(config, arguments)
         redis = redis_address(config)
     except (BadConfig, rehearsal.Unusable) as bad:
         sys.stderr.write(f"{bad}\n")
@@ -63,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("demo", help="watch it work, against a LiveKit of its own that loses agents")
     explain = commands.add_parser("explain", help="tell what happened in a room, asking the running service")
     explain.add_argument("room", metavar="ROOM")
-    explain.add_argument("--url", default=f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}")
+    sent = commands.add_parser("send-test", help="send a signed webhook to the running service: exit code 0 or 1")
+    sent.add_argument("--event", type=Path, metavar="FILE", help="its body; default: an event that nobody acts on")
+    for command in (explain, sent):
+        command.add_argument("--url", default=f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}")
     check.add_argument("--print", action="store_true", help="show the configuration in force, without secrets")
     commands.add_parser("schema", help="print the JSON Schema of the configuration, for editors")
     rules = commands.add_parser("rules", help="try the rules, without any LiveKit")
@@ -76,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (test, why):
         command.add_argument("--project", help="whose rules; default: the first project's")
-    for command in (serve, check, test, why, examined):
+    sent.add_argument("--project", help="whose keys sign it, each once; default: the first project's")
+    for command in (serve, check, test, why, examined, sent):
         command.add_argument(
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
         )
@@ -99,13 +105,21 @@ def _token() -> str:
 
 
 def _rules(arguments: argparse.Namespace) -> int:
-    rules = rehearsal.rules_of(load_offline(arguments.config, os.environ), arguments.project)
+    config = load_offline(arguments.config, os.environ)
+    rules = config.rules_of(rehearsal.project_of(config, arguments.project))
     if arguments.trial == "test":
         failed, report = rehearsal.rehearse(rules, arguments.files)
     else:
         failed, report = 0, list(rehearsal.explain(rules, arguments.event))
     sys.stdout.write("\n".join(report) + "\n")
     return 1 if failed else 0
+
+
+def _send_test(config: Config, arguments: argparse.Namespace) -> int:
+    project = rehearsal.project_of(config, arguments.project)
+    body = rehearsal.read_body(arguments.event) if arguments.event else None
+    now = time.time_ns() // 1_000_000
+    return asyncio.run(client.send_test(arguments.url, project.keys, body, now, sys.stdout.write))
 
 
 def _check(config: Config, arguments: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 
 IDLE_S: Final = 1.0
+UNAVAILABLE: Final = "ledger_unavailable"  # the trouble, by its name in the log and at /readyz
 RETRY_S: Final = 0.5  # the ledger did not answer
 CLAIM_MAX: Final = 64  # sessions by one claim: meanwhile there is room for those that events hand out
 
@@ -98,10 +99,9 @@ class Worker:
         return IDLE_S if wait is None else min(IDLE_S, wait / 1000)
 
     def _troubled(self, error: LedgerUnavailable) -> None:
-        reason = "ledger_unavailable"
-        if self.trouble != reason:
-            self.log.error(reason, why=str(error))
-        self.trouble = reason
+        if self.trouble != UNAVAILABLE:
+            self.log.error(UNAVAILABLE, why=str(error))
+        self.trouble = UNAVAILABLE
 
     async def _drive(self, held: Held) -> None:
         try:

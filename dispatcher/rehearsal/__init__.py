@@ -2,6 +2,6 @@
 
 from dispatcher.rehearsal.cases import rehearse
 from dispatcher.rehearsal.reasons import explain
-from dispatcher.rehearsal.situation import Unusable, rules_of
+from dispatcher.rehearsal.situation import Unusable, project_of, read_body
 
-__all__ = ["Unusable", "explain", "rehearse", "rules_of"]
+__all__ = ["Unusable", "explain", "project_of", "read_body", "rehearse"]

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from dispatcher.config import Config
+from dispatcher.config import Config, Project
 from dispatcher.config.problems import did_you_mean
 from dispatcher.core.events import HEARD, JOINED, ROOM_FINISHED, Participant, Room
 from dispatcher.core.rules import Rule, aimed, matching
@@ -23,12 +23,12 @@ class Unusable(Exception):
     """A file cannot be used. Its text says which, where and why."""
 
 
-def rules_of(config: Config, project: str | None) -> tuple[Rule, ...]:
-    """The rules that hold in that project, or in the first. Raises Unusable where there is none of that name."""
+def project_of(config: Config, name: str | None) -> Project:
+    """The project of that name, or the first. Raises Unusable where there is none of that name."""
     projects = {one.name: one for one in config.projects}
-    if project is not None and project not in projects:
-        raise Unusable(f"no project is named {project}{did_you_mean(project, projects)}")
-    return config.rules_of(config.projects[0] if project is None else projects[project])
+    if name is not None and name not in projects:
+        raise Unusable(f"no project is named {name}{did_you_mean(name, projects)}")
+    return config.projects[0] if name is None else projects[name]
 
 
 class Situation(Struct, frozen=True, kw_only=True):
@@ -52,17 +52,22 @@ class _Recorded(Struct):
     body: str
 
 
-def read_event(file: Path) -> Situation:
-    """The webhook of a file: its body alone, or a recording that has it under `body`. Raises Unusable."""
+def read_body(file: Path) -> bytes:
+    """What a file holds: a webhook's body alone, or a recording that has it under `body`. Raises Unusable."""
     try:
         with file.open("rb") as opened:
             content = opened.read(BODY_MAX + 1)
     except OSError as error:
         raise Unusable(f"{file}: {error.strerror}") from None
     try:
-        body = msgspec.json.decode(content, type=_Recorded).body.encode()
+        return msgspec.json.decode(content, type=_Recorded).body.encode()
     except (ValueError, RecursionError):
-        body = content
+        return content
+
+
+def read_event(file: Path) -> Situation:
+    """The webhook of a file. Raises Unusable."""
+    body = read_body(file)
     token = sign(body, key=_KEY, secret=_KEY, now=0)
     received = receive(body, token, {_KEY: ApiKey(_KEY, _KEY)}, 0)
     if isinstance(received, Unreadable):

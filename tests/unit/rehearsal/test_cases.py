@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.config import load_offline
 from dispatcher.core.rules import Rule
-from dispatcher.rehearsal import Unusable, rehearse, rules_of
+from dispatcher.rehearsal import Unusable, project_of, rehearse
 from tests.unit.expressions.test_hostile import HOSTILE
 
 RECORDED = Path(__file__).resolve().parents[2] / "recorded"
@@ -29,7 +29,8 @@ def rules(folder: Path, text: str = RULES) -> tuple[Rule, ...]:
     """The rules of a file."""
     file = folder / "dispatcher.yaml"
     file.write_text(text)
-    return rules_of(load_offline(file, {}), None)
+    config = load_offline(file, {})
+    return config.rules_of(project_of(config, None))
 
 
 def cases(folder: Path, text: str) -> Path:
@@ -247,13 +248,13 @@ def test_a_project_has_its_own_rules(tmp_path: Path) -> None:
     file.write_text("projects: [{name: eu, rules: [{name: a, agent: x}]}, {name: us}]\n" + RULES)
     config = load_offline(file, {})
 
-    assert [[rule.name for rule in rules_of(config, name)] for name in (None, "eu", "us")] == [
+    assert [[rule.name for rule in config.rules_of(project_of(config, name))] for name in (None, "eu", "us")] == [
         ["a"],
         ["a"],
         ["sales-line", "named", "scribe"],
     ]
     with pytest.raises(Unusable, match="no project is named uss; did you mean 'us'"):
-        rules_of(config, "uss")
+        project_of(config, "uss")
 
 
 @pytest.mark.parametrize("metadata", HOSTILE.values(), ids=HOSTILE)

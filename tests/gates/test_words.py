@@ -1,0 +1,99 @@
+"""The words that people type and read, commands and the log's actions, are those of the documents, and the reverse."""
+
+import ast
+import re
+from importlib import import_module
+
+import pytest
+
+from dispatcher.core.session import Said
+from tests.gates.tree import ROOT, modules
+
+LEVELS = ("info", "warning", "error")
+
+
+def commands_named(document: str) -> set[str]:
+    """Every `dispatcher COMMAND` in code, be it a span or a block."""
+    code = re.findall(r"```.*?```|`[^`\n]+`", document, re.DOTALL)
+    return set(re.findall(r"(?:`|\$ )dispatcher ([a-z][a-z-]*)", " ".join(code)))
+
+
+def commands(source: str) -> set[str]:
+    """Every command that the command line knows."""
+    return set(re.findall(r'\bcommands\.add_parser\(\s*"([a-z-]+)"', source))
+
+
+def actions_named(document: str) -> dict[str, set[str]]:
+    """Every action that stands first in a row of a table, with its levels."""
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([a-z, ]+) \|", document, re.MULTILINE)
+    return {action: set(levels.split(", ")) for action, levels in rows}
+
+
+def actions_written(source: str, module: str) -> set[str]:
+    """Every action that the module gives to a log: as text, or by the name of a constant."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+    return {action for call in calls if is_log(call.func) for action in texts(call.args[0], module)}
+
+
+def is_log(called: ast.expr) -> bool:
+    """Whether what is called writes a line."""
+    match called:
+        case ast.Attribute(value=ast.Name(id=log) | ast.Attribute(attr=log), attr=level) if level in LEVELS:
+            return log.endswith("log")
+        case ast.Name(id="write" | "say"):
+            return True
+    return False
+
+
+def texts(action: ast.expr, module: str) -> set[str]:
+    """The action's text, if it is a constant."""
+    match action:
+        case ast.Constant(value=str(text)) if re.fullmatch(r"[a-z_]+", text):
+            return {text}
+        case ast.Name(id=name) if name.isupper():
+            return {str(getattr(import_module(f"dispatcher.{module}"), name))}
+        case ast.Attribute(value=ast.Name(id=enum), attr=name) if name.isupper():
+            return {str(getattr(getattr(import_module(f"dispatcher.{module}"), enum), name))}
+    return set()
+
+
+def test_every_action_of_the_log_is_documented_and_the_reverse() -> None:
+    """docs/logs.md and the code hold the same; an entry of the timeline is an action as well."""
+    written = {action for name, path in modules().items() for action in actions_written(path.read_text(), name)}
+    named = actions_named((ROOT / "docs/logs.md").read_text())
+
+    assert set(named) == written | {str(said) for said in Said}
+    assert set().union(*named.values()) <= set(LEVELS)
+
+
+def test_every_command_is_in_the_readme_and_no_document_names_another() -> None:
+    """Nobody is sent to a command that is not there."""
+    existing = commands((ROOT / "dispatcher/cli.py").read_text())
+    documents = [path.read_text() for path in (ROOT / "docs").rglob("*.md")]
+
+    assert commands_named((ROOT / "README.md").read_text()) == existing
+    assert set().union(*map(commands_named, documents)) <= existing
+
+
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        ("log.info('served')", {"served"}),
+        ("self.log.error(UNAVAILABLE)", {"ledger_unavailable"}),
+        ("write = log.error\nwrite('look_failed', why=1)", {"look_failed"}),
+        ("print('served'); write('A sentence.'); catalog.inform('x'); log.bind('x')", set()),
+    ],
+)
+def test_actions_are_recognised(source: str, written: set[str]) -> None:
+    """However they are written."""
+    assert actions_written(source, "worker") == written
+
+
+def test_commands_are_recognised() -> None:
+    """In spans and blocks, with what follows; a sentence is none."""
+    assert commands_named(
+        "`dispatcher send-test --url` and\n```console\n$ dispatcher check\n```\nthe dispatcher runs"
+    ) == {
+        "send-test",
+        "check",
+    }
