@@ -92,7 +92,9 @@ class Sweep:
         """The rooms that lived at the last sweep, or at this process's first those that the ledger has."""
         if project in self._listed:
             return self._listed[project]
-        return {life.key for life in await self.ledger.list(project, limit=RECALLED_MAX)}
+        self._listed[project] = frozenset()  # asked once: a ledger that is slow with so many holds up no later sweep
+        self._listed[project] = {life.key for life in await self.ledger.list(project, limit=RECALLED_MAX)}
+        return self._listed[project]
 
     def _pause(self, site: Site, looks_per_second: float) -> float:
         """Seconds between two sessions."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from msgspec.structs import replace
 
 from dispatcher.config import Limit
@@ -11,7 +12,7 @@ from dispatcher.config import Sweep as Often
 from dispatcher.core.events import ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.record import load_event
 from dispatcher.core.seen import Seen
-from dispatcher.ledger.interface import OVER_FINAL_MS, Key, Then
+from dispatcher.ledger.interface import OVER_FINAL_MS, Key, LedgerUnavailable, Then
 from dispatcher.livekit import LiveKit, Reason, Unavailable
 from dispatcher.pacer import Pacer
 from dispatcher.sweep import SWEPT, Sweep
@@ -162,6 +163,26 @@ async def test_rooms_that_ended_while_no_process_ran_are_looked_at_by_the_next()
     await floor.replica().sweep(PROJECT)
     assert await floor.due() == [1, 2]
     assert (floor.repaired("unheard_end"), floor.repaired("unknown_room")) == (1, 2)
+
+
+async def test_a_ledger_that_cannot_say_what_lived_holds_up_one_sweep() -> None:
+    """The next goes without; and what it has said is kept while LiveKit cannot be asked."""
+    floor = Floor(1)
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [1]
+    live(floor.livekit)
+    hasty, patient = floor.replica(), floor.replica()
+    floor.desk.watch.broken = True
+    with pytest.raises(LedgerUnavailable):
+        await hasty.sweep(PROJECT)
+    floor.desk.watch.broken = False
+    await hasty.sweep(PROJECT)
+    assert await floor.due() == []
+    floor.livekit.before("rooms", DOWN)
+    with pytest.raises(Unavailable):
+        await patient.sweep(PROJECT)
+    await patient.sweep(PROJECT)
+    assert await floor.due() == [1]
 
 
 async def test_ends_that_an_interval_has_no_looks_for_are_left_to_the_next() -> None:

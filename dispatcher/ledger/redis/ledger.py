@@ -9,7 +9,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest, nsmallest
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -36,7 +36,10 @@ from dispatcher.ledger.redis.scripts import Op
 ALL: Final = tuple(replies.partition(number) for number in range(replies.PARTITIONS))
 UNHEARD_MAX: Final = 1_000  # events of an outage; the sessions of older ones wait out their leases
 TOUCHED_MAX: Final = 256  # by one script: some 3 ms in which Redis does nothing else
+TOUCHES_MAX: Final = 16  # scripts within one deadline: 10,000 live rooms are not to be a matter of one second
 _NEVER: Final = float("inf")
+
+T = TypeVar("T")
 
 
 class RedisLedger:
@@ -111,10 +114,9 @@ class RedisLedger:
         asked: defaultdict[bytes, list[Key]] = defaultdict(list)
         for key in set(keys):
             asked[replies.base(key.project, key.room)].append(key)
-        batches = [(base, batch) for base, some in asked.items() for batch in _batches(some)]
-        known = await self._client.run(
-            [self._call(Op.TOUCH, base, *map(replies.session_id, batch)) for base, batch in batches]
-        )
+        batches = [(base, batch) for base, some in asked.items() for batch in _slices(some, TOUCHED_MAX)]
+        calls = [self._call(Op.TOUCH, base, *map(replies.session_id, batch)) for base, batch in batches]
+        known = [said for some in _slices(calls, TOUCHES_MAX) for said in await self._client.run(some)]
         return {
             key
             for (_, batch), said in zip(batches, known, strict=True)
@@ -191,5 +193,5 @@ class RedisLedger:
             self._wake()
 
 
-def _batches(keys: Sequence[Key]) -> Iterable[Sequence[Key]]:
-    return (keys[n : n + TOUCHED_MAX] for n in range(0, len(keys), TOUCHED_MAX))
+def _slices(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    return (items[n : n + size] for n in range(0, len(items), size))

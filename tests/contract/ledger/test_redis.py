@@ -24,7 +24,7 @@ from dispatcher.ledger.interface import (
 from dispatcher.ledger.redis import address, replies
 from dispatcher.ledger.redis.client import Call, Client
 from dispatcher.ledger.redis.connections import CONNECTIONS
-from dispatcher.ledger.redis.ledger import TOUCHED_MAX, RedisLedger
+from dispatcher.ledger.redis.ledger import TOUCHED_MAX, TOUCHES_MAX, RedisLedger
 from dispatcher.ledger.redis.scripts import Op
 from tests.contract.ledger.homes import KEY, OTHER, START, RedisHome, held
 from tests.real.server import free_port
@@ -253,6 +253,15 @@ async def test_what_has_expired_leaves_nothing_behind(home: RedisHome) -> None:
     assert await home.ledger.counts() == Counts(due=0, held=0, rest=0)
     assert await home.ledger.standings() == {}
     assert keys_of(home.valkey) == {}
+
+
+async def test_any_number_is_touched(home: RedisHome) -> None:
+    """More than one script takes, and more scripts than one deadline has."""
+    keys = [Key("p1", "lobby", f"RM_{n}") for n in range(TOUCHED_MAX * TOUCHES_MAX + 1)]
+    for key in (keys[0], keys[-1]):
+        await home.ledger.deliver(key, "", b"event", take=False)
+
+    assert await home.ledger.touch(keys) == set(keys[1:-1])
 
 
 async def test_an_ended_session_leaves_its_record_alone(home: RedisHome) -> None:
