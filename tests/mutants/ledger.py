@@ -4,7 +4,7 @@ The columns: what the contract's tests make of a mutant, and what the state mach
 three sessions: it does not see the bounds on many, nor what is the memory ledger's alone, such as waking the claimer.
 """
 
-from tests.mutants.run import Mutant, run
+from tests.mutants.run import Mutant, run_all
 
 SELECTIONS = (
     ("tests/contract/ledger", "--ignore=tests/contract/ledger/test_machine.py"),
@@ -121,6 +121,9 @@ PLACES = (
         "        if event_id:\n            self._current",
         "        if self:\n            self._current",
     ),
+)
+
+SLOTS = (
     Mutant("a burst is one more", "(burst - 1) * interval", "burst * interval"),
     Mutant(
         "a pace begins with each call",
@@ -132,9 +135,18 @@ PLACES = (
         "        while self._passing and",
         "        while not self and self._passing and",
     ),
+    Mutant("what is slow stays slow", "        if until <= now:", "        if not self:"),
+    Mutant("it goes faster than asked", "max(1.0, self._slowness(name, now) * by)", "self._slowness(name, now) * by"),
+    Mutant(
+        "it goes ever slower", "min(most, max(1.0, self._slowness(name, now) * by))", "self._slowness(name, now) * by"
+    ),
 )
 
+MUTANTS = {
+    "dispatcher/ledger/memory.py": OPERATIONS,
+    "dispatcher/ledger/places.py": PLACES,
+    "dispatcher/ledger/slots.py": SLOTS,
+}
+
 if __name__ == "__main__":
-    survived = run("dispatcher/ledger/memory.py", OPERATIONS, SELECTIONS)
-    survived += run("dispatcher/ledger/places.py", PLACES, SELECTIONS)
-    raise SystemExit(min(survived, 1))
+    run_all(MUTANTS, SELECTIONS)

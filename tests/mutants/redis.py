@@ -4,7 +4,7 @@ The columns: what the tests of the contract and of this home make of a mutant, a
 it. The machine has three sessions on a clock of its own: it sees neither bounds on many nor what the server does later.
 """
 
-from tests.mutants.run import Mutant, run
+from tests.mutants.run import Mutant, run_all
 
 SELECTIONS = (
     ("tests/contract/ledger", "--ignore=tests/contract/ledger/test_machine.py", "-k", "redis"),
@@ -127,18 +127,17 @@ PACE = (
 
 LIST = (Mutant("all states are one", "'[' .. lines, 'LIMIT'", "'[' .. string.match(ARGV[2], '^.-%z'), 'LIMIT'"),)
 
-MODULES = {
-    "lua/preamble.lua": PREAMBLE,
-    "lua/deliver.lua": DELIVER,
-    "lua/save.lua": SAVE,
-    "lua/claim.lua": CLAIM,
-    "lua/peek.lua": PEEK,
-    "lua/touch.lua": TOUCH,
-    "lua/turn.lua": TURN,
-    "lua/pace.lua": PACE,
-    "lua/list.lua": LIST,
+MUTANTS = {
+    "dispatcher/ledger/redis/lua/preamble.lua": PREAMBLE,
+    "dispatcher/ledger/redis/lua/deliver.lua": DELIVER,
+    "dispatcher/ledger/redis/lua/save.lua": SAVE,
+    "dispatcher/ledger/redis/lua/claim.lua": CLAIM,
+    "dispatcher/ledger/redis/lua/peek.lua": PEEK,
+    "dispatcher/ledger/redis/lua/touch.lua": TOUCH,
+    "dispatcher/ledger/redis/lua/turn.lua": TURN,
+    "dispatcher/ledger/redis/lua/pace.lua": PACE,
+    "dispatcher/ledger/redis/lua/list.lua": LIST,
 }
 
 if __name__ == "__main__":
-    survived = sum(run(f"dispatcher/ledger/redis/{name}", mutants, SELECTIONS) for name, mutants in MODULES.items())
-    raise SystemExit(min(survived, 1))
+    run_all(MUTANTS, SELECTIONS)

@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("dispatcher", "tests", "pyproject.toml")
@@ -62,6 +62,12 @@ def run(module: str, mutants: Iterable[Mutant], selections: Sequence[Sequence[st
             say(mutant.name, verdicts)
     sys.stdout.write(f"{survivors} survived\n")
     return survivors
+
+
+def run_all(mutants: Mapping[str, Sequence[Mutant]], selections: Sequence[Sequence[str]]) -> NoReturn:
+    """The tables of several modules; then the program ends: with 0 if no mutant survived."""
+    survivors = sum(run(module, some, selections) for module, some in mutants.items())
+    raise SystemExit(min(survivors, 1))
 
 
 def copied(folder: Path) -> Path:
