@@ -4,8 +4,9 @@ import json
 import os
 import random
 import socket
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -49,15 +50,38 @@ def running_server(directory: Path, *, webhooks: Sequence[str] = (), port: int =
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A loopback port that nobody listens on now, below those that outgoing connections are given."""
+    """A loopback port that nobody listens on now, and that no other test gets, of this run or of one beside it."""
     while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311 - not a secret
-        with socket.socket(socket.AF_INET, kind) as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+        port = next(_PORTS)
+        with suppress(OSError), socket.socket(socket.AF_INET, kind) as one:
+            one.bind(("127.0.0.1", port))
+            return port
+
+
+def _ports() -> Iterator[int]:
+    """Those below the ones that outgoing connections are given, in blocks that this process has for itself."""
+    blocks = list(range(20_000, 32_000, 100))
+    random.shuffle(blocks)
+    for first in blocks:
+        if _claimed(first):
+            yield from range(first, first + 100)
+
+
+def _claimed(block: int) -> bool:
+    """Whether it is this process's, until it ends: Linux lets one socket have a name."""
+    if sys.platform != "linux":
+        return True
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0livekit-dispatcher: ports from {block}")
+    except OSError:
+        name.close()
+        return False
+    name.detach()  # and so it stays open
+    return True
+
+
+_PORTS: Final = _ports()
 
 
 def _config(port: int, webhooks: Sequence[str]) -> dict[str, object]:
