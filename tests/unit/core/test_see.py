@@ -151,7 +151,7 @@ def test_two_fallbacks_of_one_identity_do_not_mix() -> None:
 
 @pytest.mark.parametrize("heard", [True, False], ids=["webhook-and-look", "look-alone"])
 def test_a_room_not_listed_is_missed_first_and_over_5_s_later(heard: bool) -> None:
-    """Nothing is asked for meanwhile; a second look must say the same."""
+    """Nothing is asked for meanwhile; a second look must say the same, and one that lists it undoes it."""
     scene = Scene()
     scene.joins(person())
     scene.room = None
@@ -169,6 +169,10 @@ def test_a_room_not_listed_is_missed_first_and_over_5_s_later(heard: bool) -> No
     assert scene.plan() == Rest()
     scene.look()
     assert scene.told(Said.OVER) == 1
+
+    scene.room = LOBBY
+    scene.look()
+    assert not scene.session.over
 
 
 def test_a_room_listed_again_goes_on_where_it_was() -> None:
