@@ -24,7 +24,7 @@ from dispatcher.looks import Looks
 from dispatcher.pacer import Pacer
 from dispatcher.patience import Patience
 
-ROUNDS_MAX: Final = 16  # simulated lives needed 9 at most
+ROUNDS_MAX: Final = 16  # 30,000 simulated lives needed 10 at most, 12 with more than one want
 AGAIN_MS: Final = 1_000
 FRESH_MS: Final = 1_000
 SLOT_MS: Final = 5_000  # a turn that was not used by then is lost
