@@ -1,5 +1,6 @@
 """Values as they come out of CEL, and the reference that its own conversion drops."""
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -118,12 +119,20 @@ def test_half_a_character_is_a_failure() -> None:
 
 
 def drift(counted: object, work: Callable[[], object]) -> int:
-    """By how much the count of references to something has changed after working TIMES times."""
+    """By how much the count of references to something has changed after working TIMES times.
+
+    What other tests have left is collected before, not meanwhile: it may hold hundreds.
+    """
     work()
-    before = sys.getrefcount(counted)
-    for _ in range(TIMES):
-        work()
-    return sys.getrefcount(counted) - before
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(counted)
+        for _ in range(TIMES):
+            work()
+        return sys.getrefcount(counted) - before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="there None lives for ever, whatever is dropped")
