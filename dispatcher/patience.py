@@ -5,6 +5,8 @@ who can. Where nobody has advanced it in PATIENCE_MS there is nobody: the later 
 rebuilds the session, as it does with one that was lost.
 """
 
+import math
+import time
 from typing import Final
 
 from dispatcher.core import record
@@ -20,6 +22,12 @@ class Patience:
 
     def __init__(self) -> None:
         self._met: dict[Key, tuple[int, Ms]] = {}
+        self._latest = -math.inf  # monotonic seconds
+
+    @property
+    def is_exercised(self) -> bool:
+        """A session was left to somebody else within PATIENCE_MS: who can read it is to be first at its lease's end."""
+        return time.monotonic() < self._latest + PATIENCE_MS / 1000
 
     def is_asked_for(self, held: Held) -> bool:
         """The session is not ours to advance yet."""
@@ -33,4 +41,6 @@ class Patience:
                 self._met.clear()
             since = held.now
             self._met[key] = (hash(held.record), since)
-        return held.now - since < PATIENCE_MS
+        asked_for = held.now - since < PATIENCE_MS
+        self._latest = time.monotonic() if asked_for else self._latest
+        return asked_for

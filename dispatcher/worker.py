@@ -17,6 +17,7 @@ from dispatcher.metrics import Metrics
 
 IDLE_S: Final = 1.0
 UNAVAILABLE: Final = "ledger_unavailable"  # the trouble, by its name in the log and at /readyz
+COURTESY_S: Final = 1.5  # behind replicas of a later release: theirs are awake when a lease ends, or IDLE_S after it
 RETRY_S: Final = 0.5  # the ledger did not answer
 CLAIM_MAX: Final = 64  # sessions by one claim: meanwhile there is room for those that events hand out
 
@@ -65,6 +66,8 @@ class Worker:
             self.woken.clear()
             pause = await self._claim()
             await _either(self.woken, pause)
+            if self.driver.patience.is_exercised:
+                await asyncio.sleep(COURTESY_S)
 
     def drain(self) -> None:
         """No new drive starts; what still comes in is recorded, for others."""

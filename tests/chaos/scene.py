@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,14 +66,16 @@ async def staged(
     sweep: str = NO_SWEEP,
     copies: int = 1,
     people: Callable[[FakeLiveKit], Crowd] = Crowd,
+    releases: Sequence[str] = ("dispatcher",),
 ) -> AsyncIterator[Scene]:
-    """So many replicas are ready, and every webhook goes to `copies` of them."""
+    """So many replicas, of these releases in turn, are ready, and every webhook goes to `copies` of them."""
     async with AsyncExitStack() as stack:
         here = await stack.enter_async_context(place(directory, make))
         livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(departure_timeout=2)))
         livekit.worker("greeter", accept_after=0.05, join_after=0.05)
         environment = settings(directory, livekit.url, here.url, sweep=sweep)
-        started = [Replica(directory, f"replica-{n}", environment) for n in range(replicas)]
+        modules = [releases[n % len(releases)] for n in range(replicas)]
+        started = [Replica(directory, f"replica-{n}", environment, module) for n, module in enumerate(modules)]
         for replica in started:
             stack.callback(replica.stop)
         await all_ready(started)

@@ -44,6 +44,17 @@ def test_patience_runs_out_where_nobody_advances_the_record(
     assert [patience.is_asked_for(met(record, NOW + later)) for record, later in meetings][-1] is asked_for
 
 
+def test_patience_is_exercised_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a session was left to somebody else, and not for ever."""
+    patience = Patience()
+    assert [(patience.is_asked_for(met(one, NOW)), patience.is_exercised) for one in (OURS, NEWER)] == [
+        (False, False),
+        (True, True),
+    ]
+    monkeypatch.setattr("dispatcher.patience.PATIENCE_MS", 0)
+    assert not patience.is_exercised
+
+
 def test_patience_remembers_no_more_than_it_may() -> None:
     """With more sessions than that it begins anew: slower, not bigger."""
     patience = Patience()

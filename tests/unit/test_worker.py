@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from dispatcher.core.events import Ms
+from dispatcher.core.record import VERSION
 from dispatcher.driver import Driver
-from dispatcher.ledger.interface import LEASE_MS, Held, Key, Ledger, LedgerUnavailable, Then
+from dispatcher.ledger.interface import LEASE_MS, Held, Key, Lease, Ledger, LedgerUnavailable, Then
+from dispatcher.patience import Patience
 from dispatcher.worker import CLAIM_MAX, Worker
-from tests.unit.desk import PROJECT, Desk, until
+from tests.unit.desk import KEY, PROJECT, Desk, until
 
 
 class Drives(Driver):
@@ -22,6 +24,7 @@ class Drives(Driver):
         self.ended: list[str] = []
         self.gate = asyncio.Event()
         self.troubles: dict[str, Exception] = {}
+        self.patience = Patience()
 
     async def drive(self, held: Held) -> Ms | None:
         sid = held.lease.key.sid
@@ -137,6 +140,22 @@ async def test_it_sleeps_until_the_next_due_time() -> None:
         await until(lambda: place.worker.trouble is None)
         place.desk.watch.later(20)
         await until(lambda: place.drives.begun, within=0.5)
+
+
+async def test_a_later_release_is_let_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While records are met that only its replicas can read, what is due is claimed COURTESY_S behind them."""
+    monkeypatch.setattr("dispatcher.worker.COURTESY_S", 0.2)
+    place = Place()
+    place.drives.gate.set()
+    lease = Lease(key=KEY, token="t", until=LEASE_MS)
+    newer = b'{"v":%d}' % (VERSION + 1)
+    assert place.drives.patience.is_asked_for(Held(lease=lease, record=newer, inbox=(), upto=0, now=0, due=0))
+    async with place.running():
+        await until(lambda: place.worker.trouble is None)
+        began = asyncio.get_running_loop().time()
+        await place.hear("RM_1")
+        await until(lambda: place.drives.ended == ["RM_1"])
+    assert asyncio.get_running_loop().time() - began >= 0.19
 
 
 async def test_an_unavailable_ledger_is_trouble_that_passes() -> None:
