@@ -1,6 +1,5 @@
 """What a running service is asked: by `explain` what happened in a room, by `send-test` whether webhooks arrive."""
 
-import json
 import secrets
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -73,7 +72,7 @@ async def send_test(
 async def _sent(
     address: str, key: str, secret: str, body: bytes | None, now: Ms, write: Callable[[str], object]
 ) -> bool:
-    sent = body or json.dumps({"event": TEST, "id": f"EV_{secrets.token_hex(8)}"}).encode()
+    sent = body or msgspec.json.encode({"event": TEST, "id": f"EV_{secrets.token_hex(8)}"})
     try:
         token = sign(sent, key=key, secret=secret, now=now)
         async with (
