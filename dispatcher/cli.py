@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from dispatcher import client, demo, doctor, rehearsal
 from dispatcher.app import redis_address, running
 from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
 from dispatcher.logs import Log, bridge
+from dispatcher.webhook import sign
 
 WRONG_CONFIG = 2
+SIGNS_IAT = (1, 13)  # livekit-server before it signed without `iat`
+LIKE = "signed as this livekit-server signs, such as 1.12; default: a present one"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("room", metavar="ROOM")
     sent = commands.add_parser("send-test", help="send a signed webhook to the running service: exit code 0 or 1")
     sent.add_argument("--event", type=Path, metavar="FILE", help="its body; default: an event that nobody acts on")
+    sent.add_argument("--like", type=_release, default=SIGNS_IAT, metavar="VERSION", help=LIKE)
     for command in (explain, sent):
         command.add_argument("--url", default=f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}")
     check.add_argument("--print", action="store_true", help="show the configuration in force, without secrets")
@@ -87,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
         )
     return parser
+
+
+def _release(text: str) -> tuple[int, int]:
+    """A version's first two numbers."""
+    major, minor, *_ = text.removeprefix("v").split(".")
+    return int(major), int(minor)
 
 
 def _explain(arguments: argparse.Namespace) -> int:
@@ -118,8 +129,8 @@ def _rules(arguments: argparse.Namespace) -> int:
 def _send_test(config: Config, arguments: argparse.Namespace) -> int:
     project = rehearsal.project_of(config, arguments.project)
     body = rehearsal.read_body(arguments.event) if arguments.event else None
-    now = time.time_ns() // 1_000_000
-    return asyncio.run(client.send_test(arguments.url, project.keys, body, now, sys.stdout.write))
+    signed = partial(sign, now=time.time_ns() // 1_000_000, iat=arguments.like >= SIGNS_IAT)
+    return asyncio.run(client.send_test(arguments.url, project.keys, body, signed, sys.stdout.write))
 
 
 def _check(config: Config, arguments: argparse.Namespace) -> int:

@@ -3,15 +3,14 @@
 import secrets
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
 from dispatcher.config import Secret
-from dispatcher.core.events import Ms
-from dispatcher.webhook import BadWebhook, Rejected, sign
+from dispatcher.webhook import BadWebhook, Rejected
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 TEST: Final = "send_test"  # an event's name that LiveKit does not have
@@ -57,24 +56,27 @@ def _life(life: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"  {life['cause']}\n"])
 
 
+Sign: TypeAlias = Callable[..., str]
+
+
 async def send_test(
-    url: str, keys: Mapping[str, Secret], body: bytes | None, now: Ms, write: Callable[[str], object]
+    url: str, keys: Mapping[str, Secret], body: bytes | None, sign: Sign, write: Callable[[str], object]
 ) -> int:
     """The body was sent once for each key, signed with it, and each answer written; exit code 0: all were taken.
 
     Without a body it is an event that every service takes and none acts on.
     """
     address = f"{url.rstrip('/')}/webhook"
-    taken = [await _sent(address, key, secret.get_secret_value(), body, now, write) for key, secret in keys.items()]
+    taken = [await _sent(address, key, secret.get_secret_value(), body, sign, write) for key, secret in keys.items()]
     return 0 if all(taken) else 1
 
 
 async def _sent(
-    address: str, key: str, secret: str, body: bytes | None, now: Ms, write: Callable[[str], object]
+    address: str, key: str, secret: str, body: bytes | None, sign: Sign, write: Callable[[str], object]
 ) -> bool:
     sent = body or msgspec.json.encode({"event": TEST, "id": f"EV_{secrets.token_hex(8)}"})
     try:
-        token = sign(sent, key=key, secret=secret, now=now)
+        token = sign(sent, key=key, secret=secret)
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT, headers={"Authorization": token}) as http,
             http.post(address, data=sent) as answer,

@@ -13,7 +13,7 @@ from tests.gates.tree import modules
 DOORS: Mapping[str, tuple[str, ...]] = {
     "redis": ("ledger.redis",),
     "livekit.api": ("livekit",),
-    "livekit.protocol": ("livekit", "messages", "webhook", "expressions", "testing"),
+    "livekit.protocol": ("livekit", "messages", "webhook_body", "expressions", "testing"),
     "prometheus_client": ("metrics",),
     "jwt": ("webhook", "testing"),
     "cel_expr_python": ("expressions",),

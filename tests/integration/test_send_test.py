@@ -55,6 +55,23 @@ async def test_a_recorded_webhook_is_sent_as_livekit_would(capsys: pytest.Captur
             assert f"200 {said}, signed" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("shell")
+@pytest.mark.parametrize("version", ["1.12", "v1.9.4", "1.13.5"])
+async def test_it_is_sent_as_an_older_livekit_would(version: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Servers before 1.13.0 sign without `iat`: their webhooks are recorded, too."""
+    async with house() as here:
+        assert await sent(here.service.url, "--event", str(RECORDED), "--like", version) == 0
+        assert "200 recorded, signed" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("shell")
+async def test_a_version_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """Told as every mistake in the command line: exit code 2."""
+    with pytest.raises(SystemExit, match="2"):
+        await sent("http://127.0.0.1:9", "--like", "old")
+    assert "argument --like: invalid" in capsys.readouterr().err
+
+
 async def test_each_key_is_tried(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One that the service does not know: exit code 1, the reason, and what to look at; never a secret."""
     shell.setenv("LIVEKIT_KEYS", f"{KEY}: {SECRET}\nAPIother: another-secret-another-secret")

@@ -381,6 +381,18 @@ def test_sign_makes_the_token_that_livekit_made(number: str) -> None:
     assert sign(body, key="devkey", secret=SECRET, now=made_at * 1000 + 999) == authorization
 
 
+@pytest.mark.parametrize("number", SAYS)
+def test_a_delivery_of_a_server_before_1_13_says_the_same(number: str) -> None:
+    """Those servers sign with iss, nbf, exp and sha256, and no iat: the event is read, and its age known."""
+    body, authorization, made_at = delivery(number)
+    older = sign(body, key="devkey", secret=SECRET, now=made_at * 1000, iat=False)
+    claims = json.loads(base64.urlsafe_b64decode(older.split(".")[1] + "=="))
+
+    assert claims.keys() == {"iss", "nbf", "exp", "sha256"}
+    assert older != authorization
+    assert receive(body, older, KEYS, made_at * 1000 + 7) == Received("default", "devkey", SAYS[number], 7)
+
+
 def test_nothing_that_is_not_used_is_decoded() -> None:
     """The room's TURN password, a secret, is in the body and nowhere in what was read of it."""
     body, authorization, made_at = delivery("01")
