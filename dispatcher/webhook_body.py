@@ -1,8 +1,8 @@
 """A webhook's body: protojson in, an event out, without trusting its shape.
 
 Defaults are left out, null means the default, 64-bit integers are strings, enums names or numbers. Each name of two
-words is there twice: a reader of protojson takes camel case and the proto's own. Only the fields below are ever decoded,
-so that `turnPassword` goes no further than the bytes.
+words is there twice: a reader of protojson takes camel case and the proto's own. Only the fields below are decoded, so
+that `turnPassword` goes no further than the bytes.
 """
 
 from collections.abc import Iterable, Mapping
