@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from redis import Redis
 
-from dispatcher.ledger.interface import Key, Ledger, SaveResult, Standing, Then
+from dispatcher.core.effects import Then
+from dispatcher.ledger.interface import Key, Ledger, SaveResult, Standing
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger

@@ -106,7 +106,7 @@ def _summary(life: Life, session: Session) -> JSON:
 def _detail(life: Life, session: Session) -> JSON:
     timeline = [
         {"at": entry.at, "said": entry.said, "want": entry.want, "number": entry.number, "agent": entry.agent}
-        | ({"why": entry.why} if entry.why else {})
+        | {name: value for name in ("verdict", "part", "reason") if (value := getattr(entry, name))}
         | ({"ms": entry.took} if entry.took is not None else {})
         for entry in session.timeline
     ]

@@ -3,10 +3,10 @@
 So the timeline, the log and the counters cannot disagree.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Final
 
-from dispatcher.core.session import Entry, Said, Session, Verdict, news
+from dispatcher.core.session import Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit import LiveKitError, Reason
@@ -14,8 +14,9 @@ from dispatcher.logs import Log
 from dispatcher.metrics import Metrics, departure_label
 
 _LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
+_FIELDS: Final = ("want", "number", "agent", "verdict", "part", "reason")
 _ALARMS: Final = frozenset({
-    Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED
+    Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED, Said.RULE_GONE
 })  # fmt: skip
 
 
@@ -26,16 +27,12 @@ class Chronicle:
         self.log = log
         self.metrics = metrics
 
-    def of(self, key: Key) -> Callable[[Session, Session], None]:
-        """What one session's holder calls with the session before and after each change."""
+    def tell(self, key: Key, entries: Iterable[Entry]) -> None:
+        """The entries, which are saved now, are logged and counted."""
         log = self.log.bind(project=key.project, room=key.room, sid=key.sid)
-
-        def tell(before: Session, after: Session) -> None:
-            for entry in news(after, before.told):
-                self._write(log, entry)
-                self._count(entry)
-
-        return tell
+        for entry in entries:
+            self._write(log, entry)
+            self._count(entry)
 
     def lost(self, key: Key) -> None:
         """Another took the session over while we had it: our lease had run out."""
@@ -44,11 +41,6 @@ class Chronicle:
     def left_to_newer(self, key: Key) -> None:
         """A later release wrote the record: one of its replicas is to go on with the session."""
         self.log.warning("left_to_newer", project=key.project, room=key.room, sid=key.sid)
-
-    def rule_gone(self, key: Key, rule: str) -> None:
-        """A want is asked for whose rule a reload has taken away: it goes on, without metadata."""
-        self.metrics.rule_errors_total.labels(self.metrics.rule_label(rule), "metadata", "rule_gone").inc()
-        self.log.warning("rule_gone", project=key.project, room=key.room, sid=key.sid, rule=rule)
 
     def look_failed(self, project: str, error: LiveKitError, failures: int) -> None:
         """LiveKit could not be asked, so many times in a row: nothing is judged, and nothing forgotten."""
@@ -69,39 +61,40 @@ class Chronicle:
             fields = {"rule": failed.rule, "field": failed.field, "why": failed.reason}
             self.log.warning("rule_failed", project=project, room=failed.room, **fields)
 
-    def rounds_exceeded(self, key: Key) -> None:
-        """A drive found no end: a defect, made loud."""
-        self.metrics.driver_rounds_exceeded_total.inc()
-        self.log.error("rounds_exceeded", project=key.project, room=key.room, sid=key.sid)
-
     def _write(self, log: Log, entry: Entry) -> None:
-        fields = {"want": entry.want, "number": entry.number, "agent": entry.agent, "why": entry.why}
-        said = {name: value for name, value in fields.items() if value}
+        said = {name: value for name in _FIELDS if (value := getattr(entry, name))}
         if entry.took is not None:
             said["ms"] = entry.took
-        write = log.warning if entry.said in _ALARMS else log.info
+        write = log.error if entry.said is Said.CUT_OFF else log.warning if entry.said in _ALARMS else log.info
         write(entry.said, **said)
 
     def _count(self, entry: Entry) -> None:
         metrics, agent = self.metrics, self.metrics.agent_label(entry.agent)
-        verdict, _, reason = entry.why.partition(" ")
         match entry.said:
             case Said.SERVED:
                 metrics.attempts_total.labels(agent=agent, verdict="served").inc()
                 if entry.took is not None:
                     metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000)
-            case Said.CLOSED if verdict in _LEFT:
-                metrics.agents_left_total.labels(agent=agent, reason=departure_label(reason.upper())).inc()
-                metrics.attempts_total.labels(agent=agent, verdict=verdict).inc()
             case Said.CLOSED:
-                metrics.attempts_total.labels(agent=agent, verdict=verdict).inc()
-                if verdict == Verdict.SURPLUS:
-                    metrics.surplus_agents_total.labels(action="found").inc()
-            case Said.RETRACTED if entry.why == "agent":
+                metrics.attempts_total.labels(agent=agent, verdict=entry.verdict).inc()
+                self._count_end(entry, agent)
+            case Said.RETRACTED if entry.part is Part.AGENT and not entry.reason:
                 metrics.surplus_agents_total.labels(action="removed").inc()
             case Said.IGNORED:
                 metrics.deployments_ignored_total.labels(agent=agent).inc()
+            case Said.RULE_GONE:
+                rule = metrics.rule_label(entry.want.partition("/")[0])
+                metrics.rule_errors_total.labels(rule=rule, field="metadata", reason=entry.said).inc()
+            case Said.CUT_OFF:
+                metrics.driver_rounds_exceeded_total.inc()
             case Said.UNASKED:
                 metrics.surplus_agents_total.labels(action="reported").inc()
             case _:
                 pass
+
+    def _count_end(self, entry: Entry, agent: str) -> None:
+        if entry.verdict in _LEFT:
+            reason = departure_label(entry.reason.upper())
+            self.metrics.agents_left_total.labels(agent=agent, reason=reason).inc()
+        if entry.verdict is Verdict.SURPLUS:
+            self.metrics.surplus_agents_total.labels(action="found").inc()

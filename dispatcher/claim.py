@@ -1,18 +1,15 @@
-"""One session in one's hands: as it stands, and the lease that allows to advance it, until it is put down."""
+"""One session in one's hands: the lease that allows to advance it, until it is given back."""
 
 import time
 from typing import Final
 
-from dispatcher.chronicle import Chronicle
 from dispatcher.core import record
+from dispatcher.core.effects import Save, Saved
 from dispatcher.core.events import Event, Ms, RoomSid
-from dispatcher.core.fold import fold
-from dispatcher.core.session import Session
-from dispatcher.current import Site
-from dispatcher.ledger.interface import Held, Ledger, SaveResult, Standing, Then
+from dispatcher.core.session import Entry, news
+from dispatcher.ledger.interface import Held, Ledger, SaveResult, Standing
 
 CALL_MS: Final = 7_000  # the longest call (5 s), its look (2 s): a lease that ends sooner is renewed first
-UNREADABLE: Final = Event(id="", name="unreadable", created_at=0)  # an inbox entry of another version: it means, look
 
 
 class LostError(Exception):
@@ -20,49 +17,36 @@ class LostError(Exception):
 
 
 class Claim:
-    """What came in is folded, as the site's rules have it, when the session is handed over."""
+    """A session that was handed out: as it was saved last, what came in since, and its lease."""
 
-    def __init__(self, ledger: Ledger, chronicle: Chronicle, site: Site, held: Held) -> None:
+    def __init__(self, ledger: Ledger, held: Held) -> None:
         self.ledger = ledger
-        self.site = site
         self.key = held.lease.key
         self.session = record.load(held.record, self.key.room, RoomSid(self.key.sid))
         self._lease = held.lease
-        self._tell = chronicle.of(self.key)
-        self._take(held)
+        self.inbox = self._take(held)
 
     @property
     def now(self) -> Ms:
         """The ledger's clock, carried on by our own since the session was handed over."""
         return int(time.monotonic() * 1000 + self._offset)
 
-    def become(self, session: Session) -> None:
-        """The session is this one now; what is new in its timeline is logged and counted."""
-        before, self.session = self.session, session
-        self._tell(before, session)
+    async def save(self, save: Save) -> tuple[Saved, tuple[Entry, ...]]:
+        """The session is saved, behind the fence; with what is new in its timeline since it was saved last.
 
-    async def save(self, then: Then, due_at: Ms = 0) -> bool:
-        """Saved, behind the fence; True: more came in, is folded, and the session is still ours. Raises LostError."""
-        index = (
-            ()
-            if self.session.over
-            else tuple(Standing(want.state, want.next_target.agent) for want in self.session.wants)
+        Raises LostError: nothing was changed.
+        """
+        session = save.session
+        standings = () if session.over else tuple(Standing(w.state, w.next_target.agent) for w in session.wants)
+        saved = await self.ledger.save(
+            self._lease, record.dump(session), self._upto, save.then, due_at=save.due_at, index=standings
         )
-        made = record.dump(self.session)
-        saved = await self.ledger.save(self._lease, made, self._upto, then, due_at=due_at, index=index)
         if saved.result is SaveResult.LOST:
             raise LostError
-        if saved.held is not None:
-            self._take(saved.held)
-        return saved.result is SaveResult.MORE
-
-    async def put_down(self, due_in: Ms) -> Ms:
-        """Saved for later. What came in meanwhile makes it due at once, for the next claim. Raises LostError."""
-        if await self.save(Then.DUE, self.now + due_in):
-            await self.save(Then.KEEP)
-            await self.ledger.release(self._lease)
-            return 0
-        return due_in
+        before, self.session = self.session, session
+        inbox = self._take(saved.held) if saved.held is not None else ()
+        more = inbox if saved.result is SaveResult.MORE else None
+        return Saved(self.now, more), news(session, before.told)
 
     async def renew(self) -> None:
         """The lease outlives the next call. Raises LostError."""
@@ -73,10 +57,12 @@ class Claim:
             raise LostError
         self._lease = lease
 
-    def _take(self, held: Held) -> None:
+    async def release(self) -> None:
+        """The session is due now, for anybody."""
+        await self.ledger.release(self._lease)
+
+    def _take(self, held: Held) -> tuple[Event, ...]:
         self._lease = held.lease
         self._upto = held.upto
         self._offset = held.now - time.monotonic() * 1000
-        for entry in held.inbox:
-            event = record.load_event(entry) or UNREADABLE
-            self.become(fold(self.session, event, self.site.rules, self.now))
+        return tuple(record.load_event(entry) for entry in held.inbox)

@@ -139,7 +139,7 @@ async def _told(service: Service, room: str, within: float) -> tuple[Entry, ...]
 def _why(timeline: tuple[Entry, ...]) -> str:
     """How the room came to its agent, from its timeline."""
     asked = [entry for entry in timeline if entry.said is Said.ASKED]
-    failed = [f"{entry.agent} {entry.why}" for entry in timeline if entry.said is Said.CLOSED]
+    failed = [f"{entry.agent} {entry.verdict}" for entry in timeline if entry.said is Said.CLOSED]
     served = next(entry for entry in timeline if entry.said is Said.SERVED)
     return ", ".join([*failed, f"{served.agent} on attempt {served.number} of {len(asked)}"])
 

@@ -4,12 +4,13 @@ A project that fails costs the others little: while its last look failed, few of
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from dispatcher.chronicle import Chronicle
 from dispatcher.core import acts
+from dispatcher.core.effects import Observed, Unobserved
 from dispatcher.core.events import Ms, RoomSid
-from dispatcher.core.seen import Seen
 from dispatcher.current import Site
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit import LiveKitError, Reason
@@ -28,24 +29,26 @@ class Looks:
         self._failures: Counter[str] = Counter()
         self._under_way: Counter[str] = Counter()
 
-    async def look(self, key: Key, site: Site) -> Seen | Ms:
-        """What LiveKit shows of the session; else in how many ms to try again."""
+    async def look(self, key: Key, site: Site, now: Callable[[], Ms]) -> Observed | Unobserved:
+        """Look at the session's room. LiveKit may not answer, or is not asked where too many ask in vain already."""
         project = key.project
         if self._failures[project] and self._under_way[project] >= PROBES:
-            return self._retry_in(project)
+            return Unobserved(now(), self._retry_in(project))
         self._under_way[project] += 1
+        began = now()
         try:
             seen = await site.livekit.look(key.room, RoomSid(key.sid))
         except LiveKitError as error:
-            return await self._failed(project, site, error)
+            return Unobserved(now(), await self._failed(project, site, error))
         finally:
             self._under_way[project] -= 1
         if self._failures.pop(project, 0):
             self.chronicle.looked_again(project)
         await self.pacer.answered(project)
-        return seen
+        return Observed(now(), began, seen)
 
     async def _failed(self, project: str, site: Site, error: LiveKitError) -> Ms:
+        """In how many ms to try again."""
         self._failures[project] += 1
         self.chronicle.look_failed(project, error, self._failures[project])
         if error.reason is Reason.LIMITED:

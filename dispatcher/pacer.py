@@ -23,8 +23,6 @@ SLOWEST: Final = 8.0  # 50 a second become 6: enough for slow retries when no wo
 ONCE_PER_MS: Final = 1_000  # many silent at once are one bad moment, not many
 SHARES: Final = 4  # a look is three requests, a create one
 
-_LIMITED: Final = f"{Verdict.UNSENT} {Reason.LIMITED}"
-
 
 class Pacer:
     """Gives out turns. Without `pace` and `limit` everyone goes at once."""
@@ -54,10 +52,10 @@ class Pacer:
         """The lines follow what came of the attempts."""
         for entry in entries:
             line = f"{project}/{entry.agent}"
-            if entry.said is Said.CLOSED and entry.why == _LIMITED:
+            limited = entry.verdict is Verdict.UNSENT and entry.reason == Reason.LIMITED
+            if limited:
                 await self.refused(project, site.limit)
-            lost = entry.said is Said.CLOSED and entry.why in {Verdict.SILENT, _LIMITED}
-            if lost and site.pace:
+            if (limited or entry.verdict is Verdict.SILENT) and site.pace:
                 await self._slow_down(line)
             elif entry.said is Said.SERVED:
                 await self._speed_up(line)

@@ -1,26 +1,51 @@
 """How a session changes by what we do, as opposed to what we see: asking, and how the asking ended."""
 
-from typing import Final
+from typing import Final, assert_never
 
 from msgspec.structs import replace
 
 from dispatcher.core import budget
 from dispatcher.core.closing import LINGER_MS, close
+from dispatcher.core.effects import Asked, Outcome
 from dispatcher.core.events import Ms
 from dispatcher.core.plan import Create, Retract
-from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, tell, with_attempt, with_want
+from dispatcher.core.session import Attempt, Entry, Part, Said, Session, Verdict, tell, with_attempt, with_want
 
 TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): somebody must mend it first
+UNCERTAIN: Final = frozenset({Outcome.UNKNOWN, Outcome.ROOM_ABSENT})  # only a look can tell how things stand
 
 
-def ask(session: Session, step: Create, now: Ms) -> Session:
+def ask(session: Session, step: Create, now: Ms, *, rule_gone: bool = False) -> Session:
     """The attempt is open, without a dispatch yet. Saved before the call, it is what a successor finds (laws 5, 9)."""
+    if rule_gone:
+        session = tell(session, Entry(at=now, said=Said.RULE_GONE, want=step.want))
     want = session.want(step.want)
     if want is None:
         return session
     attempt = Attempt(number=step.number, target=step.target, since=now)
     session = with_want(session, with_attempt(replace(want, slot=0), attempt))
     return tell(session, Entry(at=now, said=Said.ASKED, want=step.want, number=step.number, agent=str(step.target)))
+
+
+def asked(session: Session, step: Create, reply: Asked) -> Session:
+    """The session after the outcome of its Create."""
+    match reply.outcome:
+        case Outcome.TAKEN if reply.deployment != step.target.deployment:
+            return misdirected(session, step, reply.now, reply.dispatch)
+        case Outcome.TAKEN:
+            return answered(session, step, reply.dispatch)
+        case Outcome.UNSENT:
+            return unsent(session, step, reply.now, reply.reason, retry_in=reply.retry_in)
+        case Outcome.REFUSED:
+            return refused(session, step, reply.now, reply.reason)
+        case Outcome.ROOM_ABSENT:  # the room, not the request: look again, nobody is blamed
+            return unsent(session, step, reply.now, reply.reason)
+        case Outcome.UNAUTHORIZED:  # the project's trouble, whoever the agent
+            return unsent(session, step, reply.now, reply.reason, retry_in=TROUBLE_MS)
+        case Outcome.UNKNOWN:
+            return unanswered(session, step, reply.now, reply.reason)
+        case _:
+            assert_never(reply.outcome)
 
 
 def answered(session: Session, step: Create, dispatch: str) -> Session:
@@ -32,15 +57,15 @@ def answered(session: Session, step: Create, dispatch: str) -> Session:
     return with_want(session, with_attempt(replace(want, unsent=0), replace(attempt, dispatch=dispatch)))
 
 
-def unanswered(session: Session, step: Create, now: Ms, why: str) -> Session:
+def unanswered(session: Session, step: Create, now: Ms, reason: str) -> Session:
     """Nobody knows whether LiveKit took it: the attempt stays open, and looks will bind it or give it up."""
-    entry = Entry(at=now, said=Said.UNKNOWN, want=step.want, number=step.number, agent=str(step.target), why=why)
+    entry = Entry(at=now, said=Said.UNKNOWN, want=step.want, number=step.number, agent=str(step.target), reason=reason)
     return tell(session, entry)
 
 
-def refused(session: Session, step: Create, now: Ms, why: str) -> Session:
+def refused(session: Session, step: Create, now: Ms, reason: str) -> Session:
     """LiveKit never will take this request: on to the next target."""
-    return close(session, step.want, step.number, Verdict.REFUSED, now, why=f"refused {why}")
+    return close(session, step.want, step.number, Verdict.REFUSED, now, reason)
 
 
 def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Session:
@@ -57,9 +82,9 @@ def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Sessi
     return with_want(session, with_attempt(want, replace(made, listed=True, retract_at=now + LINGER_MS)))
 
 
-def unsent(session: Session, step: Create, now: Ms, why: str, *, retry_in: Ms = 0) -> Session:
+def unsent(session: Session, step: Create, now: Ms, reason: str, *, retry_in: Ms = 0) -> Session:
     """Nothing happened: the number is burnt, the try not counted; again after the backoff or `retry_in`, the longer."""
-    session = close(session, step.want, step.number, Verdict.UNSENT, now, why=f"unsent {why}")
+    session = close(session, step.want, step.number, Verdict.UNSENT, now, reason)
     return put_off(session, step.want, now + retry_in)
 
 
@@ -80,18 +105,26 @@ def turn(session: Session, slot: Ms) -> Session:
     return session if session.slot == slot else replace(session, slot=slot)
 
 
-def retracted(session: Session, step: Retract, now: Ms, *, done: bool, why: str = "") -> Session:
-    """What was to be taken back was asked to go. Whether it went the next look shows; if not, it is tried again."""
+def retracted(session: Session, step: Retract, now: Ms, *, reason: str = "") -> Session:
+    """What was to be taken back was asked to go. Whether it went the next look shows; if not, it is tried again.
+
+    With a `reason` it could not be asked.
+    """
     want = session.want(step.want)
     attempt = next((one for one in want.attempts if one.number == step.number), None) if want else None
     if want is None or attempt is None:
         return session
     again = now + budget.backoff(want.key, attempt.retracts + 1)
-    listed = attempt.listed and not (done and step.dispatch)
+    listed = attempt.listed and not (step.dispatch and not reason)
     after = replace(attempt, retracts=attempt.retracts + 1, retract_at=again, listed=listed)
-    what = "agent" if step.agent else "dispatch"
     entry = Entry(
-        at=now, said=Said.RETRACTED, want=step.want, number=step.number, agent=str(attempt.target), why=why or what
+        at=now,
+        said=Said.RETRACTED,
+        want=step.want,
+        number=step.number,
+        agent=str(attempt.target),
+        part=Part.AGENT if step.agent else Part.DISPATCH,
+        reason=reason,
     )
     return tell(with_want(session, with_attempt(want, after)), entry)
 
@@ -100,3 +133,8 @@ def would_ask(session: Session, step: Create, now: Ms) -> Session:
     """A dry run: what would have been asked for is told, and again in 30 s if it is still wanted then."""
     entry = Entry(at=now, said=Said.WOULD_ASK, want=step.want, number=step.number, agent=str(step.target))
     return put_off(tell(session, entry), step.want, now + TROUBLE_MS)
+
+
+def cut_off(session: Session, now: Ms) -> Session:
+    """A drive found no end: it is told, and the session goes on in a new one."""
+    return tell(session, Entry(at=now, said=Said.CUT_OFF))

@@ -128,7 +128,7 @@ def _born(
 
 def _tell_unnamed(session: Session, want: Want, found: Aimed, now: Ms) -> Session:
     for why in found.failed:
-        session = tell(session, Entry(at=now, said=Said.UNNAMED, want=want.key, why=why))
+        session = tell(session, Entry(at=now, said=Said.UNNAMED, want=want.key, reason=why))
     return session
 
 

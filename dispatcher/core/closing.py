@@ -16,7 +16,7 @@ ON_PURPOSE: Final = frozenset({Verdict.FINISHED, Verdict.REMOVED})
 _NOT_LISTED: Final = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 
 
-def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, why: str = "") -> Session:
+def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, reason: str = "") -> Session:
     """The attempt has ended as `verdict`, and the want's budget has paid for it. What is left is retracted in time."""
     want = session.want(key)
     attempt = next((one for one in want.attempts if one.number == number), None) if want else None
@@ -30,7 +30,8 @@ def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, wh
         want=key,
         number=number,
         agent=str(attempt.target),
-        why=why or verdict,
+        verdict=verdict,
+        reason=reason,
         took=now - attempt.since,
     )
     session = tell(with_want(session, with_attempt(want, ended)), entry)

@@ -5,30 +5,32 @@ from typing import Final
 
 from dispatcher.core.events import Ms
 from dispatcher.core.rules import Target
-from dispatcher.core.session import TAKEN_BACK, Attempt, Entry, Said, Session, State, Verdict, Want
+from dispatcher.core.session import Attempt, Entry, Said, Session, State, Verdict, Want
 
 _TOLD: Final = {
     Said.WANTED: "{want} wants an agent: {agent}",
     Said.ASKED: "asked for {agent} (attempt {number})",
-    Said.ADOPTED: "found a dispatch of {agent} ({why}), took it as attempt {number}",
+    Said.ADOPTED: "found a dispatch of {agent} ({reason}), took it as attempt {number}",
     Said.BOUND: "found the dispatch of attempt {number}, whose answer was lost",
     Said.SERVED: "{agent} is in the room (attempt {number})",
-    Said.CLOSED: "attempt {number} at {agent} ended: {why}",
+    Said.CLOSED: "attempt {number} at {agent} ended: {verdict}{because}",
     Said.REOPENED: "the agent of attempt {number} came after all",
     Said.STARVED: "every target of {want} has been tried; goes on slowly",
     Said.RENEWED: "somebody new came: {want} is wanted again",
     Said.PAUSED: "{agent} is paused: {want} waits",
     Said.RESUMED: "{agent} is paused no longer: {want} goes on",
     Said.PASSED_OVER: "{agent} is paused: passed over",
-    Said.RETRACTED: "took back what was left of attempt {number}: {why}",
-    Said.UNKNOWN: "nobody knows whether LiveKit took attempt {number}: {why}",
+    Said.RETRACTED: "took back what was left of attempt {number}: {part}",
+    Said.UNKNOWN: "nobody knows whether LiveKit took attempt {number}: {reason}",
     Said.UNASKED: "an agent is in the room that no rule asked for: {agent}",
     Said.OVERFLOW: "too many wants: {want} was left out",
     Said.MISSED: "LiveKit does not list the room",
-    Said.OVER: "the room is over: {why}",
-    Said.UNNAMED: "no agent could be computed for {want}: {why}",
+    Said.OVER: "the room is over: {reason}",
+    Said.UNNAMED: "no agent could be computed for {want}: {reason}",
     Said.IGNORED: "LiveKit ignored the deployment asked for: a server before 1.12.0 does not know them",
     Said.WOULD_ASK: "dry run: would have asked for {agent}",
+    Said.RULE_GONE: "the rule of {want} is no longer configured: its agent is asked for without metadata",
+    Said.CUT_OFF: "a defect: the session needed more steps than one drive may take; it goes on in 1 s",
 }
 
 _CAUSES: Final = {
@@ -59,11 +61,19 @@ def cause(session: Session) -> str:
 
 
 def _sentence(entry: Entry) -> str:
-    fields = {"want": entry.want, "number": entry.number, "agent": entry.agent or "not named yet", "why": entry.why}
+    fields = {
+        "want": entry.want,
+        "number": entry.number,
+        "agent": entry.agent or "not named yet",
+        "verdict": entry.verdict,
+        "because": f" {entry.reason}" if entry.reason else "",
+        "part": entry.part,
+        "reason": entry.reason,
+    }
     took = f", {entry.took / 1000:.2f} s" if entry.took is not None else ""
     told = _TOLD[entry.said]
-    if entry.said is Said.RETRACTED and entry.why not in TAKEN_BACK:
-        told = "could not take back what was left of attempt {number}: {why}"
+    if entry.said is Said.RETRACTED and entry.reason:
+        told = "could not take back what was left of attempt {number}: {reason}"
     return told.format(**fields) + took
 
 

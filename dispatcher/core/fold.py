@@ -36,7 +36,7 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
         return session
     if event.name == ROOM_FINISHED:
         ended = replace(session, over=True, final=True, stale=False, notes=(), missed_at=0)
-        return tell(ended, Entry(at=now, said=Said.OVER, why=ROOM_FINISHED))
+        return tell(ended, Entry(at=now, said=Said.OVER, reason=ROOM_FINISHED))
     if session.over:  # by looks, and somebody says that it lives
         session = replace(session, over=False, missed_at=0, stale=True)
     if event.participant is None:

@@ -10,6 +10,7 @@ from dispatcher.core.events import Event, RoomSid
 from dispatcher.core.session import Session
 
 VERSION: Final = 1
+UNREADABLE: Final = Event(id="", name="unreadable", created_at=0)  # it means no more than: look
 
 
 class _Version(Struct, frozen=True):
@@ -58,9 +59,9 @@ def dump_event(event: Event) -> bytes:
     return _ENCODER.encode(replace(event, room=room, participant=person))
 
 
-def load_event(entry: bytes) -> Event | None:
-    """The event of an inbox entry; None if it cannot be read, which means no more than: look."""
+def load_event(entry: bytes) -> Event:
+    """The event of an inbox entry; UNREADABLE where another version wrote it."""
     try:
         return _EVENT.decode(entry)
     except (msgspec.DecodeError, ValueError):
-        return None
+        return UNREADABLE

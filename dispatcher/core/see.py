@@ -68,7 +68,7 @@ def _missed(session: Session, now: Ms) -> Session:
     if session.over:
         return session
     if session.missed_at and now >= session.missed_at + ENDING_MS:
-        return tell(replace(session, over=True), Entry(at=now, said=Said.OVER, why="not_listed"))
+        return tell(replace(session, over=True), Entry(at=now, said=Said.OVER, reason="not_listed"))
     if session.missed_at:
         return session
     return tell(replace(session, missed_at=now), Entry(at=now, said=Said.MISSED))
@@ -112,7 +112,7 @@ def _judge(session: Session, key: str, attempt: Attempt, late: Verdict | None, n
 
 def _depart(session: Session, want: Want, attempt: Attempt, left: Departure, now: Ms) -> Session:
     """The want after its agent left: done, replaced with a brake, or another failed attempt."""
-    session = close(session, want.key, attempt.number, left.verdict, now, why=f"{left.verdict} {left.reason}".strip())
+    session = close(session, want.key, attempt.number, left.verdict, now, left.reason)
     heard = [note for note in session.notes if note.sid != left.sid and note.identity not in attempt.identities]
     session = replace(session, notes=tuple(heard))
     paid = session.want(want.key)

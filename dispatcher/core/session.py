@@ -18,7 +18,6 @@ ATTEMPTS_MAX: Final = 8
 NOTES_MAX: Final = 16
 WANTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
-TAKEN_BACK: Final = ("agent", "dispatch")  # what a RETRACTED entry says was asked to go; else, why it could not be
 
 
 class Verdict(StrEnum):
@@ -74,6 +73,15 @@ class Said(StrEnum):
     MISSED = "room_not_listed"
     OVER = "over"
     WOULD_ASK = "would_ask"
+    RULE_GONE = "rule_gone"  # a reload took away the rule of a want that is asked for: it goes on, without metadata
+    CUT_OFF = "rounds_exceeded"  # a drive found no end: a defect
+
+
+class Part(StrEnum):
+    """What of an attempt is taken back."""
+
+    AGENT = "agent"
+    DISPATCH = "dispatch"
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,7 +92,9 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     want: str = ""
     number: int = 0
     agent: str = ""
-    why: str = ""
+    verdict: Verdict | None = None  # CLOSED: as what the attempt ended
+    part: Part | None = None  # RETRACTED: what was asked to go
+    reason: str = ""  # LiveKit's or the expression's, in lower case; RETRACTED: why it could not be asked
     took: Ms | None = None
 
 

@@ -146,7 +146,12 @@ def _adopt(session: Session, want: Want, attempt: Attempt) -> Session:
     session = with_want(session, with_attempt(want, attempt))
     whose = "ours" if attempt.ours else "foreign"
     entry = Entry(
-        at=attempt.since, said=Said.ADOPTED, want=want.key, number=attempt.number, agent=str(attempt.target), why=whose
+        at=attempt.since,
+        said=Said.ADOPTED,
+        want=want.key,
+        number=attempt.number,
+        agent=str(attempt.target),
+        reason=whose,
     )
     return tell(session, entry)
 

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
 
 LEASE_MS: Final = 10_000  # longer than the longest call (create: 5 s) and its look (2 s)
@@ -74,15 +75,6 @@ class Delivery(Struct, frozen=True, kw_only=True):
     held: Held | None = None
 
 
-class Then(StrEnum):
-    """What a session waits for after a save."""
-
-    DUE = "due"  # to be looked at again at a time
-    REST = "rest"  # nothing is owed
-    KEEP = "keep"  # a checkpoint: the lease is renewed and kept
-    OVER = "over"  # the room has ended; a tombstone stays for OVER_TTL_MS, unless the room lives again
-
-
 class SaveResult(StrEnum):
     OK = "ok"
     KEPT = "kept"  # saved, and the lease renewed
@@ -90,7 +82,7 @@ class SaveResult(StrEnum):
     LOST = "lost"  # the lease is no longer the session's, or the session is gone or over: nothing was changed
 
 
-class Saved(Struct, frozen=True, kw_only=True):
+class SaveAnswer(Struct, frozen=True, kw_only=True):
     result: SaveResult
     held: Held | None = None  # with KEPT (the inbox is empty: it is folded once per claim) and MORE
 
@@ -150,7 +142,7 @@ class Ledger(Protocol):
         *,
         due_at: Ms = 0,
         index: Sequence[Standing] = (),
-    ) -> Saved:
+    ) -> SaveAnswer:
         """The record replaces the old one and the inbox is drained up to `upto`, if the token is still the session's.
 
         DUE, REST: the lease ends, unless more came in (MORE: the lease is renewed and the rest handed out).

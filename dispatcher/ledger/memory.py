@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count, islice
 
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
 from dispatcher.ledger.interface import (
     LEASE_MS,
@@ -19,10 +20,9 @@ from dispatcher.ledger.interface import (
     Lease,
     LedgerUnavailable,
     Life,
-    Saved,
+    SaveAnswer,
     SaveResult,
     Standing,
-    Then,
 )
 from dispatcher.ledger.places import Agenda, EventIds, Place, Session, Sessions
 from dispatcher.ledger.slots import Slots
@@ -81,11 +81,11 @@ class MemoryLedger:
         *,
         due_at: Ms = 0,
         index: Sequence[Standing] = (),
-    ) -> Saved:
+    ) -> SaveAnswer:
         now = self._begin()
         session = self._sessions.leased(lease)
         if not session:
-            return Saved(result=SaveResult.LOST)
+            return SaveAnswer(result=SaveResult.LOST)
         session.record = record
         session.drain(upto)
         self._sessions.reindex(session, index)
@@ -93,13 +93,13 @@ class MemoryLedger:
             self._sessions.end(session, now)
         elif then is Then.KEEP:
             self._lease(session, now)
-            return Saved(result=SaveResult.KEPT, held=session.held(now, ()))
+            return SaveAnswer(result=SaveResult.KEPT, held=session.held(now, ()))
         elif session.inbox:
             self._lease(session, now)
-            return Saved(result=SaveResult.MORE, held=session.held(now, tuple(session.inbox)))
+            return SaveAnswer(result=SaveResult.MORE, held=session.held(now, tuple(session.inbox)))
         else:
             self._sessions.move(session, Place.DUE if then is Then.DUE else Place.REST, now, due_at)
-        return Saved(result=SaveResult.OK)
+        return SaveAnswer(result=SaveResult.OK)
 
     async def renew(self, lease: Lease) -> Lease | None:
         now = self._begin()

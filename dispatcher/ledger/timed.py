@@ -4,8 +4,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
-from dispatcher.ledger.interface import Counts, Delivery, Held, Key, Lease, Ledger, Life, Saved, Standing, Then
+from dispatcher.ledger.interface import Counts, Delivery, Held, Key, Lease, Ledger, Life, SaveAnswer, Standing
 
 T = TypeVar("T")
 Observe: TypeAlias = Callable[[str, float], None]  # operation, seconds
@@ -33,7 +34,7 @@ class TimedLedger:
 
     async def save(
         self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, index: Sequence[Standing] = ()
-    ) -> Saved:
+    ) -> SaveAnswer:
         return await self._timed("save", self._ledger.save(lease, record, upto, then, due_at=due_at, index=index))
 
     async def renew(self, lease: Lease) -> Lease | None:

@@ -68,7 +68,7 @@ async def test_l1_a_killed_agent_is_replaced(tmp_path: Path) -> None:
                 os.kill(agent, signal.SIGKILL)
                 await here.service.told("served", room="lobby", number=2, within=40)
             await _one_agent(here, "lobby")
-    assert here.service.lines(action="closed", number=1)[0]["why"] == "crashed connection_timeout"
+    assert here.service.lines(action="closed", number=1, verdict="crashed", reason="connection_timeout")
 
 
 async def test_l5_an_agent_that_fails_at_the_start_makes_way(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_l5_an_agent_that_fails_at_the_start_makes_way(tmp_path: Path) -> 
                     await here.service.told("served", room="lobby", agent="greeter", within=40)
                 await _one_agent(here, "lobby")
     ended = here.service.lines(action="closed", agent="faulty")
-    assert [line["why"] for line in ended] == ["failed client_initiated"] * 2
+    assert [(line["verdict"], line["reason"]) for line in ended] == [("failed", "client_initiated")] * 2
 
 
 async def test_d2_a_job_without_an_agent_is_given_up(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ async def test_d2_a_job_without_an_agent_is_given_up(tmp_path: Path) -> None:
                 with _takes("no-show after 8 s, and the fallback", 8.0 + SLACK, least=8.0):
                     await here.service.told("served", room="lobby", agent="greeter", within=30)
                 await _one_agent(here, "lobby")
-    assert here.service.lines(action="closed", number=1)[0]["why"] == "no_show"
+    assert here.service.lines(action="closed", number=1)[0]["verdict"] == "no_show"
 
 
 async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> 
                 with _takes("request handler too slow, and the fallback", 12.0 + SLACK, least=12.0):
                     await here.service.told("served", room="lobby", agent="greeter", within=30)
                 await _one_agent(here, "lobby")
-    assert here.service.lines(action="closed", number=1)[0]["why"] == "silent"
+    assert here.service.lines(action="closed", number=1)[0]["verdict"] == "silent"
 
 
 async def test_l2_an_agent_that_says_goodbye_is_not_replaced(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ async def test_l2_an_agent_that_says_goodbye_is_not_replaced(tmp_path: Path) -> 
                 closed = await here.service.told("closed", room="lobby")
                 await asyncio.sleep(QUIET)
                 assert await here.agents("lobby") == []
-    assert closed["why"] == "finished client_initiated"
+    assert (closed["verdict"], closed["reason"]) == ("finished", "client_initiated")
     assert len(here.service.lines(action="asked")) == 1
 
 

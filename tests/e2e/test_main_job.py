@@ -35,7 +35,7 @@ async def test_a_tokens_dispatch_stays_the_only_one(tmp_path: Path) -> None:
     with house(tmp_path) as here, start_worker(here.server, tmp_path, "greeter") as worker:
         wait_registered(worker)
         async with present(here.server, "lobby", agents=["greeter"]):
-            await here.service.told("adopted", room="lobby", why="foreign")
+            await here.service.told("adopted", room="lobby", reason="foreign")
             await here.service.told("served", room="lobby")
             await _one_agent(here, "lobby")
         assert here.service.lines(room="lobby", action="asked") == []
@@ -63,7 +63,7 @@ async def test_d7_a_worker_that_rejects_makes_way_for_the_fallback(tmp_path: Pat
                 rejected = await here.service.told("closed", room="lobby", number=1)
                 await here.service.told("served", room="lobby", agent="greeter")
                 await _one_agent(here, "lobby")
-    assert rejected["why"] == "rejected"
+    assert rejected["verdict"] == "rejected"
 
 
 async def test_a_forged_webhook_is_refused(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ async def test_killed_in_mid_attempt_it_adds_no_agent(tmp_path: Path) -> None:
             again.mkdir()
             with serving(here.server, again, port, "--config", str(tmp_path / "dispatcher.yaml")) as service:
                 adopted = await service.told("adopted", room="lobby")
-                assert adopted["why"] == "ours"
+                assert adopted["reason"] == "ours"
                 assert service.lines(room="lobby", action="asked") == []
 
 

@@ -321,7 +321,7 @@ async def test_told_to_stop_in_mid_create_it_ends_within_ten_seconds(tmp_path: P
         await service.told("stopped")
         assert await service.process.wait() == 0
         assert time.monotonic() - began < 10
-        assert [line["why"] for line in service.lines if line["action"] == "outcome_unknown"] == ["timeout"]
+        assert [line["reason"] for line in service.lines if line["action"] == "outcome_unknown"] == ["timeout"]
         assert len(livekit.create_calls) == 1
 
 

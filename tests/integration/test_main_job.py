@@ -50,7 +50,7 @@ async def test_d1_d4_a_silent_drop_is_healed() -> None:
         await here.livekit.join("lobby", "alice")
         served = await here.told("served")
         assert served["number"] == 3
-        assert [line["why"] for line in here.lines if line["action"] == "closed"] == ["silent", "silent"]
+        assert [line["verdict"] for line in here.lines if line["action"] == "closed"] == ["silent", "silent"]
 
 
 async def test_d2_a_job_that_runs_is_no_proof() -> None:
@@ -59,7 +59,7 @@ async def test_d2_a_job_that_runs_is_no_proof() -> None:
         here.livekit.worker("greeter", Fate.NEVER_SHOWS, Fate.SERVES)
         await here.livekit.join("lobby", "alice")
         assert (await here.told("served"))["number"] == 2
-        assert (await here.told("closed"))["why"] == "no_show"
+        assert (await here.told("closed"))["verdict"] == "no_show"
 
 
 async def test_d5_a_worker_that_starts_late_is_found() -> None:
@@ -139,7 +139,7 @@ async def test_l4_a_person_who_comes_back_finds_an_agent() -> None:
         await here.livekit.leave("lobby", "alice")
         agent = here.livekit.agents_in("lobby")[0]
         await here.livekit.leave("lobby", agent.identity)
-        await here.told("closed", why="ended client_initiated")
+        await here.told("closed", verdict="ended", reason="client_initiated")
         await here.livekit.join("lobby", "alice")
         await here.told("served", number=2)
         assert len(here.livekit.agents_in("lobby")) == 1
@@ -162,7 +162,7 @@ async def test_a_restart_adds_no_agent() -> None:
             await livekit.join("lobby", "alice")
             await livekit.wait_until(lambda: livekit.create_calls)
         async with house(livekit=livekit) as here:
-            await here.told("adopted", room="lobby", why="ours")
+            await here.told("adopted", room="lobby", reason="ours")
             await here.told("served", room="lobby")
             await here.quiet()
             assert len(livekit.create_calls) == 1

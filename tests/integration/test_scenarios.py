@@ -48,9 +48,9 @@ async def test_i7_two_agents_that_are_wanted_stay_and_a_third_goes() -> None:
         here.livekit.worker("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)
         here.livekit.worker("scribe")
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", agent="greeter", why="silent")
+        await here.told("closed", agent="greeter", verdict="silent")
         await here.told("served", agent="greeter", within=15)
-        await here.told("retracted", want="talks", why="agent", within=15)
+        await here.told("retracted", want="talks", part="agent", within=15)
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2, within=15)
         names = {agent.attributes["lk.agent_name"] for agent in here.livekit.agents_in("lobby")}
         assert names == {"greeter", "scribe"}
@@ -169,7 +169,7 @@ async def test_l6_a_dead_agent_that_livekit_still_shows_is_replaced_once_it_is_g
         await here.livekit.join("lobby", "alice")
         await here.told("served", room="lobby", number=1)
         ghost = here.livekit.agents_in("lobby")
-        await here.told("closed", room="lobby", why="crashed connection_timeout")
+        await here.told("closed", room="lobby", verdict="crashed", reason="connection_timeout")
         assert len(here.livekit.create_calls) == 1
         await here.told("served", room="lobby", number=2)
         await here.idle()
@@ -198,8 +198,8 @@ async def test_l5_an_agent_that_fails_at_the_start_again_and_again_makes_way() -
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
         await here.told("served", room="lobby", agent="greeter", within=10)
-        ended = [line["why"] for line in here.lines if line["action"] == "closed"]
-        assert ended == ["failed client_initiated"] * 2
+        ended = [(line["verdict"], line["reason"]) for line in here.lines if line["action"] == "closed"]
+        assert ended == [("failed", "client_initiated")] * 2
 
 
 async def test_l7_agents_that_are_lost_together_are_replaced_at_the_pace() -> None:
@@ -224,7 +224,7 @@ async def test_l8_nobody_is_asked_for_again_once_everybody_has_left() -> None:
         await here.livekit.join("lobby", "alice")
         await here.told("asked", room="lobby")
         await here.livekit.leave("lobby", "alice")
-        await here.told("closed", room="lobby", why="silent")
+        await here.told("closed", room="lobby", verdict="silent")
         await here.idle()
         assert len(here.livekit.create_calls) == 1
 
@@ -253,7 +253,7 @@ async def test_q3_a_room_that_has_closed_is_not_opened_for_its_agent() -> None:
         await livekit.join("lobby", "alice")
         await livekit.wait_until(lambda: livekit.create_calls)
         await livekit.close_room("lobby")
-        assert (await here.told("outcome_unknown", room="lobby"))["why"] == "server"
+        assert (await here.told("outcome_unknown", room="lobby"))["reason"] == "server"
         await here.told("over", room="lobby")
         await here.idle()
         assert (len(livekit.create_calls), livekit.rooms()) == (1, [])

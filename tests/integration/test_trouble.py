@@ -16,7 +16,7 @@ async def test_i3_a_reply_that_was_lost_is_no_second_dispatch() -> None:
         here.livekit.worker("greeter")
         here.livekit.lose_replies("CreateDispatch", 1)
         await here.livekit.join("lobby", "alice")
-        await here.told("outcome_unknown", why="broken")
+        await here.told("outcome_unknown", reason="broken")
         await here.told("bound", number=1)
         await here.told("served", number=1)
         await here.quiet()
@@ -29,7 +29,7 @@ async def test_i4_a_request_that_was_refused_costs_no_try() -> None:
         here.livekit.worker("greeter")
         here.livekit.fail("CreateDispatch", 429)
         await here.livekit.join("lobby", "alice")
-        assert (await here.told("closed"))["why"] == "unsent limited"
+        await here.told("closed", verdict="unsent", reason="limited")
         assert (await here.told("served"))["number"] == 2
 
 
@@ -63,7 +63,7 @@ async def test_q4_a_wrong_key_is_the_projects_trouble() -> None:
         livekit.worker("greeter")
         livekit.fail("CreateDispatch", 401)
         await livekit.join("lobby", "alice")
-        assert (await here.told("closed"))["why"] == "unsent unauthorized"
+        await here.told("closed", verdict="unsent", reason="unauthorized")
         want = (await here.session("lobby")).wants[0]
         assert want.tries == 0
 
@@ -74,7 +74,7 @@ async def test_d9_a_request_that_livekit_never_will_take() -> None:
         here.livekit.worker("greeter")
         here.livekit.fail("CreateDispatch", 400)
         await here.livekit.join("lobby", "alice")
-        assert (await here.told("closed"))["why"] == "refused invalid"
+        await here.told("closed", verdict="refused", reason="invalid")
         await here.told("served", agent="greeter")
 
 
@@ -83,10 +83,10 @@ async def test_d3_of_two_agents_the_first_stays() -> None:
     async with house() as here:
         here.livekit.worker("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", why="silent")
+        await here.told("closed", verdict="silent")
         await here.told("served")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2)
-        await here.told("retracted", why="agent")
+        await here.told("retracted", part="agent")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1, within=15)
 
 
@@ -99,7 +99,7 @@ async def test_w4_a_late_event_revives_no_room() -> None:
         here.livekit.lose_webhooks(1, "room_finished")
         await here.livekit.close_room("lobby")
         await here.told("room_not_listed", room="lobby")
-        await here.told("over", room="lobby", why="not_listed", within=8)
+        await here.told("over", room="lobby", reason="not_listed", within=8)
         assert here.livekit.create_calls == []
         assert here.livekit.rooms() == []
 
@@ -120,7 +120,7 @@ async def test_l1_a_crashed_agent_is_replaced() -> None:
     async with house() as here:
         here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=10.0)
         await here.livekit.join("lobby", "alice")
-        assert (await here.told("closed"))["why"] == "crashed connection_timeout"
+        await here.told("closed", verdict="crashed", reason="connection_timeout")
         await here.told("served", number=2)
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1)
         metrics = await here.metrics()
@@ -132,7 +132,7 @@ async def test_l2_an_agent_that_is_done_is_not_replaced() -> None:
     async with house() as here:
         here.livekit.worker("greeter", Fate.LEAVES, stay=24.0)  # longer than a second: webhooks tell time by seconds
         await here.livekit.join("lobby", "alice")
-        assert (await here.told("closed"))["why"] == "finished client_initiated"
+        await here.told("closed", verdict="finished", reason="client_initiated")
         await here.quiet()
         assert len(here.livekit.create_calls) == 1
 

@@ -3,11 +3,10 @@
 from collections.abc import Generator, Iterator
 from typing import Final, TypeAlias
 
-from dispatcher.core import acts
+from dispatcher.core.effects import Asked, Outcome, TakenBack
 from dispatcher.core.events import Ms, RoomSid
-from dispatcher.core.plan import Create, Retract
+from dispatcher.core.plan import Create
 from dispatcher.core.seen import Seen
-from dispatcher.core.session import Session
 from tests.simulation.clock import Clock, Do
 from tests.simulation.house import LOBBY
 from tests.simulation.life import Call, Life, Reply
@@ -20,6 +19,17 @@ _UNDONE: Final = frozenset(
     {Reply.NEVER, Reply.UNREACHABLE, Reply.LIMITED, Reply.REFUSED, Reply.NOT_FOUND, Reply.UNAUTHORIZED}
 )
 _SILENCE: Final = frozenset({Reply.LOST, Reply.NEVER})
+_OUTCOMES: Final = {
+    Reply.OK: Outcome.TAKEN,
+    Reply.UNREACHABLE: Outcome.UNSENT,
+    Reply.LIMITED: Outcome.UNSENT,
+    Reply.REFUSED: Outcome.REFUSED,
+    Reply.NOT_FOUND: Outcome.ROOM_ABSENT,
+    Reply.UNAUTHORIZED: Outcome.UNAUTHORIZED,
+    Reply.LOST: Outcome.UNKNOWN,
+    Reply.NEVER: Outcome.UNKNOWN,
+    Reply.BROKEN: Outcome.UNKNOWN,
+}
 FINE: Final = Call()
 
 Answered: TypeAlias = tuple[Reply, str]
@@ -98,28 +108,13 @@ class Line:
         return FINE if self.clock.now >= self._calm else next(self._faults[kind], FINE)
 
 
-def judged(session: Session, step: Create, answered: Answered, now: Ms) -> tuple[Session, bool]:
-    """As `dispatcher.calls.ask` maps errors: the session, and whether the outcome is known."""
+def asked(answered: Answered, now: Ms) -> Asked:
+    """As `dispatcher.calls.ask` maps errors."""
     reply, made = answered
-    match reply:
-        case Reply.OK:
-            return acts.answered(session, step, made), True
-        case Reply.UNREACHABLE:
-            return acts.unsent(session, step, now, reply), True
-        case Reply.LIMITED:
-            return acts.unsent(session, step, now, reply, retry_in=RETRY_AFTER_MS), True
-        case Reply.REFUSED:
-            return acts.refused(session, step, now, reply), True
-        case Reply.NOT_FOUND:
-            return acts.unsent(session, step, now, reply), False
-        case Reply.UNAUTHORIZED:
-            return acts.unsent(session, step, now, reply, retry_in=acts.TROUBLE_MS), True
-        case Reply.LOST | Reply.NEVER | Reply.BROKEN:
-            return acts.unanswered(session, step, now, reply), False
+    retry_in = RETRY_AFTER_MS if reply is Reply.LIMITED else 0
+    return Asked(now=now, outcome=_OUTCOMES[reply], dispatch=made, reason=reply, retry_in=retry_in)
 
 
-def taken_back(session: Session, step: Retract, reply: Reply, now: Ms) -> Session:
+def taken_back(reply: Reply, now: Ms) -> TakenBack:
     """As `dispatcher.calls.take_back`: 404 is as good as done."""
-    return acts.retracted(
-        session, step, now, done=reply in {Reply.OK, Reply.NOT_FOUND}, why="" if reply is Reply.OK else reply
-    )
+    return TakenBack(now, "" if reply in {Reply.OK, Reply.NOT_FOUND} else reply)

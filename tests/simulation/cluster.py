@@ -9,6 +9,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from dispatcher.core.drive import Terms
 from dispatcher.core.events import Event, Ms, Room
 from dispatcher.core.record import dump_event
 from dispatcher.ledger.interface import Delivered, Held, Key
@@ -16,7 +17,7 @@ from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
 from tests.simulation.calls import Line, Unseen
 from tests.simulation.clock import Clock
-from tests.simulation.drive import Drive, at_once
+from tests.simulation.drive import INSTANCE, Claimed, Setting, at_once
 from tests.simulation.house import LOBBY
 from tests.simulation.laws import Laws
 from tests.simulation.life import Life, Trouble
@@ -52,6 +53,7 @@ class Cluster:
         self.laws = laws
         self.calm = calm
         self.rules = RULEBOOK[life.rules]
+        self.setting = Setting(Terms(instance=INSTANCE, rules=self.rules))
         self.random = Random(life.seed + 1)  # noqa: S311
         self.replicas = [Replica() for _ in range(life.replicas)]
         self.hooks = iter(life.hooks)
@@ -116,8 +118,8 @@ class Cluster:
 
     def _drive(self, replica: Replica, held: Held) -> None:
         self.laws.handed(held)
-        drive = Drive(held, self.clock, self.line, lambda: self.ledger, self.rules, self.laws)
-        self._start(replica, drive.run(replica.failures))
+        claimed = Claimed(held, self.clock, self.line, lambda: self.ledger, self.setting, laws=self.laws)
+        self._start(replica, claimed.run(replica.failures))
 
     # The sweep
 

@@ -1,26 +1,39 @@
-"""One claim of one session: what `dispatcher.driver.Drive` does, as a process of the simulation."""
+"""One claim of one session: what `dispatcher.core.drive.Drive` asks for, as a process of the simulation."""
 
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+import math
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, assert_never
+
+from msgspec import Struct
 
 from dispatcher.core import acts, record
-from dispatcher.core.events import Ms, RoomSid
-from dispatcher.core.fold import fold
-from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
-from dispatcher.core.rules import Rule
-from dispatcher.core.see import see
-from dispatcher.core.seen import Seen
-from dispatcher.core.ties import tag
-from dispatcher.ledger.interface import Held, Ledger, SaveResult, Then
-from tests.simulation.calls import Line, Unseen, judged, taken_back
+from dispatcher.core.drive import Drive, Terms
+from dispatcher.core.effects import (
+    Ask,
+    Asked,
+    Effect,
+    Observe,
+    Observed,
+    Release,
+    Released,
+    Reply,
+    Save,
+    Saved,
+    TakeBack,
+    TakenBack,
+    Turn,
+    TurnToCreate,
+    TurnToLook,
+    Unobserved,
+)
+from dispatcher.core.events import Event, Ms, RoomSid
+from dispatcher.ledger.interface import Held, Ledger, SaveResult
+from tests.simulation.calls import Line, Unseen, asked, taken_back
 from tests.simulation.clock import Clock
 from tests.simulation.laws import Laws
 
 INSTANCE: Final = "default"
-ROUNDS_MAX: Final = 16
-AGAIN_MS: Final = 1_000
-FRESH_MS: Final = 1_000
 CALL_MS: Final = 7_000
 RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)
 
@@ -41,99 +54,97 @@ class LostError(Exception):
     """Another holds the session now."""
 
 
-class Drive:
-    """`failures` counts the looks that failed in a row, of this process."""
+class Setting(Struct, frozen=True):
+    """What is in force, and how far apart turns are; 0: everybody goes at once."""
+
+    terms: Terms
+    looks: float = 0
+    creates: float = 0
+
+
+class Claimed:
+    """A session in the hands of a simulated process, whose `failures` are its looks that failed in a row."""
 
     def __init__(
-        self, held: Held, clock: Clock, line: Line, ledger: Callable[[], Ledger], rules: Sequence[Rule], laws: Laws
+        self, held: Held, clock: Clock, line: Line, ledger: Callable[[], Ledger], setting: Setting, *, laws: Laws
     ) -> None:
         self.clock = clock
         self.line = line
         self.ledger = ledger  # whose content may be another one's after it was emptied
-        self.rules = rules
+        self.setting = setting
+        self.terms = setting.terms
         self.laws = laws
+        self.lease = held.lease
+        self.upto = held.upto
+        session = record.load(held.record, held.lease.key.room, RoomSid(held.lease.key.sid))
+        self.drive = Drive(session, self._hold(held), setting.terms, clock.now)
         self.failures: list[Ms] = []
-        self.key = held.lease.key
-        self.session = record.load(held.record, self.key.room, RoomSid(self.key.sid))
-        self.seen: Seen | None = None
-        self.seen_until: Ms = 0
-        self.just_looked = False
-        self._hold(held)
-
-    def _hold(self, held: Held) -> None:
-        self.lease, self.upto = held.lease, held.upto
-        for entry in held.inbox:
-            event = record.load_event(entry)
-            if event is not None:
-                self.session = fold(self.session, event, self.rules, self.clock.now)
 
     def run(self, failures: list[Ms]) -> Iterator[Ms]:
         """The session is advanced as far as it goes now, and saved."""
         self.failures = failures
+        conversation = self.drive.run()
         try:
-            yield from self._advance()
-        except LostError:
+            effect = next(conversation)
+            while True:
+                self.laws.rounds(self.drive.session, self.drive.rounds)
+                effect = conversation.send((yield from self._reply(effect)))
+        except (StopIteration, LostError):
             return
 
-    def _advance(self) -> Iterator[Ms]:
-        for number in range(1, ROUNDS_MAX + 1):
-            step = plan(self.session, self.clock.now, fresh=self._fresh)
-            self.laws.rounds(self.session, number, step)
-            match step:
-                case Look():
-                    failed = yield from self._look()
-                    if failed:
-                        yield from self._put_down(failed)
-                        return
-                case Create():
-                    yield from self._create(step)
-                case Retract():
-                    yield from self._retract(step)
-                case Wait(until):
-                    if not (yield from self._save(Then.DUE, until)):
-                        return
-                case Rest():
-                    if not (yield from self._save(Then.OVER if self.session.final else Then.REST)):
-                        return
-        yield from self._put_down(AGAIN_MS)
+    def _reply(self, effect: Effect) -> Generator[Ms, None, Reply]:
+        match effect:
+            case TurnToLook():
+                return self._turn("looks", self.setting.looks)
+            case TurnToCreate(target):
+                return self._turn(f"creates/{target}", self.setting.creates)
+            case Observe():
+                return (yield from self._look())
+            case Ask():
+                return (yield from self._ask(effect))
+            case TakeBack():
+                return (yield from self._take_back(effect))
+            case Save():
+                return (yield from self._save(effect))
+            case Release():
+                at_once(self.ledger().release(self.lease))
+                return Released(self.clock.now)
+            case _:
+                assert_never(effect)
 
-    @property
-    def _fresh(self) -> bool:
-        return self.seen is not None and (self.just_looked or self.clock.now <= self.seen_until + FRESH_MS)
+    def _turn(self, name: str, interval: float) -> Turn:
+        wait = at_once(self.ledger().pace(name, interval=interval, burst=1)) if interval else 0
+        return Turn(self.clock.now, math.ceil(wait))
 
-    def _put_down(self, due_in: Ms) -> Iterator[Ms]:
-        if (yield from self._save(Then.DUE, self.clock.now + due_in)):
-            yield from self._save(Then.KEEP)
-            at_once(self.ledger().release(self.lease))
-
-    def _save(self, then: Then, due_at: Ms = 0) -> Generator[Ms, None, bool]:
-        """True: more came in, and the session is still ours."""
+    def _save(self, save: Save) -> Generator[Ms, None, Saved]:
+        asked_at = self.clock.now
         yield 1
-        made = record.dump(self.session)
-        saved = at_once(self.ledger().save(self.lease, made, self.upto, then, due_at=due_at))
+        made = record.dump(save.session)
+        saved = at_once(self.ledger().save(self.lease, made, self.upto, save.then, due_at=save.due_at))
         yield 1
         if saved.result is SaveResult.LOST:
             raise LostError
-        self.laws.saved(self.session, made, then)
-        if saved.held is not None:
-            self._hold(saved.held)
-        return saved.result is SaveResult.MORE
+        self.laws.saved(save, made, asked_at)
+        inbox = self._hold(saved.held) if saved.held is not None else ()
+        return Saved(self.clock.now, inbox if saved.result is SaveResult.MORE else None)
 
-    def _look(self) -> Generator[Ms, None, Ms]:
-        """The session is as LiveKit shows it; else, unchanged, in how many ms to try again."""
+    def _hold(self, held: Held) -> tuple[Event, ...]:
+        self.lease, self.upto = held.lease, held.upto
+        return tuple(record.load_event(entry) for entry in held.inbox)
+
+    def _look(self) -> Generator[Ms, None, Observed | Unobserved]:
         yield from self._renew()
         began = self.clock.now
+        session = self.drive.session
         try:
-            seen = yield from self.line.look(self.session.sid)
+            seen = yield from self.line.look(session.sid)
         except Unseen as error:
-            self.seen = None
             self.failures.append(began)
-            return acts.TROUBLE_MS if error.unauthorized else RETRY_MS[min(len(self.failures), len(RETRY_MS)) - 1]
+            wait = acts.TROUBLE_MS if error.unauthorized else RETRY_MS[min(len(self.failures), len(RETRY_MS)) - 1]
+            return Unobserved(self.clock.now, wait)
         self.failures.clear()
-        self.seen, self.seen_until, self.just_looked = seen, self.clock.now, True
-        self.session = see(self.session, seen, self.rules, instance=INSTANCE, now=began)
-        self.laws.looked(self.session, seen, self.rules, INSTANCE, began)
-        return 0
+        self.laws.looked(session, seen, self.terms, began)
+        return Observed(self.clock.now, began, seen)
 
     def _renew(self) -> Iterator[Ms]:
         if self.lease.until - self.clock.now >= CALL_MS:
@@ -144,28 +155,16 @@ class Drive:
             raise LostError
         self.lease = lease
 
-    def _create(self, step: Create) -> Iterator[Ms]:
-        want = self.session.want(step.want)
-        assert want is not None, step
-        self.laws.creates(self.session, step, self.lease)
-        self.session = acts.ask(self.session, step, self.clock.now)
-        yield from self._save(Then.KEEP)
-        self.just_looked = False
-        self.laws.sends(self.session, step, self.lease)
-        answered = yield from self.line.create(step, tag(INSTANCE, want, step.number))
-        self.session, known = judged(self.session, step, answered, self.clock.now)
-        self.laws.answered(self.session, self.lease, known=known)
-        if not known:
-            self.seen = None
+    def _ask(self, ask: Ask) -> Generator[Ms, None, Asked]:
+        session = self.drive.session
+        self.laws.asks(session, ask.step, self.lease, self.terms)
+        answer = asked((yield from self.line.create(ask.step, ask.tag)), self.clock.now)
+        self.laws.answered(session, self.lease, known=answer.outcome not in acts.UNCERTAIN)
+        return answer
 
-    def _retract(self, step: Retract) -> Iterator[Ms]:
+    def _take_back(self, back: TakeBack) -> Generator[Ms, None, TakenBack]:
         yield from self._renew()
-        self.just_looked = False
-        self.laws.retracts(self.session, step, self.lease)
-        if step.dispatch:
-            reply = yield from self.line.retract(partial(self.line.rooms.delete, step.dispatch))
-        else:
-            there = self.seen.participants if self.seen else ()
-            identity = next((one.identity for one in there if one.sid == step.agent), "")
-            reply = yield from self.line.retract(partial(self.line.rooms.remove, identity))
-        self.session = taken_back(self.session, step, reply, self.clock.now)
+        self.laws.retracts(self.drive.session, back.step, self.lease, self.terms)
+        rooms = self.line.rooms
+        do = partial(rooms.delete, back.step.dispatch) if back.step.dispatch else partial(rooms.remove, back.identity)
+        return taken_back((yield from self.line.retract(do)), self.clock.now)

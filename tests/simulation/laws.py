@@ -1,19 +1,19 @@
 """What must hold of every life, watched while it is lived (the laws and bounds of docs/architecture.md)."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core import record
+from dispatcher.core.drive import Terms
+from dispatcher.core.effects import Save, Then
 from dispatcher.core.events import Ms
-from dispatcher.core.plan import Create, Rest, Retract, Step, Wait, plan
-from dispatcher.core.rules import Rule
+from dispatcher.core.plan import Create, Rest, Retract, plan
 from dispatcher.core.see import see
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Session
-from dispatcher.ledger.interface import Held, Lease, Then
+from dispatcher.ledger.interface import Held, Lease
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life
 from tests.simulation.rooms import Rooms
@@ -75,16 +75,14 @@ class Laws:
         if len(self.violations) >= ENOUGH:
             raise Hopeless
 
-    def rounds(self, session: Session, number: int, step: Step) -> None:
-        """The n-th plan of one claim."""
+    def rounds(self, session: Session, number: int) -> None:
+        """So many plans of one claim until now."""
         if len(session.wants) <= 1:
             self.worst.rounds = max(self.worst.rounds, number)
         else:
             self.worst.rounds_more = max(self.worst.rounds_more, number)
         if number > (ROUNDS if len(session.wants) <= 1 else ROUNDS_MORE):
-            self.broken(0, f"round {number} of one claim: {step}")
-        if isinstance(step, Wait) and not self.clock.now < step.until <= self.clock.now + LATER:
-            self.broken(7, f"waits for what is in {step.until - self.clock.now} ms")
+            self.broken(0, f"round {number} of one claim")
 
     # The ledger
 
@@ -109,9 +107,12 @@ class Laws:
         """A lease was given."""
         self._tokens[held.lease.key.sid] = held.lease.token
 
-    def saved(self, session: Session, made: bytes, then: Then) -> None:
+    def saved(self, save: Save, made: bytes, asked_at: Ms) -> None:
         """Laws 7 and 8, and that a record says all there is."""
+        session, then = save.session, save.then
         self.changes += 1
+        if then is Then.DUE and not asked_at < save.due_at <= asked_at + LATER:
+            self.broken(7, f"waits for what is in {save.due_at - asked_at} ms")
         self.worst.record = max(self.worst.record, len(made))
         if len(made) > RECORD_BYTES:
             self.broken(8, f"a record of {len(made)} bytes")
@@ -122,13 +123,13 @@ class Laws:
 
     # LiveKit
 
-    def looked(self, session: Session, seen: Seen, rules: Sequence[Rule], instance: str, began: Ms) -> None:
+    def looked(self, before: Session, seen: Seen, terms: Terms, began: Ms) -> None:
         """Seeing the same twice changes nothing."""
         self.worst.looks += 1
-        self._looked[session.sid] = began if seen.room is not None else _ABSENT
-        again = replace(
-            see(session, seen, rules, instance=instance, now=began), timeline=session.timeline, told=session.told
-        )
+        self._looked[before.sid] = began if seen.room is not None else _ABSENT
+        session = see(before, seen, terms.rules, instance=terms.instance, now=began)
+        again = see(session, seen, terms.rules, instance=terms.instance, now=began)
+        again = replace(again, timeline=session.timeline, told=session.told)
         if again != session:
             self.broken(2, f"the same look, seen again, changes {_difference(session, again)}")
 
@@ -138,36 +139,39 @@ class Laws:
         if not known and self._tokens.get(session.sid) == lease.token:
             self._unknown[session.sid] = self.clock.now
 
-    def creates(self, session: Session, step: Create, lease: Lease) -> None:
-        """Laws 4, 5 and 14, before the attempt is saved."""
+    def asks(self, session: Session, step: Create, lease: Lease, terms: Terms) -> None:
+        """Laws 2, 3, 4, 5 and 14, the attempt being saved."""
+        self._asking.add(session.sid)
+        self._holds(lease)
+        if terms.dry_run:
+            self.broken(5, f"{step} in a dry run")
+        if step.target.agent in terms.paused:
+            self.broken(5, f"{step} of a paused agent")
         if self._tokens.get(session.sid) != lease.token:
-            return  # the save that comes first will fail
+            return  # the ledger was emptied since, or somebody stalled: see law 3
         self.worst.creates += 1
         want = session.want(step.want)
         if session.over:
             self.broken(14, f"{step} into a session that is over")
-        if want is None or any(attempt.verdict is None for attempt in want.attempts):
+        if want is None or [attempt.number for attempt in want.open] != [step.number]:
             self.broken(5, f"{step} while an attempt is open")
+        self._looked_before(session, step)
+        sent = (session.sid, step.want, step.number)
+        if sent in self._sent:
+            self.broken(2, f"{step} a second time")
+        self._sent.add(sent)
+
+    def _looked_before(self, session: Session, step: Create) -> None:
         looked = self._looked.get(session.sid, _ABSENT)
         if looked < self._unknown.get(session.sid, 0):
             self.broken(4, f"{step} without a look")
         if self.clock.now - looked > 4_000 and not self.unsteady:
             self.broken(4, f"{step} on a look {self.clock.now - looked} ms old")
-        self._holds(lease)
 
-    def sends(self, session: Session, step: Create, lease: Lease) -> None:
-        """Law 2: one Create for each number; and law 3."""
-        self._asking.add(session.sid)
-        self._holds(lease)
-        sent = (session.sid, step.want, step.number)
-        if self._tokens.get(session.sid) != lease.token:
-            return  # the ledger was emptied since, or somebody stalled: see law 3
-        if sent in self._sent:
-            self.broken(2, f"{step} a second time")
-        self._sent.add(sent)
-
-    def retracts(self, session: Session, step: Retract, lease: Lease) -> None:
+    def retracts(self, session: Session, step: Retract, lease: Lease, terms: Terms) -> None:
         """Law 13: only what is ours."""
+        if terms.dry_run:
+            self.broken(13, f"{step} in a dry run")
         self.rooms.retracting |= {step.agent, step.dispatch}
         self._holds(lease)
         made = self.rooms.made.get(step.dispatch)

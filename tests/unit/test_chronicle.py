@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.chronicle import Chronicle
-from dispatcher.core.session import TIMELINE_MAX, Entry, Said, Session, Verdict, tell
+from dispatcher.core.session import TIMELINE_MAX, Entry, Part, Said, Session, Verdict, news, tell
 from dispatcher.livekit import Reason, Unavailable
 from tests.unit.core.world import NOW, session
 from tests.unit.desk import KEY, PROJECT, Desk
@@ -15,7 +15,7 @@ def told(*entries: Entry, before: Session | None = None) -> Desk:
     old = new = before or session()
     for entry in entries:
         new = tell(new, entry)
-    Chronicle(desk.log, desk.metrics).of(KEY)(old, new)
+    Chronicle(desk.log, desk.metrics).tell(KEY, news(new, old.told))
     return desk
 
 
@@ -34,14 +34,15 @@ def counted(desk: Desk) -> dict[str, float]:
     }
 
 
-ALARMS = (Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED)
+ALARMS = (Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED, Said.RULE_GONE)
 
 
 @pytest.mark.parametrize("said", Said)
 def test_every_entry_is_a_line_of_its_own_name(said: Said) -> None:
     """With the session it is about; as a warning where somebody may have to do something."""
     desk = told(entry(said))
-    assert [(line["action"], line["level"]) for line in desk.lines] == [(said, "warning" if said in ALARMS else "info")]
+    level = "error" if said is Said.CUT_OFF else "warning" if said in ALARMS else "info"
+    assert [(line["action"], line["level"]) for line in desk.lines] == [(said, level)]
     assert {"project": PROJECT, "room": "lobby", "sid": "RM_1", "want": "greeter"}.items() <= desk.lines[0].items()
 
 
@@ -66,26 +67,28 @@ def test_a_line_has_what_the_entry_says_and_no_more() -> None:
         ),
         (entry(Said.SERVED), {"attempts_total,greeter,served": 1}),
         (
-            entry(Said.CLOSED, why="crashed connection_timeout"),
+            entry(Said.CLOSED, verdict=Verdict.CRASHED, reason="connection_timeout"),
             {"agents_left_total,greeter,CONNECTION_TIMEOUT": 1, "attempts_total,greeter,crashed": 1},
         ),
         (
-            entry(Said.CLOSED, why=Verdict.FAILED),
+            entry(Said.CLOSED, verdict=Verdict.FAILED),
             {"agents_left_total,greeter,UNKNOWN_REASON": 1, "attempts_total,greeter,failed": 1},
         ),
-        (entry(Said.CLOSED, why=Verdict.SILENT), {"attempts_total,greeter,silent": 1}),
-        (entry(Said.CLOSED, why="unsent limited"), {"attempts_total,greeter,unsent": 1}),
+        (entry(Said.CLOSED, verdict=Verdict.SILENT), {"attempts_total,greeter,silent": 1}),
+        (entry(Said.CLOSED, verdict=Verdict.UNSENT, reason="limited"), {"attempts_total,greeter,unsent": 1}),
         (
-            entry(Said.CLOSED, why=Verdict.SURPLUS),
+            entry(Said.CLOSED, verdict=Verdict.SURPLUS),
             {"attempts_total,greeter,surplus": 1, "surplus_agents_total,found": 1},
         ),
-        (entry(Said.RETRACTED, why="agent"), {"surplus_agents_total,removed": 1}),
-        (entry(Said.RETRACTED, why="dispatch"), {}),
-        (entry(Said.RETRACTED, why="timeout"), {}),
+        (entry(Said.RETRACTED, part=Part.AGENT), {"surplus_agents_total,removed": 1}),
+        (entry(Said.RETRACTED, part=Part.DISPATCH), {}),
+        (entry(Said.RETRACTED, part=Part.AGENT, reason="timeout"), {}),
         (entry(Said.UNASKED), {"surplus_agents_total,reported": 1}),
         (entry(Said.IGNORED), {"deployments_ignored_total,greeter": 1}),
-        (entry(Said.CLOSED, why="silent", agent="nobody-knows-it"), {"attempts_total,other,silent": 1}),
+        (entry(Said.CLOSED, verdict=Verdict.SILENT, agent="nobody-knows-it"), {"attempts_total,other,silent": 1}),
         (entry(Said.ASKED), {}),
+        (entry(Said.RULE_GONE), {"rule_errors_total,greeter,metadata,rule_gone": 1}),
+        (entry(Said.CUT_OFF), {"driver_rounds_exceeded_total": 1}),
     ],
 )
 def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
@@ -96,7 +99,7 @@ def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
 @pytest.mark.parametrize("verdict", Verdict)
 def test_every_verdict_counts_as_an_ended_attempt(verdict: Verdict) -> None:
     """And as an agent that left where there was one."""
-    counts = counted(told(entry(Said.CLOSED, why=verdict)))
+    counts = counted(told(entry(Said.CLOSED, verdict=verdict)))
     assert counts[f"attempts_total,greeter,{verdict}"] == 1
     left = verdict in {Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED}
     assert ("agents_left_total,greeter,UNKNOWN_REASON" in counts) == left
@@ -120,14 +123,8 @@ def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
     assert line == {"level": level, "action": "look_failed", "project": PROJECT, "why": reason}
 
 
-def test_a_lost_lease_and_an_endless_drive_are_told() -> None:
-    """The second is a defect: an error, and counted."""
+def test_a_lost_lease_is_told() -> None:
+    """With the session that was lost."""
     desk = Desk()
-    chronicle = Chronicle(desk.log, desk.metrics)
-    chronicle.lost(KEY)
-    chronicle.rounds_exceeded(KEY)
-    assert [(line["level"], line["action"], line["sid"]) for line in desk.lines] == [
-        ("warning", "lease_lost", "RM_1"),
-        ("error", "rounds_exceeded", "RM_1"),
-    ]
-    assert desk.value("driver_rounds_exceeded_total") == 1
+    Chronicle(desk.log, desk.metrics).lost(KEY)
+    assert [(line["level"], line["action"], line["sid"]) for line in desk.lines] == [("warning", "lease_lost", "RM_1")]

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from dispatcher.core.drive import AGAIN_MS
 from dispatcher.core.events import LEFT, ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.rules import Rule
 from dispatcher.core.seen import Seen
-from dispatcher.driver import AGAIN_MS
 from dispatcher.ledger.interface import LEASE_MS, Held, Key, LedgerUnavailable
 from dispatcher.livekit import Reason, Refused, Unavailable, Unknown
 from dispatcher.sweep import SWEPT
@@ -181,7 +181,7 @@ async def test_law_5_no_create_while_an_attempt_is_open() -> None:
     desk.watch.later(1_000)
     await desk.drive_on(1_000)
     assert desk.livekit.dispatches() == ("default:greeter#1", "default:greeter#2")
-    assert [line["why"] for line in desk.said("closed")] == ["silent"]
+    assert [line["verdict"] for line in desk.said("closed")] == ["silent"]
 
 
 async def test_law_6_a_failed_look_changes_nothing_but_the_due_time() -> None:
@@ -405,7 +405,7 @@ async def test_a_rule_that_a_reload_took_away_sends_no_metadata() -> None:
     desk.reload(rules=(rule("another", when=only("nobody")),))
     await desk.drive_on(1_000)
     assert desk.livekit.metadata == [""]
-    assert [line["rule"] for line in desk.said("rule_gone")] == ["greeter"]
+    assert [line["want"] for line in desk.said("rule_gone")] == ["greeter"]
     assert desk.value("rule_errors_total", rule="greeter", field="metadata", reason="rule_gone") == 1
 
 
@@ -417,4 +417,4 @@ async def test_an_unreadable_record_is_rebuilt_from_a_look() -> None:
     held = await desk.claim()
     await desk.driver.drive(replace(held, record=b"of another version"))
     assert desk.livekit.dispatches() == ("default:greeter#1",)
-    assert [line["why"] for line in desk.said("adopted")] == ["ours"]
+    assert [line["reason"] for line in desk.said("adopted")] == ["ours"]

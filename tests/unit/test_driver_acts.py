@@ -119,7 +119,7 @@ async def test_of_two_agents_the_later_one_goes_and_its_dispatch_after_it() -> N
     acts = [call for call in desk.livekit.calls if call != "look"]
     assert acts == ["remove", "delete"]
     assert desk.livekit.calls.index("delete") > desk.livekit.calls.index("remove") + 1, "a look in between"
-    assert [line["why"] for line in desk.said("retracted")] == ["agent", "dispatch"]
+    assert [line["part"] for line in desk.said("retracted")] == ["agent", "dispatch"]
     assert desk.value("surplus_agents_total", action="removed") == 1
 
 
@@ -135,7 +135,7 @@ async def test_what_could_not_be_taken_back_is_tried_again_later_each_time() -> 
     assert waits[0] == pytest.approx(500, abs=125 + SLACK)
     assert waits[1] == pytest.approx(1_000, abs=250 + SLACK)
     assert there(desk)[0] == ["agent-AJ_1", "agent-AJ_2"]
-    assert [line["why"] for line in desk.said("retracted")] == ["timeout", "unreachable"]
+    assert [line["reason"] for line in desk.said("retracted")] == ["timeout", "unreachable"]
     assert desk.value("surplus_agents_total", action="removed") == 0
     await desk.drive_on(10_000)
     assert there(desk) == (["agent-AJ_1"], ["AD_1"])

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from dispatcher.config import Limit
+from dispatcher.core.drive import SLOT_MS
 from dispatcher.core.events import Ms
-from dispatcher.driver import SLOT_MS
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit import Reason, Unavailable
 from dispatcher.looks import PROBES

@@ -3,10 +3,11 @@
 import asyncio
 
 from dispatcher.core import record
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
 from dispatcher.core.session import State, Want
 from dispatcher.gauges import Gauges
-from dispatcher.ledger.interface import Key, Standing, Then
+from dispatcher.ledger.interface import Key, Standing
 from dispatcher.livekit import LiveKit
 from tests.unit.core.world import NOW, session, want
 from tests.unit.desk import PROJECT, Desk, until

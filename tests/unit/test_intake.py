@@ -27,7 +27,7 @@ async def test_an_event_that_is_heard_is_recorded_and_its_session_driven(name: s
     await until(lambda: place.drives.begun == ["RM_1"])
     await place.worker.stop(0)
     (held,) = (await place.ledger.claim(1))[0]
-    assert [read and read.name for read in map(load_event, held.inbox)] == [name]
+    assert [load_event(entry).name for entry in held.inbox] == [name]
     assert b"secret" not in held.inbox[0]
 
 

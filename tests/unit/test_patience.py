@@ -2,9 +2,10 @@
 
 import pytest
 
+from dispatcher.core.effects import Then
 from dispatcher.core.record import VERSION, dump
 from dispatcher.core.session import Session
-from dispatcher.ledger.interface import LEASE_MS, Held, Key, Lease, Then
+from dispatcher.ledger.interface import LEASE_MS, Held, Key, Lease
 from dispatcher.patience import MET_MAX, PATIENCE_MS, Patience
 from tests.unit.core.world import LOBBY, NOW, person
 from tests.unit.desk import KEY, Desk, Staged

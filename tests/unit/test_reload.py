@@ -9,8 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dispatcher.config import Config, Source
+from dispatcher.core.effects import Then
 from dispatcher.core.session import State
-from dispatcher.ledger.interface import Key, Standing, Then
+from dispatcher.ledger.interface import Key, Standing
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 from dispatcher.reload import Reload, nudge

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from dispatcher.config import Limit
 from dispatcher.config import Sweep as Often
+from dispatcher.core.effects import Then
 from dispatcher.core.events import ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.record import load_event
 from dispatcher.core.seen import Seen
-from dispatcher.ledger.interface import OVER_FINAL_MS, Key, LedgerUnavailable, Then
+from dispatcher.ledger.interface import OVER_FINAL_MS, Key, LedgerUnavailable
 from dispatcher.livekit import LiveKit, Reason, Unavailable
 from dispatcher.pacer import Pacer
 from dispatcher.sweep import SWEPT, Sweep
@@ -81,7 +82,7 @@ async def test_a_room_that_nobody_told_of_is_made_up_for() -> None:
     await floor.sweep.sweep(PROJECT)
     (held,) = (await floor.desk.ledger.claim(2))[0]
     assert held.lease.key == key(1)
-    assert [read and read.name for read in map(load_event, held.inbox)] == [SWEPT]
+    assert [load_event(entry).name for entry in held.inbox] == [SWEPT]
     assert floor.repaired("unknown_room") == 1
     assert [(line["room"], line["why"]) for line in floor.desk.said("repaired")] == [("room-1", "unknown_room")]
 

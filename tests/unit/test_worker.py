@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
 from dispatcher.core.record import VERSION
 from dispatcher.driver import Driver
-from dispatcher.ledger.interface import LEASE_MS, Held, Key, Lease, Ledger, LedgerUnavailable, Then
+from dispatcher.ledger.interface import LEASE_MS, Held, Key, Lease, Ledger, LedgerUnavailable
 from dispatcher.patience import Patience
 from dispatcher.worker import CLAIM_MAX, Worker
 from tests.unit.desk import KEY, PROJECT, Desk, until

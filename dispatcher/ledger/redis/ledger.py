@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
 from dispatcher.ledger.interface import (
     Counts,
@@ -23,10 +24,9 @@ from dispatcher.ledger.interface import (
     Lease,
     LedgerUnavailable,
     Life,
-    Saved,
+    SaveAnswer,
     SaveResult,
     Standing,
-    Then,
 )
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.address import Address
@@ -89,10 +89,10 @@ class RedisLedger:
 
     async def save(
         self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, index: Sequence[Standing] = ()
-    ) -> Saved:
+    ) -> SaveAnswer:
         args = (lease.token, record, upto, then.value, due_at, replies.lines(index))
         said, *handed = await self._on(lease.key, Op.SAVE, *args)
-        saved = Saved(result=SaveResult(said.decode()), held=replies.held(handed[0]) if handed else None)
+        saved = SaveAnswer(result=SaveResult(said.decode()), held=replies.held(handed[0]) if handed else None)
         if saved.result is SaveResult.OK and then is Then.DUE:
             self._sooner(due_at)
         return saved

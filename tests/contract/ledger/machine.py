@@ -5,6 +5,7 @@ from abc import abstractmethod
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
 from dispatcher.ledger.interface import (
     DEDUPE_MS,
@@ -15,7 +16,6 @@ from dispatcher.ledger.interface import (
     OVER_TTL_MS,
     Key,
     Standing,
-    Then,
 )
 from tests.contract.ledger.homes import Home
 from tests.contract.ledger.pair import Holder, Pair

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
 from dispatcher.ledger.interface import (
     DEDUPE_MS,
@@ -18,7 +19,6 @@ from dispatcher.ledger.interface import (
     Life,
     SaveResult,
     Standing,
-    Then,
 )
 
 Numbered = tuple[int, bytes]  # an event and its absolute position in the session's inbox

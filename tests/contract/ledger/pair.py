@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple, TypeVar
 
+from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
-from dispatcher.ledger.interface import Held, Key, Ledger, SaveResult, Standing, Then
+from dispatcher.ledger.interface import Held, Key, Ledger, SaveResult, Standing
 from tests.contract.ledger.homes import START, Home
 from tests.contract.ledger.model import Model, Modelled
 

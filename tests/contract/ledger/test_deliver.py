@@ -1,5 +1,6 @@
 import pytest
 
+from dispatcher.core.effects import Then
 from dispatcher.ledger.interface import (
     DEDUPE_MS,
     INBOX_MAX,
@@ -10,7 +11,6 @@ from dispatcher.ledger.interface import (
     Delivery,
     Key,
     Ledger,
-    Then,
 )
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 

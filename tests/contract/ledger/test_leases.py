@@ -1,6 +1,7 @@
 import pytest
 
-from dispatcher.ledger.interface import LEASE_MS, Counts, Held, Key, Ledger, Saved, SaveResult, Then
+from dispatcher.core.effects import Then
+from dispatcher.ledger.interface import LEASE_MS, Counts, Held, Key, Ledger, SaveAnswer, SaveResult
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 
 THIRD = Key("p2", "lobby", "RM_3")
@@ -8,7 +9,7 @@ THIRD = Key("p2", "lobby", "RM_3")
 
 async def rest(ledger: Ledger, mine: Held, record: bytes = b"record") -> None:
     """The session is at rest, and was saved by its holder."""
-    assert await ledger.save(mine.lease, record, mine.upto, Then.REST) == Saved(result=SaveResult.OK)
+    assert await ledger.save(mine.lease, record, mine.upto, Then.REST) == SaveAnswer(result=SaveResult.OK)
 
 
 async def test_a_due_session_is_claimed_when_its_time_has_come(home: Home) -> None:
@@ -149,7 +150,7 @@ async def test_an_old_fence_changes_nothing(home: Home, then: Then) -> None:
     home.advance(LEASE_MS)
     [new], _ = await home.ledger.claim(1)
 
-    assert await home.ledger.save(old.lease, b"old", old.upto, then) == Saved(result=SaveResult.LOST)
+    assert await home.ledger.save(old.lease, b"old", old.upto, then) == SaveAnswer(result=SaveResult.LOST)
     assert await home.ledger.renew(old.lease) is None
     await home.ledger.release(old.lease)
 
@@ -289,7 +290,7 @@ async def test_an_ended_session_is_in_none_of_the_places(home: Home) -> None:
     mine = await held(home.ledger)
     await home.ledger.deliver(KEY, "e2", b"left")
 
-    assert await home.ledger.save(mine.lease, b"last", mine.upto, Then.OVER) == Saved(result=SaveResult.OK)
+    assert await home.ledger.save(mine.lease, b"last", mine.upto, Then.OVER) == SaveAnswer(result=SaveResult.OK)
 
     assert await home.ledger.counts() == Counts(due=0, held=0, rest=0)
     assert await home.ledger.renew(mine.lease) is None

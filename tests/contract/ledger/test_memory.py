@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dispatcher.core.effects import Then
 from dispatcher.ledger.interface import (
     DEDUPE_MS,
     LEASE_MS,
@@ -15,7 +16,6 @@ from dispatcher.ledger.interface import (
     Key,
     LedgerUnavailable,
     Standing,
-    Then,
 )
 from dispatcher.ledger.memory import MemoryLedger
 from tests.contract.ledger.homes import START, held

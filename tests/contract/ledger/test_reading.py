@@ -1,3 +1,4 @@
+from dispatcher.core.effects import Then
 from dispatcher.ledger.interface import (
     LEASE_MS,
     LIVE_TTL_MS,
@@ -9,7 +10,6 @@ from dispatcher.ledger.interface import (
     Ledger,
     Life,
     Standing,
-    Then,
 )
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 

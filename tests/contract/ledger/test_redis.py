@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from dispatcher.core.effects import Then
 from dispatcher.ledger.interface import (
     INBOX_MAX,
     LIVE_TTL_MS,
@@ -19,7 +20,6 @@ from dispatcher.ledger.interface import (
     LedgerUnavailable,
     SaveResult,
     Standing,
-    Then,
 )
 from dispatcher.ledger.redis import address, replies
 from dispatcher.ledger.redis.client import Call, Client

@@ -6,9 +6,26 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from dispatcher.core import acts
+from dispatcher.core.drive import Drive, Terms
+from dispatcher.core.effects import (
+    Ask,
+    Asked,
+    Effect,
+    Observe,
+    Observed,
+    Outcome,
+    Reply,
+    Save,
+    Saved,
+    TakeBack,
+    TakenBack,
+    Then,
+    Turn,
+    TurnToCreate,
+)
 from dispatcher.core.events import JOINED, LEFT, Event, Ms, Participant, Room
 from dispatcher.core.fold import fold
-from dispatcher.core.plan import Create, Look, Rest, Retract, Step, Wait, plan
+from dispatcher.core.plan import Create, Rest, Retract, Step, Wait, plan
 from dispatcher.core.rules import Rule
 from dispatcher.core.see import see
 from dispatcher.core.seen import Dispatch, Job, Seen
@@ -16,7 +33,6 @@ from dispatcher.core.session import Attempt, Said, Session, State, Want
 from dispatcher.core.ties import tag
 from tests.unit.core.world import INSTANCE, LIVEKIT_AHEAD, LOBBY, NOW, agent, job, rule, seconds
 
-ROUNDS_MAX = 16
 SWEEP_EVERY = seconds(30)
 
 
@@ -115,6 +131,14 @@ class Scene(Stage):
         self.creates.append(step)
         return step
 
+    def _made(self, step: Create, label: str) -> str:
+        """LiveKit has made the dispatch that a drive asks for."""
+        self.creates.append(step)
+        made = Dispatch(id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=label)
+        self.lists(made)
+        self.on_create(made.id)
+        return made.id
+
     def request(self, *, answered: bool = True) -> str:
         """The Create that is due has been sent, and LiveKit lists its dispatch; the answer may be lost."""
         step = self.ask()
@@ -131,29 +155,46 @@ class Scene(Stage):
         """The Retract that is due has been carried out."""
         step = self.plan()
         assert isinstance(step, Retract), step
+        self._taken_back(step)
+        self.session = acts.retracted(self.session, step, self.now)
+        return step
+
+    def _taken_back(self, step: Retract) -> None:
+        """LiveKit has removed the agent, or the dispatch with its agents."""
         if step.agent:
             self.present.pop(step.agent, None)
         elif made := self.listed.pop(step.dispatch, None):
             identities = {one.identity for one in made.jobs}
             self.present = {sid: one for sid, one in self.present.items() if one.identity not in identities}
-        self.session = acts.retracted(self.session, step, self.now, done=True)
-        return step
 
     def settle(self) -> Wait | Rest:
-        """All that is to be done now is done, as the driver does it."""
-        fresh = False
-        for _ in range(ROUNDS_MAX):
-            match plan(self.session, self.now, fresh=fresh):
-                case Look():
-                    self.look()
-                    fresh = True
-                case Create():
-                    self.request()
-                case Retract():
-                    self.take_back()
-                case (Wait() | Rest()) as step:
-                    return step
-        raise AssertionError(f"no end in {ROUNDS_MAX} rounds")
+        """All that is to be done now is done, as a drive does it."""
+        drive = Drive(self.session, (), Terms(instance=INSTANCE, rules=tuple(self.rules)), self.now)
+        conversation = drive.run()
+        effect = next(conversation)
+        while not (isinstance(effect, Save) and effect.then is not Then.KEEP):
+            effect = conversation.send(self._reply(effect))
+        self.session = effect.session
+        assert self.told(Said.CUT_OFF) == 0, f"no end in {drive.rounds} rounds"
+        return Wait(effect.due_at) if effect.then is Then.DUE else Rest()
+
+    def _reply(self, effect: Effect) -> Reply:
+        match effect:
+            case Observe():
+                return Observed(self.now, self.now, self.shows)
+            case TurnToCreate():
+                return Turn(self.now, 0)
+            case Save(session=session):
+                self.session = session
+                return Saved(self.now)
+            case Ask(step=step, tag=label):
+                made = self._made(step, label)
+                return Asked(now=self.now, outcome=Outcome.TAKEN, dispatch=made, deployment=step.target.deployment)
+            case TakeBack(step=step):
+                self._taken_back(step)
+                return TakenBack(self.now)
+            case _:
+                raise AssertionError(effect)
 
     def run(self, count: float, *, sweep: bool = True) -> None:
         """So many seconds go by, with a driver at work and a sweep every 30 s."""

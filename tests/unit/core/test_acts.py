@@ -5,7 +5,7 @@ from dispatcher.core import acts
 from dispatcher.core.budget import backoff
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Entry, Said, Session, Verdict
+from dispatcher.core.session import Entry, Part, Said, Session, Verdict
 from tests.unit.core.world import GREETER, NOW, attempt, policy, seconds, session, want
 
 ASK = Create(want="greeter", number=1, target=GREETER)
@@ -40,7 +40,7 @@ def test_I3_an_unknown_outcome_leaves_the_attempt_open() -> None:  # noqa: N802
     after = acts.unanswered(ASKED, ASK, LATER, "timeout")
 
     assert after.wants == ASKED.wants
-    assert (told(after).said, told(after).why) == (Said.UNKNOWN, "timeout")
+    assert (told(after).said, told(after).reason) == (Said.UNKNOWN, "timeout")
 
 
 def test_D9_a_refusal_closes_the_attempt_and_leads_to_the_next_target() -> None:  # noqa: N802
@@ -50,7 +50,7 @@ def test_D9_a_refusal_closes_the_attempt_and_leads_to_the_next_target() -> None:
     one = after.wants[0]
     assert (one.attempts[0].verdict, one.attempts[0].retract_at) == (Verdict.REFUSED, 0)
     assert (one.next_target, one.due) == (Target("backup"), LATER)
-    assert (told(after).said, told(after).why, told(after).took) == (Said.CLOSED, "refused invalid", seconds(3))
+    assert (told(after).verdict, told(after).reason, told(after).took) == (Verdict.REFUSED, "invalid", seconds(3))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_was_never_sent_burns_its_number_and_no_try(retry_in: int, due_in: 
     one = after.wants[0]
     assert (one.attempts[0].verdict, one.attempts[0].retract_at) == (Verdict.UNSENT, 0)
     assert (one.last, one.tries, one.target, one.due) == (1, 0, 0, LATER + due_in)
-    assert told(after).why == "unsent unreachable"
+    assert (told(after).verdict, told(after).reason) == (Verdict.UNSENT, "unreachable")
 
 
 @pytest.mark.parametrize(
@@ -89,23 +89,23 @@ TAKE_DISPATCH = Retract(want="greeter", number=1, dispatch="AD_1")
 
 def test_taking_an_agent_back_is_tried_again_until_a_look_shows_that_it_is_gone() -> None:
     """That LiveKit said yes proves nothing; each try waits longer than the one before."""
-    once = acts.retracted(session(want(SURPLUS)), TAKE_AGENT, NOW, done=True)
-    twice = acts.retracted(once, TAKE_AGENT, LATER, done=True)
+    once = acts.retracted(session(want(SURPLUS)), TAKE_AGENT, NOW)
+    twice = acts.retracted(once, TAKE_AGENT, LATER)
 
     assert once.wants[0].attempts == (replace(SURPLUS, retracts=1, retract_at=NOW + backoff("greeter", 1)),)
     assert twice.wants[0].attempts == (replace(SURPLUS, retracts=2, retract_at=LATER + backoff("greeter", 2)),)
-    assert (told(once).said, told(once).why) == (Said.RETRACTED, "agent")
+    assert (told(once).said, told(once).part, told(once).reason) == (Said.RETRACTED, Part.AGENT, "")
 
 
-@pytest.mark.parametrize(("done", "listed"), [(True, False), (False, True)], ids=["deleted", "the-call-failed"])
-def test_a_dispatch_taken_back_is_no_longer_listed(done: bool, listed: bool) -> None:
+@pytest.mark.parametrize(("reason", "listed"), [("", False), ("timeout", True)], ids=["deleted", "the-call-failed"])
+def test_a_dispatch_taken_back_is_no_longer_listed(reason: str, listed: bool) -> None:
     """Unless the call failed: then it is tried again."""
     leftover = replace(SURPLUS, agent="")
 
-    after = acts.retracted(session(want(leftover)), TAKE_DISPATCH, NOW, done=done, why="" if done else "timeout")
+    after = acts.retracted(session(want(leftover)), TAKE_DISPATCH, NOW, reason=reason)
 
     assert after.wants[0].attempts[0].listed is listed
-    assert told(after).why == ("dispatch" if done else "timeout")
+    assert (told(after).part, told(after).reason) == (Part.DISPATCH, reason)
 
 
 def test_a_dry_run_tells_what_it_would_ask_for_and_creates_nothing() -> None:
@@ -121,7 +121,7 @@ def test_an_answer_about_what_is_not_there_changes_nothing(one: Session) -> None
     """The want made room for another, or a newer record knows no such attempt."""
     assert acts.answered(one, ASK, "AD_1") == one
     assert acts.refused(one, ASK, NOW, "invalid") == one
-    assert acts.retracted(one, TAKE_AGENT, NOW, done=True) == one
+    assert acts.retracted(one, TAKE_AGENT, NOW) == one
 
 
 def test_asking_for_a_want_that_is_not_there_changes_nothing() -> None:

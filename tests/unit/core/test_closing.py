@@ -59,11 +59,11 @@ def test_starving_is_told_once() -> None:
 
 
 def test_closing_is_told_with_its_reason_and_how_long_it_took() -> None:
-    """The verdict, unless there is more to say."""
+    """The verdict, and LiveKit's reason where there is one."""
     plain = close(session(want(ASKED)), "greeter", 1, Verdict.SILENT, LATER)
-    more = close(session(want(ASKED)), "greeter", 1, Verdict.CRASHED, LATER, why="crashed migration")
+    more = close(session(want(ASKED)), "greeter", 1, Verdict.CRASHED, LATER, "migration")
 
-    assert [(one.timeline[0].why, one.timeline[0].took) for one in (plain, more)] == [
-        ("silent", seconds(20)),
-        ("crashed migration", seconds(20)),
+    assert [(one.timeline[0].verdict, one.timeline[0].reason, one.timeline[0].took) for one in (plain, more)] == [
+        (Verdict.SILENT, "", seconds(20)),
+        (Verdict.CRASHED, "migration", seconds(20)),
     ]

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.explain import cause, story
-from dispatcher.core.session import Entry, Said, Session, Verdict, Want, tell
+from dispatcher.core.session import Entry, Part, Said, Session, Verdict, Want, tell
 from tests.unit.core.world import attempt, session, want
 
 WAITING = want(attended=True)
@@ -45,7 +45,7 @@ def test_the_last_failure_counts_and_how_often() -> None:
 @pytest.mark.parametrize("said", list(Said))
 def test_every_entry_has_its_sentence(said: Said) -> None:
     """With the time of day in UTC, and how long it took."""
-    entry = Entry(at=3_723_004, said=said, want="greeter", number=2, agent="sales", why="agent", took=1_500)
+    entry = Entry(at=3_723_004, said=said, want="greeter", number=2, agent="sales", took=1_500)
     [line] = story(tell(session(), entry))
     assert line.startswith("01:02:03.004  ")
     assert line.endswith(", 1.50 s")
@@ -53,7 +53,7 @@ def test_every_entry_has_its_sentence(said: Said) -> None:
 
 def test_what_could_not_be_taken_back_is_said_so() -> None:
     """A failed retract is not told as done."""
-    entry = Entry(at=0, said=Said.RETRACTED, number=2, why="timeout")
+    entry = Entry(at=0, said=Said.RETRACTED, number=2, part=Part.AGENT, reason="timeout")
     assert list(story(tell(session(), entry))) == [
         "00:00:00.000  could not take back what was left of attempt 2: timeout"
     ]

@@ -124,7 +124,7 @@ def test_room_finished_is_final() -> None:
     after = heard(busy, event(ROOM_FINISHED), event(ROOM_FINISHED))
 
     assert (after.over, after.final, after.stale, after.missed_at, after.notes) == (True, True, False, 0, ())
-    assert [(entry.said, entry.why) for entry in after.timeline] == [(Said.OVER, ROOM_FINISHED)]
+    assert [(entry.said, entry.reason) for entry in after.timeline] == [(Said.OVER, ROOM_FINISHED)]
 
 
 @pytest.mark.parametrize("who", [None, person(), BOT])

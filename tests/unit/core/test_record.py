@@ -20,7 +20,7 @@ FULL = session(
     notes=(Note(sid="PA_bot", identity="bot", reason="", heard=NOW, stayed=1, left=2),),
     missed_at=NOW,
     untied=("PA_x",),
-    timeline=(Entry(at=NOW, said=Said.SERVED, took=0), Entry(at=NOW, said=Said.CLOSED, why="silent")),
+    timeline=(Entry(at=NOW, said=Said.SERVED, took=0), Entry(at=NOW, said=Said.CLOSED, verdict=Verdict.SILENT)),
     told=2,
 )
 NEW = Session(room=LOBBY.name, sid=LOBBY.sid)
@@ -113,14 +113,13 @@ def test_an_inbox_entry_folds_as_the_event_itself(heard: Event) -> None:
     """What is left out is nothing that fold asks for."""
     read = load_event(dump_event(heard))
 
-    assert read is not None
     assert fold(FULL, read, (rule(),), NOW) == fold(FULL, heard, (rule(),), NOW)
 
 
 @pytest.mark.parametrize("entry", [b"", b"{}", b"\xff", b'{"id":1,"name":"x","created_at":0}'])
-def test_an_inbox_entry_that_cannot_be_read_is_none(entry: bytes) -> None:
-    """It means no more than: look."""
-    assert load_event(entry) is None
+def test_an_inbox_entry_that_cannot_be_read_means_look(entry: bytes) -> None:
+    """And no more."""
+    assert fold(session(), load_event(entry), (rule(),), NOW) == session(stale=True)
 
 
 def test_a_record_of_one_ordinary_session_is_small() -> None:

@@ -213,7 +213,7 @@ def test_surplus_is_only_reported_where_the_rule_says_so() -> None:
     scene.run(120)
 
     assert sorted(scene.agents()) == ["agent-AD_1", "agent-AD_2"]
-    assert [entry.number for entry in scene.session.timeline if entry.why == Verdict.SURPLUS] == [2]
+    assert [entry.number for entry in scene.session.timeline if entry.verdict is Verdict.SURPLUS] == [2]
 
 
 def test_a_late_agent_is_only_reported_where_the_rule_says_so() -> None:

@@ -110,7 +110,7 @@ def test_a_dispatch_of_ours_that_no_attempt_knows_is_adopted(
     assert [one.number for one in attempts] == numbers
     assert (adopted.ours, adopted.verdict, adopted.since, adopted.listed) == (True, verdict, LATER, True)
     told = [] if verdict else [(Said.ADOPTED, "ours")]
-    assert [(entry.said, entry.why) for entry in after.timeline] == told
+    assert [(entry.said, entry.reason) for entry in after.timeline] == told
 
 
 def test_law_10_our_dispatches_are_adopted_in_the_order_they_were_made() -> None:
@@ -173,7 +173,7 @@ def test_a_foreign_dispatch_is_adopted_by_a_want_it_suits(before: Want, found: D
 
     adopted = after.wants[0].attempts[-1]
     assert (adopted.number, adopted.dispatch, adopted.ours, adopted.open) == (before.last + 1, "AD_1", False, True)
-    assert [(entry.said, entry.why) for entry in after.timeline] == [(Said.ADOPTED, "foreign")]
+    assert [(entry.said, entry.reason) for entry in after.timeline] == [(Said.ADOPTED, "foreign")]
 
 
 @pytest.mark.parametrize(

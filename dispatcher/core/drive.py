@@ -1,0 +1,205 @@
+"""One claim of one session as a conversation: fold what came in, then plan, look, act and save until all is done.
+
+The only place that knows this order. It does no IO and reads no clock: `run` yields effects and is sent their replies.
+The service carries the effects out (`dispatcher.driver`); the simulation, in which the laws are proved, plays them.
+"""
+
+from collections.abc import Generator, Iterable
+from typing import Final, TypeVar, assert_never
+
+from msgspec import Struct
+
+from dispatcher.core import acts
+from dispatcher.core.births import spoken_for
+from dispatcher.core.effects import (
+    Ask,
+    Asked,
+    Effect,
+    Observe,
+    Observed,
+    Release,
+    Released,
+    Reply,
+    Save,
+    Saved,
+    TakeBack,
+    TakenBack,
+    Then,
+    Turn,
+    TurnToCreate,
+    TurnToLook,
+    Unobserved,
+)
+from dispatcher.core.events import Event, Ms
+from dispatcher.core.fold import fold
+from dispatcher.core.pause import pause
+from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
+from dispatcher.core.rules import Rule
+from dispatcher.core.see import people, see
+from dispatcher.core.seen import Seen
+from dispatcher.core.session import Session, Want
+from dispatcher.core.ties import tag
+
+AGAIN_MS: Final = 1_000  # after a drive that found no end
+FRESH_MS: Final = 1_000  # how long a look may be acted on
+SLOT_MS: Final = 5_000  # a turn that was not used by then is lost
+
+_R = TypeVar("_R", bound=Reply)
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What one drive works under from its beginning to its end, whatever a reload changes meanwhile."""
+
+    instance: str
+    rules: tuple[Rule, ...]
+    paused: frozenset[str] = frozenset()
+    limited: bool = False  # calls to the project take turns
+    dry_run: bool = False  # decide and tell, but create and remove nothing
+
+
+def rounds_max(session: Session) -> int:
+    """How many plans one drive may make: 30,000 simulated lives needed 10 with one want, 14 with two or three."""
+    return 16 + 4 * max(0, len(session.wants) - 1)
+
+
+class Drive:
+    """Advances one session. `session` is how it stands; `rounds` counts the plans made."""
+
+    def __init__(self, session: Session, inbox: Iterable[Event], terms: Terms, now: Ms) -> None:
+        self.session = session
+        self.terms = terms
+        self.now = now
+        self.rounds = 0
+        self._seen: Seen | None = None
+        self._seen_until: Ms = 0
+        self._just_looked = False
+        self._fold(inbox)
+
+    def run(self) -> Generator[Effect, Reply, Ms | None]:
+        """The session is advanced as far as it goes now, and saved; in how many ms it is due, None: it is at rest."""
+        while self.rounds < rounds_max(self.session):
+            self.rounds += 1
+            self.session = pause(self.session, self.terms.paused, self.now)
+            step = plan(self.session, self.now, fresh=self._fresh)
+            match step:
+                case Look():
+                    if (retry_in := (yield from self._look())) > 0:
+                        return (yield from self._put_off(retry_in))
+                case Create():
+                    yield from self._create(step)
+                case Retract():
+                    yield from self._retract(step)
+                case Wait(until):
+                    if not (yield from self._save(Then.DUE, until)):
+                        return max(0, until - self.now)
+                case Rest():
+                    if not (yield from self._save(Then.OVER if self.session.final else Then.REST)):
+                        return None
+                case _:
+                    assert_never(step)
+        self.session = acts.cut_off(self.session, self.now)
+        return (yield from self._put_off(AGAIN_MS))
+
+    @property
+    def _fresh(self) -> bool:
+        return self._seen is not None and (self._just_looked or self.now <= self._seen_until + FRESH_MS)
+
+    def _fold(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.session = fold(self.session, event, self.terms.rules, self.now)
+
+    # The steps
+
+    def _look(self) -> Generator[Effect, Reply, Ms]:
+        """The session is as LiveKit shows it; else, unchanged (law 6), in how many ms to try again."""
+        if (wait := (yield from self._turn_to_look())) > 0:
+            return wait
+        reply = yield from self._effect(Observe())
+        if isinstance(reply, Unobserved):
+            return reply.retry_in
+        looked = _as(Observed, reply)
+        self._seen, self._seen_until, self._just_looked = looked.seen, looked.now, True
+        self.session = see(self.session, looked.seen, self.terms.rules, instance=self.terms.instance, now=looked.began)
+        return 0
+
+    def _turn_to_look(self) -> Generator[Effect, Reply, Ms]:
+        """In how many ms the session's turn comes, where calls are limited; a turn once taken is kept."""
+        slot = self.session.slot
+        if not self.terms.limited or 0 < slot <= self.now <= slot + SLOT_MS:
+            slot = 0
+        elif slot < self.now:
+            turn = _as(Turn, (yield from self._effect(TurnToLook())))
+            slot = self.now + turn.wait if turn.wait > 0 else 0
+        self.session = acts.turn(self.session, slot)
+        return max(0, slot - self.now)
+
+    def _create(self, step: Create) -> Generator[Effect, Reply, None]:
+        """The agent was asked for, at its turn."""
+        if self.terms.dry_run:
+            self.session = acts.would_ask(self.session, step, self.now)
+            return
+        want = next(one for one in self.session.wants if one.key == step.want)
+        if not 0 < want.slot <= self.now <= want.slot + SLOT_MS:
+            turn = _as(Turn, (yield from self._effect(TurnToCreate(step.target))))
+            if turn.wait > 0:
+                self.session = acts.reserve(self.session, step.want, self.now + turn.wait)
+                return
+        rule = next((one for one in self.terms.rules if one.name == want.rule), None)
+        self.session = acts.ask(self.session, step, self.now, rule_gone=rule is None)
+        ask = Ask(
+            step=step,
+            metadata=_metadata(rule, want, self._seen),
+            tag=tag(self.terms.instance, want, step.number),
+        )
+        yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
+        self._just_looked = False
+        asked = _as(Asked, (yield from self._effect(ask)))
+        self.session = acts.asked(self.session, step, asked)
+        if asked.outcome in acts.UNCERTAIN:
+            self._seen = None  # law 4: only a look begun after this may lead to a Create
+
+    def _retract(self, step: Retract) -> Generator[Effect, Reply, None]:
+        """The agent, or the dispatch, was asked to go."""
+        if self.terms.dry_run:
+            self.session = acts.retracted(self.session, step, self.now, reason="dry_run")
+            return
+        here = self._seen.participants if self._seen else ()
+        identity = next((one.identity for one in here if one.sid == step.agent), "")
+        self._just_looked = False
+        back = _as(TakenBack, (yield from self._effect(TakeBack(step=step, identity=identity))))
+        self.session = acts.retracted(self.session, step, back.now, reason=back.reason)
+
+    # The ledger
+
+    def _put_off(self, due_in: Ms) -> Generator[Effect, Reply, Ms]:
+        """Saved for later. What came in meanwhile makes it due at once, for the next claim."""
+        if not (yield from self._save(Then.DUE, self.now + due_in)):
+            return due_in
+        yield from self._save(Then.KEEP)
+        _as(Released, (yield from self._effect(Release())))
+        return 0
+
+    def _save(self, then: Then, due_at: Ms = 0) -> Generator[Effect, Reply, bool]:
+        """Saved, behind the fence; True: more came in, is folded, and the session is still ours."""
+        saved = _as(Saved, (yield from self._effect(Save(session=self.session, then=then, due_at=due_at))))
+        self._fold(saved.more or ())
+        return saved.more is not None
+
+    def _effect(self, effect: Effect) -> Generator[Effect, Reply, Reply]:
+        reply = yield effect
+        self.now = reply.now
+        return reply
+
+
+def _metadata(rule: Rule | None, want: Want, seen: Seen | None) -> str:
+    """What the rule says of the look just made; empty when a reload took the rule away."""
+    if rule is None or rule.metadata is None or seen is None or seen.room is None:
+        return ""
+    return rule.metadata(seen.room, spoken_for(rule, want, seen.room, people(seen)))
+
+
+def _as(kind: type[_R], reply: Reply) -> _R:
+    """The reply, which is of the kind that answers its effect."""
+    if not isinstance(reply, kind):
+        raise TypeError(f"answered with {type(reply).__name__}, not {kind.__name__}")
+    return reply

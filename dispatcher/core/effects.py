@@ -1,0 +1,136 @@
+"""What a drive asks of the world, one effect at a time, and what it is answered.
+
+Each effect has one type of reply; every reply says what time it is when it comes. Time passes in effects alone.
+A lease that is lost has no reply: who interprets the effects ends the conversation there (law 3).
+"""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from dispatcher.core.events import Event, Ms
+from dispatcher.core.plan import Create, Retract
+from dispatcher.core.rules import Target
+from dispatcher.core.seen import Seen
+from dispatcher.core.session import Session
+
+
+class Then(StrEnum):
+    """What a session waits for after a save."""
+
+    DUE = "due"  # to be looked at again at a time
+    REST = "rest"  # nothing is owed
+    KEEP = "keep"  # a checkpoint: the lease is renewed and kept
+    OVER = "over"  # the room has ended; a tombstone stays for a while, unless the room lives again
+
+
+class TurnToLook(Struct, frozen=True):
+    """Take a turn for a look, where the calls to the project are limited. Reply: Turn."""
+
+
+class TurnToCreate(Struct, frozen=True):
+    """Take a turn for a CreateDispatch of this target. Reply: Turn."""
+
+    target: Target
+
+
+class Observe(Struct, frozen=True):
+    """Look at the room. Reply: Observed or Unobserved."""
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """Make one CreateDispatch. Reply: Asked."""
+
+    step: Create
+    metadata: str  # never stored, never told
+    tag: str
+
+
+class TakeBack(Struct, frozen=True, kw_only=True):
+    """Ask the agent, by its identity, or the dispatch to go. Reply: TakenBack."""
+
+    step: Retract
+    identity: str = ""
+
+
+class Save(Struct, frozen=True, kw_only=True):
+    """Save the session if we still hold the lease, and then tell what is new in its timeline. Reply: Saved."""
+
+    session: Session
+    then: Then
+    due_at: Ms = 0
+
+
+class Release(Struct, frozen=True):
+    """Give the lease back: the session is due at once, for anybody. Reply: Released."""
+
+
+Effect: TypeAlias = TurnToLook | TurnToCreate | Observe | Ask | TakeBack | Save | Release
+
+
+class Turn(Struct, frozen=True):
+    """The turn comes in `wait` ms; 0: it is now."""
+
+    now: Ms
+    wait: Ms
+
+
+class Observed(Struct, frozen=True):
+    """What LiveKit shows; the look began at `began`."""
+
+    now: Ms
+    began: Ms
+    seen: Seen
+
+
+class Unobserved(Struct, frozen=True):
+    """LiveKit could not be asked, or is not to be asked yet: nothing is known. To be tried again in `retry_in` ms."""
+
+    now: Ms
+    retry_in: Ms
+
+
+class Outcome(StrEnum):
+    """What became of a CreateDispatch."""
+
+    TAKEN = "taken"  # LiveKit has the dispatch; that proves nothing about an agent
+    UNSENT = "unsent"  # nothing happened; the same call may succeed later
+    REFUSED = "refused"  # nothing happened, and the same call never will succeed
+    ROOM_ABSENT = "room_absent"  # nothing happened: the room is not what it was
+    UNAUTHORIZED = "unauthorized"  # nothing happened: the project's key is refused, whoever the agent
+    UNKNOWN = "unknown"  # it may have happened: only a look can tell
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """The outcome of an Ask; `dispatch` and `deployment` as LiveKit answers them where it was TAKEN."""
+
+    now: Ms
+    outcome: Outcome
+    dispatch: str = ""
+    deployment: str = ""
+    reason: str = ""
+    retry_in: Ms = 0  # as the server asked
+
+
+class TakenBack(Struct, frozen=True):
+    """It was asked to go; with a `reason`, why it could not be."""
+
+    now: Ms
+    reason: str = ""
+
+
+class Saved(Struct, frozen=True):
+    """The session is saved. `more`: what came in meanwhile, the session being still ours; None: nothing did."""
+
+    now: Ms
+    more: tuple[Event, ...] | None = None
+
+
+class Released(Struct, frozen=True):
+    """Whoever claims the session next has it."""
+
+    now: Ms
+
+
+Reply: TypeAlias = Turn | Observed | Unobserved | Asked | TakenBack | Saved | Released

@@ -1,0 +1,356 @@
+"""One claim as a conversation: what it asks for, in which order, and what each answer makes of the session."""
+
+from collections.abc import Generator
+
+import pytest
+from msgspec.structs import replace
+
+from dispatcher.core.drive import AGAIN_MS, SLOT_MS, Drive, Terms, rounds_max
+from dispatcher.core.effects import (
+    Ask,
+    Asked,
+    Effect,
+    Observe,
+    Observed,
+    Outcome,
+    Release,
+    Released,
+    Reply,
+    Save,
+    Saved,
+    TakeBack,
+    TakenBack,
+    Then,
+    Turn,
+    TurnToCreate,
+    TurnToLook,
+    Unobserved,
+)
+from dispatcher.core.events import JOINED, LEFT, ROOM_FINISHED, Event, Ms, Participant
+from dispatcher.core.plan import Create, Retract
+from dispatcher.core.rules import Rule, Target
+from dispatcher.core.seen import Dispatch, Job, Seen
+from dispatcher.core.session import Part, Said, Session, Verdict, Want
+from tests.unit.core.world import (
+    GREETER,
+    INSTANCE,
+    LOBBY,
+    NOW,
+    agent,
+    attempt,
+    event,
+    person,
+    rule,
+    seconds,
+    session,
+    want,
+)
+
+TERMS = Terms(instance=INSTANCE, rules=(rule(),))
+ALICE = Seen(room=LOBBY, participants=(person(),))
+CREATE = Create(want="greeter", number=1, target=GREETER)
+NEW = session(stale=True)
+
+
+class Talk:
+    """A drive, and the conversation with it. Every reply comes 1 ms after the one before."""
+
+    def __init__(self, before: Session = NEW, *events: Event, terms: Terms = TERMS) -> None:
+        self.drive = Drive(before, events, terms, NOW)
+        self.now = NOW
+        self._run: Generator[Effect, Reply, Ms | None] = self.drive.run()
+        self.effect: Effect | None = next(self._run)
+        self.due_in: Ms | None = None
+
+    @property
+    def session(self) -> Session:
+        """As the drive has it now."""
+        return self.drive.session
+
+    def answer(self, reply: Reply) -> Effect | None:
+        """The effect that follows this reply; None: the drive is done."""
+        try:
+            self.effect = self._run.send(reply)
+        except StopIteration as end:
+            self.effect, self.due_in = None, end.value
+        return self.effect
+
+    def saved(self, *more: Event) -> Effect | None:
+        """What the drive asked to save is saved; meanwhile this came in."""
+        self.now += 1
+        return self.answer(Saved(self.now, more or None))
+
+    def shown(self, seen: Seen = ALICE) -> Effect | None:
+        """The look that the drive asked for shows this."""
+        assert self.effect == Observe()
+        self.now += 1
+        return self.answer(Observed(self.now, self.now - 1, seen))
+
+    def turn(self, wait: Ms = 0) -> Effect | None:
+        """The turn that the drive asked for comes then."""
+        self.now += 1
+        return self.answer(Turn(self.now, wait))
+
+    def asked(self, outcome: Outcome = Outcome.TAKEN, **said: object) -> Effect | None:
+        """The CreateDispatch that the drive asked for ended so."""
+        assert isinstance(self.effect, Ask), self.effect
+        self.now += 1
+        return self.answer(Asked(now=self.now, outcome=outcome, **said))  # type: ignore[arg-type]
+
+
+def asking(**terms: object) -> Talk:
+    """A drive that has saved its attempt, and asks."""
+    talk = Talk(terms=replace(TERMS, **terms))
+    talk.shown()
+    talk.turn()
+    talk.saved()
+    return talk
+
+
+def test_an_ordinary_join() -> None:
+    """Look, take a turn, save the open attempt, ask; then wait for what a look will show."""
+    talk = Talk()
+    assert talk.shown() == TurnToCreate(GREETER)
+    saving = talk.turn()
+    assert isinstance(saving, Save)
+    assert (saving.then, saving.session.wants[0].open[0].number) == (Then.KEEP, 1)
+    assert talk.saved() == Ask(step=CREATE, metadata="", tag=f"{INSTANCE}:greeter#1")
+    waiting = talk.asked(dispatch="AD_1")
+    assert isinstance(waiting, Save)
+    assert (waiting.then, waiting.due_at) == (Then.DUE, NOW + 2 + seconds(2))
+    assert waiting.session.wants[0].open[0].dispatch == "AD_1"
+    assert talk.saved() is None
+    assert talk.due_in == NOW + 2 + seconds(2) - talk.now
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "due_in"),
+    [
+        (Outcome.TAKEN, None, None),
+        (Outcome.UNKNOWN, None, None),
+        (Outcome.UNSENT, Verdict.UNSENT, 7_000),
+        (Outcome.UNAUTHORIZED, Verdict.UNSENT, 30_000),
+        (Outcome.REFUSED, Verdict.REFUSED, 30_000),
+    ],
+)
+def test_how_the_session_stands_after_each_outcome_of_a_create(
+    outcome: Outcome, verdict: Verdict | None, due_in: Ms | None
+) -> None:
+    """What LiveKit has, or may have, stays open; what it has not is asked for again in time."""
+    talk = asking()
+    talk.asked(outcome, dispatch="AD_1" if outcome is Outcome.TAKEN else "", retry_in=7_000)
+
+    stands = talk.session.wants[0]
+    assert stands.attempts[0].verdict is verdict
+    assert due_in is None or stands.due == talk.now + due_in
+
+
+@pytest.mark.parametrize(
+    ("outcome", "then"), [(Outcome.UNSENT, TurnToCreate(GREETER)), (Outcome.ROOM_ABSENT, Observe())]
+)
+def test_law_4_no_create_after_an_outcome_that_leaves_the_room_unknown_without_a_look(
+    outcome: Outcome, then: Effect
+) -> None:
+    """Where nothing had happened at all, the look of less than a second ago will do."""
+    talk = asking()
+    waiting = talk.asked(outcome)
+    assert isinstance(waiting, Save)
+    talk.now = waiting.due_at
+    assert talk.saved(event(JOINED, person("eve", hidden=True))) == then
+
+
+def test_d9_a_server_that_ignores_the_deployment_is_found_out() -> None:
+    """The dispatch is another agent's: refused, and taken back."""
+    canary = rule("greeter", targets=(Target("greeter", "canary"),))
+    talk = asking(rules=(canary,))
+    talk.asked(dispatch="AD_1", deployment="")
+
+    assert [entry.said for entry in talk.session.timeline][-3:] == [Said.IGNORED, Said.CLOSED, Said.STARVED]
+    assert talk.session.wants[0].attempts[0].verdict is Verdict.REFUSED
+
+
+def test_what_came_in_is_folded_before_anything_is_done() -> None:
+    """A room that has ended is over without a look."""
+    talk = Talk(session(want()), event(ROOM_FINISHED))
+
+    assert isinstance(talk.effect, Save)
+    assert (talk.effect.then, talk.effect.session.final) == (Then.OVER, True)
+    assert talk.saved() is None
+    assert talk.due_in is None
+
+
+def test_what_comes_in_during_a_drive_is_folded_before_its_end() -> None:
+    """The session is still ours, and looked at again."""
+    talk = Talk(session(want(attended=False)))
+    assert [talk.saved(event(JOINED, person())), talk.session.stale] == [Observe(), True]
+
+
+def test_law_6_a_failed_look_changes_nothing_but_the_due_time() -> None:
+    """Whatever came in is kept, and what comes in meanwhile makes it due at once."""
+    talk = Talk()
+    before = talk.session
+    saving = talk.answer(Unobserved(NOW + 5, 2_000))
+    assert isinstance(saving, Save)
+    assert (saving.then, saving.due_at, saving.session) == (Then.DUE, NOW + 2_005, before)
+    assert talk.saved() is None
+    assert talk.due_in == 2_000
+
+
+def test_what_came_in_during_a_failed_look_is_left_for_the_next_claim() -> None:
+    """Saved with what came in, and given back."""
+    talk = Talk()
+    talk.answer(Unobserved(NOW + 5, 2_000))
+    checkpoint = talk.saved(event(LEFT, person()))
+    assert isinstance(checkpoint, Save)
+    assert checkpoint.then is Then.KEEP
+    assert talk.saved() == Release()
+    assert talk.answer(Released(talk.now)) is None
+    assert talk.due_in == 0
+
+
+def test_a_look_takes_its_turn_where_calls_are_limited_and_keeps_it() -> None:
+    """A turn that is not now is waited for; one that was not used in time is lost."""
+    limited = replace(TERMS, limited=True)
+    talk = Talk(terms=limited)
+    assert talk.effect == TurnToLook()
+    saving = talk.turn(700)
+    assert isinstance(saving, Save)
+    assert (saving.then, saving.session.slot) == (Then.DUE, NOW + 701)
+    assert Talk(replace(NEW, slot=NOW - 1), terms=limited).effect == Observe()
+    assert Talk(replace(NEW, slot=NOW - SLOT_MS - 1), terms=limited).effect == TurnToLook()
+
+
+def test_a_create_waits_for_its_turn() -> None:
+    """Its slot is kept in the session, and used once."""
+    talk = Talk()
+    talk.shown()
+    saving = talk.turn(300)
+    assert isinstance(saving, Save)
+    assert (saving.then, saving.due_at) == (Then.DUE, NOW + 2 + 300)
+    kept = Talk(session(want(slot=NOW, due=NOW, attended=True), stale=True))
+    checkpoint = kept.shown()
+    assert isinstance(checkpoint, Save)
+    assert checkpoint.then is Then.KEEP
+
+
+def test_a_dry_run_decides_and_asks_nothing_of_livekit() -> None:
+    """What it would ask for is told; what it would take back is put off."""
+    dry = replace(TERMS, dry_run=True)
+    talk = Talk(terms=dry)
+    saving = talk.shown()
+    assert isinstance(saving, Save)
+    assert saving.session.timeline[-1].said is Said.WOULD_ASK
+    leftover = attempt(verdict=Verdict.SURPLUS, dispatch="AD_1", listed=True, retract_at=NOW)
+    listed = Seen(room=LOBBY, dispatches=(Dispatch(id="AD_1", agent="greeter"),))
+    back = Talk(session(want(leftover), stale=True), terms=dry)
+    saving = back.shown(listed)
+    assert isinstance(saving, Save)
+    assert (saving.session.timeline[-1].said, saving.session.timeline[-1].reason) == (Said.RETRACTED, "dry_run")
+
+
+@pytest.mark.parametrize(("reason", "then"), [("", Part.AGENT), ("timeout", Part.AGENT)])
+def test_what_is_too_much_is_taken_back_by_the_identity_that_the_look_showed(reason: str, then: Part) -> None:
+    """By the SID of its connection: another of the same identity is another agent."""
+    two = (
+        attempt(dispatch="AD_1", identities=("agent-AJ_1",)),
+        attempt(2, dispatch="AD_2", identities=("agent-AJ_2",)),
+    )
+    here = Seen(
+        room=LOBBY,
+        participants=(person(), agent("agent-AJ_1", joined_at=1), agent("agent-AJ_2", joined_at=2)),
+        dispatches=tuple(
+            Dispatch(id=f"AD_{n}", agent="greeter", jobs=(Job(id=f"AJ_{n}", identity=f"agent-AJ_{n}"),)) for n in (1, 2)
+        ),
+    )
+    talk = Talk(session(want(*two, last=2), stale=True))
+    assert talk.shown(here) == TakeBack(
+        step=Retract(want="greeter", number=2, agent=agent("agent-AJ_2").sid), identity="agent-AJ_2"
+    )
+    talk.answer(TakenBack(talk.now + 1, reason))
+    entry = talk.session.timeline[-1]
+    assert (entry.said, entry.part, entry.reason) == (Said.RETRACTED, then, reason)
+
+
+def test_a_paused_agent_is_not_asked_for() -> None:
+    """The want is held, and the session rests."""
+    talk = Talk(terms=replace(TERMS, paused=frozenset({"greeter"})))
+    saving = talk.shown()
+    assert isinstance(saving, Save)
+    assert (saving.then, saving.session.wants[0].held) == (Then.REST, True)
+
+
+def test_a_drive_that_finds_no_end_is_cut_off_and_told() -> None:
+    """More comes in with every save: after so many plans the session goes on in a new claim."""
+    talk = Talk(session(want(attended=False)))
+    while isinstance(talk.effect, Save) and talk.effect.then is Then.REST:
+        talk.saved(event(JOINED, person(hidden=True)))
+    assert isinstance(talk.effect, Save)
+    assert (talk.effect.then, talk.effect.due_at) == (Then.DUE, talk.now + AGAIN_MS)
+    assert talk.session.timeline[-1].said is Said.CUT_OFF
+    assert talk.drive.rounds == rounds_max(talk.session)
+
+
+def test_many_wants_need_many_rounds_and_have_them() -> None:
+    """One agent for each of 20 people is asked for in one claim."""
+    each = replace(TERMS, rules=(rule("each", per="participant"),))
+    crowd = Seen(room=LOBBY, participants=tuple(person(f"guest-{n}") for n in range(20)))
+    talk = Talk(terms=each)
+    asked = 0
+    while talk.effect is not None:
+        match talk.effect:
+            case Observe():
+                talk.shown(crowd)
+            case TurnToCreate():
+                talk.turn()
+            case Save():
+                talk.saved()
+            case Ask():
+                asked += 1
+                talk.asked(dispatch=f"AD_{asked}")
+    assert asked == 20
+    assert all(entry.said is not Said.CUT_OFF for entry in talk.session.timeline)
+
+
+TELLING = replace(rule(), metadata=lambda room, who: f"{room.name} for {_name(who)}")
+
+
+@pytest.mark.parametrize(
+    ("rules", "wanted", "text"),
+    [
+        ((rule("another"), TELLING), want(), "lobby for alice"),
+        ((rule(),), want(), ""),
+        ((rule("another"),), want(), ""),
+    ],
+    ids=["the-rules", "none", "its-rule-is-gone"],
+)
+def test_the_metadata_is_what_the_rule_says_of_the_look_just_made(
+    rules: tuple[Rule, ...], wanted: Want, text: str
+) -> None:
+    """For the earliest who waits; a rule that a reload took away is told, and sends none."""
+    talk = Talk(session(replace(wanted, attended=True), stale=True), terms=replace(TERMS, rules=rules))
+    talk.shown()
+    talk.turn()
+    talk.saved()
+
+    assert isinstance(talk.effect, Ask)
+    assert talk.effect.metadata == text
+    gone = all(one.name != "greeter" for one in rules)
+    assert any(entry.said is Said.RULE_GONE for entry in talk.session.timeline) is gone
+
+
+def _name(who: Participant | None) -> str:
+    return who.identity if who else "nobody"
+
+
+def test_a_reply_of_another_effect_is_a_defect_of_who_answers() -> None:
+    """It is raised, and never taken for an answer."""
+    with pytest.raises(TypeError, match="answered with Turn, not Observed"):
+        Talk().turn()
+
+
+def test_the_room_of_another_life_is_not_asked_into() -> None:
+    """Law 14: LiveKit does not list the session's own SID."""
+    talk = Talk()
+    saving = talk.shown(Seen(room=None))
+    assert isinstance(saving, Save)
+    assert (saving.then, saving.session.missed_at) == (Then.DUE, NOW)
