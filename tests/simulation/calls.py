@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from dispatcher.core.effects import Asked, Outcome, TakenBack
 from dispatcher.core.events import Ms, RoomSid
 from dispatcher.core.plan import Create
+from dispatcher.core.rules import Target
 from dispatcher.core.seen import Seen
 from tests.simulation.clock import Clock, Do
 from tests.simulation.house import LOBBY
@@ -50,6 +51,7 @@ class Line:
         self.clock = clock
         self.rooms = rooms
         self._calm = calm
+        self._knows_deployments = life.knows_deployments
         self._faults = {"create": iter(life.creates), "look": iter(life.looks), "retract": iter(life.retracts)}
 
     def look(self, sid: RoomSid) -> Generator[Ms, None, Seen]:
@@ -78,12 +80,16 @@ class Line:
         yield call.took
         return (self.rooms.open.sid,) if self.rooms.open else ()
 
+    def target(self, step: Create) -> Target:
+        """Whom the server asks: one that knows no deployments asks the agent of none."""
+        return step.target if self._knows_deployments else Target(step.target.agent)
+
     def create(self, step: Create, tag: str) -> Generator[Ms, None, Answered]:
         """What came back, and the dispatch."""
         call = self._next("create")
         made: list[str] = []
         if call.reply not in _UNDONE:
-            self.clock.after(call.took, lambda: made.append(self.rooms.create(step.target, tag)))
+            self.clock.after(call.took, lambda: made.append(self.rooms.create(self.target(step), tag)))
         if call.reply in _SILENCE or call.took >= ACT_MS:
             yield ACT_MS
             return Reply.LOST, ""
@@ -108,11 +114,14 @@ class Line:
         return FINE if self.clock.now >= self._calm else next(self._faults[kind], FINE)
 
 
-def asked(answered: Answered, now: Ms) -> Asked:
+def asked(answered: Answered, target: Target, now: Ms) -> Asked:
     """As `dispatcher.calls.ask` maps errors."""
     reply, made = answered
     retry_in = RETRY_AFTER_MS if reply is Reply.LIMITED else 0
-    return Asked(now=now, outcome=_OUTCOMES[reply], dispatch=made, reason=reply, retry_in=retry_in)
+    outcome, reason = _OUTCOMES[reply], "" if reply is Reply.OK else reply
+    return Asked(
+        now=now, outcome=outcome, dispatch=made, deployment=target.deployment, reason=reason, retry_in=retry_in
+    )
 
 
 def taken_back(reply: Reply, now: Ms) -> TakenBack:

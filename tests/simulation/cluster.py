@@ -3,14 +3,16 @@
 The ledger is the embedded one, on the clock of the simulation: that Redis answers alike is held by the contract tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Final
 
+from msgspec.structs import replace
+
 from dispatcher.core.drive import Terms
-from dispatcher.core.events import Event, Ms, Room
+from dispatcher.core.events import Event, Ms, Room, RoomSid
 from dispatcher.core.record import dump_event
 from dispatcher.ledger.interface import Delivered, Held, Key
 from dispatcher.ledger.interface import Life as Known
@@ -53,7 +55,9 @@ class Cluster:
         self.laws = laws
         self.calm = calm
         self.rules = RULEBOOK[life.rules]
-        self.setting = Setting(Terms(instance=INSTANCE, rules=self.rules))
+        limited, terms = life.looks_apart > 0, Terms(instance=INSTANCE, rules=self.rules, dry_run=life.dry_run)
+        self.setting = Setting(replace(terms, limited=limited), life.looks_apart, life.creates_apart)
+        self.heard = 0  # webhooks
         self.random = Random(life.seed + 1)  # noqa: S311
         self.replicas = [Replica() for _ in range(life.replicas)]
         self.hooks = iter(life.hooks)
@@ -62,12 +66,20 @@ class Cluster:
         self._claim_at: Ms = -1
         self.wipe()
         self.clock.after(self.random.randrange(SWEEP_MS), self._sweep)
+        self.clock.at(calm, partial(self.pause, ()))
 
     def wipe(self) -> None:
         """The ledger is empty."""
         self.ledger = MemoryLedger(lambda: self.clock.now, wake=lambda: self._claim_in(1))
         self.laws.wiped()
         self._claim_in(0)
+
+    def pause(self, agents: Collection[str]) -> None:
+        """The configuration names these as paused, in all replicas; whom it may concern is due, as after a reload."""
+        self.setting = replace(self.setting, terms=replace(self.setting.terms, paused=frozenset(agents)))
+        for life in self.lives():
+            if not life.over:
+                self._nudge(life.key, Room(sid=RoomSid(life.key.sid), name=LOBBY))
 
     def lives(self) -> list[Known]:
         """The sessions that the ledger knows."""
@@ -89,7 +101,9 @@ class Cluster:
             return
         if event.room is None:
             return
-        delivery = at_once(self.ledger.deliver(Key(PROJECT, LOBBY, event.room.sid), event.id, dump_event(event)))
+        self.heard += 1
+        entry = b"of another version" if self.heard in self.life.undecodable else dump_event(event)
+        delivery = at_once(self.ledger.deliver(Key(PROJECT, LOBBY, event.room.sid), event.id, entry))
         if delivery.held is not None:
             self._drive(replica, delivery.held)
 

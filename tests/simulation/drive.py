@@ -158,7 +158,8 @@ class Claimed:
     def _ask(self, ask: Ask) -> Generator[Ms, None, Asked]:
         session = self.drive.session
         self.laws.asks(session, ask.step, self.lease, self.terms)
-        answer = asked((yield from self.line.create(ask.step, ask.tag)), self.clock.now)
+        answered = yield from self.line.create(ask.step, ask.tag)
+        answer = asked(answered, self.line.target(ask.step), self.clock.now)
         self.laws.answered(session, self.lease, known=answer.outcome not in acts.UNCERTAIN)
         return answer
 

@@ -119,6 +119,8 @@ class Ending:
                 yield f"agents for {' and '.join(single)}, of which a room has one"
             if not room.attended and ours and all(rule.policy.on == "participant" for rule in self.cluster.rules):
                 yield f"{room.sid} never had anybody in it but agents of ours"
+            if self.laws.life.dry_run:
+                continue
             others = Counter(one.agent for one in room.members.values() if one.is_agent and one.active and not one.ours)
             yield from self._unserved(room, session, ours, others)
 

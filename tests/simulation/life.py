@@ -86,6 +86,8 @@ class What(StrEnum):
     ASKS = auto()  # an app dispatches an agent of its own
     DELETES = auto()  # somebody deletes a dispatch
     WIPES = auto()  # the ledger is emptied
+    PAUSES = auto()  # an agent is paused, by its name
+    RESUMES = auto()  # nothing is paused any more
 
 
 class Happening(Struct, frozen=True, omit_defaults=True):
@@ -119,6 +121,11 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     troubles: tuple[Trouble, ...] = ()
     replicas: int = 1
     durable: bool = True  # the ledger outlives the process
+    looks_apart: Ms = 0  # calls are limited: so far apart are the turns of looks
+    creates_apart: Ms = 0  # and those of creates
+    undecodable: tuple[int, ...] = ()  # the n-th webhooks, whose entries another version wrote
+    knows_deployments: bool = True  # a server before 1.12.0 ignores them: the agent of none comes
+    dry_run: bool = False
     calm: Ms = 0
 
     @property

@@ -36,6 +36,7 @@ RULEBOOK: Final[dict[str, tuple[Rule, ...]]] = {
     ),
     "replace": (_rule("always", Policy(targets=_GREETER, on_finish="replace")),),
     "computed": (Rule(name="computed", policy=_policy("greeter", "overflow"), aim=_by_kind),),
+    "canary": (_rule("canary", Policy(targets=(Target("greeter", "canary"), *_GREETER))),),
     "mixed": (
         _rule(
             "each", Policy(targets=(Target("phone"), Target("greeter")), per="participant", kinds=_PHONE), go_on=True

@@ -15,7 +15,18 @@ from tests.simulation.world import Outcome, live
 
 SETTLED = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 GATHERING = (Happening(100, What.JOINS, "ann"), Happening(900, What.JOINS, "cal"), Happening(1_500, What.JOINS, "eve"))
-AGENTS = {"one": 1, "fallback": 1, "each": 2, "two": 2, "room": 1, "kinds": 1, "computed": 1, "replace": 1, "mixed": 2}
+AGENTS = {
+    "one": 1,
+    "fallback": 1,
+    "each": 2,
+    "two": 2,
+    "room": 1,
+    "kinds": 1,
+    "computed": 1,
+    "replace": 1,
+    "canary": 1,
+    "mixed": 2,
+}
 
 spans = st.sampled_from((5, 20, 100, 300, 1_000, 2_000, 4_000, 6_000, 11_000))
 calls = st.builds(Call, reply=st.sampled_from(Reply), took=spans)
@@ -30,7 +41,11 @@ fates = st.builds(
     fixed=st.booleans(),
     outlives=st.booleans(),
 )
-usual = tuple(what for what in What if what is not What.WIPES)
+usual = tuple(what for what in What if what not in {What.WIPES, What.PAUSES, What.RESUMES})
+pauses = st.builds(
+    Happening, at=st.integers(0, 90_000), what=st.sampled_from((What.PAUSES, What.RESUMES)), who=st.just("greeter")
+)
+apart = st.sampled_from((0, 0, 50, 500))
 who = st.sampled_from([*PEOPLE, *EXTRAS])
 happenings = st.builds(Happening, at=st.integers(0, 90_000), what=st.sampled_from(usual), who=who)
 hooks = st.lists(st.integers(5, 30_000), max_size=2).map(tuple)
@@ -47,7 +62,7 @@ def tuples(of: st.SearchStrategy[object], most: int) -> st.SearchStrategy[Sequen
 lives = st.builds(
     Life,
     rules=st.sampled_from(list(RULEBOOK)),
-    happenings=tuples(happenings, 6).map(lambda more: (Happening(0, What.JOINS, "ann"), *more)),
+    happenings=tuples(happenings | pauses, 6).map(lambda more: (Happening(0, What.JOINS, "ann"), *more)),
     token=st.booleans(),
     fates=tuples(fates, 4),
     creates=tuples(calls, 3),
@@ -57,6 +72,11 @@ lives = st.builds(
     troubles=tuples(troubles, 3),
     replicas=st.sampled_from((1, 2)),
     durable=st.just(value=True),
+    looks_apart=apart,
+    creates_apart=apart,
+    undecodable=tuples(st.integers(1, 20), 3),
+    knows_deployments=st.booleans(),
+    dry_run=st.sampled_from((False,) * 9 + (True,)),
     calm=st.integers(5_000, 95_000),
 )
 
@@ -130,3 +150,38 @@ def test_an_agent_that_comes_after_it_was_given_up_serves_all_the_same() -> None
 
     assert outcome.worst.creates == 2
     assert outcome.kept == ("greeter#1",)
+
+
+def test_a_dry_run_asks_nobody_and_takes_nothing_back() -> None:
+    """Whoever joins, and whatever an app has dispatched."""
+    outcome = well(Life(dry_run=True, token=True, happenings=GATHERING, calm=40_000))
+
+    assert (outcome.worst.creates, outcome.arrived) == (0, 0)
+
+
+def test_a_paused_agent_is_asked_for_as_soon_as_it_is_paused_no_longer() -> None:
+    """And once."""
+    paused = (Happening(0, What.PAUSES, "greeter"), *GATHERING, Happening(20_000, What.RESUMES))
+
+    assert well(Life(happenings=paused, calm=30_000)).worst.creates == 1
+
+
+def test_d9_the_agent_of_a_deployment_that_a_server_ignores_is_parted_from_the_fallback() -> None:
+    """The wrong agent is taken back, and the next target serves."""
+    outcome = well(Life(rules="canary", knows_deployments=False, happenings=GATHERING[:1], calm=40_000))
+
+    assert (outcome.worst.creates, outcome.kept) == (2, ("greeter#2",))
+
+
+def test_turns_that_are_far_apart_cost_time_and_nothing_else() -> None:
+    """Each look and each Create has one, and is made once."""
+    slow = Life(rules="each", looks_apart=500, creates_apart=500, happenings=GATHERING, calm=40_000)
+
+    assert well(slow).worst.creates == 2
+
+
+def test_an_entry_of_another_version_means_look() -> None:
+    """Nobody is forgotten though no webhook can be read."""
+    unread = Life(undecodable=tuple(range(1, 10)), happenings=GATHERING, calm=20_000)
+
+    assert well(unread).worst.creates == 1

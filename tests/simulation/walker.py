@@ -11,22 +11,45 @@ from tests.simulation.life import EXTRAS, PEOPLE, Answer, Call, End, Fate, Happe
 from tests.simulation.rulebook import RULEBOOK
 
 CALM_MAX: Final[Ms] = 150_000
-_LISTS: Final = ("happenings", "fates", "creates", "looks", "retracts", "hooks", "troubles")
-_PLAIN: Final = {"token": False, "replicas": 1, "durable": True, "rules": "one", "seed": 0}
+_LISTS: Final = ("happenings", "fates", "creates", "looks", "retracts", "hooks", "troubles", "undecodable")
+_PLAIN: Final = {
+    "token": False,
+    "replicas": 1,
+    "durable": True,
+    "rules": "one",
+    "seed": 0,
+    "looks_apart": 0,
+    "creates_apart": 0,
+    "knows_deployments": True,
+    "dry_run": False,
+}
 
 
 def life_of(seed: int) -> Life:
     """The life of this seed; each fault is left out of about half of them, so that none hides the others."""
     rnd = Random(seed)  # noqa: S311
     hostile = {
-        fault for fault in ("fates", "creates", "looks", "retracts", "hooks", "troubles", "wipes") if rnd.random() < 0.5
+        fault
+        for fault in (
+            "fates",
+            "creates",
+            "looks",
+            "retracts",
+            "hooks",
+            "troubles",
+            "wipes",
+            "turns",
+            "versions",
+            "pauses",
+        )
+        if rnd.random() < 0.5
     }
     calm = rnd.randrange(5_000, CALM_MAX)
     replicas = rnd.choice((1, 1, 2))
     return Life(
         rules=rnd.choice(list(RULEBOOK)),
         seed=seed,
-        happenings=tuple(_happenings(rnd, calm, wipes="wipes" in hostile)),
+        happenings=tuple(_happenings(rnd, calm, hostile)),
         token=rnd.random() < 0.2,
         fates=tuple(_fate(rnd) for _ in range(rnd.randrange(1, 9))) if "fates" in hostile else (),
         creates=tuple(_call(rnd, slow=12_000) for _ in range(rnd.randrange(1, 6))) if "creates" in hostile else (),
@@ -36,18 +59,27 @@ def life_of(seed: int) -> Life:
         troubles=tuple(_trouble(rnd) for _ in range(rnd.randrange(1, 5))) if "troubles" in hostile else (),
         replicas=replicas,
         durable=replicas > 1 or rnd.random() < 0.7,
+        looks_apart=rnd.choice((50, 200, 500)) if "turns" in hostile else 0,
+        creates_apart=rnd.choice((50, 200, 500)) if "turns" in hostile else 0,
+        undecodable=tuple(rnd.sample(range(1, 20), rnd.randrange(6))) if "versions" in hostile else (),
+        knows_deployments="versions" not in hostile,
+        dry_run=rnd.random() < 0.05,
         calm=calm,
     )
 
 
-def _happenings(rnd: Random, calm: Ms, *, wipes: bool) -> Iterator[Happening]:
+def _happenings(rnd: Random, calm: Ms, hostile: set[str]) -> Iterator[Happening]:
     yield Happening(rnd.randrange(1_000), What.JOINS, rnd.choice(list(PEOPLE)))
     everybody = [*PEOPLE, *PEOPLE, *EXTRAS]
     usual = [What.JOINS] * 6 + [What.LEAVES] * 4 + [What.CLOSES, What.KICKS, What.ASKS, What.DELETES, What.ABORTS]
     for _ in range(rnd.randrange(8)):
         yield Happening(rnd.randrange(calm), rnd.choice(usual), rnd.choice(everybody))
-    for _ in range(rnd.randrange(1, 3) if wipes else 0):
+    for _ in range(rnd.randrange(1, 3) if "wipes" in hostile else 0):
         yield Happening(rnd.randrange(calm), What.WIPES)
+    for _ in range(rnd.randrange(1, 3) if "pauses" in hostile else 0):
+        began = rnd.randrange(calm)
+        yield Happening(began, What.PAUSES, rnd.choice(("greeter", "greeter", "overflow", "phone")))
+        yield Happening(rnd.randrange(began, calm), What.RESUMES)
 
 
 def _fate(rnd: Random) -> Fate:

@@ -85,3 +85,5 @@ def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:
             rooms.deletes()
         case What.WIPES:
             cluster.wipe()
+        case What.PAUSES | What.RESUMES:
+            cluster.pause({one.who} - {""})

@@ -97,7 +97,9 @@ async def test_law_3_who_lost_the_lease_before_asking_does_not_ask() -> None:
     desk.livekit.after("look", overtaken)
     assert await desk.drive() is None
     assert desk.livekit.dispatches() == ()
-    assert [line["level"] for line in desk.said("lease_lost")] == ["warning"]
+    assert [(line["action"], line["level"]) for line in desk.lines] == [
+        ("lease_lost", "warning")
+    ]  # and no Create is told
     await desk.driver.drive(others[0])
     assert desk.livekit.dispatches() == ("default:greeter#1",)
 
