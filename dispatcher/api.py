@@ -8,12 +8,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec.structs import replace
 
-from dispatcher.core import record
-from dispatcher.core.events import RoomSid
 from dispatcher.core.explain import cause, story
 from dispatcher.core.session import Attempt, Session, State, Want
 from dispatcher.current import Current
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Life
+from dispatcher.ledger import sessions
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable
+from dispatcher.ledger.sessions import KnownSession
 from dispatcher.masks import Mask
 
 LIMIT: Final = 100
@@ -67,7 +67,7 @@ class Api:
         lives = [
             life
             for name in ([project] if project else projects)
-            for life in await self.ledger.list(name, state, limit=int(limit))
+            for life in await sessions.live(self.ledger, name, state, limit=int(limit))
         ]
         rooms = [_summary(life, self._session(life)) for life in lives[: int(limit)]]
         return web.json_response({"rooms": rooms})
@@ -75,15 +75,15 @@ class Api:
     async def _room(self, request: web.Request) -> web.StreamResponse:
         """Every life of the room name that is remembered, newest first, each with its wants, timeline and story."""
         room = request.match_info["room"]
-        lives = [life for name in self.current.now.sites for life in await self.ledger.find(name, room)]
+        lives = [life for name in self.current.now.sites for life in await sessions.find(self.ledger, name, room)]
         if not lives:
             return _error(HTTPStatus.NOT_FOUND, "unknown_room")
         details = [_detail(life, self._session(life)) for life in lives]
         return web.json_response({"room": self.mask.numbers(room), "lives": details})
 
-    def _session(self, life: Life) -> Session:
+    def _session(self, life: KnownSession) -> Session:
         """The session as it may be shown: its people by their marks, where identities are masked."""
-        session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
+        session = life.session
         return replace(
             session,
             room=self.mask.numbers(session.room),
@@ -92,7 +92,7 @@ class Api:
         )
 
 
-def _summary(life: Life, session: Session) -> JSON:
+def _summary(life: KnownSession, session: Session) -> JSON:
     wants = [{"want": want.key, "state": want.state, "agent": want.next_target.agent} for want in session.wants]
     return {
         "project": life.key.project,
@@ -103,7 +103,7 @@ def _summary(life: Life, session: Session) -> JSON:
     }
 
 
-def _detail(life: Life, session: Session) -> JSON:
+def _detail(life: KnownSession, session: Session) -> JSON:
     timeline = [
         {"at": entry.at, "said": entry.said, "want": entry.want, "number": entry.number, "agent": entry.agent}
         | {name: value for name in ("verdict", "part", "reason") if (value := getattr(entry, name))}

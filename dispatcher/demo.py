@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from dispatcher.app import Service, running
 from dispatcher.config import Config, Pace, Project, Secret, Sweep
-from dispatcher.core import record
-from dispatcher.core.events import RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Entry, Said
+from dispatcher.ledger import sessions
 from dispatcher.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Fate, NeverSeen
 
@@ -129,8 +128,8 @@ async def _told(service: Service, room: str, within: float) -> tuple[Entry, ...]
     """The room's timeline, once it says that an agent serves."""
     async with asyncio.timeout(within):
         while True:
-            for life in await service.ledger.find("demo", room):
-                timeline = record.load(life.record, room, RoomSid(life.key.sid)).timeline
+            for known in await sessions.find(service.ledger, "demo", room):
+                timeline = known.session.timeline
                 if any(entry.said is Said.SERVED for entry in timeline):
                     return timeline
             await asyncio.sleep(0.02)

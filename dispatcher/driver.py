@@ -10,7 +10,6 @@ from typing import assert_never
 
 from dispatcher import calls
 from dispatcher.chronicle import Chronicle
-from dispatcher.claim import Claim, LostError
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
@@ -30,6 +29,7 @@ from dispatcher.core.effects import (
 from dispatcher.core.events import Ms
 from dispatcher.current import Current, Site
 from dispatcher.ledger.interface import Held, Ledger
+from dispatcher.ledger.sessions import LeasedSession, LostError
 from dispatcher.looks import Looks
 from dispatcher.pacer import Pacer
 from dispatcher.patience import Patience
@@ -60,10 +60,10 @@ class Driver:
             return None
         now = self.current.now
         site = now.sites.get(held.lease.key.project)
-        claim = Claim(self.ledger, held)
+        leased = LeasedSession(self.ledger, held)
         try:
             if site is None:  # its project has left the configuration
-                await claim.save(Save(session=claim.session, then=Then.REST))
+                await leased.save(Save(session=leased.session, then=Then.REST))
                 return None
             terms = Terms(
                 instance=now.instance,
@@ -72,20 +72,20 @@ class Driver:
                 limited=site.limit is not None,
                 dry_run=self.dry_run,
             )
-            return await _Hands(self, claim, site).carry_out(Drive(claim.session, claim.inbox, terms, claim.now))
+            return await _Hands(self, leased, site).carry_out(Drive(leased.session, leased.inbox, terms, leased.now))
         except LostError:
-            self.chronicle.lost(claim.key)
+            self.chronicle.lost(leased.key)
             return None
 
 
 class _Hands:
     """Carries out the effects of one drive."""
 
-    def __init__(self, driver: Driver, claim: Claim, site: Site) -> None:
+    def __init__(self, driver: Driver, leased: LeasedSession, site: Site) -> None:
         self.driver = driver
-        self.claim = claim
+        self.leased = leased
         self.site = site
-        self.project = claim.key.project
+        self.project = leased.key.project
 
     async def carry_out(self, drive: Drive) -> Ms | None:
         """Carry out one effect after the other until the drive is done; its result. Raises LostError."""
@@ -99,35 +99,35 @@ class _Hands:
             return due_in
 
     async def _reply(self, effect: Effect) -> Reply:
-        claim, pacer, site = self.claim, self.driver.pacer, self.site
+        leased, pacer, site = self.leased, self.driver.pacer, self.site
         match effect:
             case TurnToLook():
                 return self._turn(await pacer.to_look(self.project, site.limit))
             case TurnToCreate(target):
                 return self._turn(await pacer.to_create(self.project, target, site))
             case Observe():
-                await claim.renew()
-                return await self.driver.looks.look(claim.key, site, lambda: claim.now)
+                await leased.renew()
+                return await self.driver.looks.look(leased.key, site, lambda: leased.now)
             case Ask():
-                return await calls.ask(site.livekit, claim.key.room, effect, lambda: claim.now)
+                return await calls.ask(site.livekit, leased.key.room, effect, lambda: leased.now)
             case TakeBack():
                 await pacer.taking_back(self.project, site.limit)
-                await claim.renew()
-                return await calls.take_back(site.livekit, claim.key.room, effect, lambda: claim.now)
+                await leased.renew()
+                return await calls.take_back(site.livekit, leased.key.room, effect, lambda: leased.now)
             case Save():
                 return await self._save(effect)
             case Release():
-                await claim.release()
-                return Released(claim.now)
+                await leased.release()
+                return Released(leased.now)
             case _:
                 assert_never(effect)
 
     def _turn(self, wait: float) -> Turn:
-        return Turn(self.claim.now, math.ceil(wait))
+        return Turn(self.leased.now, math.ceil(wait))
 
     async def _save(self, save: Save) -> Saved:
         """Save the session if we still hold the lease; then tell what is new, and let the pace follow it."""
-        saved, entries = await self.claim.save(save)
-        self.driver.chronicle.tell(self.claim.key, entries)
+        saved, entries = await self.leased.save(save)
+        self.driver.chronicle.tell(self.leased.key, entries)
         await self.driver.pacer.heard(self.project, self.site, entries)
         return saved

@@ -3,11 +3,11 @@
 import asyncio
 from typing import Final
 
-from dispatcher.core import record
-from dispatcher.core.events import Ms, RoomSid
-from dispatcher.core.session import State
+from dispatcher.core.events import Ms
+from dispatcher.core.session import Session, State
 from dispatcher.current import Current
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Life
+from dispatcher.ledger import sessions
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 
@@ -49,11 +49,10 @@ class Gauges:
         since = [now]
         for project in self.current.now.sites:
             for state in _UNSERVED:
-                for life in await self.ledger.list(project, state, limit=WAITING_MAX):
-                    since.extend(_waiting_since(life))
+                for known in await sessions.live(self.ledger, project, state, limit=WAITING_MAX):
+                    since.extend(_waiting_since(known.session))
         return now - min(since)
 
 
-def _waiting_since(life: Life) -> list[Ms]:
-    session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
+def _waiting_since(session: Session) -> list[Ms]:
     return [want.waiting_since for want in session.wants if want.waiting_since and want.state in _UNSERVED]

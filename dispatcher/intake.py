@@ -6,7 +6,7 @@ Acknowledged is what the ledger has (law 1). LiveKit is never asked here: a slow
 from enum import StrEnum
 
 from dispatcher.core.events import HEARD, Event
-from dispatcher.core.record import dump_event
+from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger
 from dispatcher.worker import Worker
 
@@ -36,7 +36,7 @@ class Intake:
             return Heard.IGNORED
         key = Key(project, event.room.name, event.room.sid)
         with self.worker.places(1) as places:
-            delivery = await self.ledger.deliver(key, event.id, dump_event(event), take=places > 0)
+            delivery = await sessions.deliver(self.ledger, key, event, take=places > 0)
         if delivery.held is not None:
             self.worker.take(delivery.held)
         return _HEARD[delivery.outcome]

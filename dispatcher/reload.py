@@ -7,10 +7,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.config import BadConfig, Config, Source
-from dispatcher.core.events import Event, Room, RoomSid
-from dispatcher.core.record import dump_event
 from dispatcher.core.session import State
 from dispatcher.current import InForce
+from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Key, Ledger
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
@@ -96,5 +95,4 @@ async def nudge(ledger: Ledger, before: InForce, after: InForce) -> None:
         for state in _CONCERNED:
             keys |= {life.key for life in await ledger.list(project, state, limit=NUDGED_MAX)}
         for key in keys:
-            event = Event(id="", name=RELOADED, created_at=0, room=Room(sid=RoomSid(key.sid), name=key.room))
-            await ledger.deliver(key, "", dump_event(event), take=False)
+            await sessions.remind(ledger, key, RELOADED)

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from dispatcher.core.events import Event, Room, RoomSid
-from dispatcher.core.record import dump_event
+from dispatcher.core.events import Room
 from dispatcher.current import Current, Site
+from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerUnavailable
 from dispatcher.livekit import LiveKitError
 from dispatcher.logs import Log
@@ -78,7 +78,7 @@ class Sweep:
         waiting = deque([*repairs, *self._in_turn(project, rooms.keys() - unknown)])
         while waiting and budget:
             key = waiting.popleft()
-            if not await self._nudge(key, rooms.get(key) or Room(sid=RoomSid(key.sid), name=key.room)):
+            if not await self._nudge(key, rooms.get(key)):
                 continue
             if key in repairs:
                 self._repaired(key, repairs[key])
@@ -111,10 +111,9 @@ class Sweep:
         self.metrics.sweep_repairs_total.labels(kind=kind).inc()
         self.log.info("repaired", project=key.project, room=key.room, sid=key.sid, why=kind)
 
-    async def _nudge(self, key: Key, room: Room) -> bool:
+    async def _nudge(self, key: Key, room: Room | None) -> bool:
         """The session is due for a look; False: it is over."""
-        event = Event(id="", name=SWEPT, created_at=0, room=room)
-        delivery = await self.ledger.deliver(key, "", dump_event(event), take=False)
+        delivery = await sessions.remind(self.ledger, key, SWEPT, room=room)
         return delivery.outcome is Delivered.ACCEPTED
 
 

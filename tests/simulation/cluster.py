@@ -4,9 +4,7 @@ The ledger is the embedded one, on the clock of the simulation: that Redis answe
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from functools import partial
-from random import Random
 from typing import Final
 
 from msgspec.structs import replace
@@ -22,7 +20,8 @@ from tests.simulation.clock import Clock
 from tests.simulation.drive import INSTANCE, Claimed, Setting, at_once
 from tests.simulation.house import LOBBY
 from tests.simulation.laws import Laws
-from tests.simulation.life import Life, Trouble
+from tests.simulation.life import Life
+from tests.simulation.processes import Processes, Replica
 from tests.simulation.rulebook import RULEBOOK
 
 PROJECT: Final = "default"
@@ -31,38 +30,17 @@ HOOK_RETRIES: Final[tuple[Ms, ...]] = (1_000, 2_000, 4_000, 8_000)
 NETWORK_MS: Final = 10
 
 
-@dataclass(slots=True, eq=False)
-class Replica:
-    """One process."""
-
-    life: int = 1  # 0: dead
-    lives: int = 1
-    stalled_until: Ms = 0
-    failures: list[Ms] = field(default_factory=list)
-    listed: set[Key] = field(default_factory=set)  # by its last sweep
-
-    def able(self, now: Ms) -> bool:
-        return self.life > 0 and self.stalled_until <= now
-
-
-class Cluster:
-    """All replicas."""
+class Cluster(Processes):
+    """All replicas of the dispatcher, and their ledger."""
 
     def __init__(self, clock: Clock, line: Line, life: Life, laws: Laws, calm: Ms) -> None:
-        self.clock = clock
+        super().__init__(clock, life, laws, calm)
         self.line = line
-        self.life = life
-        self.laws = laws
-        self.calm = calm
         self.rules = RULEBOOK[life.rules]
         limited, terms = life.looks_apart > 0, Terms(instance=INSTANCE, rules=self.rules, dry_run=life.dry_run)
         self.setting = Setting(replace(terms, limited=limited), life.looks_apart, life.creates_apart)
         self.heard = 0  # webhooks
-        self.random = Random(life.seed + 1)  # noqa: S311
-        self.replicas = [Replica() for _ in range(life.replicas)]
         self.hooks = iter(life.hooks)
-        self.troubles: dict[int, Trouble] = {one.step: one for one in life.troubles}
-        self.steps = 0
         self._claim_at: Ms = -1
         self.wipe()
         self.clock.after(self.random.randrange(SWEEP_MS), self._sweep)
@@ -159,46 +137,3 @@ class Cluster:
         delivery = at_once(self.ledger.deliver(key, "", dump_event(swept), take=False))
         if delivery.outcome is Delivered.OVER and self.line.rooms.open and self.line.rooms.open.sid == key.sid:
             self.laws.broken(7, f"{key.sid} is over in the ledger, and lives")
-
-    # Processes
-
-    def _able(self) -> Replica | None:
-        able = [one for one in self.replicas if one.able(self.clock.now)]
-        return self.random.choice(able) if able else None
-
-    def _start(self, replica: Replica, process: Iterator[Ms]) -> None:
-        self._step(replica, replica.life, process)
-
-    def _step(self, replica: Replica, life: int, process: Iterator[Ms]) -> None:
-        if replica.life != life:
-            return
-        if replica.stalled_until > self.clock.now:
-            self.clock.at(replica.stalled_until, partial(self._step, replica, life, process))
-            return
-        self.steps += 1
-        trouble = self.troubles.get(self.steps)
-        if trouble is not None and self.clock.now < self.calm:
-            self._suffer(replica, trouble)
-            self._step(replica, life, process)
-            return
-        pause = next(process, None)
-        if pause is not None:
-            self.clock.after(pause, partial(self._step, replica, life, process))
-
-    def _suffer(self, replica: Replica, trouble: Trouble) -> None:
-        until = min(self.clock.now + trouble.span, self.calm)
-        if not trouble.dies:
-            replica.stalled_until = until
-            self.laws.stalls()
-            return
-        replica.life = 0
-        self.laws.dies()
-        if not self.life.durable:
-            self.wipe()
-        self.clock.at(until, partial(self._restart, replica))
-
-    def _restart(self, replica: Replica) -> None:
-        replica.lives += 1
-        replica.life = replica.lives
-        replica.failures.clear()
-        replica.listed.clear()

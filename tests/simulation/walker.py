@@ -11,6 +11,10 @@ from tests.simulation.life import EXTRAS, PEOPLE, Answer, Call, End, Fate, Happe
 from tests.simulation.rulebook import RULEBOOK
 
 CALM_MAX: Final[Ms] = 150_000
+_FAULTS: Final = (
+    *("fates", "creates", "looks", "retracts", "hooks", "troubles"),
+    *("wipes", "turns", "versions", "pauses"),
+)
 _LISTS: Final = ("happenings", "fates", "creates", "looks", "retracts", "hooks", "troubles", "undecodable")
 _PLAIN: Final = {
     "token": False,
@@ -28,22 +32,7 @@ _PLAIN: Final = {
 def life_of(seed: int) -> Life:
     """The life of this seed; each fault is left out of about half of them, so that none hides the others."""
     rnd = Random(seed)  # noqa: S311
-    hostile = {
-        fault
-        for fault in (
-            "fates",
-            "creates",
-            "looks",
-            "retracts",
-            "hooks",
-            "troubles",
-            "wipes",
-            "turns",
-            "versions",
-            "pauses",
-        )
-        if rnd.random() < 0.5
-    }
+    hostile = {fault for fault in _FAULTS if rnd.random() < 0.5}
     calm = rnd.randrange(5_000, CALM_MAX)
     replicas = rnd.choice((1, 1, 2))
     return Life(

@@ -1,22 +1,59 @@
-"""One session in one's hands: the lease that allows to advance it, until it is given back."""
+"""Sessions and events in, sessions and events out: above this file nobody sees the ledger's bytes."""
 
 import time
 from typing import Final
 
+from msgspec import Struct
+
 from dispatcher.core import record
 from dispatcher.core.effects import Save, Saved
-from dispatcher.core.events import Event, Ms, RoomSid
-from dispatcher.core.session import Entry, news
-from dispatcher.ledger.interface import Held, Ledger, SaveResult, Standing
+from dispatcher.core.events import Event, Ms, Room, RoomSid
+from dispatcher.core.session import Entry, Session, news
+from dispatcher.ledger.interface import Delivery, Held, Key, Ledger, Life, SaveResult, Standing
 
 CALL_MS: Final = 7_000  # the longest call (5 s), its look (2 s): a lease that ends sooner is renewed first
+
+
+class KnownSession(Struct, frozen=True, kw_only=True):
+    """A session as the ledger has it, to read only."""
+
+    key: Key
+    session: Session
+    due_at: Ms | None  # None: at rest, leased or over
+    over: bool
+
+
+async def deliver(ledger: Ledger, key: Key, event: Event, *, take: bool = True) -> Delivery:
+    """Record the event, as `Ledger.deliver`, with what `fold` uses of it and nothing else (law 11)."""
+    return await ledger.deliver(key, event.id, record.dump_event(event), take=take)
+
+
+async def remind(ledger: Ledger, key: Key, why: str, *, room: Room | None = None) -> Delivery:
+    """Make the session due for a look, for anybody, and for `why`: the name of the event that says so."""
+    here = room or Room(sid=RoomSid(key.sid), name=key.room)
+    return await deliver(ledger, key, Event(id="", name=why, created_at=0, room=here), take=False)
+
+
+async def find(ledger: Ledger, project: str, room: str) -> list[KnownSession]:
+    """The sessions of a room name, as `Ledger.find`."""
+    return [_known(life) for life in await ledger.find(project, room)]
+
+
+async def live(ledger: Ledger, project: str, state: str | None = None, *, limit: int = 100) -> list[KnownSession]:
+    """Live sessions of the project, as `Ledger.list`."""
+    return [_known(life) for life in await ledger.list(project, state, limit=limit)]
+
+
+def _known(life: Life) -> KnownSession:
+    session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
+    return KnownSession(key=life.key, session=session, due_at=life.due_at, over=life.over)
 
 
 class LostError(Exception):
     """Another holds the session now."""
 
 
-class Claim:
+class LeasedSession:
     """A session that was handed out: as it was saved last, what came in since, and its lease."""
 
     def __init__(self, ledger: Ledger, held: Held) -> None:
