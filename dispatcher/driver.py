@@ -17,7 +17,6 @@ from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.see import see
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Session, news
-from dispatcher.core.ties import tag
 from dispatcher.current import Current
 from dispatcher.ledger.interface import Held, Ledger, Then
 from dispatcher.looks import Looks
@@ -59,15 +58,14 @@ class Driver:
             session = record.load(held.record, held.lease.key.room, RoomSid(held.lease.key.sid))
             await self.ledger.save(held.lease, record.dump(session), held.upto, Then.REST)
             return None
-        return await Drive(self, now.instance, Claim(self.ledger, self.chronicle, site, held)).run()
+        return await Drive(self, Claim(self.ledger, self.chronicle, site, held)).run()
 
 
 class Drive:
     """One claim of one session, advanced."""
 
-    def __init__(self, driver: Driver, instance: str, claim: Claim) -> None:
+    def __init__(self, driver: Driver, claim: Claim) -> None:
         self.driver = driver
-        self.instance = instance
         self.claim = claim
         self.site = claim.site
         self.project = claim.key.project
@@ -122,7 +120,7 @@ class Drive:
         if not isinstance(seen, Seen):
             return seen
         self.seen, self.seen_until, self.just_looked = seen, self.claim.now, True
-        await self._learn(see(self.claim.session, seen, self.site.rules, instance=self.instance, now=began))
+        await self._learn(see(self.claim.session, seen, self.site.rules, tags=self.site.tags, now=began))
         return None
 
     async def _turn_to_look(self) -> Ms:
@@ -162,7 +160,7 @@ class Drive:
         claim.become(acts.ask(claim.session, step, claim.now))
         await claim.save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
         self.just_looked = False
-        asking = calls.Asking(step, metadata, tag(self.instance, want, step.number))
+        asking = calls.Asking(step, metadata, self.site.tags.of(claim.session, step))
         session, known = await calls.ask(self.site.livekit, claim.session, asking, lambda: claim.now)
         if not known:
             self.seen = None  # law 4: only a look begun after this may lead to a Create

@@ -73,7 +73,7 @@ class Line:
         call = self._next("create")
         made: list[str] = []
         if call.reply not in _UNDONE:
-            self.clock.after(call.took, lambda: made.append(self.rooms.create(step.target, tag)))
+            self.clock.after(call.took, lambda: made.append(self.rooms.create(step, tag)))
         if call.reply in _SILENCE or call.took >= ACT_MS:
             yield ACT_MS
             return Reply.LOST, ""

@@ -11,13 +11,12 @@ from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.rules import Rule
 from dispatcher.core.see import see
 from dispatcher.core.seen import Seen
-from dispatcher.core.ties import tag
 from dispatcher.ledger.interface import Held, Ledger, SaveResult, Then
 from tests.simulation.calls import Line, Unseen, judged, taken_back
 from tests.simulation.clock import Clock
 from tests.simulation.laws import Laws
+from tests.unit.core.world import TAGS
 
-INSTANCE: Final = "default"
 ROUNDS_MAX: Final = 16
 AGAIN_MS: Final = 1_000
 FRESH_MS: Final = 1_000
@@ -131,8 +130,8 @@ class Drive:
             return acts.TROUBLE_MS if error.unauthorized else RETRY_MS[min(len(self.failures), len(RETRY_MS)) - 1]
         self.failures.clear()
         self.seen, self.seen_until, self.just_looked = seen, self.clock.now, True
-        self.session = see(self.session, seen, self.rules, instance=INSTANCE, now=began)
-        self.laws.looked(self.session, seen, self.rules, INSTANCE, began)
+        self.session = see(self.session, seen, self.rules, tags=TAGS, now=began)
+        self.laws.looked(self.session, seen, self.rules, TAGS, began)
         return 0
 
     def _renew(self) -> Iterator[Ms]:
@@ -145,14 +144,12 @@ class Drive:
         self.lease = lease
 
     def _create(self, step: Create) -> Iterator[Ms]:
-        want = self.session.want(step.want)
-        assert want is not None, step
         self.laws.creates(self.session, step, self.lease)
         self.session = acts.ask(self.session, step, self.clock.now)
         yield from self._save(Then.KEEP)
         self.just_looked = False
         self.laws.sends(self.session, step, self.lease)
-        answered = yield from self.line.create(step, tag(INSTANCE, want, step.number))
+        answered = yield from self.line.create(step, TAGS.of(self.session, step))
         self.session, known = judged(self.session, step, answered, self.clock.now)
         self.laws.answered(self.session, self.lease, known=known)
         if not known:

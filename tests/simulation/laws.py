@@ -13,6 +13,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.see import see
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Session
+from dispatcher.core.tags import Tags
 from dispatcher.ledger.interface import Held, Lease, Then
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life
@@ -122,13 +123,11 @@ class Laws:
 
     # LiveKit
 
-    def looked(self, session: Session, seen: Seen, rules: Sequence[Rule], instance: str, began: Ms) -> None:
+    def looked(self, session: Session, seen: Seen, rules: Sequence[Rule], tags: Tags, began: Ms) -> None:
         """Seeing the same twice changes nothing."""
         self.worst.looks += 1
         self._looked[session.sid] = began if seen.room is not None else _ABSENT
-        again = replace(
-            see(session, seen, rules, instance=instance, now=began), timeline=session.timeline, told=session.told
-        )
+        again = replace(see(session, seen, rules, tags=tags, now=began), timeline=session.timeline, told=session.told)
         if again != session:
             self.broken(2, f"the same look, seen again, changes {_difference(session, again)}")
 

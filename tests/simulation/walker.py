@@ -7,27 +7,43 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.events import Ms
-from tests.simulation.life import EXTRAS, PEOPLE, Answer, Call, End, Fate, Happening, Life, Reply, Trouble, What
+from tests.simulation.life import (
+    EXTRAS,
+    FORGERIES,
+    PEOPLE,
+    Answer,
+    Call,
+    End,
+    Fate,
+    Happening,
+    Life,
+    Reply,
+    Trouble,
+    What,
+)
 from tests.simulation.rulebook import RULEBOOK
 
 CALM_MAX: Final[Ms] = 150_000
 _LISTS: Final = ("happenings", "fates", "creates", "looks", "retracts", "hooks", "troubles")
-_PLAIN: Final = {"token": False, "replicas": 1, "durable": True, "rules": "one", "seed": 0}
+_PLAIN: Final = {"token": False, "forged": "", "replicas": 1, "durable": True, "rules": "one", "seed": 0}
 
 
 def life_of(seed: int) -> Life:
     """The life of this seed; each fault is left out of about half of them, so that none hides the others."""
     rnd = Random(seed)  # noqa: S311
     hostile = {
-        fault for fault in ("fates", "creates", "looks", "retracts", "hooks", "troubles", "wipes") if rnd.random() < 0.5
+        fault
+        for fault in ("fates", "creates", "looks", "retracts", "hooks", "troubles", "wipes", "forgers")
+        if rnd.random() < 0.5
     }
     calm = rnd.randrange(5_000, CALM_MAX)
     replicas = rnd.choice((1, 1, 2))
     return Life(
         rules=rnd.choice(list(RULEBOOK)),
         seed=seed,
-        happenings=tuple(_happenings(rnd, calm, wipes="wipes" in hostile)),
+        happenings=tuple(_happenings(rnd, calm, wipes="wipes" in hostile, forgers="forgers" in hostile)),
         token=rnd.random() < 0.2,
+        forged=rnd.choice(list(FORGERIES)) if "forgers" in hostile else "",
         fates=tuple(_fate(rnd) for _ in range(rnd.randrange(1, 9))) if "fates" in hostile else (),
         creates=tuple(_call(rnd, slow=12_000) for _ in range(rnd.randrange(1, 6))) if "creates" in hostile else (),
         looks=tuple(_call(rnd, slow=2_500) for _ in range(rnd.randrange(1, 25))) if "looks" in hostile else (),
@@ -40,12 +56,15 @@ def life_of(seed: int) -> Life:
     )
 
 
-def _happenings(rnd: Random, calm: Ms, *, wipes: bool) -> Iterator[Happening]:
+def _happenings(rnd: Random, calm: Ms, *, wipes: bool, forgers: bool) -> Iterator[Happening]:
     yield Happening(rnd.randrange(1_000), What.JOINS, rnd.choice(list(PEOPLE)))
     everybody = [*PEOPLE, *PEOPLE, *EXTRAS]
     usual = [What.JOINS] * 6 + [What.LEAVES] * 4 + [What.CLOSES, What.KICKS, What.ASKS, What.DELETES, What.ABORTS]
     for _ in range(rnd.randrange(8)):
         yield Happening(rnd.randrange(calm), rnd.choice(usual), rnd.choice(everybody))
+    for _ in range(rnd.randrange(1, 4) if forgers else 0):
+        yield Happening(rnd.randrange(calm), What.FORGES, rnd.choice(list(FORGERIES)))
+        yield Happening(rnd.randrange(calm), What.JOINS, "twin")
     for _ in range(rnd.randrange(1, 3) if wipes else 0):
         yield Happening(rnd.randrange(calm), What.WIPES)
 

@@ -64,7 +64,7 @@ def live(life: Life) -> Outcome:
 def _named(rooms: Rooms) -> Iterator[str]:
     for one in rooms.open.members.values() if rooms.open else ():
         if one.made and one.made.ours:
-            yield f"{one.agent}#{one.made.tag.rpartition('#')[2]}"
+            yield f"{one.agent}#{one.made.number}"
 
 
 def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:
@@ -81,6 +81,8 @@ def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:
             rooms.kicks()
         case What.ASKS:
             rooms.asks()
+        case What.FORGES:
+            rooms.forges(one.who)
         case What.DELETES:
             rooms.deletes()
         case What.WIPES:

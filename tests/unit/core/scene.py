@@ -13,8 +13,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.see import see
 from dispatcher.core.seen import Dispatch, Job, Seen
 from dispatcher.core.session import Attempt, Said, Session, State, Want
-from dispatcher.core.ties import tag
-from tests.unit.core.world import INSTANCE, LIVEKIT_AHEAD, LOBBY, NOW, agent, job, rule, seconds
+from tests.unit.core.world import LIVEKIT_AHEAD, LOBBY, NOW, TAGS, agent, job, rule, seconds
 
 ROUNDS_MAX = 16
 SWEEP_EVERY = seconds(30)
@@ -100,7 +99,7 @@ class Scene(Stage):
 
     def look(self) -> Session:
         """The session has seen what LiveKit shows."""
-        self.session = see(self.session, self.shows, self.rules, instance=INSTANCE, now=self.now)
+        self.session = see(self.session, self.shows, self.rules, tags=TAGS, now=self.now)
         return self.session
 
     def plan(self, *, fresh: bool = True) -> Step:
@@ -118,9 +117,7 @@ class Scene(Stage):
     def request(self, *, answered: bool = True) -> str:
         """The Create that is due has been sent, and LiveKit lists its dispatch; the answer may be lost."""
         step = self.ask()
-        made = Dispatch(
-            id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=tag(INSTANCE, self.want(step.want), step.number)
-        )
+        made = Dispatch(id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=TAGS.of(self.session, step))
         self.lists(made)
         lost = acts.unanswered(self.session, step, self.now, "timeout")
         self.session = acts.answered(self.session, step, made.id) if answered else lost
