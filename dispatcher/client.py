@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from dispatcher.config import Secret
+from dispatcher.core.text import visible
 from dispatcher.webhook import BadWebhook, Rejected
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
@@ -25,7 +26,7 @@ _SAYS: Final = {
 
 async def explain(url: str, token: str, room: str, write: Callable[[str], object]) -> int:
     """The room's story is written, its newest life last; exit code 0, or 1 with the reason why there is none."""
-    address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='')}"
+    address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}"
     try:
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT, headers={"Authorization": f"Bearer {token}"}) as http,
@@ -36,7 +37,7 @@ async def explain(url: str, token: str, room: str, write: Callable[[str], object
         write(_nobody(address, error))
         return 1
     if status != HTTPStatus.OK:
-        write(f"{room}: {_refusal(status, told)}\n")
+        write(visible(f"{room}: {_refusal(status, told)}") + "\n")
         return 1
     for life in reversed(told["lives"]):
         write(_life(life))
@@ -53,7 +54,7 @@ def _refusal(status: int, told: Mapping[str, Any]) -> str:
 
 def _life(life: Mapping[str, Any]) -> str:
     lines = [f"{life['room']} ({life['sid']}, project {life['project']})", *(f"  {line}" for line in life["story"])]
-    return "\n".join([*lines, f"  {life['cause']}\n"])
+    return "".join(f"{visible(line)}\n" for line in (*lines, f"  {life['cause']}"))
 
 
 Sign: TypeAlias = Callable[..., str]
@@ -88,7 +89,7 @@ async def _sent(
     except _UNHEARD as error:
         write(_nobody(address, error))
         return False
-    write(f"{address}: {status} {_outcome(told)}, signed with {key}\n")
+    write(visible(f"{address}: {status} {_outcome(told)}, signed with {key}") + "\n")
     return status == HTTPStatus.OK
 
 
@@ -100,4 +101,4 @@ def _outcome(told: Mapping[str, Any]) -> str:
 
 
 def _nobody(address: str, error: Exception) -> str:
-    return f"{address}: {type(error).__name__}: is the service running there?\n"
+    return visible(f"{address}: {type(error).__name__}: is the service running there?") + "\n"

@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from dispatcher.config import Config, Limit, Pace, Project, Secret, Sweep
 from dispatcher.core.rules import Rule
+from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, heard
 from dispatcher.livekit import LiveKit
+from dispatcher.signing import Signer
 from dispatcher.webhook import ApiKey
 
 
@@ -20,6 +22,7 @@ class Site(Struct, frozen=True, kw_only=True):
 
     livekit: LiveKit
     rules: tuple[Rule, ...]
+    tags: Tags
     paused: frozenset[str] = frozenset()
     pace: Pace | None = None
     limit: Limit | None = None
@@ -28,7 +31,6 @@ class Site(Struct, frozen=True, kw_only=True):
 class InForce(Struct, frozen=True, kw_only=True):
     """One configuration, ready."""
 
-    instance: str
     sites: Mapping[str, Site]  # by project
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
     sweep: Sweep = Sweep()
@@ -50,7 +52,6 @@ def in_force(config: Config, connect: Callable[[Project], LiveKit], hear: Callab
         for key, secret in project.keys.items()
     }
     return InForce(
-        instance=config.instance,
         sites={project.name: _site(project, config, connect, hear) for project in config.projects},
         keys=keys,
         sweep=config.sweep,
@@ -64,6 +65,7 @@ def _site(
     return Site(
         livekit=connect(project),
         rules=heard(config.rules_of(project), partial(hear, project.name)),
+        tags=Tags(config.instance, Signer(secret.get_secret_value() for secret in project.keys.values())),
         paused=project.paused,
         pace=config.pace,
         limit=project.limit,

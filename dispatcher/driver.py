@@ -66,7 +66,7 @@ class Driver:
                 await leased.save(Save(session=leased.session, then=Then.REST))
                 return None
             terms = Terms(
-                instance=now.instance,
+                tags=site.tags,
                 rules=site.rules,
                 paused=site.paused,
                 limited=site.limit is not None,

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
+from dispatcher.core.text import visible
 from dispatcher.masks import Mask
 
 Style: TypeAlias = Literal["json", "text"]
@@ -196,4 +197,4 @@ def _readable(value: Plain) -> str:
     """As it is where that is unambiguous, else as JSON: a name with an escape sequence in it stays harmless."""
     if isinstance(value, str) and value.isprintable() and _BARE.fullmatch(value):
         return value
-    return json.dumps(value)
+    return visible(json.dumps(value))  # JSON leaves DEL as it is

@@ -2,7 +2,8 @@
 
 Defaults are left out, null means the default, 64-bit integers are strings, enums names or numbers. Each name of two
 words is there twice: a reader of protojson takes camel case and the proto's own. Only the fields below are decoded, so
-that `turnPassword` goes no further than the bytes.
+that `turnPassword` goes no further than the bytes. What outsiders may have written is cut to the size that the core
+allows (`core.text`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from livekit.protocol.models import DisconnectReason, ParticipantInfo
 from msgspec import Meta, Struct, field
 
 from dispatcher.core.events import HEARD, ROOM_FINISHED, ROOM_STARTED, Event, Participant, Room, RoomSid
+from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 
 _Needed: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Time: TypeAlias = Annotated[int, Meta(ge=-(10**15), le=10**15)] | None  # 1000 times it stays within 64 bits
@@ -30,11 +32,17 @@ class _Room(Struct):
 
     def core(self) -> Room:
         created_at = self.started_ms or self.creation_time_ms or (self.started or self.creation_time or 0) * 1000
-        return Room(sid=RoomSid(self.sid or ""), name=self.name, metadata=self.metadata or "", created_at=created_at)
+        return Room(
+            sid=RoomSid(brief(self.sid or "", ID_MAX)),
+            name=brief(self.name, NAME_MAX),
+            metadata=self.metadata or "",
+            created_at=created_at,
+        )
 
 
 class _Permission(Struct):
     hidden: bool | None = None
+    agent: bool | None = None
 
 
 class _Participant(Struct):
@@ -57,13 +65,14 @@ class _Participant(Struct):
 
     def core(self) -> Participant:
         return Participant(
-            sid=self.sid or "",
-            identity=self.identity or "",
+            sid=brief(self.sid or "", ID_MAX),
+            identity=brief(self.identity or "", NAME_MAX),
             kind=_named(_KINDS, self.kind),
             name=self.name or "",
             active=_named(_STATES, self.state) == "ACTIVE",
             hidden=bool(self.permission and self.permission.hidden),
             publisher=bool(self.publisher or self.is_publisher),
+            granted=bool(self.permission and self.permission.agent),
             joined_at=self.joined_ms or self.joined_at_ms or (self.joined or self.joined_at or 0) * 1000,
             metadata=self.metadata or "",
             attributes=self.attributes or {},
@@ -97,7 +106,8 @@ def read(body: bytes) -> Event:
     if wire.event in _ABOUT_SOMEBODY and not (participant and participant.sid and participant.identity):
         raise ValueError("no participant SID and identity")
     created_at = (wire.created or wire.created_at or 0) * 1000
-    return Event(id=wire.id, name=wire.event, created_at=created_at, room=room, participant=participant)
+    id_, name = brief(wire.id, ID_MAX), brief(wire.event, ID_MAX)
+    return Event(id=id_, name=name, created_at=created_at, room=room, participant=participant)
 
 
 def _names(values: Iterable[tuple[str, int]], default: str) -> Mapping[_Enum, str]:
@@ -112,4 +122,4 @@ _REASONS: Final = _names(DisconnectReason.items(), "")
 
 
 def _named(names: Mapping[_Enum, str], value: _Enum) -> str:
-    return names.get(value, str(value))
+    return names[value] if value in names else brief(str(value), ID_MAX)

@@ -58,7 +58,8 @@ def with_targets(want: Want, found: Aimed) -> Want:
 
 def waiting_for(want: Want, people: Sequence[Participant]) -> list[Participant]:
     """Those present whom the want is for, by time of joining."""
-    return [one for one in people if one.kind in want.policy.kinds and want.identity in {"", one.identity}]
+    there = (one for one in people if one.kind in want.policy.kinds)
+    return [one for one in there if not want.identity or want.identity == one.known_as]
 
 
 def spoken_for(rule: Rule, want: Want, room: Room, people: Sequence[Participant]) -> Participant | None:
@@ -86,7 +87,7 @@ def _open_to(rule: Rule, person: Participant | None) -> bool:
 
 def _unborn(session: Session, rules: Sequence[Rule], rule: Rule, person: Participant | None) -> bool:
     if rule.policy.per == "participant" and person is not None:
-        return _missing(session, f"{rule.name}/{person.identity}")
+        return _missing(session, f"{rule.name}/{person.known_as}")
     return _missing(session, rule.name) and not _taken(session, rules, rule)
 
 
@@ -107,7 +108,7 @@ def _missing(session: Session, key: str) -> bool:
 def _born(
     session: Session, rules: Sequence[Rule], rule: Rule, room: Room, person: Participant | None, now: Ms
 ) -> Session:
-    identity = person.identity if person is not None and rule.policy.per == "participant" else ""
+    identity = person.known_as if person is not None and rule.policy.per == "participant" else ""
     hoped = person.joined_at if person is not None else 0
     want = Want(rule=rule.name, policy=rule.policy, identity=identity, attended=person is not None, hoped=hoped)
     if not _missing(session, want.key) or _taken(session, rules, rule):

@@ -38,7 +38,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.see import people, see
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Session, Want
-from dispatcher.core.ties import tag
+from dispatcher.core.tags import Tags
 
 AGAIN_MS: Final = 1_000  # after a drive that found no end
 FRESH_MS: Final = 1_000  # how long a look may be acted on
@@ -50,7 +50,7 @@ _R = TypeVar("_R", bound=Reply)
 class Terms(Struct, frozen=True, kw_only=True):
     """What one drive works under from its beginning to its end, whatever a reload changes meanwhile."""
 
-    instance: str
+    tags: Tags
     rules: tuple[Rule, ...]
     paused: frozenset[str] = frozenset()
     limited: bool = False  # calls to the project take turns
@@ -119,7 +119,7 @@ class Drive:
             return reply.retry_in
         looked = _as(Observed, reply)
         self._seen, self._seen_until, self._just_looked = looked.seen, looked.now, True
-        self.session = see(self.session, looked.seen, self.terms.rules, instance=self.terms.instance, now=looked.began)
+        self.session = see(self.session, looked.seen, self.terms.rules, tags=self.terms.tags, now=looked.began)
         return 0
 
     def _turn_to_look(self) -> Generator[Effect, Reply, Ms]:
@@ -149,7 +149,7 @@ class Drive:
         ask = Ask(
             step=step,
             metadata=_metadata(rule, want, self._seen),
-            tag=tag(self.terms.instance, want, step.number),
+            tag=self.terms.tags.of(self.session, step),
         )
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
         self._just_looked = False

@@ -9,6 +9,8 @@ from typing import Final, NewType, TypeAlias
 
 from msgspec import Struct
 
+from dispatcher.core.text import IDENTITY_MAX, brief
+
 RoomSid = NewType("RoomSid", str)
 Ms: TypeAlias = int  # an instant (epoch) or a span, in milliseconds
 
@@ -44,10 +46,16 @@ class Participant(Struct, frozen=True, kw_only=True):
     active: bool = False  # state ACTIVE: media is connected
     hidden: bool = False
     publisher: bool = False
+    granted: bool = False  # its token has the grant `agent`, which every job's has, and a token by hand only if asked
     joined_at: Ms = 0
     metadata: str = ""
     attributes: Mapping[str, str] = {}
     disconnect_reason: str = ""  # LiveKit's name, such as CLIENT_INITIATED; "" when there is none
+
+    @property
+    def known_as(self) -> str:
+        """Its identity as a session remembers it: cut where it is longer than anybody's."""
+        return brief(self.identity, IDENTITY_MAX)
 
     @property
     def agent_name(self) -> str:

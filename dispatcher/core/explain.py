@@ -1,4 +1,7 @@
-"""A session told as a story: a line for each entry of its timeline, and last the likeliest cause and what to do."""
+"""A session told as a story: a line for each entry of its timeline, and last the likeliest cause and what to do.
+
+Names are written as `visible` shows them: people read this on terminals.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -6,6 +9,7 @@ from typing import Final
 from dispatcher.core.events import Ms
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Attempt, Entry, Said, Session, State, Verdict, Want
+from dispatcher.core.text import visible
 
 _TOLD: Final = {
     Said.WANTED: "{want} wants an agent: {agent}",
@@ -48,7 +52,7 @@ _CAUSES: Final = {
 def story(session: Session) -> Iterator[str]:
     """The timeline in words, each line with its time (UTC) and, where it says something, how long it took."""
     for entry in session.timeline:
-        yield f"{_clock(entry.at)}  {_sentence(entry)}"
+        yield visible(f"{_clock(entry.at)}  {_sentence(entry)}")
 
 
 def cause(session: Session) -> str:
@@ -57,7 +61,7 @@ def cause(session: Session) -> str:
         return "The room is over."
     if not session.wants:
         return "No rule asks for an agent here, or nobody for whom one does has joined."
-    return " ".join(_standing(want) for want in session.wants)
+    return visible(" ".join(_standing(want) for want in session.wants))
 
 
 def _sentence(entry: Entry) -> str:

@@ -57,7 +57,7 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
         return session
     note = Note(
         sid=agent.sid,
-        identity=agent.identity,
+        identity=agent.known_as,
         reason=agent.disconnect_reason,
         heard=now,
         stayed=max(0, event.created_at - agent.joined_at),

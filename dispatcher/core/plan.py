@@ -85,6 +85,8 @@ def deadlines(session: Session) -> Iterator[Ms]:
     for want in session.wants:
         if want.unnamed:
             yield want.due
+        if want.by_name:
+            yield session.named_since + want.policy.join_within
         for attempt in want.open:
             yield from _attempt_deadlines(session, want, attempt)
 

@@ -1,16 +1,20 @@
 """A session as bytes, versioned, and the events that wait in its inbox. What cannot be read is rebuilt from a look."""
 
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.core.events import Event, RoomSid
-from dispatcher.core.session import Session
+from dispatcher.core.events import Event, Ms, RoomSid
+from dispatcher.core.session import Attempt, Session, Want
 
 VERSION: Final = 1
 UNREADABLE: Final = Event(id="", name="unreadable", created_at=0)  # it means no more than: look
+RECORD_MAX: Final = 128 * 1024  # bytes; an ordinary room's has 1 to 6 kB, one with 32 wants at work some 25 kB
+TOLD_LEAST: Final = 16  # entries of the timeline that stay, half of them the first and half the last
+IDENTITIES_LEAST: Final = 4  # the newest identities of an attempt that stay; those of listed jobs are seen again
 
 
 class _Version(Struct, frozen=True):
@@ -29,8 +33,52 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 def dump(session: Session) -> bytes:
-    """The session's record: no metadata, no attributes; some 1 kB, however large the audience (law 8)."""
-    return _ENCODER.encode(_Record(v=VERSION, s=session))
+    """The session's record: no metadata, no attributes; some 1 kB, however large the audience (law 8).
+
+    RECORD_MAX at most: beyond it, what is least needed is left out (`slim`).
+    """
+    record = _ENCODER.encode(_Record(v=VERSION, s=session))
+    return record if len(record) <= RECORD_MAX else _ENCODER.encode(_Record(v=VERSION, s=slim(session)))
+
+
+def slim(session: Session) -> Session:
+    """The session without most of its story, and without the attempts that RECORD_MAX has no space for.
+
+    The one of each want that is needed most stays. What goes is found again by its tag, while LiveKit lists it.
+    """
+    half = TOLD_LEAST // 2
+    timeline = session.timeline[:half] + session.timeline[half:][-half:]
+    session = replace(session, timeline=timeline, wants=tuple(_with_few_identities(want) for want in session.wants))
+    bare = replace(session, wants=tuple(replace(want, attempts=()) for want in session.wants))
+    space = RECORD_MAX - len(_ENCODER.encode(_Record(v=VERSION, s=bare)))
+    kept: set[tuple[str, int]] = set()
+    for spare, _, key, attempt in sorted(_ranked(session)):
+        space -= len(_ENCODER.encode(attempt)) + 1
+        if spare and space < 0:
+            break
+        kept.add((key, attempt.number))
+    return replace(session, wants=tuple(_with_only(want, kept) for want in session.wants))
+
+
+def _ranked(session: Session) -> Iterator[tuple[bool, tuple[bool, bool, bool, Ms, int], str, Attempt]]:
+    """Every attempt with what decides whether it stays: whether its want needs another more, its rank, the want."""
+    for want in session.wants:
+        for place, (rank, attempt) in enumerate(sorted((_rank(one), one) for one in want.attempts)):
+            yield place > 0, rank, want.key, attempt
+
+
+def _rank(one: Attempt) -> tuple[bool, bool, bool, Ms, int]:
+    """Who serves, then what is under way, then what is to be taken back; of several the newest."""
+    return not one.serving, not one.open, not one.shows, -one.since, -one.number
+
+
+def _with_few_identities(want: Want) -> Want:
+    few = (replace(one, identities=one.identities[-IDENTITIES_LEAST:]) for one in want.attempts)
+    return replace(want, attempts=tuple(few))
+
+
+def _with_only(want: Want, kept: Collection[tuple[str, int]]) -> Want:
+    return replace(want, attempts=tuple(one for one in want.attempts if (want.key, one.number) in kept))
 
 
 def load(record: bytes | None, room: str, sid: RoomSid) -> Session:

@@ -4,7 +4,7 @@ The order: which wants there are, which dispatch belongs to which attempt, whose
 ended, which agents are too many.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,42 +18,46 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want, tell, with_attempt, with_want
 from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_untied
+from dispatcher.core.tags import Tag, Tags
 from dispatcher.core.ties import bind, recall, tie
 
 PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
 
 
-def see(session: Session, seen: Seen, rules: Sequence[Rule], *, instance: str, now: Ms) -> Session:
+def see(session: Session, seen: Seen, rules: Sequence[Rule], *, tags: Tags, now: Ms) -> Session:
     """The session after a look that began at `now`: every want, attempt and agent judged by what it showed."""
     session = replace(session, stale=False, seen_at=now)
     if seen.room is None:
         return _missed(session, now)
+    found = tags.found(session, seen)
     for _ in range(PASSES_MAX):
-        before, session = session, _judged(session, seen, seen.room, rules, instance, now)
+        before, session = session, _judged(session, seen, seen.room, rules, found, now)
         if session == before:
             break
     return session
 
 
-def _judged(session: Session, seen: Seen, room: Room, rules: Sequence[Rule], instance: str, now: Ms) -> Session:
+def _judged(
+    session: Session, seen: Seen, room: Room, rules: Sequence[Rule], tags: Mapping[str, Tag], now: Ms
+) -> Session:
     """One pass: what ends in it makes room for what the next pass finds."""
     there = people(seen)
     agents = [one for one in seen.participants if one.active and one.is_agent]
     session = replace(session, over=False, missed_at=0, published_at=_published(session, there, now))
-    session = recall(session, seen, rules, there, instance, now)
+    session = recall(session, seen, rules, there, tags, now)
     session = give_birth(_attend(session, there, now), rules, room, there, now)
     session = aim_again(_attend(session, there, now), rules, room, there, now)
-    session, untied = tie(bind(session, seen, rules, instance, now), agents, now)
-    session = serve_by_name(session, untied)
+    session, untied = tie(bind(session, seen, rules, tags, now), agents, now)
+    session = serve_by_name(session, untied, now)
     listed = {dispatch.id: dispatch for dispatch in seen.dispatches}
     for want in session.wants:
         for attempt in want.open:
             session = _judge(
                 session, want.key, attempt, overdue(session, want, attempt, listed.get(attempt.dispatch), now), now
             )
-    session = watch_untied(serve_by_name(session, untied), untied, now)
+    session = watch_untied(serve_by_name(session, untied, now), untied, now)
     joined = {one.sid: one.joined_at for one in seen.participants}
-    identities = {one.identity: one.sid for one in agents}
+    identities = {one.known_as for one in agents}
     for want in session.wants:
         session = reopen(session, want.key, joined, now)
         session = part_surplus(session, want.key, joined, now)

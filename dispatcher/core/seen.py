@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from dispatcher.core.events import Participant, Room
 from dispatcher.core.rules import Target
+from dispatcher.core.text import IDENTITY_MAX, brief
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -13,9 +14,14 @@ class Job(Struct, frozen=True, kw_only=True):
     identity: str = ""  # the identity its agent joins with
     ended: bool = False
 
+    @property
+    def known_as(self) -> str:
+        """The identity as a session remembers it."""
+        return brief(self.identity, IDENTITY_MAX)
+
 
 class Dispatch(Struct, frozen=True, kw_only=True):
-    """A dispatch as ListDispatch shows it, whoever made it. `tag` is our `dispatcher.want` attribute or ""."""
+    """A dispatch as ListDispatch shows it, whoever made it. `tag` is its attribute `dispatcher.assignment` or ""."""
 
     id: str
     agent: str

@@ -230,8 +230,10 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     missed_at: Ms = 0  # LiveKit said that the room is closing, or a look did not list it
     published_at: Ms = 0  # the first look that showed a publisher
     untied: tuple[str, ...] = ()  # SIDs of agents that no attempt accounts for
-    untied_since: Ms = 0
+    untied_since: Ms = 0  # the newest of them was first seen
+    strange_since: Ms = 0  # there were such agents, one or another, and it has not been told since
     unasked: bool = False  # that has been told
+    named_since: Ms = 0  # there were such agents of a target's name, one or another
     overflow: bool = False  # that has been told
     timeline: tuple[Entry, ...] = ()
     told: int = 0  # entries ever told

@@ -1,12 +1,12 @@
 """Whose agent is it? Dispatches are bound to attempts, and agents tied to them through the identities of their jobs.
 
-Our own dispatches are known by their id, and where no id is known (a lost reply, a crash, an emptied ledger) by the tag
-`<instance>:<want key>#<number>` that they carry. A foreign dispatch (a token's, SIP's, an app's) is adopted by
-the oldest want it suits.
+Our own dispatches are known by their id, and where no id is known (a lost reply, a crash, an emptied ledger) by the
+signed tag that they carry (`core.tags`). Every other one is foreign, be it a token's, SIP's or an app's, whatever its
+tag says. It is adopted by the oldest want it suits.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -27,49 +27,36 @@ from dispatcher.core.session import (
     with_attempt,
     with_want,
 )
+from dispatcher.core.tags import Tag
 
 ATTEMPT_IDENTITIES: Final = 16  # a publisher worker has a job for each publisher
 REMNANTS_MAX: Final = WANTS_MAX // 2  # wants beyond which none is made for a remnant: people come first
-_DIGITS: Final = 10  # of an attempt's number in a tag, less than that
-
-
-def tag(instance: str, want: Want, number: int) -> str:
-    """What a dispatch of ours carries: whose, for which want, which attempt."""
-    return f"{instance}:{want.key}#{number}"
-
-
-class _Tag(NamedTuple):
-    key: str
-    number: int
-
-
-def _read_tag(text: str, instance: str) -> _Tag | None:
-    whose, _, rest = text.partition(":")
-    key, _, number = rest.rpartition("#")
-    if whose != instance or not key or not (number.isascii() and number.isdecimal() and len(number) < _DIGITS):
-        return None  # anybody may write anything there
-    return _Tag(key, int(number))
 
 
 def recall(
-    session: Session, seen: Seen, rules: Sequence[Rule], people: Sequence[Participant], instance: str, now: Ms
+    session: Session,
+    seen: Seen,
+    rules: Sequence[Rule],
+    people: Sequence[Participant],
+    tags: Mapping[str, Tag],
+    now: Ms,
 ) -> Session:
     """A want that the ledger has lost is there again, by its dispatch's tag: its agent is at work, or still wanted."""
     room = seen.room
     if room is None:
         return session
-    here = {one.identity for one in seen.participants if one.active and one.is_agent}
+    here = {one.known_as for one in seen.participants if one.active and one.is_agent}
     asked_for = {rule.name for one in people for rule in matching(rules, room, one)}
     for dispatch in sorted(seen.dispatches, key=lambda dispatch: dispatch.id):
-        found = _read_tag(dispatch.tag, instance)
+        found = tags.get(dispatch.id)
         if found is None or session.want(found.key):
             continue
         name, _, identity = found.key.partition("/")
         rule = next((rule for rule in rules if rule.name == name), None)
         if rule is None or not any(one.kind in rule.policy.kinds for one in people):
             continue
-        at_work = not here.isdisjoint(job.identity for job in dispatch.jobs)
-        wanted = name in asked_for and (not identity or any(one.identity == identity for one in people))
+        at_work = not here.isdisjoint(job.known_as for job in dispatch.jobs)
+        wanted = name in asked_for and (not identity or any(one.known_as == identity for one in people))
         if (at_work or wanted) and len(session.wants) < WANTS_MAX:
             want = Want(rule=name, identity=identity, policy=rule.policy)
             session = with_want(session, with_targets(want, aimed(rule, room, spoken_for(rule, want, room, people))))
@@ -77,7 +64,7 @@ def recall(
     return session
 
 
-def bind(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now: Ms) -> Session:
+def bind(session: Session, seen: Seen, rules: Sequence[Rule], tags: Mapping[str, Tag], now: Ms) -> Session:
     """Every listed dispatch that concerns a want belongs to one of its attempts; what is new is adopted."""
     listed = {dispatch.id: dispatch for dispatch in seen.dispatches}
     for want in session.wants:
@@ -86,11 +73,11 @@ def bind(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now
     known = {attempt.dispatch for want in session.wants for attempt in want.attempts}
     unknown = [dispatch for dispatch in seen.dispatches if dispatch.id not in known and dispatch.agent]
     new = sorted(unknown, key=lambda dispatch: dispatch.id)  # LiveKit lists them in any order
-    ours = [(found, one) for one in new if (found := _read_tag(one.tag, instance))]
+    ours = [(tags[one.id], one) for one in new if one.id in tags]
     for found, dispatch in sorted(ours, key=lambda pair: pair[0].number):  # so that the latest are the ones remembered
         session = _adopt_ours(session, dispatch, found, rules, now)
     for dispatch in new:
-        if _read_tag(dispatch.tag, instance) is None:
+        if dispatch.id not in tags:
             session = _adopt_foreign(session, dispatch, now)
     return session
 
@@ -98,11 +85,12 @@ def bind(session: Session, seen: Seen, rules: Sequence[Rule], instance: str, now
 def _listed(attempt: Attempt, dispatch: Dispatch | None) -> Attempt:
     if dispatch is None:
         return replace(attempt, listed=False)
-    fresh = tuple(job.identity for job in dispatch.jobs if job.identity and job.identity not in attempt.identities)
+    found = dict.fromkeys(job.known_as for job in dispatch.jobs if job.identity)
+    fresh = [identity for identity in found if identity not in attempt.identities]
     return replace(attempt, listed=True, identities=(*attempt.identities, *fresh)[-ATTEMPT_IDENTITIES:])
 
 
-def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequence[Rule], now: Ms) -> Session:
+def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequence[Rule], now: Ms) -> Session:
     rule = next((rule for rule in rules if rule.name == found.key.partition("/")[0]), None)
     want = session.want(found.key) or _remnant(session, found.key, rule)
     if want is None:  # of a rule that is gone it is as good as foreign; else its want had to make room
@@ -168,7 +156,7 @@ def tie(session: Session, agents: Sequence[Participant], now: Ms) -> tuple[Sessi
         if want is None:
             continue
         here = [
-            agent for agent in free.values() if agent.identity in attempt.identities and _claims(want, attempt, agent)
+            agent for agent in free.values() if agent.known_as in attempt.identities and _claims(want, attempt, agent)
         ]
         if want.policy.worker == "room":  # one dispatch, one agent: the server's own retries can make a second
             here = sorted(here, key=lambda agent: agent.sid != attempt.agent)[:1]

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from dispatcher.core.events import Participant, Room
 from dispatcher.core.rules import Aimed, Rule, Target
+from dispatcher.core.text import AGENT_MAX
 from dispatcher.expressions.language import Expression
 from dispatcher.expressions.outcome import Failure, Outcome, Reason
 
-NAME_MAX: Final = 256  # characters of an agent's name: it stands in records and logs
 SENT_MAX: Final = 512 * 1024  # bytes of a dispatch's metadata: LiveKit's own limit (livekit.md §2.1)
 _HASHED: Final = 64  # bits
 
@@ -159,6 +159,6 @@ def _key(found: Outcome) -> str | Failure:
 def _agent(name: str | Failure) -> Target | Failure:
     if isinstance(name, Failure):
         return name
-    if len(name) > NAME_MAX:
+    if len(name.encode()) > AGENT_MAX:  # somebody's metadata gave it, and it stands in the record
         return Failure(Reason.TOO_LARGE)
     return Target(name) if name.isprintable() and name == name.strip() else Failure(Reason.WRONG_TYPE)

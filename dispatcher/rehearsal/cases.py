@@ -12,6 +12,7 @@ from dispatcher.config.document import Document, Loc, Tree, read_document
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.core.events import KINDS, STANDARD, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule
+from dispatcher.core.text import visible
 from dispatcher.rehearsal.situation import Situation, Unusable, Wanted, read_event, wanted
 
 NONE: Final = "none"
@@ -169,7 +170,8 @@ def _differences(expected: Sequence[_Expected], found: Sequence[Wanted]) -> Iter
 
 
 def _difference(field: str, wish: str, real: str) -> str:
-    return f"      {field:<10}  expected {wish or NONE}\n{'':<18}  found    {real or NONE}"
+    expected, found = visible(wish or NONE), visible(real or NONE)
+    return f"      {field:<10}  expected {expected}\n{'':<18}  found    {found}"
 
 
 def _plain(metadata: str) -> object:

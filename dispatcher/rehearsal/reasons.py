@@ -4,13 +4,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dispatcher.core.rules import Rule, matching
+from dispatcher.core.text import visible
 from dispatcher.expressions import Failure, When
 from dispatcher.rehearsal.situation import Situation, obstacle, read_event, wanted
 
 
 def explain(rules: Sequence[Rule], file: Path) -> Iterator[str]:
-    """Lines: what has happened, and each rule's answer. Raises Unusable."""
-    situation = read_event(file)
+    """Lines: what has happened, and each rule's answer, safe to show (`visible`). Raises Unusable."""
+    return map(visible, _told(rules, read_event(file)))
+
+
+def _told(rules: Sequence[Rule], situation: Situation) -> Iterator[str]:
     yield _headline(situation)
     if why := obstacle(situation):
         yield f"no rule is asked: {why}"

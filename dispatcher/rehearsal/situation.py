@@ -13,6 +13,7 @@ from dispatcher.core.events import HEARD, JOINED, ROOM_FINISHED, Participant, Ro
 from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.see import people
 from dispatcher.core.seen import Seen
+from dispatcher.core.text import visible
 from dispatcher.webhook import ApiKey, Unreadable, receive, sign
 
 BODY_MAX: Final = 4 * 1024 * 1024  # bytes, as of the server
@@ -74,7 +75,7 @@ def read_event(file: Path) -> Situation:
         raise Unusable(f"{file}: no webhook: {received.why}")
     event = received.event
     if event.room is None:
-        raise Unusable(f"{file}: {event.name} is about no room")
+        raise Unusable(f"{file}: {visible(event.name)} is about no room")
     return Situation(event=event.name, room=event.room, person=event.participant)
 
 

@@ -36,6 +36,7 @@ class Details(TypedDict, total=False):
     metadata: str
     attributes: Mapping[str, str]
     hidden: bool
+    agent: bool  # its token has the grant that every job's has
 
 
 class Story:
@@ -45,9 +46,14 @@ class Story:
         self._world = world
         self._workers = workers
 
-    async def open_room(self, name: str, *, metadata: str = "", agents: Sequence[str] = ()) -> LiveRoom:
-        """The room is live: as it was, or opened now with these agents dispatched to it."""
-        dispatches = [RoomAgentDispatch(agent_name=agent) for agent in agents]
+    async def open_room(
+        self, name: str, *, metadata: str = "", agents: Sequence[str | RoomAgentDispatch] = ()
+    ) -> LiveRoom:
+        """The room is live: as it was, or opened now with these agents dispatched to it.
+
+        By their names, or as a token's `room_config` says more of them.
+        """
+        dispatches = [RoomAgentDispatch(agent_name=one) if isinstance(one, str) else one for one in agents]
         return self._world.open(CreateRoomRequest(name=name, metadata=metadata, agents=dispatches))
 
     async def join(self, room: str, identity: str, **details: Unpack[Details]) -> ParticipantInfo:
@@ -124,7 +130,11 @@ def _participant(identity: str, details: Details) -> ParticipantInfo:
         metadata=details.get("metadata", ""),
         attributes=details.get("attributes", {}),
         permission=ParticipantPermission(
-            can_subscribe=True, can_publish=True, can_publish_data=True, hidden=details.get("hidden", False)
+            can_subscribe=True,
+            can_publish=True,
+            can_publish_data=True,
+            hidden=details.get("hidden", False),
+            agent=details.get("agent", False),
         ),
     )
 

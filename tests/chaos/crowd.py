@@ -71,7 +71,7 @@ class Crowd:
 
     def asked_twice(self) -> int:
         """CreateDispatch calls beyond the first for one number of one want."""
-        tags = Counter((call.room, call.attributes["dispatcher.want"]) for call in self._livekit.create_calls)
+        tags = Counter((call.room, call.attributes["dispatcher.assignment"]) for call in self._livekit.create_calls)
         return sum(number - 1 for number in tags.values())
 
     async def watch(self, within: float) -> None:

@@ -25,13 +25,13 @@ async def test_create_is_answered_whether_there_is_a_worker_or_not() -> None:
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
         await livekit.open_room("lobby")
         asked = asks("lobby", metadata="{}", deployment="canary")
-        asked.attributes["dispatcher.want"] = "w"
+        asked.attributes["dispatcher.assignment"] = "w"
 
         made = await api.agent_dispatch.create_dispatch(asked)
 
         assert made.id.startswith("AD_")
         assert (made.agent_name, made.room, made.metadata, made.deployment) == ("greeter", "lobby", "{}", "canary")
-        assert dict(made.attributes) == {"dispatcher.want": "w"}
+        assert dict(made.attributes) == {"dispatcher.assignment": "w"}
         assert made.state.created_at > 10**18
         assert not made.state.jobs
         assert livekit.create_calls == [asked]

@@ -37,7 +37,7 @@ async def test_i5_a_dispatch_that_livekit_cannot_take_now_is_sent_once_for_each_
         here.livekit.fail("CreateDispatch", 503, times=3)
         await here.livekit.join("lobby", "alice")
         await here.told("served", room="lobby")
-        tags = [asked.attributes["dispatcher.want"] for asked in here.livekit.create_calls]
+        tags = [asked.attributes["dispatcher.assignment"] for asked in here.livekit.create_calls]
         assert tags == [f"default:default#{number}" for number in range(1, len(tags) + 1)]
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Generator, Iterator
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from dispatcher.core.effects import Asked, Outcome, TakenBack
 from dispatcher.core.events import Ms, RoomSid
 from dispatcher.core.plan import Create
@@ -89,7 +91,8 @@ class Line:
         call = self._next("create")
         made: list[str] = []
         if call.reply not in _UNDONE:
-            self.clock.after(call.took, lambda: made.append(self.rooms.create(self.target(step), tag)))
+            asked, tag = replace(step, target=self.target(step)), tag if self._knows_deployments else ""
+            self.clock.after(call.took, lambda: made.append(self.rooms.create(asked, tag)))
         if call.reply in _SILENCE or call.took >= ACT_MS:
             yield ACT_MS
             return Reply.LOST, ""

@@ -17,12 +17,13 @@ from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
 from tests.simulation.calls import Line, Unseen
 from tests.simulation.clock import Clock
-from tests.simulation.drive import INSTANCE, Claimed, Setting, at_once
+from tests.simulation.drive import Claimed, Setting, at_once
 from tests.simulation.house import LOBBY
 from tests.simulation.laws import Laws
 from tests.simulation.life import Life
 from tests.simulation.processes import Processes, Replica
 from tests.simulation.rulebook import RULEBOOK
+from tests.unit.core.world import TAGS
 
 PROJECT: Final = "default"
 SWEEP_MS: Final = 30_000
@@ -37,7 +38,7 @@ class Cluster(Processes):
         super().__init__(clock, life, laws, calm)
         self.line = line
         self.rules = RULEBOOK[life.rules]
-        limited, terms = life.looks_apart > 0, Terms(instance=INSTANCE, rules=self.rules, dry_run=life.dry_run)
+        limited, terms = life.looks_apart > 0, Terms(tags=TAGS, rules=self.rules, dry_run=life.dry_run)
         self.setting = Setting(replace(terms, limited=limited), life.looks_apart, life.creates_apart)
         self.heard = 0  # webhooks
         self.hooks = iter(life.hooks)

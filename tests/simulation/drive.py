@@ -33,7 +33,6 @@ from tests.simulation.calls import Line, Unseen, asked, taken_back
 from tests.simulation.clock import Clock
 from tests.simulation.laws import Laws
 
-INSTANCE: Final = "default"
 CALL_MS: Final = 7_000
 RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)
 

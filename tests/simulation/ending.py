@@ -61,8 +61,9 @@ class Ending:
         self.cluster = cluster
         self.laws = laws
         self.calm = calm
-        asked = sum(one.what is What.ASKS for one in laws.life.happenings) + laws.life.token
-        self.by = calm + SWEEP_MS + JOIN_WITHIN * (1 + asked) + FEW_SECONDS
+        asked = sum(one.what in {What.ASKS, What.FORGES} for one in laws.life.happenings) + laws.life.token
+        twins = "twin" in {one.who for one in laws.life.happenings}
+        self.by = calm + SWEEP_MS + JOIN_WITHIN * (1 + asked) + JOIN_WITHIN * twins + FEW_SECONDS
         self.excused = 0
         self.left_alone = 0
         self._exclusive = {rule.name for rule in cluster.rules if rule.policy.per == "room" and not rule.go_on}
@@ -71,9 +72,8 @@ class Ending:
         self._stands = (-1, -1)
         self._lacking: list[str] = []
         self._told: list[str] = []
-        apps = {What.ASKS, What.WIPES} & {one.what for one in laws.life.happenings}
-        twins = {"twin"} & {one.who for one in laws.life.happenings}
-        self._strict = not apps and not twins and laws.life.rules not in {"each", "two", "mixed"}
+        apps = {What.ASKS, What.FORGES, What.WIPES} & {one.what for one in laws.life.happenings}
+        self._strict = not apps and laws.life.rules not in {"each", "two", "mixed"}
 
     def watch(self) -> None:
         """After each happening."""
@@ -121,7 +121,7 @@ class Ending:
                 yield f"{room.sid} never had anybody in it but agents of ours"
             if self.laws.life.dry_run:
                 continue
-            others = Counter(one.agent for one in room.members.values() if one.is_agent and one.active and not one.ours)
+            others = Counter(one.agent for one in room.members.values() if one.active and one.made and not one.ours)
             yield from self._unserved(room, session, ours, others)
 
     def _unserved(

@@ -127,8 +127,8 @@ class Laws:
         """Seeing the same twice changes nothing."""
         self.worst.looks += 1
         self._looked[before.sid] = began if seen.room is not None else _ABSENT
-        session = see(before, seen, terms.rules, instance=terms.instance, now=began)
-        again = see(session, seen, terms.rules, instance=terms.instance, now=began)
+        session = see(before, seen, terms.rules, tags=terms.tags, now=began)
+        again = see(session, seen, terms.rules, tags=terms.tags, now=began)
         again = replace(again, timeline=session.timeline, told=session.told)
         if again != session:
             self.broken(2, f"the same look, seen again, changes {_difference(session, again)}")

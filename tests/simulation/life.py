@@ -19,6 +19,15 @@ EXTRAS: Final = {
     "ava": "avatar",
     "bot": "nameless agent",
     "twin": "agent without a dispatch",
+    "mime": "agent without a dispatch or a grant",
+}
+
+
+# How somebody makes a dispatch pass for ours.
+FORGERIES: Final = {
+    "made up": "the tag of a want's next attempt, with a signature of their own, on a dispatch of its agent",
+    "stranger": "the same, on a dispatch of an agent that nobody wants",
+    "copied": "the tag of our newest dispatch, on one of an agent that nobody wants",
 }
 
 
@@ -84,6 +93,7 @@ class What(StrEnum):
     CLOSES = auto()  # the room is deleted
     KICKS = auto()  # somebody removes an agent
     ASKS = auto()  # an app dispatches an agent of its own
+    FORGES = auto()  # the same, with a tag as ours have it: `who` says which, and of what agent
     DELETES = auto()  # somebody deletes a dispatch
     WIPES = auto()  # the ledger is emptied
     PAUSES = auto()  # an agent is paused, by its name
@@ -113,6 +123,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seed: int = 0  # of latencies
     happenings: tuple[Happening, ...] = ()
     token: bool = False  # who opens the room brings a dispatch in the token
+    forged: str = ""  # one of FORGERIES: its tag
     fates: tuple[Fate, ...] = ()
     creates: tuple[Call, ...] = ()
     looks: tuple[Call, ...] = ()
@@ -124,7 +135,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     looks_apart: Ms = 0  # calls are limited: so far apart are the turns of looks
     creates_apart: Ms = 0  # and those of creates
     undecodable: tuple[int, ...] = ()  # the n-th webhooks, whose entries another version wrote
-    knows_deployments: bool = True  # a server before 1.12.0 ignores them: the agent of none comes
+    knows_deployments: bool = True  # a server before 1.12.0 ignores them, and tags: the agent of none comes
     dry_run: bool = False
     calm: Ms = 0
 

@@ -10,12 +10,14 @@ from tests.simulation.life import EXTRAS, PEOPLE, Fate
 
 @dataclass(slots=True, eq=False)
 class Made:
-    """A dispatch. `tag` is "" for one that is not ours."""
+    """A dispatch. `want` is "" for one that is not ours, whatever its tag says."""
 
     id: str
     target: Target
     tag: str
     fate: Fate
+    want: str = ""  # the key of the want that it was made for
+    number: int = 0  # of the attempt
     jobs: list[Job] = field(default_factory=list)  # as listed
     running: set[str] = field(default_factory=set)  # identities of assigned jobs whose agent has not left
     deleted: bool = False
@@ -23,12 +25,7 @@ class Made:
 
     @property
     def ours(self) -> bool:
-        return bool(self.tag)
-
-    @property
-    def want(self) -> str:
-        """The key of the want that it was made for; "" if it is not ours."""
-        return self.tag.partition(":")[2].rpartition("#")[0]
+        return bool(self.want)
 
     def shown(self) -> Dispatch:
         """As ListDispatch shows it."""
@@ -49,6 +46,7 @@ class Member:
     made: Made | None = None
     hidden: bool = False
     avatar: bool = False
+    granted: bool = False  # its token has the grant of an agent's, as that of a job always has
     active: bool = False
     since: Ms = 0  # active, on the clock of the simulation
     left: bool = False
@@ -79,6 +77,7 @@ class Member:
             active=self.active,
             hidden=self.hidden,
             joined_at=self.joined_at,
+            granted=self.granted or self.made is not None,
             attributes=attributes,
             disconnect_reason=reason,
         )
@@ -95,6 +94,8 @@ def newcomer(who: str, sid: str, joined_at: Ms) -> Member:
         case "nameless agent":
             return Member(sid, who, AGENT, joined_at)
         case "agent without a dispatch":
+            return Member(sid, who, AGENT, joined_at, agent="greeter", granted=True)
+        case "agent without a dispatch or a grant":
             return Member(sid, who, AGENT, joined_at, agent="greeter")
         case _:
             return Member(sid, who, kind, joined_at)

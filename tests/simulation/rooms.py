@@ -4,12 +4,18 @@ from functools import partial
 from typing import Final
 
 from dispatcher.core.events import AGENT, ROOM_STARTED, Ms, RoomSid
+from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
 from dispatcher.core.seen import Dispatch, Job
-from tests.simulation.house import EMPTY_TIMEOUT, MEDIA, House
+from dispatcher.core.session import Session
+from dispatcher.core.tags import Tags
+from tests.simulation.house import EMPTY_TIMEOUT, LOBBY, MEDIA, House
 from tests.simulation.life import Answer, End, Fate
 from tests.simulation.members import Made, Member, Opened, newcomer
+from tests.simulation.rulebook import RULEBOOK
+from tests.unit.core.world import INSTANCE, Pen
 
+THEIRS: Final = Tags(INSTANCE, Pen("theirs"))
 GHOST: Final[Ms] = 20_000
 GONE: Final[Ms] = 200  # from being asked to go
 HEALTHY: Final = Fate()
@@ -33,6 +39,20 @@ class Rooms(House):
         if self.open:
             self._dispatch(self.open, Target("greeter"), "")
 
+    def forges(self, how: str) -> None:
+        """Somebody dispatches an agent as if it were ours."""
+        room = self.open
+        if room is None:
+            return
+        target = Target("greeter" if how == "made up" else "stranger")
+        ours = next((made.tag for made in reversed(self.made.values()) if made.ours), "")
+        if how == "copied" and ours:
+            self._dispatch(room, target, ours)
+            return
+        session = Session(room=LOBBY, sid=room.sid)
+        step = Create(want=RULEBOOK[self.life.rules][0].name, number=1 + self.random.randrange(4), target=target)
+        self._dispatch(room, target, THEIRS.of(session, step))
+
     def deletes(self) -> None:
         """Somebody deletes the newest dispatch, with its queued launch: nobody could tell whose agent came of that."""
         made = next(reversed(self.open.dispatches.values()), None) if self.open else None
@@ -42,11 +62,11 @@ class Rooms(House):
 
     # The server's API
 
-    def create(self, target: Target, tag: str) -> str:
+    def create(self, step: Create, tag: str) -> str:
         """CreateDispatch: never asks whether there is a worker, and opens the room where there is none."""
         if not self.open:
             self._open(token=False)
-        return self._dispatch(self.open, target, tag).id if self.open else ""
+        return self._dispatch(self.open, step.target, tag, step).id if self.open else ""
 
     def delete(self, dispatch: str) -> bool:
         """DeleteDispatch: no longer listed; the agents of running jobs are removed by their identity. False: 404."""
@@ -80,7 +100,9 @@ class Rooms(House):
         self.changes += 1
         self.tell(room, ROOM_STARTED)
         self.clock.after(EMPTY_TIMEOUT, partial(self.expire, room))
-        if token:
+        if token and self.life.forged:
+            self.forges(self.life.forged)
+        elif token:
             self._dispatch(room, Target("greeter"), "")
         implicit = Made(self.name("AD"), Target(""), "", HEALTHY)  # every room lists one without a name
         room.dispatches[implicit.id] = implicit
@@ -92,10 +114,12 @@ class Rooms(House):
 
     # Workers
 
-    def _dispatch(self, room: Opened, target: Target, tag: str) -> Made:
+    def _dispatch(self, room: Opened, target: Target, tag: str, step: Create | None = None) -> Made:
         number, calm = len(self.made), self.clock.now >= self.calm
         fate = self.life.fates[number] if number < len(self.life.fates) and not calm else HEALTHY
         made = Made(self.name("AD"), target, tag, fate)
+        if step is not None:
+            made.want, made.number = step.want, step.number
         self.made[made.id] = room.dispatches[made.id] = made
         if fate.answer is not Answer.SILENT:
             self.clock.after(fate.take, partial(self._answer, room, made))

@@ -75,7 +75,6 @@ lives = st.builds(
     looks_apart=apart,
     creates_apart=apart,
     undecodable=tuples(st.integers(1, 20), 3),
-    knows_deployments=st.booleans(),
     dry_run=st.sampled_from((False,) * 9 + (True,)),
     calm=st.integers(5_000, 95_000),
 )

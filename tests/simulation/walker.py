@@ -7,17 +7,32 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.events import Ms
-from tests.simulation.life import EXTRAS, PEOPLE, Answer, Call, End, Fate, Happening, Life, Reply, Trouble, What
+from tests.simulation.life import (
+    EXTRAS,
+    FORGERIES,
+    PEOPLE,
+    Answer,
+    Call,
+    End,
+    Fate,
+    Happening,
+    Life,
+    Reply,
+    Trouble,
+    What,
+)
 from tests.simulation.rulebook import RULEBOOK
 
 CALM_MAX: Final[Ms] = 150_000
 _FAULTS: Final = (
     *("fates", "creates", "looks", "retracts", "hooks", "troubles"),
-    *("wipes", "turns", "versions", "pauses"),
+    *("wipes", "turns", "versions", "pauses", "forgers", "closes"),
 )
+_NEED_TAGS: Final = {"wipes", "troubles", "creates", "forgers", "closes"}  # an old server has none to be found by
 _LISTS: Final = ("happenings", "fates", "creates", "looks", "retracts", "hooks", "troubles", "undecodable")
 _PLAIN: Final = {
     "token": False,
+    "forged": "",
     "replicas": 1,
     "durable": True,
     "rules": "one",
@@ -33,6 +48,8 @@ def life_of(seed: int) -> Life:
     """The life of this seed; each fault is left out of about half of them, so that none hides the others."""
     rnd = Random(seed)  # noqa: S311
     hostile = {fault for fault in _FAULTS if rnd.random() < 0.5}
+    if rnd.random() < 0.1:
+        hostile = hostile - _NEED_TAGS | {"old"}
     calm = rnd.randrange(5_000, CALM_MAX)
     replicas = rnd.choice((1, 1, 2))
     return Life(
@@ -40,6 +57,7 @@ def life_of(seed: int) -> Life:
         seed=seed,
         happenings=tuple(_happenings(rnd, calm, hostile)),
         token=rnd.random() < 0.2,
+        forged=rnd.choice(list(FORGERIES)) if "forgers" in hostile else "",
         fates=tuple(_fate(rnd) for _ in range(rnd.randrange(1, 9))) if "fates" in hostile else (),
         creates=tuple(_call(rnd, slow=12_000) for _ in range(rnd.randrange(1, 6))) if "creates" in hostile else (),
         looks=tuple(_call(rnd, slow=2_500) for _ in range(rnd.randrange(1, 25))) if "looks" in hostile else (),
@@ -47,11 +65,11 @@ def life_of(seed: int) -> Life:
         hooks=tuple(_hook(rnd) for _ in range(rnd.randrange(1, 25))) if "hooks" in hostile else (),
         troubles=tuple(_trouble(rnd) for _ in range(rnd.randrange(1, 5))) if "troubles" in hostile else (),
         replicas=replicas,
-        durable=replicas > 1 or rnd.random() < 0.7,
+        durable=replicas > 1 or "old" in hostile or rnd.random() < 0.7,
         looks_apart=rnd.choice((50, 200, 500)) if "turns" in hostile else 0,
         creates_apart=rnd.choice((50, 200, 500)) if "turns" in hostile else 0,
         undecodable=tuple(rnd.sample(range(1, 20), rnd.randrange(6))) if "versions" in hostile else (),
-        knows_deployments="versions" not in hostile,
+        knows_deployments="old" not in hostile,
         dry_run=rnd.random() < 0.05,
         calm=calm,
     )
@@ -60,9 +78,13 @@ def life_of(seed: int) -> Life:
 def _happenings(rnd: Random, calm: Ms, hostile: set[str]) -> Iterator[Happening]:
     yield Happening(rnd.randrange(1_000), What.JOINS, rnd.choice(list(PEOPLE)))
     everybody = [*PEOPLE, *PEOPLE, *EXTRAS]
-    usual = [What.JOINS] * 6 + [What.LEAVES] * 4 + [What.CLOSES, What.KICKS, What.ASKS, What.DELETES, What.ABORTS]
+    usual = [What.JOINS] * 6 + [What.LEAVES] * 4 + [What.CLOSES] * ("closes" in hostile)
+    usual += [What.KICKS, What.ASKS, What.DELETES, What.ABORTS]
     for _ in range(rnd.randrange(8)):
         yield Happening(rnd.randrange(calm), rnd.choice(usual), rnd.choice(everybody))
+    for _ in range(rnd.randrange(1, 4) if "forgers" in hostile else 0):
+        yield Happening(rnd.randrange(calm), What.FORGES, rnd.choice(list(FORGERIES)))
+        yield Happening(rnd.randrange(calm), What.JOINS, "twin")
     for _ in range(rnd.randrange(1, 3) if "wipes" in hostile else 0):
         yield Happening(rnd.randrange(calm), What.WIPES)
     for _ in range(rnd.randrange(1, 3) if "pauses" in hostile else 0):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from dispatcher.core.events import Ms
 from tests.simulation.calls import Line
-from tests.simulation.clock import Clock
+from tests.simulation.clock import Clock, Do
 from tests.simulation.cluster import Cluster
 from tests.simulation.ending import Ending
 from tests.simulation.laws import Hopeless, Laws, Violation, Worst
@@ -64,26 +64,21 @@ def live(life: Life) -> Outcome:
 def _named(rooms: Rooms) -> Iterator[str]:
     for one in rooms.open.members.values() if rooms.open else ():
         if one.made and one.made.ours:
-            yield f"{one.agent}#{one.made.tag.rpartition('#')[2]}"
+            yield f"{one.agent}#{one.made.number}"
 
 
 def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:
-    match one.what:
-        case What.JOINS:
-            rooms.joins(one.who)
-        case What.LEAVES:
-            rooms.leaves(one.who)
-        case What.ABORTS:
-            rooms.aborts(one.who)
-        case What.CLOSES:
-            rooms.closes()
-        case What.KICKS:
-            rooms.kicks()
-        case What.ASKS:
-            rooms.asks()
-        case What.DELETES:
-            rooms.deletes()
-        case What.WIPES:
-            cluster.wipe()
-        case What.PAUSES | What.RESUMES:
-            cluster.pause({one.who} - {""})
+    happenings: dict[What, Do] = {
+        What.JOINS: partial(rooms.joins, one.who),
+        What.LEAVES: partial(rooms.leaves, one.who),
+        What.ABORTS: partial(rooms.aborts, one.who),
+        What.CLOSES: rooms.closes,
+        What.KICKS: rooms.kicks,
+        What.ASKS: rooms.asks,
+        What.FORGES: partial(rooms.forges, one.who),
+        What.DELETES: rooms.deletes,
+        What.WIPES: cluster.wipe,
+        What.PAUSES: partial(cluster.pause, {one.who}),
+        What.RESUMES: partial(cluster.pause, ()),
+    }
+    happenings[one.what]()

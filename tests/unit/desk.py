@@ -24,7 +24,7 @@ from dispatcher.livekit import LiveKit, LiveKitError, Reason
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 from dispatcher.pacer import Pacer
-from tests.unit.core.world import INSTANCE, LOBBY, NOW, rule
+from tests.unit.core.world import LOBBY, NOW, TAGS, rule
 
 PROJECT = "default"
 KEY = Key(PROJECT, LOBBY.name, LOBBY.sid)
@@ -173,11 +173,11 @@ class Desk:
     def current(self, **sites: LiveKit) -> Current:
         """This project is in force, and these."""
         livekits: dict[str, LiveKit] = {PROJECT: self.livekit, **sites}
-        return Current(InForce(instance=INSTANCE, sites={name: self.site(one) for name, one in livekits.items()}))
+        return Current(InForce(sites={name: self.site(one) for name, one in livekits.items()}))
 
     def site(self, livekit: LiveKit) -> Site:
         """A project as this desk has it."""
-        return Site(livekit=livekit, rules=self.rules, pace=self.pace, limit=self.limit)
+        return Site(livekit=livekit, rules=self.rules, tags=TAGS, pace=self.pace, limit=self.limit)
 
     def reload(self, **changes: object) -> None:
         """This project is another one from now on."""

@@ -12,7 +12,7 @@ from dispatcher.core.session import Verdict
 from dispatcher.ledger.interface import LEASE_MS, Key
 from dispatcher.livekit import Reason, Unavailable, Unknown
 from dispatcher.sweep import SWEPT
-from tests.unit.core.world import LOBBY, agent, dispatch, job, person
+from tests.unit.core.world import LOBBY, agent, job, person, tagged
 from tests.unit.desk import KEY, PROJECT, Desk, Staged, fails
 
 SLACK: Ms = 300
@@ -89,8 +89,8 @@ async def test_a_burst_goes_at_once() -> None:
 
 # Taken back ---------------------------------------------------------------------------------------------------------
 
-FIRST = dispatch("AD_1", "greeter", job("agent-AJ_1"), tag="default:greeter#1")
-SECOND = dispatch("AD_2", "greeter", job("agent-AJ_2"), tag="default:greeter#2")
+FIRST = tagged(1, "greeter", "AD_1", "greeter", job("agent-AJ_1"))
+SECOND = tagged(2, "greeter", "AD_2", "greeter", job("agent-AJ_2"))
 EARLY = agent("agent-AJ_1", joined_at=LOBBY.created_at + 1_000)
 LATE = agent("agent-AJ_2", joined_at=LOBBY.created_at + 2_000)
 

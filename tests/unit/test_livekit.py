@@ -92,7 +92,7 @@ async def test_a_look_that_fails_twice_over_raises_once(server: Script) -> None:
 
 async def test_create_asks_for_the_target_once(server: Script) -> None:
     """Name, deployment, metadata and tag go out; the dispatch comes back as the server echoes it (D9)."""
-    echo = agent_dispatch.AgentDispatch(id="AD_1", agent_name="sales", attributes={"dispatcher.want": "i:w#1"})
+    echo = agent_dispatch.AgentDispatch(id="AD_1", agent_name="sales", attributes={"dispatcher.assignment": "i:w#1"})
     server.answer_all(reply(echo))
     made = await server.client().create("r", Target("sales", "blue"), metadata='{"a": 1}', tag="i:w#1")
     assert made == Dispatch(id="AD_1", agent="sales", deployment="", tag="i:w#1")
@@ -103,7 +103,7 @@ async def test_create_asks_for_the_target_once(server: Script) -> None:
         agent_name="sales",
         deployment="blue",
         metadata='{"a": 1}',
-        attributes={"dispatcher.want": "i:w#1"},
+        attributes={"dispatcher.assignment": "i:w#1"},
     )
 
 
@@ -196,7 +196,7 @@ async def test_a_look_shows_jobs(server: Script, state: agent.JobState, expected
 async def test_a_look_shows_every_dispatch_but_deleted_ones(server: Script) -> None:
     """The implicit dispatch without a name is shown too: the core knows what it is (I8)."""
     ours = agent_dispatch.AgentDispatch(
-        id="AD_1", agent_name="sales", deployment="blue", attributes={"dispatcher.want": "i:w#1"}
+        id="AD_1", agent_name="sales", deployment="blue", attributes={"dispatcher.assignment": "i:w#1"}
     )
     implicit = agent_dispatch.AgentDispatch(id="AD_2")
     deleted = agent_dispatch.AgentDispatch(id="AD_3", state=agent_dispatch.AgentDispatchState(deleted_at=1))

@@ -11,12 +11,13 @@ from dispatcher.core.session import Entry, Said, Verdict
 from dispatcher.current import Site
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.pacer import Pacer
+from tests.unit.core.world import TAGS
 from tests.unit.desk import Staged
 
 SILENT = Entry(at=0, said=Said.CLOSED, agent="greeter", verdict=Verdict.SILENT)
 SERVED = Entry(at=0, said=Said.SERVED, agent="greeter")
-TEN = Site(livekit=Staged(), rules=(), pace=Pace(per_second=10, burst=1))
-FREE = Site(livekit=Staged(), rules=())
+TEN = Site(livekit=Staged(), rules=(), tags=TAGS, pace=Pace(per_second=10, burst=1))
+FREE = Site(livekit=Staged(), rules=(), tags=TAGS)
 
 
 class Clock:
@@ -94,7 +95,7 @@ async def test_what_slowed_it_is_forgotten(pacer: Pacer, clock: Clock) -> None:
 
 
 LIMIT = Limit(calls_per_second=40, burst=8)
-LIMITED = Site(livekit=Staged(), rules=(), limit=LIMIT)
+LIMITED = Site(livekit=Staged(), rules=(), tags=TAGS, limit=LIMIT)
 TOO_MUCH = Entry(at=0, said=Said.CLOSED, agent="greeter", verdict=Verdict.UNSENT, reason="limited")
 
 

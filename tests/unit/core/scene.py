@@ -30,8 +30,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.see import see
 from dispatcher.core.seen import Dispatch, Job, Seen
 from dispatcher.core.session import Attempt, Said, Session, State, Want
-from dispatcher.core.ties import tag
-from tests.unit.core.world import INSTANCE, LIVEKIT_AHEAD, LOBBY, NOW, agent, job, rule, seconds
+from tests.unit.core.world import LIVEKIT_AHEAD, LOBBY, NOW, TAGS, agent, job, rule, seconds
 
 SWEEP_EVERY = seconds(30)
 
@@ -116,7 +115,7 @@ class Scene(Stage):
 
     def look(self) -> Session:
         """The session has seen what LiveKit shows."""
-        self.session = see(self.session, self.shows, self.rules, instance=INSTANCE, now=self.now)
+        self.session = see(self.session, self.shows, self.rules, tags=TAGS, now=self.now)
         return self.session
 
     def plan(self, *, fresh: bool = True) -> Step:
@@ -142,9 +141,7 @@ class Scene(Stage):
     def request(self, *, answered: bool = True) -> str:
         """The Create that is due has been sent, and LiveKit lists its dispatch; the answer may be lost."""
         step = self.ask()
-        made = Dispatch(
-            id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=tag(INSTANCE, self.want(step.want), step.number)
-        )
+        made = Dispatch(id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=TAGS.of(self.session, step))
         self.lists(made)
         lost = acts.unanswered(self.session, step, self.now, "timeout")
         self.session = acts.answered(self.session, step, made.id) if answered else lost
@@ -169,7 +166,7 @@ class Scene(Stage):
 
     def settle(self) -> Wait | Rest:
         """All that is to be done now is done, as a drive does it."""
-        drive = Drive(self.session, (), Terms(instance=INSTANCE, rules=tuple(self.rules)), self.now)
+        drive = Drive(self.session, (), Terms(tags=TAGS, rules=tuple(self.rules)), self.now)
         conversation = drive.run()
         effect = next(conversation)
         while not (isinstance(effect, Save) and effect.then is not Then.KEEP):

@@ -11,10 +11,9 @@ from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Retract, Wait
 from dispatcher.core.record import dump, load
 from dispatcher.core.rules import NAMELESS, Aimed, Rule, Target, aimed
-from dispatcher.core.seen import Dispatch
 from dispatcher.core.session import Said, State, Verdict
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LOBBY, agent, job, only, person, policy, rule, seconds, want
+from tests.unit.core.world import LOBBY, agent, job, only, person, policy, rule, seconds, tagged, want
 
 OVERFLOW = Target("overflow")
 
@@ -190,7 +189,7 @@ def test_law_10_a_want_recalled_by_its_dispatch_has_the_targets_of_now() -> None
     scene = Scene(FALLING_BACK)
     says(scene, "sales")
     scene.enter(person())
-    scene.lists(Dispatch(id="AD_1", agent="sales", tag="default:greeter#1", jobs=(job(),)))
+    scene.lists(tagged(1, "greeter", "AD_1", "sales", job()))
     scene.enter(agent("agent-AJ_1", "sales"))
     scene.look()
 
@@ -237,7 +236,7 @@ def ignored() -> Scene:
     scene.joins(person())
     scene.look()
     step = scene.ask()
-    scene.lists(Dispatch(id="AD_wrong", agent="greeter", tag="default:greeter#1"))
+    scene.lists(tagged(1, id_="AD_wrong"))
     scene.session = acts.misdirected(scene.session, step, scene.now, "AD_wrong")
     return scene
 

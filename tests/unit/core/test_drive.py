@@ -33,9 +33,9 @@ from dispatcher.core.seen import Dispatch, Job, Seen
 from dispatcher.core.session import Part, Said, Session, Verdict, Want
 from tests.unit.core.world import (
     GREETER,
-    INSTANCE,
     LOBBY,
     NOW,
+    TAGS,
     agent,
     attempt,
     event,
@@ -46,7 +46,7 @@ from tests.unit.core.world import (
     want,
 )
 
-TERMS = Terms(instance=INSTANCE, rules=(rule(),))
+TERMS = Terms(tags=TAGS, rules=(rule(),))
 ALICE = Seen(room=LOBBY, participants=(person(),))
 CREATE = Create(want="greeter", number=1, target=GREETER)
 NEW = session(stale=True)
@@ -114,7 +114,7 @@ def test_an_ordinary_join() -> None:
     saving = talk.turn()
     assert isinstance(saving, Save)
     assert (saving.then, saving.session.wants[0].open[0].number) == (Then.KEEP, 1)
-    assert talk.saved() == Ask(step=CREATE, metadata="", tag=f"{INSTANCE}:greeter#1")
+    assert talk.saved() == Ask(step=CREATE, metadata="", tag=TAGS.of(NEW, CREATE))
     waiting = talk.asked(dispatch="AD_1")
     assert isinstance(waiting, Save)
     assert (waiting.then, waiting.due_at) == (Then.DUE, NOW + 2 + seconds(2))

@@ -8,7 +8,7 @@ from dispatcher.core.plan import Rest, Wait
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Said, State, Verdict
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LIVEKIT_AHEAD, NO, NOW, agent, dispatch, job, only, person, rule, seconds
+from tests.unit.core.world import LIVEKIT_AHEAD, NO, NOW, agent, dispatch, job, only, person, rule, seconds, tagged
 
 BACKED_UP = rule("greeter", "greeter", "backup", "voicemail")
 
@@ -292,7 +292,7 @@ def test_law_10_an_emptied_ledger_when_the_one_who_was_served_first_has_left() -
 def test_a_revived_room_with_nobody_there_gives_its_dispatch_back() -> None:
     """Law 14: a Create that found the room closed opened a new one, and its agent is alone there."""
     scene = Scene()
-    scene.lists(dispatch("AD_old", tag="default:greeter#1"))
+    scene.lists(tagged(1, id_="AD_old"))
     scene.comes("AD_old")
     scene.run(60)
 
@@ -303,7 +303,7 @@ def test_a_revived_room_with_nobody_there_gives_its_dispatch_back() -> None:
 def test_a_revived_want_is_wanted_again_by_whom_its_rule_is_for() -> None:
     """Its numbers go on where they were: no tag is used twice."""
     scene = Scene()
-    scene.lists(dispatch("AD_old", tag="default:greeter#4"))
+    scene.lists(tagged(4, id_="AD_old"))
     scene.hear("swept")
     scene.run(5)
     assert scene.state() is State.DONE
@@ -317,7 +317,7 @@ def test_a_revived_want_is_wanted_again_by_whom_its_rule_is_for() -> None:
 def test_a_revived_want_is_served_by_nobody() -> None:
     """An agent of its name is here for no one, and is reported."""
     scene = Scene()
-    scene.lists(dispatch("AD_old", tag="default:greeter#1"))
+    scene.lists(tagged(1, id_="AD_old"))
     scene.enter(agent("stranger"))
     scene.hear("swept")
     scene.run(15)
@@ -328,7 +328,7 @@ def test_a_revived_want_is_served_by_nobody() -> None:
 def test_a_revived_want_stands_in_nobodys_way() -> None:
     """The dispatch was a VIP's; Alice, who comes then, matches another rule and gets that rule's agent."""
     scene = Scene(rule("vip", when=only("the-boss")), rule("greeter"))
-    scene.lists(dispatch("AD_old", "vip", tag="default:vip#1"))
+    scene.lists(tagged(1, "vip", "AD_old", "vip"))
     scene.hear("swept")
     scene.run(5)
     scene.joins(person("alice"))

@@ -8,7 +8,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.seen import Dispatch
 from dispatcher.core.session import Said, State, Verdict
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import NOW, agent, dispatch, job, person, rule, seconds
+from tests.unit.core.world import NOW, agent, dispatch, job, person, rule, seconds, tagged
 
 
 def asked_twice(*rules: Rule) -> Scene:
@@ -47,8 +47,8 @@ def test_of_two_agents_of_open_attempts_the_earliest_joined_stays(first: str) ->
     """An emptied ledger has forgotten which was given up: the other is removed, then its dispatch deleted."""
     scene = Scene()
     scene.joins(person())
-    scene.lists(dispatch("AD_a", tag="default:greeter#1"))
-    scene.lists(dispatch("AD_b", tag="default:greeter#2"))
+    scene.lists(tagged(1, id_="AD_a"))
+    scene.lists(tagged(2, id_="AD_b"))
     scene.comes(first)
     scene.wait(0.2)
     scene.comes("AD_b" if first == "AD_a" else "AD_a")
@@ -241,8 +241,8 @@ def test_law_5_two_dispatches_of_ours_that_an_emptied_ledger_forgot_are_both_wai
     """Neither is asked for again; the first agent stays."""
     scene = Scene()
     scene.joins(person())
-    scene.lists(dispatch("AD_a", tag="default:greeter#1"))
-    scene.lists(dispatch("AD_b", tag="default:greeter#2"))
+    scene.lists(tagged(1, id_="AD_a"))
+    scene.lists(tagged(2, id_="AD_b"))
     scene.run(5)
     assert scene.creates == []
 

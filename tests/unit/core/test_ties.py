@@ -6,11 +6,11 @@ from dispatcher.core.events import Participant
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.seen import Dispatch, Seen
 from dispatcher.core.session import WANTS_MAX, Attempt, Said, Session, Verdict, Want
-from dispatcher.core.ties import ATTEMPT_IDENTITIES, bind, tag, tie
+from dispatcher.core.ties import ATTEMPT_IDENTITIES, bind, tie
 from tests.unit.core.world import (
-    INSTANCE,
     LOBBY,
     NOW,
+    TAGS,
     agent,
     attempt,
     dispatch,
@@ -19,6 +19,7 @@ from tests.unit.core.world import (
     rule,
     seconds,
     session,
+    tagged,
     want,
 )
 
@@ -28,23 +29,14 @@ RULES = (rule(), rule("each", "helper", per="participant"))
 
 def bound(before: Session, *dispatches: Dispatch, rules: tuple[Rule, ...] = RULES) -> Session:
     """The session after a look that lists these."""
-    return bind(before, Seen(room=LOBBY, dispatches=dispatches), rules, INSTANCE, LATER)
+    seen = Seen(room=LOBBY, dispatches=dispatches)
+    return bind(before, seen, rules, TAGS.found(before, seen), LATER)
 
 
 def only_attempt(after: Session) -> Attempt:
     """The one attempt of the one want."""
     [one] = after.wants[0].attempts
     return one
-
-
-def tagged(number: int, key: str = "greeter", id_: str = "AD_1", name: str = "greeter") -> Dispatch:
-    """A dispatch of ours, by its tag."""
-    return dispatch(id_, name, tag=f"{INSTANCE}:{key}#{number}")
-
-
-def test_a_tag_says_whose_for_which_want_and_which_attempt() -> None:
-    """Two installations on one project do not mistake each other."""
-    assert tag("blue", want(name="each", identity="a#b:c/d"), 12) == "blue:each/a#b:c/d#12"
 
 
 def test_a_dispatch_is_bound_by_its_id_first() -> None:
@@ -160,11 +152,8 @@ BACKUP = want(policy=policy("greeter", "backup"))
         pytest.param(want(attended=False), dispatch(), id="nobody-there-yet"),
         pytest.param(BACKUP, dispatch(name="backup"), id="a-fallback's"),
         pytest.param(want(attempt(verdict=Verdict.SILENT)), dispatch(), id="after-ours-was-given-up"),
-        pytest.param(want(), dispatch(tag="other:greeter#1"), id="another-installation's"),
-        pytest.param(want(), dispatch(tag="default:greeter#1a"), id="a-tag-that-is-none"),
-        pytest.param(want(), dispatch(tag="default:#1"), id="a-tag-without-want"),
-        pytest.param(want(), dispatch(tag="default:greeter#\u0663"), id="a-number-in-other-digits"),
-        pytest.param(want(), dispatch(tag="default:deleted#1"), id="ours-of-a-rule-that-is-gone"),
+        pytest.param(want(), dispatch(tag="default:greeter#1"), id="a-tag-that-is-not-ours"),
+        pytest.param(want(), tagged(key="deleted"), id="ours-of-a-rule-that-is-gone"),
     ],
 )
 def test_a_foreign_dispatch_is_adopted_by_a_want_it_suits(before: Want, found: Dispatch) -> None:
@@ -297,8 +286,3 @@ def test_a_deployment_is_part_of_who_is_adopted() -> None:
     after = bound(session(want(), replace(canary, rule="canary")), replace(dispatch(), deployment="canary"))
 
     assert [len(each.attempts) for each in after.wants] == [0, 1]
-
-
-def test_a_tag_with_an_absurd_number_is_no_tag_of_ours() -> None:
-    """Whoever may create dispatches may write anything there; the session goes on."""
-    bound(session(want()), dispatch(tag="default:greeter#" + "9" * 5000))

@@ -1,17 +1,39 @@
 """The core's values in a line each: rules, people, agents, dispatches, wants, attempts."""
 
+from hashlib import blake2b
+
 from msgspec.structs import replace
 
 from dispatcher.core.events import AGENT, JOINED, Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.plan import Create
 from dispatcher.core.rules import Condition, Policy, Rule, Target
 from dispatcher.core.seen import Dispatch, Job
 from dispatcher.core.session import Attempt, Session, Want
+from dispatcher.core.tags import Tags
 
 NOW: Ms = 1_700_000_000_400  # our clock
 LIVEKIT_AHEAD: Ms = 7_000  # LiveKit's clock is another one
 LOBBY = Room(sid=RoomSid("RM_1"), name="lobby", created_at=NOW + LIVEKIT_AHEAD)
 INSTANCE = "default"
 GREETER = Target("greeter")
+
+
+class Pen:
+    """Signs as somebody does who knows this word."""
+
+    def __init__(self, word: str = "ours") -> None:
+        self.word = word
+
+    def sign(self, text: str) -> str:
+        """A hash of both."""
+        return blake2b(f"{self.word} {text}".encode(), digest_size=4).hexdigest()
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether it is that hash."""
+        return signature == self.sign(text)
+
+
+TAGS = Tags(INSTANCE, Pen())
 
 
 def seconds(count: float) -> Ms:
@@ -45,12 +67,26 @@ def person(identity: str = "alice", **fields: object) -> Participant:
 
 def agent(identity: str = "agent-AJ_1", name: str = "greeter", **fields: object) -> Participant:
     """An agent ACTIVE in the room, stamped with the name that its worker registered under."""
-    return person(identity, **{"kind": AGENT, "attributes": {"lk.agent_name": name}} | fields)
+    return person(identity, **{"kind": AGENT, "granted": True, "attributes": {"lk.agent_name": name}} | fields)
 
 
 def dispatch(id_: str = "AD_1", name: str = "greeter", *jobs: Job, tag: str = "") -> Dispatch:
     """A dispatch as LiveKit lists it; without a tag it is not ours."""
     return Dispatch(id=id_, agent=name, tag=tag, jobs=jobs)
+
+
+def tagged(
+    number: int = 1,
+    key: str = "greeter",
+    id_: str = "AD_1",
+    agent: str = "greeter",
+    *jobs: Job,
+    tags: Tags = TAGS,
+    life: Session | None = None,
+) -> Dispatch:
+    """A dispatch of ours, made for the lobby's session or another `life`."""
+    step = Create(want=key, number=number, target=Target(agent))
+    return dispatch(id_, agent, *jobs, tag=tags.of(life or session(), step))
 
 
 def job(identity: str = "agent-AJ_1", *, ended: bool = False) -> Job:

@@ -1,0 +1,76 @@
+"""The tag by which a dispatch of ours is known where its id is not: after a lost reply, a crash, an emptied ledger.
+
+`<instance>:<room SID>:<want key>#<number>:<signature>`. Whoever opens a room may write any attribute into its
+dispatches (a token's `room_config`), so a tag counts only where it is signed: for the room's name, and for the agent
+that the dispatch asks for. The SID is that of the life that was asked for. A room that closed, and that our own request
+opened again, lists a dispatch of its life before: that is ours.
+"""
+
+import json
+from typing import Final, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from dispatcher.core.plan import Create
+from dispatcher.core.rules import Target
+from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.session import Session
+
+AHEAD_MAX: Final = 10_000  # attempts that an emptied ledger may have forgotten: five days of a starved want's
+_TAG_MAX: Final = 1_024  # characters: ours have some 400 at most, and longer ones are not worth a hash
+
+
+class Signer(Protocol):
+    """Knows a secret that outsiders do not."""
+
+    def sign(self, text: str) -> str:
+        """The text's signature: printable ASCII, without a colon."""
+        ...
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether this is a signature of the text, made with the secret or one that it has followed."""
+        ...
+
+
+class Tag(NamedTuple):
+    """For which want a dispatch of ours was made, and as which attempt."""
+
+    key: str
+    number: int
+
+
+class Tags(Struct, frozen=True):
+    """Marks the dispatches of one installation in one project, and knows them again."""
+
+    instance: str
+    signer: Signer
+
+    def of(self, session: Session, step: Create) -> str:
+        """What the dispatch of this step carries."""
+        proven = self._proven(session.room, session.sid, step.want, str(step.number), step.target)
+        return f"{self.instance}:{session.sid}:{step.want}#{step.number}:{self.signer.sign(proven)}"
+
+    def found(self, session: Session, seen: Seen) -> dict[str, Tag]:
+        """The tags of those listed dispatches that are ours, by the dispatches' ids."""
+        read = {dispatch.id: self._read(session.room, dispatch) for dispatch in seen.dispatches}
+        return {id_: tag for id_, tag in read.items() if tag is not None and _in_reach(session, tag)}
+
+    def _read(self, room: str, dispatch: Dispatch) -> Tag | None:
+        """What the tag says, if it is ours. Anybody may write anything there: nothing of it is believed before."""
+        text, _, signature = dispatch.tag.rpartition(":")
+        whose, _, rest = text.partition(":")
+        sid, _, rest = rest.partition(":")
+        key, _, number = rest.rpartition("#")
+        if whose != self.instance or len(text) > _TAG_MAX:
+            return None
+        ours = self.signer.signed(self._proven(room, sid, key, number, dispatch.target), signature)
+        return Tag(key, int(number)) if ours else None
+
+    def _proven(self, room: str, sid: str, key: str, number: str, target: Target) -> str:
+        """What the signature is of. As JSON: no two of them read the same, whatever stands in a name."""
+        return json.dumps([self.instance, room, sid, key, number, target.agent, target.deployment])
+
+
+def _in_reach(session: Session, tag: Tag) -> bool:
+    want = session.want(tag.key)
+    return tag.number <= (want.last if want else 0) + AHEAD_MAX
