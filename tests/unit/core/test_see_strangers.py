@@ -1,4 +1,4 @@
-"""Agents that no job explains: a token may bear any name, so a name serves for a while, is told, and no longer counts."""
+"""Agents that no job explains: a token may bear any name. So a name serves for a while, and is told."""
 
 from collections.abc import Callable
 
