@@ -27,6 +27,7 @@ MUTANTS = {
             "        yield from (attempt.retract_at for",
             "        ((attempt.retract_at) for",
         ),
+        Mutant("a name's end is no reason to look", "        if want.by_name:\n", "        if not want:\n"),
     ),
     "dispatcher/core/fold.py": (
         Mutant(
@@ -65,9 +66,14 @@ MUTANTS = {
             "    if want is not None:",
         ),
         Mutant("untied agents are not watched", "untied=sids, untied_since=since,", "untied=sids,"),
+        Mutant("a name serves for good", "now < since + want.policy.join_within", "now >= since"),
+        Mutant("a name begins anew with each look", "(session.named_since or now) if free", "now if free"),
+        Mutant("who has no grant serves by name", "if agent.granted and agent.agent_name", "if agent.agent_name"),
+        Mutant("newcomers put off what is told", "else session.strange_since or now", "else since"),
+        Mutant("what was told is told again", "told = session.unasked and not fresh", "told = False"),
+        Mutant("names are told whole", "brief(agent.agent_name, AGENT_MAX) for", "agent.agent_name for"),
     ),
     "dispatcher/core/ties.py": (
-        Mutant("tags are not read", "    return _Tag(key, int(number))", "    return None"),
         Mutant("nothing is adopted", "new = sorted(unknown,", "new = sorted(unknown[:0],"),
         Mutant(
             "a foreign dispatch is ours",
@@ -76,6 +82,41 @@ MUTANTS = {
         ),
         Mutant("what the record forgot is open again", "elif number < want.last:", "elif number < 0:"),
         Mutant("jobs are not remembered", "(*attempt.identities, *fresh)[-ATTEMPT", "fresh[-ATTEMPT"),
+    ),
+    "dispatcher/core/tags.py": (
+        Mutant("tags are not read", "return Tag(key, int(number)) if ours else None", "return None"),
+        Mutant("a tag needs no signature", "return Tag(key, int(number)) if ours else None", "return Tag(key, 1)"),
+        Mutant("a tag is any room's", "[self.instance, room, sid,", '[self.instance, "", sid,'),
+        Mutant("a tag is any life's", "[self.instance, room, sid,", '[self.instance, room, "",'),
+        Mutant("a tag is any want's", " key, number, target.agent,", ' "", number, target.agent,'),
+        Mutant("a tag is any attempt's", " key, number, target.agent,", ' key, "", target.agent,'),
+        Mutant("a tag is any agent's", "target.agent, target.deployment])", "target.deployment])"),
+        Mutant("a tag is any deployment's", "target.agent, target.deployment])", "target.agent])"),
+        Mutant("a tag is any installation's", "if whose != self.instance or len", "if len"),
+        Mutant("a tag is of any length", " or len(text) > _TAG_MAX:", ":"),
+        Mutant("numbers may be any", "return tag.number <=", "return tag.number <= 10**9 or 0 <="),
+    ),
+    "dispatcher/core/text.py": (
+        Mutant(
+            "what is cut is measured in characters",
+            "if len(text) <= most and _size(text) <= most:",
+            "if len(text) <= most:",
+        ),
+        Mutant("what is cut the same becomes the same", 'return f"{kept}~', 'return kept or f"'),
+        Mutant("what is cut may be as short as what is not", "kept = text[:most]", "kept = text[: most // 8]"),
+        Mutant("what has no shape is shown", "one if one.isprintable() else one.encode", "one if one else one.encode"),
+    ),
+    "dispatcher/core/record.py": (
+        Mutant("a record is of any size", "if len(record) <= RECORD_MAX else", "if record else"),
+        Mutant("who serves is left out", "return not one.serving, not one.open,", "return one.serving, not one.open,"),
+        Mutant(
+            "what is under way is left out",
+            "return not one.serving, not one.open,",
+            "return not one.serving, one.open,",
+        ),
+        Mutant("what is to be taken back is left out", " not one.shows, -one.since,", " one.shows, -one.since,"),
+        Mutant("the oldest stay", " not one.shows, -one.since,", " not one.shows, one.since,"),
+        Mutant("a want is left without any", "if spare and space < 0:", "if space < 0:"),
     ),
     "dispatcher/core/see.py": (
         Mutant("done for ever", "if want.done and any(", "if want.done < 0 and any("),

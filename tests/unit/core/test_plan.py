@@ -61,7 +61,7 @@ DUE_LATER = want(due=NOW + seconds(9))
         pytest.param(session(want(attended=False)), Rest(), id="7-unattended"),
         pytest.param(session(want(done=1)), Rest(), id="7-done"),
         pytest.param(session(want(attempt(agent="PA_bot"))), Rest(), id="7-served"),
-        pytest.param(session(want(by_name=True)), Rest(), id="7-served-by-name"),
+        pytest.param(session(want(by_name=True), named_since=NOW), Wait(NOW + seconds(30)), id="6-served-by-name"),
     ],
 )
 def test_the_table_of_steps(one: Session, step: Step) -> None:
@@ -99,6 +99,11 @@ MISSED = replace(ASKED, agent="PA_bot", gone=NOW)
         pytest.param(session(want(ASKED, policy=PUBLISHER)), [2], id="nobody-has-published"),
         pytest.param(session(want(ASKED, policy=PUBLISHER), published_at=NOW + 7_000), [2, 19, 37], id="somebody-has"),
         pytest.param(session(want(ASKED), untied=("PA_x",), untied_since=NOW), [2, 6, 10, 12, 30], id="two-reasons"),
+        pytest.param(session(want(by_name=True), named_since=NOW), [30], id="law-15-served-by-name"),
+        pytest.param(
+            session(want(by_name=True, policy=policy(join_within=9_000)), named_since=NOW), [9], id="law-15-by-the-rule"
+        ),
+        pytest.param(session(want(done=1), named_since=NOW), [], id="an-agent-of-its-name-serves-nobody"),
         pytest.param(session(want(replace(ASKED, agent="PA_bot"))), [], id="served"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A tag says that a dispatch is ours: made by this installation, for this want, attempt and agent, in a room so named."""
+"""A tag says that a dispatch is ours: by which installation, and for which room, life, want, attempt and agent."""
 
 import pytest
 from hypothesis import given
@@ -50,6 +50,7 @@ def test_every_tag_of_ours_is_known_again(key: str, number: int, agent: str, roo
         pytest.param(replace(OURS, tag=OURS.tag[:-8] + "ünïcödé!"), id="a-signature-of-other-signs"),
         pytest.param(tagged(3, tags=THEIRS), id="another-secret's"),
         pytest.param(tagged(3, tags=Tags("blue", TAGS.signer)), id="another-installation's"),
+        pytest.param(replace(OURS, tag=OURS.tag.replace("default", "blue")), id="another-installation's-name"),
         pytest.param(replace(OURS, tag=OURS.tag.replace("#3", "#4")), id="another-number"),
         pytest.param(replace(OURS, tag=OURS.tag.replace("#3", "#03")), id="the-number-written-otherwise"),
         pytest.param(replace(OURS, tag=OURS.tag.replace("greeter", "other")), id="another-want"),

@@ -79,7 +79,7 @@ INVISIBLE = {
     "\ufeff": r"\ufeff",
     "\ufff9": r"\ufff9",
     "\ud800": r"\ud800",
-    "\udfff": r"\udfff",
+    chr(0xDFFF): r"\udfff",
     "\U000e0041": r"\U000e0041",
     "\U0010ffff": r"\U0010ffff",
 }
