@@ -40,7 +40,7 @@ def test_a_story_is_told_line_by_line(said: Said, name: str) -> None:
     waiting = replace(want(attempt(1, verdict=Verdict.SILENT), name="each", identity=name), rounds=1)
     waiting = replace(waiting, policy=replace(policy(), targets=(Target(name, name),)))
     waiting = replace(waiting, attempts=(replace(waiting.attempts[0], target=Target(name, name)),))
-    told = tell(session(waiting), Entry(at=0, said=said, want=waiting.key, agent=name, why=name))
+    told = tell(session(waiting), Entry(at=0, said=said, want=waiting.key, agent=name, reason=name))
 
     [line] = story(told)
     assert safe(line, cause(told))

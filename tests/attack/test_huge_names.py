@@ -117,7 +117,7 @@ class Hostile:
             self.session = acts.ask(self.session, step, self.now)
             self.session = acts.unanswered(self.session, step, self.now, "timeout")
         if isinstance(step, Retract):
-            self.session = acts.retracted(self.session, step, self.now, done=False, why="timeout")
+            self.session = acts.retracted(self.session, step, self.now, reason="timeout")
 
 
 @settings(deadline=None, max_examples=30)

@@ -55,7 +55,10 @@ class Cluster(Processes):
 
     def pause(self, agents: Collection[str]) -> None:
         """The configuration names these as paused, in all replicas; whom it may concern is due, as after a reload."""
-        self.setting = replace(self.setting, terms=replace(self.setting.terms, paused=frozenset(agents)))
+        self.setting = replace(
+            self.setting,
+            terms=replace(self.setting.terms, paused=frozenset(agents if self.clock.now < self.calm else ())),
+        )
         for life in self.lives():
             if not life.over:
                 self._nudge(life.key, Room(sid=RoomSid(life.key.sid), name=LOBBY))

@@ -10,7 +10,9 @@ from dispatcher.livekit import Reason, Refused, Unavailable, Unknown
 from tests.unit.core.world import GREETER, LOBBY, NOW, agent, dispatch, person
 from tests.unit.desk import Happening, Staged, fails, nothing
 
-ASK = Ask(step=Create(want="greeter", number=1, target=GREETER), metadata="for alice", tag="default:greeter#1")
+ASK = Ask(
+    step=Create(want="greeter", number=1, target=GREETER), metadata="for alice", tag="default:RM_1:greeter#1:signed"
+)
 
 
 def now() -> Ms:
@@ -23,7 +25,7 @@ async def test_a_create_that_was_made_is_known_by_its_id() -> None:
     livekit = Staged(person())
 
     assert await ask(livekit, LOBBY.name, ASK, now) == Asked(now=NOW, outcome=Outcome.TAKEN, dispatch="AD_1")
-    assert (livekit.dispatches(), livekit.metadata) == (("default:greeter#1",), ["for alice"])
+    assert (livekit.dispatches(), livekit.metadata) == (("greeter#1",), ["for alice"])
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,14 @@ def a_want(number: int) -> Want:
 
 NOTE = Note(sid=ID, identity=IDENTITY, reason=ID, heard=NOW, stayed=NOW, left=NOW)
 ENTRY = Entry(
-    at=NOW, said=Said.IGNORED, want=a_want(0).key, number=999_999_999, agent=str(EVERY), why="x" * 64, took=NOW
+    at=NOW,
+    said=Said.IGNORED,
+    want=a_want(0).key,
+    number=999_999_999,
+    agent=str(EVERY),
+    verdict=Verdict.SURPLUS,  # an entry has this or a `part`, never both
+    reason=ID,
+    took=NOW,
 )
 FULL = Session(
     room=brief("x" * 9_999, NAME_MAX), sid=RoomSid(ID), over=True, final=True, stale=True,
