@@ -1,7 +1,29 @@
-"""`python -m dispatcher` is `dispatcher`."""
+"""`dispatcher`, and `python -m dispatcher`: what signals do comes before all imports, which take a second or more."""
 
+import os
+import signal
 import sys
+from types import FrameType
 
-from dispatcher.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Runs one command and gives its exit code.
+
+    A SIGHUP to a service that is starting waits until it can be answered. SIGTERM or SIGINT ends it at once, also as
+    the first process of a container, which the kernel would otherwise shield from it.
+    """
+    if sys.argv[1:2] == ["serve"]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    from dispatcher import cli  # noqa: PLC0415 see above
+
+    return cli.main()
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

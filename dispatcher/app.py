@@ -71,7 +71,7 @@ async def running(
     BadConfig when REDIS_URL is none. Nothing is asked of Redis before it answers: until the ledger has been claimed
     from, the service is unready.
     """
-    metrics = Metrics(version=version)
+    metrics = Metrics(version=version, lines_dropped=log.dropped)
     chronicle = Chronicle(log, metrics)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(_session())

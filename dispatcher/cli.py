@@ -1,4 +1,7 @@
-"""The commands. Exit codes: 0 well, 1 something failed, 2 the configuration or the command line is wrong."""
+"""The commands. Exit codes: 0 well, 1 something failed, 2 the configuration or the command line is wrong.
+
+And 143 or 130 where a second SIGTERM or SIGINT did not let the service end in order.
+"""
 
 import argparse
 import asyncio
@@ -15,7 +18,9 @@ from pathlib import Path
 from dispatcher import client, demo, doctor, rehearsal
 from dispatcher.app import redis_address, running
 from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
-from dispatcher.logs import Log, bridge
+from dispatcher.logs import Style, bridge
+from dispatcher.output import NOWHERE, Output, aside
+from dispatcher.signals import on_hangup, stopping
 from dispatcher.webhook import sign
 
 WRONG_CONFIG = 2
@@ -46,10 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_CONFIG
     if arguments.command == "doctor":
         return asyncio.run(doctor.examine(config, redis, sys.stdout.write))
-    for warning in config.warnings:
-        sys.stderr.write(f"{warning}\n")
+    told = "".join(f"{warning}\n" for warning in config.warnings)
     if arguments.command == "check":
+        sys.stderr.write(told)
         return _check(config, arguments)
+    aside(told)
     return _serve(config, source, arguments)
 
 
@@ -144,33 +150,38 @@ def _check(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int:
-    log = Log(sys.stdout.write, time.time, style=arguments.log or ("text" if sys.stdout.isatty() else "json"))
-    logging.getLogger().addHandler(bridge(log))
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    try:
-        asyncio.run(_until_stopped(config, source, log, dry_run=arguments.dry_run))
-    except OSError as error:
-        log.error("cannot_listen", host=config.host, port=config.port, why=error.strerror or "")
-        return 1
+    stdout = sys.stdout  # None where the process was started without one: its number may be a socket's by now
+    style: Style = arguments.log or ("text" if stdout and stdout.isatty() else "json")
+    with Output(stdout.fileno() if stdout else NOWHERE, time.time, style=style) as output:
+        logging.getLogger().addHandler(bridge(output.log))
+        try:
+            asyncio.run(_until_stopped(config, source, output, dry_run=arguments.dry_run))
+        except OSError as error:
+            output.log.error("cannot_listen", host=config.host, port=config.port, why=error.strerror or "")
+            return 1
     return 0
 
 
-async def _until_stopped(config: Config, source: Source, log: Log, *, dry_run: bool) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    about = version("livekit-dispatcher")
-    async with running(config, log, version=about, dry_run=dry_run, source=source) as service:
-        loop.add_signal_handler(signal.SIGHUP, service.reload)
-        log.info(
-            "serving",
-            url=f"{service.url}/webhook",
-            projects=[project.name for project in config.projects],
-            rules=len({rule.name for rule in config.rules_in_force}),
-            ledger="redis" if config.redis_url else "memory",
-            dry_run=dry_run,
-        )
-        await stopped.wait()
-        log.info("stopping")
+async def _until_stopped(config: Config, source: Source, output: Output, *, dry_run: bool) -> None:
+    log, about = output.log, version("livekit-dispatcher")
+    with stopping(partial(_end_now, output)) as stopped:
+        async with running(config, log, version=about, dry_run=dry_run, source=source) as service:
+            on_hangup(service.reload)
+            log.info(
+                "serving",
+                url=f"{service.url}/webhook",
+                projects=[project.name for project in config.projects],
+                rules=len({rule.name for rule in config.rules_in_force}),
+                ledger="redis" if config.redis_url else "memory",
+                dry_run=dry_run,
+            )
+            await stopped.wait()
+            log.info("stopping")
     log.info("stopped")
+
+
+def _end_now(output: Output, number: signal.Signals) -> None:
+    """The process ends here, as one that the signal has killed: with 128 and its number."""
+    output.log.warning("stopped_at_once", signal=number.name)
+    output.close()
+    os._exit(128 + number)

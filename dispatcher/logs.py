@@ -9,15 +9,18 @@ import logging
 import math
 import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from itertools import islice
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
 from dispatcher.core.text import visible
 from dispatcher.masks import Mask
+from dispatcher.repeats import Repeats
 
 Style: TypeAlias = Literal["json", "text"]
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -28,6 +31,8 @@ ITEMS_MAX: Final = 32  # entries of one list
 FRAMES_MAX: Final = 12  # of a traceback, the innermost
 CAUSES_MAX: Final = 4
 
+# Lines that strangers and libraries can cause without end are limited: those of one cause, told by these fields.
+_LIMITED: Final[Mapping[str, tuple[str, ...]]] = {"webhook_rejected": ("reason",), "library": ("logger", "at")}
 # A field that has one of these words in its name is shown as its size; attributes hold callers' phone numbers.
 _SENSITIVE: Final = frozenset({
     "secret", "secrets", "token", "tokens", "jwt", "password", "passwords", "credential", "credentials", "cookie",
@@ -44,7 +49,8 @@ _BARE: Final = re.compile(r"[^\s\"'=\\]+")
 class Log:
     """Writes lines. `write` gets a whole line with its end, `clock` gives seconds since the epoch.
 
-    `mask` is shared with every log that is bound from this one.
+    `dropped` tells how many lines `write` has lost so far. It, `mask` and what has been told of each cause are shared
+    with every log that is bound from this one.
     """
 
     def __init__(
@@ -53,18 +59,21 @@ class Log:
         clock: Callable[[], float],
         *,
         style: Style = "json",
-        fields: Mapping[str, object] | None = None,
-        mask: Mask | None = None,
+        dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         self._write = write
         self._clock = clock
         self._style: Style = style
-        self._fields = fields or {}
-        self.mask = mask or Mask()
+        self.dropped = dropped
+        self.mask = Mask()
+        self._repeats = Repeats()
+        self._fields: Mapping[str, object] = {}
 
     def bind(self, **fields: object) -> "Log":
         """A log whose every line has these fields too."""
-        return Log(self._write, self._clock, style=self._style, fields={**self._fields, **fields}, mask=self.mask)
+        bound = copy(self)
+        bound._fields = {**self._fields, **fields}
+        return bound
 
     def info(self, action: str, /, **fields: object) -> None:
         """Something was decided."""
@@ -79,10 +88,17 @@ class Log:
         self._line("error", action, fields)
 
     def _line(self, level: Level, action: str, fields: Mapping[str, object]) -> None:
-        said = {name: self.mask.field(name, value) for name, value in {**self._fields, **fields}.items()}
-        shown = dict(pair for name, value in said.items() for pair in _shown(name, value))
+        now = self._clock()
+        if action in _LIMITED:
+            left_out = self._repeats.left_out((action, *(str(fields.get(name)) for name in _LIMITED[action])), now)
+            if left_out is None:
+                return
+            fields = {**fields, "left_out": left_out} if left_out else fields
+        shown: dict[str, Plain] = {}
+        for name, value in {**self._fields, **fields}.items():
+            _show(shown, name, self.mask.field(name, value))
         write = _text if self._style == "text" else _json
-        self._write(write(self._clock(), level, action, shown) + "\n")
+        self._write(write(now, level, action, shown) + "\n")
 
 
 def bridge(log: Log) -> logging.Handler:
@@ -114,23 +130,27 @@ class _Bridge(logging.Handler):
         say("library", **fields)
 
 
-def _shown(name: str, value: object) -> Iterator[tuple[str, Plain]]:
-    """What a line shows of a field."""
+def _show(shown: dict[str, Plain], name: str, value: object) -> None:
+    """What a line shows of a field is added to it."""
     if isinstance(value, BaseException):
-        yield name, _causes(value)
-        yield f"{name}_at", _frames(value)
+        shown[name] = _causes(value)
+        shown[f"{name}_at"] = _frames(value)
     elif _hidden(name, value):
-        yield f"{name}_bytes", _size(value)
+        shown[f"{name}_bytes"] = _size(value)
     else:
-        yield name, _plain(value)
+        shown[name] = _plain(value)
 
 
 def _hidden(name: str, value: object) -> bool:
     """Whether only its size is shown. A number named `…_bytes` is one already."""
     if isinstance(value, bytes | bytearray):
         return True
-    is_size = name.endswith("_bytes") and isinstance(value, int)
-    return not is_size and not _SENSITIVE.isdisjoint(word.lower() for word in _WORD.findall(name))
+    return _sensitive(name) and not (name.endswith("_bytes") and isinstance(value, int))
+
+
+@cache  # fields' names are the code's: there are some dozens
+def _sensitive(name: str) -> bool:
+    return not _SENSITIVE.isdisjoint(word.lower() for word in _WORD.findall(name))
 
 
 def _plain(value: object) -> Plain:

@@ -5,10 +5,11 @@ An attribute's name is its metric's name without the prefix. Label values are bo
 docs/metrics.md is this file in prose.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -36,7 +37,10 @@ _LAG: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30
 
 
 class Metrics:
-    """What the dispatcher counts and times. `agents` and `rules` are the names that may become label values."""
+    """What the dispatcher counts and times. `agents` and `rules` are the names that may become label values.
+
+    `lines_dropped` says how many lines the log has lost.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Metrics:
         version: str = "unknown",
         agents: Iterable[str] = (),
         rules: Iterable[str] = (),
+        lines_dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         self._registry = registry or CollectorRegistry()
         self._agents = frozenset(agents)
@@ -75,8 +80,12 @@ class Metrics:
         self.rule_errors_total = new.counter("rule_errors_total", "Expressions that failed.", "rule", "field", "reason")
         self.driver_rounds_exceeded_total = new.counter("driver_rounds_exceeded_total", "Drives cut off as endless.")
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
-        new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
+        self._of_process(new, version, lines_dropped)
         self._of_projects(new)
+
+    def _of_process(self, new: "_New", version: str, lines_dropped: Callable[[], int]) -> None:
+        new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
+        new.read("log_lines_dropped_total", "Lines of the log that could not be written.", lines_dropped)
 
     def _of_projects(self, new: "_New") -> None:
         self.failed_looks = new.gauge("failed_looks", "Looks at a project that failed in a row.", "project")
@@ -143,6 +152,22 @@ class _New:
 
     def histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(PREFIX + name, meaning, labels, buckets=buckets, registry=self._registry)
+
+    def read(self, name: str, meaning: str, count: Callable[[], int]) -> None:
+        """A counter that is kept elsewhere."""
+        self._registry.register(_Read(PREFIX + name, meaning, count))
+
+
+class _Read(Collector):
+    """A counter whose value is asked for when it is shown."""
+
+    def __init__(self, name: str, meaning: str, count: Callable[[], int]) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._count = count
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._meaning, value=self._count())
 
 
 class _WithoutCreated(Collector):

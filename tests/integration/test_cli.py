@@ -224,18 +224,18 @@ def test_law_12_a_wrong_redis_url_is_refused(
     assert capsys.readouterr().err == told
 
 
-def test_serve_needs_its_port(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_serve_needs_its_port(shell: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """One that is taken is exit code 1, and named."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         shell.setenv("DISPATCHER_PORT", str(taken.getsockname()[1]))
         assert main(["serve"]) == 1
-    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert (line["level"], line["action"], line["host"]) == ("error", "cannot_listen", "127.0.0.1")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_goes_on_until_it_is_told_to_stop(
-    number: signal.Signals, shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    number: signal.Signals, shell: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It says where it serves, that it stops and that it has stopped: exit code 0."""
     port = unused_port()
@@ -244,7 +244,7 @@ def test_serve_goes_on_until_it_is_told_to_stop(
     teller.start()
     assert main(["serve", "--dry-run"]) == 0
     teller.join()
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     serving = next(line for line in lines if line["action"] == "serving")
     assert (serving["url"], serving["dry_run"]) == (f"http://127.0.0.1:{port}/webhook", True)
     assert [line["action"] for line in lines][-2:] == ["stopping", "stopped"]

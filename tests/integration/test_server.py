@@ -12,6 +12,7 @@ from aiohttp import ClientSession, TraceConfig, web
 from dispatcher.core.events import Event, Ms
 from dispatcher.intake import Heard
 from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.repeats import FIRST
 from dispatcher.server import listening
 from dispatcher.webhook import BadWebhook, Received
 from tests.integration.front import (
@@ -125,6 +126,15 @@ async def test_what_cannot_be_verified_is_401_with_the_reason(
     [line] = world.logged()
     assert line.items() >= {"level": "warning", "action": "webhook_rejected", "reason": reason}.items()
     assert len(line["hint"]) > len(reason)
+
+
+async def test_strangers_do_not_fill_the_log(world: World, client: Client) -> None:
+    """A hundred unsigned requests are a few lines; the metrics count them all."""
+    for _ in range(100):
+        assert (await client.post("/webhook", data=body_of())).status == 401
+
+    assert [line["reason"] for line in world.logged()] == ["no_token"] * FIRST
+    assert world.count("unknown", "no_token") == 100
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[" * 100_000, b"\xff\xfe", b'{"event": 3}'])

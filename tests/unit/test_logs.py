@@ -334,3 +334,43 @@ async def test_an_exception_nobody_awaited_is_a_line(lines: Lines) -> None:
     assert line["template"] == "Task exception was never retrieved"
     assert line["error"] == "ValueError < KeyError"
     assert SECRET not in lines[-1]
+
+
+class Clock:
+    """Seconds, as a test sets them."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_strangers_cause_is_told_a_few_times_and_then_once_a_minute(lines: Lines) -> None:
+    """Of each reason, by any log bound from the same one, with how many were left out; other lines are not limited."""
+    clock = Clock()
+    log = Log(lines.append, clock)
+    for _ in range(20):
+        log.bind(project="default").warning("webhook_rejected", reason="no_token")
+        log.warning("webhook_rejected", reason="expired")
+        log.info("asked")
+    clock.now += 60
+    log.warning("webhook_rejected", reason="no_token")
+
+    read = [json.loads(line) for line in lines]
+    assert [line["action"] for line in read].count("asked") == 20
+    assert [line["reason"] for line in read if line["action"] == "webhook_rejected"] == [
+        *["no_token", "expired"] * 5,
+        "no_token",
+    ]
+    assert [line["left_out"] for line in read if "left_out" in line] == [15]
+
+
+def test_a_librarys_lines_are_limited_by_their_place(lines: Lines, library: logging.Logger) -> None:
+    """An accept that fails without end does not silence what else the library has to say."""
+    for number in range(1_000):
+        library.error("accept failed %d", number)
+    library.error("something else")
+
+    read = [json.loads(line) for line in lines]
+    assert [line.get("template") for line in read] == [*["accept failed %d"] * 5, None]

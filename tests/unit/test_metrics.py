@@ -86,6 +86,16 @@ def test_the_version_is_shown() -> None:
     assert content_type.startswith("text/plain")
 
 
+def test_lost_lines_of_the_log_are_asked_for_when_they_are_shown() -> None:
+    """Counting them needs no metrics: the log is there before, and may be written by any thread."""
+    lost = 0
+    metrics = Metrics(lines_dropped=lambda: lost)
+
+    for lost in (3, 5):
+        assert f"dispatcher_log_lines_dropped_total {lost}.0\n" in metrics.exposition()[0].decode()
+    assert "dispatcher_log_lines_dropped_total 0.0\n" in Metrics().exposition()[0].decode()
+
+
 def test_there_are_no_created_series() -> None:
     """The text format has no use for them, and they would double the counters."""
     assert not [name for name in samples(every_metric_used()) if name.endswith("_created")]

@@ -1,0 +1,39 @@
+"""How often the same trouble is told: a few times as it comes, then once a minute, with how often it was not told.
+
+Whoever can send requests can cause such lines without end, and a library in trouble can, too.
+"""
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+FIRST: Final = 5  # told as they come; a minute of quiet earns one of them back
+EVERY_S: Final = 60.0
+CAUSES_MAX: Final = 256  # told apart; those beyond it are limited together
+
+Cause: TypeAlias = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Told:
+    paid_until: float = 0.0  # each line that was told moves it EVERY_S on; far ahead of now it is too soon for another
+    left_out: int = 0
+
+
+class Repeats:
+    """What has been told of each cause. Times are in seconds, of any clock, also of one that somebody sets."""
+
+    def __init__(self) -> None:
+        self._causes: dict[Cause, _Told] = {}
+
+    def left_out(self, cause: Cause, now: float) -> int | None:
+        """None: this one is not to be told. Else it is, with how many were not since the last one that was."""
+        if cause not in self._causes and len(self._causes) >= CAUSES_MAX:
+            cause = ()
+        told = self._causes.setdefault(cause, _Told())
+        told.paid_until = max(now, min(told.paid_until, now + FIRST * EVERY_S))  # if the clock was set back, no further
+        if told.paid_until > now + (FIRST - 1) * EVERY_S:
+            told.left_out += 1
+            return None
+        left_out, told.left_out = told.left_out, 0
+        told.paid_until += EVERY_S
+        return left_out

@@ -1,0 +1,44 @@
+"""What a running service does on a signal: SIGHUP is a wish, SIGTERM or SIGINT ends it in order, a second one at once.
+
+What they do before is in `dispatcher.__main__`.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+_STOP: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def stopping(at_once: Callable[[signal.Signals], None]) -> Iterator[asyncio.Event]:
+    """The event is set by the first SIGTERM or SIGINT; a second one calls `at_once`, whatever the loop is doing."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def second(number: int, _frame: FrameType | None) -> None:
+        at_once(signal.Signals(number))
+
+    def first() -> None:
+        for number in _STOP:
+            loop.remove_signal_handler(number)
+            signal.signal(number, second)
+        stopped.set()
+
+    before = {number: signal.getsignal(number) for number in _STOP}
+    for number in _STOP:
+        loop.add_signal_handler(number, first)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def on_hangup(wish: Callable[[], None]) -> None:
+    """SIGHUP calls it from now on, and now if one has come while it was blocked."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wish)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
