@@ -8,9 +8,9 @@ from enum import StrEnum
 from time import monotonic
 from typing import Final
 
-from aiohttp import ClientSession
 from msgspec import Struct
 
+from dispatcher.answers import twirp_session
 from dispatcher.config import Config, Project
 from dispatcher.core.events import Ms
 from dispatcher.ledger.interface import LedgerUnavailable
@@ -64,7 +64,7 @@ def _of_configuration(config: Config) -> Iterator[Finding]:
 async def _of_livekit(project: Project) -> Finding:
     about = f"livekit {project.name}"
     key, secret = next(iter(project.keys.items()))
-    async with ClientSession() as session:
+    async with twirp_session() as session:
         livekit = LiveKit(project.url, key, secret.get_secret_value(), session=session, observe=lambda *_: None)
         began = monotonic()
         try:
