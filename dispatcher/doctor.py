@@ -76,7 +76,7 @@ async def _of_livekit(project: Project) -> Finding:
 
 
 _LIVEKIT: Final = {
-    Reason.UNAUTHORIZED: "the key or the secret is not this server's, or the clocks differ by minutes",
+    Reason.UNAUTHORIZED: "the key or the secret is not this server's, or the clocks differ by over a minute",
     Reason.UNREACHABLE: "nobody answers there: is the address right, and the way to it open?",
     Reason.NOT_FOUND: "something else than LiveKit answers there",
     Reason.BROKEN: "something else than LiveKit answers there, or a proxy spoils what it answers",
