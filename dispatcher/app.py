@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeAlias
 
-from aiohttp import ClientSession, TCPConnector, web
+from aiohttp import TCPConnector, web
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.answers import TwirpSession, twirp_session
 from dispatcher.api import Api
 from dispatcher.chronicle import Chronicle
 from dispatcher.config import BadConfig, Config, Project, Source
@@ -31,7 +32,6 @@ from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 from dispatcher.pacer import Pacer
 from dispatcher.reload import Reload, nudge
-from dispatcher.retry_after import listening as hearing_retry_after
 from dispatcher.server import build, listening
 from dispatcher.sweep import Sweep
 from dispatcher.webhook import receive
@@ -74,7 +74,8 @@ async def running(
     metrics = Metrics(version=version, lines_dropped=log.dropped)
     chronicle = Chronicle(log, metrics)
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(_session())
+        connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
+        session = await stack.enter_async_context(twirp_session(connector))
         make = partial(_ready, session=session, chronicle=chronicle)
         current = Current(make(config))
         wake = asyncio.Event()
@@ -119,13 +120,7 @@ def _nothing() -> None:
     """There is no source to read again."""
 
 
-def _session() -> ClientSession:
-    """One for all projects: it has no limit but for each host, so none waits for another, and none is ever closed."""
-    connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)
-    return ClientSession(connector=connector, trace_configs=[hearing_retry_after()])
-
-
-def _ready(config: Config, session: ClientSession, chronicle: Chronicle) -> InForce:
+def _ready(config: Config, session: TwirpSession, chronicle: Chronicle) -> InForce:
     """The configuration, ready to be in force; the metrics know its names, and the log whom to mask."""
     log, metrics = chronicle.log, chronicle.metrics
     rules = config.rules_in_force
@@ -146,7 +141,7 @@ def _mask_key(config: Config) -> bytes:
     return hmac.digest(secret.encode(), b"dispatcher: masked identities", "sha256")
 
 
-def _connect(project: Project, session: ClientSession, metrics: Metrics) -> LiveKit:
+def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveKit:
     key, secret = next(iter(project.keys.items()))
     return LiveKit(
         project.url,

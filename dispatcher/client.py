@@ -1,63 +1,107 @@
-"""What a running service is asked: by `explain` what happened in a room, by `send-test` whether webhooks arrive."""
+"""What a running service is asked: by `explain` what happened in a room, by `send-test` whether webhooks arrive.
+
+Whoever answers in its place, a proxy or a page, ends in a sentence: read with a bound, and no redirect is followed.
+"""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from msgspec import Meta, Struct
 
+from dispatcher.answers import Bounded, TooLong, origin
 from dispatcher.config import Secret
 from dispatcher.core.text import visible
 from dispatcher.webhook import BadWebhook, Rejected
 
-TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+T = TypeVar("T")
+Sign: TypeAlias = Callable[..., str]
+
+TIMEOUT: Final = ClientTimeout(total=10)
 TEST: Final = "send_test"  # an event's name that LiveKit does not have
 
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
-_UNHEARD: Final = (aiohttp.ClientError, TimeoutError, ValueError, msgspec.DecodeError)  # no answer, or nobody we know
-_SAYS: Final = {
+_SAYS: Final[Mapping[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "the token was refused: set DISPATCHER_API_TOKEN to the service's",
     HTTPStatus.SERVICE_UNAVAILABLE: "its ledger cannot be asked now",
 }
 
 
+class _Life(Struct, frozen=True):
+    room: str
+    sid: str
+    project: str
+    story: Sequence[str]
+    cause: str
+
+
+class _Room(Struct, frozen=True):
+    lives: Annotated[Sequence[_Life], Meta(min_length=1)]
+
+
+class _Refusal(Struct, frozen=True):
+    error: str
+
+
+class _Taken(Struct, frozen=True):
+    result: str
+
+
+class _NotTheService(Exception):
+    """Nobody answers at the address, or somebody else does. Its text is a sentence."""
+
+
+class _Answer(Struct, frozen=True):
+    address: str
+    status: int
+    body: bytes
+    leads_to: str  # the origin that a redirect names
+
+    def read(self, expected: type[T]) -> T:
+        """The body. Raises _NotTheService when it is another one."""
+        try:
+            return msgspec.json.decode(self.body, type=expected)
+        except (ValueError, RecursionError):  # all that msgspec and UTF-8 have to say
+            raise _NotTheService(f"{self.address}: {self.status}, {self._foreign()}") from None
+
+    def _foreign(self) -> str:
+        if self.status // 100 == 3:
+            return f"a redirect{self.leads_to and f' to {self.leads_to}'}: name the service itself with --url"
+        return "not as the service answers: is the service running there?"
+
+
 async def explain(url: str, token: str, room: str, write: Callable[[str], object]) -> int:
     """The room's story is written, its newest life last; exit code 0, or 1 with the reason why there is none."""
-    address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}"
     try:
-        async with (
-            aiohttp.ClientSession(timeout=TIMEOUT, headers={"Authorization": f"Bearer {token}"}) as http,
-            http.get(address) as answer,
-        ):
-            status, told = answer.status, _OBJECT.decode(await answer.read())
-    except _UNHEARD as error:
-        write(_nobody(address, error))
+        answer = await _asked(
+            "GET", f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}", f"Bearer {token}"
+        )
+        if answer.status != HTTPStatus.OK:
+            write(visible(f"{room}: {_refusal(answer.status, answer.read(_Refusal).error)}") + "\n")
+            return 1
+        lives = answer.read(_Room).lives
+    except _NotTheService as error:
+        write(visible(str(error)) + "\n")
         return 1
-    if status != HTTPStatus.OK:
-        write(visible(f"{room}: {_refusal(status, told)}") + "\n")
-        return 1
-    for life in reversed(told["lives"]):
-        write(_life(life))
+    for life in reversed(lives):
+        write(_told(life))
     return 0
 
 
-def _refusal(status: int, told: Mapping[str, Any]) -> str:
-    if told.get("error") == "unknown_room":
+def _refusal(status: int, error: str) -> str:
+    if error == "unknown_room":
         return "no room of that name has been heard of in the last hour; do its webhooks arrive?"
     if status == HTTPStatus.NOT_FOUND:
         return "the service has its API off: start it with DISPATCHER_API_TOKEN"
-    return _SAYS.get(HTTPStatus(status), str(told.get("error")))
+    return _SAYS.get(status, error)
 
 
-def _life(life: Mapping[str, Any]) -> str:
-    lines = [f"{life['room']} ({life['sid']}, project {life['project']})", *(f"  {line}" for line in life["story"])]
-    return "".join(f"{visible(line)}\n" for line in (*lines, f"  {life['cause']}"))
-
-
-Sign: TypeAlias = Callable[..., str]
+def _told(life: _Life) -> str:
+    lines = [f"{life.room} ({life.sid}, project {life.project})", *(f"  {line}" for line in life.story)]
+    return "".join(f"{visible(line)}\n" for line in (*lines, f"  {life.cause}"))
 
 
 async def send_test(
@@ -77,28 +121,37 @@ async def _sent(
 ) -> bool:
     sent = body or msgspec.json.encode({"event": TEST, "id": f"EV_{secrets.token_hex(8)}"})
     try:
-        token = sign(sent, key=key, secret=secret)
-        async with (
-            aiohttp.ClientSession(timeout=TIMEOUT, headers={"Authorization": token}) as http,
-            http.post(address, data=sent) as answer,
-        ):
-            status, told = answer.status, _OBJECT.decode(await answer.read())
+        answer = await _asked("POST", address, sign(sent, key=key, secret=secret), sent)
+        outcome = _outcome(answer)
     except BadWebhook as bad:
         write(f"{key}: {bad}\n")
         return False
-    except _UNHEARD as error:
-        write(_nobody(address, error))
+    except _NotTheService as error:
+        write(visible(str(error)) + "\n")
         return False
-    write(visible(f"{address}: {status} {_outcome(told)}, signed with {key}") + "\n")
-    return status == HTTPStatus.OK
+    write(visible(f"{address}: {answer.status} {outcome}, signed with {key}") + "\n")
+    return answer.status == HTTPStatus.OK
 
 
-def _outcome(told: Mapping[str, Any]) -> str:
+def _outcome(answer: _Answer) -> str:
     """What the service has answered, and where it is a refusal what may be the matter."""
-    refusal = str(told.get("error"))
-    hint = next((f" ({reason.hint})" for reason in Rejected if reason == refusal), "")
-    return str(told["result"]) if "result" in told else refusal + hint
+    if answer.status == HTTPStatus.OK:
+        return answer.read(_Taken).result
+    refusal = answer.read(_Refusal).error
+    return refusal + next((f" ({reason.hint})" for reason in Rejected if reason == refusal), "")
 
 
-def _nobody(address: str, error: Exception) -> str:
-    return visible(f"{address}: {type(error).__name__}: is the service running there?") + "\n"
+async def _asked(method: str, address: str, authorization: str, body: bytes | None = None) -> _Answer:
+    """What was answered there, whoever did. Raises _NotTheService: nobody, or without end."""
+    headers = {"Authorization": authorization}
+    try:
+        async with (
+            ClientSession(timeout=TIMEOUT, headers=headers, response_class=Bounded) as http,
+            http.request(method, address, data=body, allow_redirects=False) as answer,
+        ):
+            leads_to = origin(answer.headers.get("Location", ""))
+            return _Answer(address, answer.status, await answer.read(), leads_to)
+    except TooLong:
+        raise _NotTheService(f"{address}: an answer without end: is the service running there?") from None
+    except (ClientError, TimeoutError, ValueError) as error:
+        raise _NotTheService(f"{address}: {type(error).__name__}: is the service running there?") from None

@@ -8,9 +8,9 @@ from enum import StrEnum
 from time import monotonic
 from typing import Final
 
-from aiohttp import ClientSession
 from msgspec import Struct
 
+from dispatcher.answers import twirp_session
 from dispatcher.config import Config, Project
 from dispatcher.core.events import Ms
 from dispatcher.ledger.interface import LedgerUnavailable
@@ -64,20 +64,24 @@ def _of_configuration(config: Config) -> Iterator[Finding]:
 async def _of_livekit(project: Project) -> Finding:
     about = f"livekit {project.name}"
     key, secret = next(iter(project.keys.items()))
-    async with ClientSession() as session:
+    async with twirp_session() as session:
         livekit = LiveKit(project.url, key, secret.get_secret_value(), session=session, observe=lambda *_: None)
         began = monotonic()
         try:
             rooms = await livekit.rooms()
         except LiveKitError as error:
-            return Finding(Grade.ERROR, about, f"{project.url}: {error.reason}", _LIVEKIT.get(error.reason, _ELSE))
+            says = f"{project.url}: {error.reason}{error.leads_to and f' to {error.leads_to}'}"
+            return Finding(Grade.ERROR, about, says, _LIVEKIT.get(error.reason, _ELSE))
     return Finding(Grade.OK, about, f"{project.url}: {len(rooms)} rooms, in {(monotonic() - began) * 1000:.0f} ms")
 
 
 _LIVEKIT: Final = {
-    Reason.UNAUTHORIZED: "the key or the secret is not this server's, or the clocks differ by minutes",
+    Reason.UNAUTHORIZED: "the key or the secret is not this server's, or the clocks differ by over a minute",
     Reason.UNREACHABLE: "nobody answers there: is the address right, and the way to it open?",
     Reason.NOT_FOUND: "something else than LiveKit answers there",
+    Reason.BROKEN: "something else than LiveKit answers there, or a proxy spoils what it answers",
+    Reason.OVERSIZED: "no LiveKit has so much to list: something else answers there",
+    Reason.REDIRECTED: "redirects are not followed: the url must be LiveKit's own",
 }
 _ELSE: Final = "LiveKit's own log may say why"
 

@@ -1,7 +1,8 @@
 """One project's LiveKit, behind one door: look, create, retract. Every foreign error ends here as one of ours.
 
-The SDK's own timeout does nothing (it hands aiohttp `timeout=None`), so each call here has a deadline of its own.
-Its failover replays CreateDispatch, so it is off.
+livekit-api makes the tokens and the calls that act. Its timeout does nothing (it hands aiohttp `timeout=None`), so each
+call here has a deadline of its own; its failover replays CreateDispatch, so it is off. Lists it would hold whole and
+decode at one go: they are read here, as they arrive (docs/adr/0035).
 """
 
 import asyncio
@@ -9,26 +10,29 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from time import monotonic
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession
-from google.protobuf.message import DecodeError
-from livekit.api import LiveKitAPI, ServerError
-from livekit.protocol import agent_dispatch
+from aiohttp import ClientConnectorError, ClientError
+from google.protobuf.message import DecodeError, Message
+from livekit.api import AccessToken, LiveKitAPI, VideoGrants
+from livekit.api.twirp_client import TwirpClient
+from livekit.protocol import agent_dispatch, models
 from livekit.protocol import room as room_service
 from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
-from dispatcher.core.events import Participant, Room, RoomSid
+from dispatcher.answers import PROTOBUF, ROOM_MAX, NoReply, TooLong, TwirpSession, each
+from dispatcher.core.events import Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.seen import Dispatch, Seen
-from dispatcher.messages import TAG, dispatch_of, participant_of, room_of
-from dispatcher.retry_after import asked
+from dispatcher.messages import TAG, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
 
+M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 Observe: TypeAlias = Callable[[str, str, float], None]  # method, "ok" or a Reason, seconds
 
 OK: Final = "ok"
+ROOMS_MAX: Final = 256 << 20  # bytes of the list of all rooms: of 5,000 with 50 kB of metadata each
 
 
 class Reason(StrEnum):
@@ -36,7 +40,9 @@ class Reason(StrEnum):
 
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"  # the connection was refused, or broke before the request was sent
-    BROKEN = "broken"  # the connection broke after the request was sent
+    BROKEN = "broken"  # the connection broke after the request was sent, or a 200 is none of LiveKit's
+    OVERSIZED = "oversized"  # a 200 longer than such answers ever are
+    REDIRECTED = "redirected"  # 3xx: not followed
     LIMITED = "limited"  # 429
     SERVER = "server"  # 5xx, 408
     INVALID = "invalid"  # 400 and other 4xx
@@ -47,11 +53,12 @@ class Reason(StrEnum):
 class LiveKitError(Exception):
     """A call failed. Its text is the method and the reason: never a token, metadata or a foreign message."""
 
-    def __init__(self, method: str, reason: Reason, *, retry_after: float | None = None) -> None:
+    def __init__(self, method: str, reason: Reason, *, retry_after: float | None = None, leads_to: str = "") -> None:
         super().__init__(f"{method}: {reason}")
         self.method = method
         self.reason = reason
         self.retry_after = retry_after  # seconds, as the server asked
+        self.leads_to = leads_to  # where a redirect leads: scheme, host and port
 
 
 class Unavailable(LiveKitError):
@@ -73,6 +80,7 @@ _BY_STATUS: Final[Mapping[int, Reason]] = {
     408: Reason.SERVER,  # Twirp's deadline_exceeded: the node that hosts the room was slow
     429: Reason.LIMITED,
 }
+_BY_HUNDRED: Final[Mapping[int, Reason]] = {2: Reason.BROKEN, 3: Reason.REDIRECTED, 4: Reason.INVALID}
 # What a failed call means. A read that fails has changed nothing; 404 is a room that closes: the next look says so.
 _READ: Final[Mapping[Reason, type[LiveKitError]]] = {
     **dict.fromkeys(Reason, Unavailable),
@@ -80,7 +88,7 @@ _READ: Final[Mapping[Reason, type[LiveKitError]]] = {
 }
 _ACT: Final[Mapping[Reason, type[LiveKitError]]] = {
     **dict.fromkeys((Reason.UNREACHABLE, Reason.LIMITED), Unavailable),
-    **dict.fromkeys((Reason.TIMEOUT, Reason.BROKEN, Reason.SERVER), Unknown),
+    **dict.fromkeys((Reason.TIMEOUT, Reason.BROKEN, Reason.OVERSIZED, Reason.REDIRECTED, Reason.SERVER), Unknown),
     **dict.fromkeys((Reason.INVALID, Reason.NOT_FOUND, Reason.UNAUTHORIZED), Refused),
 }
 _PASSING: Final = frozenset({Reason.UNREACHABLE, Reason.BROKEN, Reason.SERVER})
@@ -89,8 +97,23 @@ _AGAIN: Final = AsyncRetrying(  # reads only
     wait=wait_random(0.05, 0.15),
     reraise=True,
 )
-# AttributeError is how the SDK fails on an error body that is JSON but no object, as proxies send.
-_FOREIGN: Final = (ServerError, ClientError, OSError, DecodeError, AttributeError)
+_FOREIGN: Final = (NoReply, TooLong, ClientError, OSError, DecodeError)
+
+
+class _List(Struct, Generic[M, T], frozen=True):
+    """One of LiveKit's lists: where it is asked for, what it lists, and what is taken of each one (None: nothing)."""
+
+    service: str
+    method: str
+    of: type[M]
+    take: Callable[[M], T | None]
+    at_most: int = ROOM_MAX
+
+
+_ROOM: Final = _List("RoomService", "ListRooms", models.Room, room_of)
+_ROOMS: Final = _List("RoomService", "ListRooms", models.Room, bare_room_of, ROOMS_MAX)
+_PEOPLE: Final = _List("RoomService", "ListParticipants", models.ParticipantInfo, participant_of)
+_DISPATCHES: Final = _List("AgentDispatchService", "ListDispatch", agent_dispatch.AgentDispatch, live_dispatch_of)
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -116,11 +139,14 @@ class LiveKit:
         key: str,
         secret: str,
         *,
-        session: ClientSession,
+        session: TwirpSession,
         observe: Observe,
         limits: Limits = LIMITS,
     ) -> None:
         self._api = LiveKitAPI(url, key, secret, session=session, failover=False)
+        self._session = session
+        self._host = TwirpClient(session, url, "livekit").host  # of ws:// it makes http://, and a path it keeps
+        self._token = partial(AccessToken, key, secret)
         self._observe = observe
         self._limits = limits
         self._alone_until = 0.0  # monotonic
@@ -131,10 +157,14 @@ class LiveKit:
         ListDispatch takes 3 s and fails when the room is absent, so it is cancelled as soon as ListRooms says so.
         """
         until = self._deadline(self._limits.look)
-        participants = asyncio.create_task(self._participants(room, until))
-        dispatches = asyncio.create_task(self._dispatches(room, until))
+        admin = VideoGrants(room_admin=True, room=room)
+        people = room_service.ListParticipantsRequest(room=room)
+        asked = agent_dispatch.ListAgentDispatchRequest(room=room)
+        participants = asyncio.create_task(self._listed(_PEOPLE, people, admin, until))
+        dispatches = asyncio.create_task(self._listed(_DISPATCHES, asked, admin, until))
         try:
-            listed = await self._rooms([room], until)
+            named = room_service.ListRoomsRequest(names=[room])
+            listed = await self._listed(_ROOM, named, VideoGrants(room_list=True), until)
             own = next((one for one in listed if one.sid == sid), None)
             if own is None:
                 return Seen(room=None)
@@ -144,8 +174,12 @@ class LiveKit:
             dispatches.cancel()
 
     async def rooms(self) -> tuple[Room, ...]:
-        """Every live room of the project. Raises Unavailable or Refused."""
-        return await self._rooms([], self._deadline(self._limits.act))
+        """Every live room of the project, without its metadata: nobody asks for them, and 100 MB may come.
+
+        Raises Unavailable or Refused.
+        """
+        until = self._deadline(self._limits.act)
+        return await self._listed(_ROOMS, room_service.ListRoomsRequest(), VideoGrants(room_list=True), until)
 
     async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
         """A new dispatch exists, as the server echoes it. Raises Unavailable, Refused or Unknown. One POST, never two.
@@ -160,10 +194,8 @@ class LiveKit:
             metadata=metadata,
             attributes={TAG: tag},
         )
-        made = await self._act("CreateDispatch", partial(self._api.agent_dispatch.create_dispatch, request))
-        if not made.id:  # an empty 200, as a proxy may send, parses too
-            raise Unknown("CreateDispatch", Reason.BROKEN)
-        return dispatch_of(made)
+        send = partial(self._api.agent_dispatch.create_dispatch, request)
+        return dispatch_of(await self._act("CreateDispatch", partial(_named, send)))
 
     async def remove(self, room: str, identity: str) -> None:
         """The participant is out of the room, or was. Raises Unavailable, Refused or Unknown."""
@@ -175,21 +207,21 @@ class LiveKit:
 
         A launch already queued survives it, and may bring an agent that no listed dispatch names (docs/livekit.md §0).
         """
-        await self._gone("DeleteDispatch", partial(self._api.agent_dispatch.delete_dispatch, dispatch, room))
+        send = partial(self._api.agent_dispatch.delete_dispatch, dispatch, room)
+        await self._gone("DeleteDispatch", partial(_named, send))
 
-    async def _rooms(self, names: list[str], until: float) -> tuple[Room, ...]:
-        request = room_service.ListRoomsRequest(names=names)
-        reply = await self._read("ListRooms", partial(self._api.room.list_rooms, request), until)
-        return tuple(room_of(one) for one in reply.rooms)
+    async def _listed(self, page: _List[M, T], asked: Message, grants: VideoGrants, until: float) -> tuple[T, ...]:
+        address = f"{self._host}/twirp/livekit.{page.service}/{page.method}"
+        token = self._token().with_grants(grants).to_jwt()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": PROTOBUF}
 
-    async def _participants(self, room: str, until: float) -> tuple[Participant, ...]:
-        request = room_service.ListParticipantsRequest(room=room)
-        reply = await self._read("ListParticipants", partial(self._api.room.list_participants, request), until)
-        return tuple(participant_of(one) for one in reply.participants)
+        async def send() -> tuple[T, ...]:
+            async with self._session.post(address, data=asked.SerializeToString(), headers=headers) as answer:
+                taken = [page.take(one) async for one in each(answer, page.of, page.at_most)]
+            return tuple(one for one in taken if one is not None)
 
-    async def _dispatches(self, room: str, until: float) -> tuple[Dispatch, ...]:
-        reply = await self._read("ListDispatch", partial(self._api.agent_dispatch.list_dispatch, room), until)
-        return tuple(dispatch_of(one) for one in reply if not one.state.deleted_at)
+        again = _AGAIN.copy(stop=stop_after_attempt(self._limits.tries))
+        return await again(self._call, page.method, send, until, _READ)
 
     async def _gone(self, method: str, send: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -197,10 +229,6 @@ class LiveKit:
         except Refused as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
-
-    async def _read(self, method: str, send: Callable[[], Awaitable[T]], until: float) -> T:
-        again = _AGAIN.copy(stop=stop_after_attempt(self._limits.tries))
-        return await again(self._call, method, send, until, _READ)
 
     async def _act(self, method: str, send: Callable[[], Awaitable[T]]) -> T:
         return await self._call(method, send, self._deadline(self._limits.act), _ACT)
@@ -219,11 +247,10 @@ class LiveKit:
             async with asyncio.timeout_at(until):
                 reply = await send()
         except _FOREIGN as error:  # its text may carry data: it stops here
-            reason = _reason(error)
-            self._observe(method, reason, monotonic() - started)
-            retry_after = asked() if reason is Reason.LIMITED else None
-            self._alone_until = max(self._alone_until, monotonic() + (retry_after or 0))
-            raise verdicts[reason](method, reason, retry_after=retry_after) from None
+            failure = _failure(error, method, verdicts)
+            self._observe(method, failure.reason, monotonic() - started)
+            self._alone_until = max(self._alone_until, monotonic() + (failure.retry_after or 0))
+            raise failure from None
         self._observe(method, OK, monotonic() - started)
         return reply
 
@@ -231,12 +258,27 @@ class LiveKit:
         return asyncio.get_running_loop().time() + seconds
 
 
+async def _named(send: Callable[[], Awaitable[agent_dispatch.AgentDispatch]]) -> agent_dispatch.AgentDispatch:
+    """The dispatch that the server names. Raises DecodeError: an empty 200, as a proxy may send, parses too."""
+    dispatch = await send()
+    if not dispatch.id:
+        raise DecodeError
+    return dispatch
+
+
+def _failure(error: Exception, method: str, verdicts: Mapping[Reason, type[LiveKitError]]) -> LiveKitError:
+    reason = _reason(error)
+    if isinstance(error, NoReply):
+        return verdicts[reason](method, reason, retry_after=error.retry_after, leads_to=error.leads_to)
+    return verdicts[reason](method, reason)
+
+
 def _reason(error: Exception) -> Reason:
     match error:
-        case ServerError(status=status) if 400 <= status < 500:
-            return _BY_STATUS.get(status, Reason.INVALID)
-        case ServerError():
-            return Reason.SERVER
+        case NoReply(status=status):
+            return _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100, Reason.SERVER)
+        case TooLong():
+            return Reason.OVERSIZED
         case ClientConnectorError():
             return Reason.UNREACHABLE
         case TimeoutError():

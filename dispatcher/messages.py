@@ -30,6 +30,11 @@ def room_of(room: models.Room) -> Room:
     )
 
 
+def bare_room_of(room: models.Room) -> Room:
+    """The room without its metadata."""
+    return Room(sid=RoomSid(room.sid), name=room.name, created_at=_ms(room.creation_time_ms, room.creation_time))
+
+
 def participant_of(one: models.ParticipantInfo) -> Participant:
     """The participant; a kind or reason that we do not know keeps its number."""
     return Participant(
@@ -57,6 +62,11 @@ def dispatch_of(one: agent_dispatch.AgentDispatch) -> Dispatch:
         tag=one.attributes.get(TAG, ""),
         jobs=tuple(_job(job) for job in one.state.jobs),
     )
+
+
+def live_dispatch_of(one: agent_dispatch.AgentDispatch) -> Dispatch | None:
+    """The dispatch with its jobs; None: it has been deleted."""
+    return None if one.state.deleted_at else dispatch_of(one)
 
 
 def _job(job: agent.Job) -> Job:

@@ -2,7 +2,8 @@
 
 Our own dispatches are known by their id, and where no id is known (a lost reply, a crash, an emptied ledger) by the
 signed tag that they carry (`core.tags`). Every other one is foreign, be it a token's, SIP's or an app's, whatever its
-tag says. It is adopted by the oldest want it suits.
+tag says. It is adopted by the oldest want it suits. Servers before 1.13.2 drop tags: there the dispatch of a lost reply
+looks like a foreign one, and is taken for one, in the place of its attempt.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -97,11 +98,7 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequenc
         return _adopt_foreign(session, dispatch, now) if rule is None else session
     asked = next((attempt for attempt in want.attempts if attempt.number == found.number), None)
     if asked is not None and not asked.dispatch:
-        bound = _listed(replace(asked, dispatch=dispatch.id), dispatch)
-        session = with_want(session, with_attempt(want, bound))
-        return tell(
-            session, Entry(at=now, said=Said.BOUND, want=want.key, number=bound.number, agent=str(bound.target))
-        )
+        return _found(session, want, replace(asked, dispatch=dispatch.id), dispatch, now)
     number = found.number if asked is None else want.last + 1
     attempt = _attempt(dispatch, number, now)
     back = now + LINGER_MS if want.policy.surplus == "remove" else 0
@@ -121,9 +118,20 @@ def _remnant(session: Session, key: str, rule: Rule | None) -> Want | None:
 
 def _adopt_foreign(session: Session, dispatch: Dispatch, now: Ms) -> Session:
     for want in session.wants:
-        if dispatch.target in want.policy.targets and not (want.open or want.done or want.remnant):
+        if dispatch.target not in want.policy.targets or want.done or want.remnant:
+            continue
+        if not want.open:
             return _adopt(session, want, replace(_attempt(dispatch, want.last + 1, now), ours=False))
+        lost = next((one for one in want.open if not one.dispatch and one.target == dispatch.target), None)
+        if lost is not None and not dispatch.tag:  # ours, where the server drops tags; elsewhere not: never taken back
+            return _found(session, want, replace(lost, dispatch=dispatch.id, ours=False), dispatch, now)
     return session
+
+
+def _found(session: Session, want: Want, attempt: Attempt, dispatch: Dispatch, now: Ms) -> Session:
+    session = with_want(session, with_attempt(want, _listed(attempt, dispatch)))
+    entry = Entry(at=now, said=Said.BOUND, want=want.key, number=attempt.number, agent=str(attempt.target))
+    return tell(session, entry)
 
 
 def _attempt(dispatch: Dispatch, number: int, now: Ms) -> Attempt:

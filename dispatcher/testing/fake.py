@@ -7,6 +7,7 @@ from typing import Final, Self, TypeVar
 from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
 
 from dispatcher.testing.changes import Changes
+from dispatcher.testing.release import SEEN, Release, Version
 from dispatcher.testing.server import Server
 from dispatcher.testing.services import AgentDispatchService, RoomService
 from dispatcher.testing.story import Story
@@ -25,9 +26,9 @@ DEV_KEYS: Final[Mapping[str, str]] = {"devkey": "devsecret-devsecret-devsecret-d
 class FakeLiveKit(Story, Trouble):
     """LiveKit without media, on 127.0.0.1: `async with FakeLiveKit(webhook_url=…) as livekit`, then `livekit.url`.
 
-    It answers the API, sends webhooks and runs workers as livekit-server 1.13.5 was seen to. The first of `keys` signs
-    the webhooks; `webhook_url` may be set later; `auto_create` is LiveKit's own option and default. Without
-    `deployments` it does not know them, as servers before 1.12.0.
+    It answers the API, sends webhooks and runs workers as livekit-server 1.13.5 was seen to, or as another `version`
+    would: (1, 9) to (1, 13, 11). The first of `keys` signs the webhooks; `webhook_url` may be set later; `auto_create`
+    is LiveKit's own option and default. Its clock is `timings.clock_ahead` seconds ahead of ours.
     """
 
     def __init__(
@@ -36,19 +37,19 @@ class FakeLiveKit(Story, Trouble):
         *,
         keys: Mapping[str, str] = DEV_KEYS,
         auto_create: bool = True,
-        deployments: bool = True,
+        version: Version = SEEN,
         timings: Timings | None = None,
     ) -> None:
-        spans = timings or Timings()
+        spans, release = timings or Timings(), Release(version)
         self.api_key, self.api_secret = next(iter(keys.items()))
         self._changes = Changes()
-        self._timers = Timers(spans.speed)
-        self._sender = Webhooks(keys, self.api_key, self._timers, spans, self._changes.announce)
+        self._timers = Timers(spans)
+        self._sender = Webhooks(keys, self._timers, spans, release, self._changes.announce)
         self._sender.url = webhook_url
-        workers = Workers(self._timers)
-        world = World(self._timers, spans, workers, self._changes, self._sender.tell)
+        workers = Workers(self._timers, release)
+        world = World(self._timers, spans, release, workers, self._changes, self._sender.tell)
         dispatches = AgentDispatchService(
-            world, self._timers, auto_create=auto_create, deployments=deployments, absent_room=spans.absent_room
+            world, self._timers, release, auto_create=auto_create, absent_room=spans.absent_room
         )
         methods = RoomService(world).methods() | dispatches.methods()
         self._api = Twirp(keys, methods, self._timers, self._changes.announce)

@@ -1,5 +1,6 @@
 """Plays recorded webhooks: the bytes as they came, signed anew, for a recorded token is good for 5 minutes only."""
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -7,7 +8,6 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from dispatcher.testing.room import now_ms
 from dispatcher.webhook import sign
 
 _OF_THE_CONNECTION: Final = frozenset({"host", "content-length", "authorization", "accept-encoding"})
@@ -35,6 +35,6 @@ async def _send(session: aiohttp.ClientSession, url: str, recording: Recording, 
     key, secret = sign_with
     body = recording.body.encode()
     headers = {name: value for name, value in recording.headers.items() if name.lower() not in _OF_THE_CONNECTION}
-    headers["Authorization"] = sign(body, key=key, secret=secret, now=now_ms())
+    headers["Authorization"] = sign(body, key=key, secret=secret, now=time.time_ns() // 1_000_000)
     async with session.post(url, data=body, headers=headers) as response:
         return response.status

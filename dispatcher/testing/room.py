@@ -4,7 +4,6 @@ LiveKit's own messages are the state, so that nothing stands between it and what
 """
 
 import secrets
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +20,7 @@ Tell = Callable[[WebhookEvent], None]
 
 _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _CODECS: Final = ("audio/opus", "audio/red", "video/VP8", "video/H264", "video/VP9", "video/AV1")
+_ENDED: Final = {"ROOM_DELETED": "ROOM_END_API_DELETE", "ROOM_CLOSED": "ROOM_END_IDLE_TIMEOUT"}
 DEPENDENT: Final = frozenset({ParticipantInfo.Kind.AGENT, ParticipantInfo.Kind.EGRESS})  # keep no room open
 
 
@@ -29,14 +29,8 @@ def new_id(prefix: str) -> str:
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(12))
 
 
-def now_ms() -> Ms:
-    """LiveKit's clock."""
-    return time.time_ns() // 1_000_000
-
-
-def room_info(asked: CreateRoomRequest, timings: Timings) -> Room:
+def room_info(asked: CreateRoomRequest, timings: Timings, opened_at: Ms) -> Room:
     """What LiveKit says of a room it has just opened. The TURN password is a secret, as the real one is."""
-    opened_at = now_ms()
     return Room(
         sid=new_id("RM_"),
         name=asked.name,
@@ -107,7 +101,7 @@ class LiveRoom:
                 participant=ParticipantInfo(sid=publisher.sid, identity=publisher.identity),
                 track=TrackInfo(sid=new_id("TR_"), name="mic", mime_type="audio/red"),
                 id=new_id("EV_"),
-                created_at=now_ms() // 1000,
+                created_at=self._timers.now_ms() // 1000,
             )
         )
 
@@ -121,7 +115,7 @@ class LiveRoom:
             restart_policy=asked.restart_policy,
             deployment=asked.deployment,
             attributes=dict(asked.attributes),
-            state=AgentDispatchState(created_at=time.time_ns()),
+            state=AgentDispatchState(created_at=self._timers.now_ns()),
         )
         self.dispatches[dispatch.id] = dispatch
         self._changed()
@@ -139,10 +133,10 @@ class LiveRoom:
         self.over = True
         for sid in tuple(self.participants):
             self.leave(sid, reason)
-        self._say(ROOM_FINISHED)
+        self._say(ROOM_FINISHED, why=_ENDED.get(reason))
 
     def _enter(self, asked: ParticipantInfo) -> ParticipantInfo:
-        came_at = now_ms()
+        came_at = self._timers.now_ms()
         entered = ParticipantInfo(
             sid=new_id("PA_"),
             state=ParticipantInfo.State.ACTIVE,
@@ -184,9 +178,14 @@ class LiveRoom:
         self.info.num_participants = counted
         self.info.num_publishers = sum(one.is_publisher for one in self.participants.values())
 
-    def _say(self, event: str, participant: ParticipantInfo | None = None) -> None:
+    def _say(self, event: str, participant: ParticipantInfo | None = None, why: str | None = None) -> None:
         self._tell(
             WebhookEvent(
-                event=event, room=self.info, participant=participant, id=new_id("EV_"), created_at=now_ms() // 1000
+                event=event,
+                room=self.info,
+                participant=participant,
+                id=new_id("EV_"),
+                created_at=self._timers.now_ms() // 1000,
+                room_end_reason=why,
             )
         )

@@ -27,6 +27,7 @@ from livekit.protocol.room import (
     UpdateRoomMetadataRequest,
 )
 
+from dispatcher.testing.release import Release
 from dispatcher.testing.room import LiveRoom
 from dispatcher.testing.timers import Timers
 from dispatcher.testing.twirp import Method, TwirpError
@@ -118,17 +119,16 @@ class RoomService:
 class AgentDispatchService:
     """Dispatches. Answers come from the node that hosts the room: for one that is not live, 503 after a long wait.
 
-    `auto_create` (LiveKit's default): CreateDispatch opens a room that is not live, under a new SID. Without
-    `deployments` it passes that field over, as servers before 1.12.0 do.
+    `auto_create` (LiveKit's default): CreateDispatch opens a room that is not live, under a new SID.
     """
 
     def __init__(
-        self, world: World, timers: Timers, *, auto_create: bool, deployments: bool, absent_room: float
+        self, world: World, timers: Timers, release: Release, *, auto_create: bool, absent_room: float
     ) -> None:
         self._world = world
         self._timers = timers
+        self._release = release
         self._auto_create = auto_create
-        self._deployments = deployments
         self._absent_room = absent_room
 
     def methods(self) -> dict[str, Method[Any]]:
@@ -140,7 +140,7 @@ class AgentDispatchService:
         }
 
     async def _create_dispatch(self, asked: CreateAgentDispatchRequest) -> AgentDispatch:
-        _validate(asked)
+        _validate(asked, self._release)
         if self._auto_create:
             room = self._world.open(CreateRoomRequest(name=asked.room))
         else:
@@ -149,7 +149,7 @@ class AgentDispatchService:
             agent_name=asked.agent_name,
             metadata=asked.metadata,
             restart_policy=asked.restart_policy,
-            deployment=asked.deployment if self._deployments else "",
+            deployment=asked.deployment,
             attributes=dict(asked.attributes),
         )
         return self._world.dispatch(room, agent)
@@ -174,9 +174,12 @@ class AgentDispatchService:
         return room
 
 
-def _validate(asked: CreateAgentDispatchRequest) -> None:
-    if len(asked.deployment.encode()) > DEPLOYMENT_MAX or _BAD_DEPLOYMENT.search(asked.deployment):
+def _validate(asked: CreateAgentDispatchRequest, release: Release) -> None:
+    deployment = release.deployment(asked.deployment)
+    if len(deployment.encode()) > DEPLOYMENT_MAX or _BAD_DEPLOYMENT.search(deployment):
         raise TwirpError("invalid_argument", "deployment is invalid")
+    if not release.takes_attributes:
+        return
     if len(asked.metadata.encode()) > METADATA_MAX:
         raise TwirpError("invalid_argument", "metadata size exceeds limits")
     if sum(len(name.encode()) + len(value.encode()) for name, value in asked.attributes.items()) > ATTRIBUTES_MAX:

@@ -25,6 +25,7 @@ class Behaviour(TypedDict, total=False):
     stay: float
     ghost: float
     identity: str
+    names_itself: bool
     per_publisher: bool
 
 

@@ -1,9 +1,12 @@
 """When things happen in the fake: LiveKit's own spans, and the tasks that wait for them."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
+
+from dispatcher.core.events import Ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +27,25 @@ class Timings:
     webhook_retries: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # the waits between tries (docs/livekit.md §1.4)
     webhook_max_age: float = 30.0  # a webhook that waited longer is dropped
     webhook_max_depth: int = 200  # a webhook behind so many others of its room is dropped
+    clock_ahead: float = 0.0  # LiveKit's clock less ours; in real seconds
 
 
 class Timers:
     """All that will happen later; nothing of it happens after `aclose`. Belongs to the loop it is used in."""
 
-    def __init__(self, speed: float) -> None:
-        self._speed = speed
+    def __init__(self, timings: Timings) -> None:
+        self._speed = timings.speed
+        self._ahead = int(timings.clock_ahead * 1e9)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
+
+    def now_ns(self) -> int:
+        """LiveKit's clock."""
+        return time.time_ns() + self._ahead
+
+    def now_ms(self) -> Ms:
+        """The same, as all but dispatches and jobs have it."""
+        return self.now_ns() // 1_000_000
 
     def later(self, span: float, act: Callable[[], object]) -> None:
         """`act` is called `span` seconds from now, at the fake's speed."""

@@ -11,8 +11,9 @@ import aiohttp
 from google.protobuf.json_format import MessageToJson
 from livekit.protocol.webhook import WebhookEvent
 
+from dispatcher.core.events import ABORTED
 from dispatcher.testing.faults import Armed, Delay, Lose, Repeat, WebhookFault
-from dispatcher.testing.room import now_ms
+from dispatcher.testing.release import Release
 from dispatcher.testing.timers import Timers, Timings
 from dispatcher.webhook import sign
 
@@ -61,26 +62,29 @@ def webhook_body(event: WebhookEvent) -> bytes:
 
 
 class Webhooks:
-    """The sender. Without a `url` nothing is sent. `key` names the one of `keys` that signs."""
+    """The sender. Without a `url` nothing is sent. `key` names the one of `keys` that signs: the first, at first."""
 
     def __init__(
-        self, keys: Mapping[str, str], key: str, timers: Timers, timings: Timings, done: Callable[[], None]
+        self, keys: Mapping[str, str], timers: Timers, timings: Timings, release: Release, done: Callable[[], None]
     ) -> None:
         self.url: str | None = None
-        self.key = key
+        self.key = next(iter(keys))
         self.sent: list[Sent] = []
         self.faults: Armed[WebhookFault] = Armed()
         self._keys = keys
         self._timers = timers
         self._timings = timings
+        self._release = release
         self._done = done
         self._queues: dict[str, deque[_Queued]] = {}
         self._session: aiohttp.ClientSession | None = None
 
     def tell(self, event: WebhookEvent) -> None:
-        """The event is queued behind those of the same room name."""
-        if self.url is None:
+        """The event is queued behind those of the same room name, as far as this release tells of it."""
+        if self.url is None or (event.event == ABORTED and not self._release.tells_aborted):
             return
+        if not self._release.tells_room_end_reason:
+            event.ClearField("room_end_reason")
         queue = self._queues.setdefault(event.room.name, deque())
         if len(queue) > self._timings.webhook_max_depth:
             self._conclude(event, Fortune.DROPPED)
@@ -121,7 +125,8 @@ class Webhooks:
 
     async def _deliver(self, queued: _Queued, copies: int = 1) -> None:
         body = webhook_body(queued.event)
-        token = sign(body, key=self.key, secret=self._keys[self.key], now=now_ms())
+        signed_at, secret = self._timers.now_ms(), self._keys[self.key]
+        token = sign(body, key=self.key, secret=secret, now=signed_at, iat=self._release.signs_iat)
         await asyncio.gather(*(self._try(queued, body, token) for _ in range(copies)))
 
     async def _try(self, queued: _Queued, body: bytes, token: str) -> None:

@@ -4,7 +4,6 @@ LiveKit says nothing of all this: a dispatch that no worker serves looks like on
 """
 
 import random
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +13,7 @@ from livekit.protocol.agent import JS_RUNNING, JS_SUCCESS, JT_PUBLISHER, JT_ROOM
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission
 
+from dispatcher.testing.release import Release
 from dispatcher.testing.room import DEPENDENT, LiveRoom, new_id
 from dispatcher.testing.timers import Timers
 
@@ -51,6 +51,7 @@ class Worker:
     stay: float = 1.0
     ghost: float = 20.0
     identity: str = ""  # the same for every job; "": `agent-<job id>`
+    names_itself: bool = True  # `lk.agent.name`: its SDK says it of its agents, as livekit-agents does since 2026
     per_publisher: bool = False  # registered as JT_PUBLISHER: one job for each publisher, none before
     asked: int = field(default=0, init=False)  # requests so far, the lost ones too
     worker_id: str = field(default_factory=lambda: new_id("AW_"), init=False)
@@ -67,7 +68,8 @@ class Worker:
 class Workers:
     """Who is registered, and the jobs on their way."""
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: Timers, release: Release) -> None:
+        self._release = release
         self._timers = timers
         self._registered: dict[tuple[str, str], Worker] = {}
         self._ended: set[str] = set()  # jobs told to end: their agents join no more
@@ -75,11 +77,11 @@ class Workers:
 
     def register(self, worker: Worker) -> None:
         """Dispatches from now on reach this worker; those made before never do (docs/livekit.md §2.4)."""
-        self._registered[worker.agent, worker.deployment] = worker
+        self._registered[worker.agent, self._release.deployment(worker.deployment)] = worker
 
     def unregister(self, agent: str, deployment: str = "") -> None:
         """Nobody is registered under that name; agents in rooms stay."""
-        del self._registered[agent, deployment]
+        del self._registered[agent, self._release.deployment(deployment)]
 
     def launch(self, room: LiveRoom, dispatch: AgentDispatch) -> None:
         """The dispatch's worker, if there is one, is asked: once, or once for each publisher."""
@@ -117,16 +119,17 @@ class Workers:
         self, room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None = None
     ) -> None:
         fate = worker.next_fate()
-        if fate is Fate.DROPS:
+        if fate is Fate.DROPS or (fate is Fate.REJECTS and not self._release.lists_rejections):
             return
         self._timers.later(worker.accept_after, lambda: self._answer(room, dispatch, worker, publisher, fate))
 
     def _answer(
         self, room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None, fate: Fate
     ) -> None:
-        job = _job(room, dispatch, worker, publisher)
+        accepted_at = self._timers.now_ns()
+        job = _job(room, dispatch, worker, publisher, accepted_at)
         if fate is Fate.REJECTS:
-            job.state.CopyFrom(_rejection())
+            job.state.CopyFrom(JobState(status=JS_SUCCESS, ended_at=accepted_at, updated_at=accepted_at))
         self._timers.later(worker.list_after, lambda: room.list_job(dispatch, job))
         if fate not in {Fate.REJECTS, Fate.NEVER_SHOWS}:
             self._timers.later(worker.join_after, lambda: self._join(room, job, worker, fate))
@@ -134,7 +137,7 @@ class Workers:
     def _join(self, room: LiveRoom, job: Job, worker: Worker, fate: Fate) -> None:
         if room.over or job.id in self._ended:
             return
-        sid = room.join(agent_of(job)).sid
+        sid = room.join(agent_of(job, worker, self._release)).sid
         match fate:
             case Fate.RAISES:
                 self._timers.later(_RAISES_AFTER, lambda: room.leave(sid, "CLIENT_INITIATED"))
@@ -149,21 +152,24 @@ class Workers:
                 assert_never(fate)
 
 
-def agent_of(job: Job) -> ParticipantInfo:
-    """The agent of a job as LiveKit lets it in: both names, one stamped by the server and one said by the SDK."""
+def agent_of(job: Job, worker: Worker, release: Release) -> ParticipantInfo:
+    """The agent of a job as LiveKit lets it in: its names are stamped by the server, and said by the SDK."""
+    stamped = {"lk.agent_name": job.agent_name} if release.stamps_agent_name else {}
+    said = {"lk.agent.name": worker.agent} if worker.names_itself else {}
     return ParticipantInfo(
         identity=job.state.participant_identity,
         kind=ParticipantInfo.Kind.AGENT,
-        attributes={"lk.agent_name": job.agent_name, "lk.agent.name": job.agent_name},
+        attributes=stamped | said,
         permission=ParticipantPermission(
             can_subscribe=True, can_publish=True, can_publish_data=True, can_update_metadata=True, agent=True
         ),
     )
 
 
-def _job(room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None) -> Job:
+def _job(
+    room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None, accepted_at: int
+) -> Job:
     job_id = new_id("AJ_")
-    accepted_at = time.time_ns()
     return Job(
         id=job_id,
         dispatch_id=dispatch.id,
@@ -182,11 +188,6 @@ def _job(room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: Par
             worker_id=worker.worker_id,
         ),
     )
-
-
-def _rejection() -> JobState:
-    ended_at = time.time_ns()
-    return JobState(status=JS_SUCCESS, ended_at=ended_at, updated_at=ended_at)
 
 
 def _publishers(present: Iterable[ParticipantInfo]) -> list[ParticipantInfo]:

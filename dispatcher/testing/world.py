@@ -7,6 +7,7 @@ from livekit.protocol.webhook import WebhookEvent
 
 from dispatcher.core.events import ROOM_FINISHED
 from dispatcher.testing.changes import Changes
+from dispatcher.testing.release import Release
 from dispatcher.testing.room import LiveRoom, Tell, room_info
 from dispatcher.testing.timers import Timers, Timings
 from dispatcher.testing.workers import Workers
@@ -15,10 +16,13 @@ from dispatcher.testing.workers import Workers
 class World:
     """The live rooms by name. Whatever happens is told (`tell`) and announced (`changes`)."""
 
-    def __init__(self, timers: Timers, timings: Timings, workers: Workers, changes: Changes, tell: Tell) -> None:
+    def __init__(
+        self, timers: Timers, timings: Timings, release: Release, workers: Workers, changes: Changes, tell: Tell
+    ) -> None:
         self.rooms: dict[str, LiveRoom] = {}
         self._timers = timers
         self._timings = timings
+        self._release = release
         self._workers = workers
         self._changes = changes
         self._tell = tell
@@ -30,7 +34,8 @@ class World:
         """
         if room := self.rooms.get(asked.name):
             return room
-        room = LiveRoom(room_info(asked, self._timings), self._timers, self._heard, self._changes.announce)
+        info = room_info(asked, self._timings, self._timers.now_ms())
+        room = LiveRoom(info, self._timers, self._heard, self._changes.announce)
         self.rooms[asked.name] = room
         room.start()
         for agent in asked.agents or [RoomAgentDispatch()]:
@@ -39,7 +44,7 @@ class World:
 
     def dispatch(self, room: LiveRoom, asked: RoomAgentDispatch) -> AgentDispatch:
         """The room has one more dispatch, and its worker, if there is one, is asked."""
-        dispatch = room.add_dispatch(asked)
+        dispatch = room.add_dispatch(self._release.understood(asked))
         self._workers.launch(room, dispatch)
         return dispatch
 

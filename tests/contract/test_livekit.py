@@ -9,8 +9,8 @@ from typing import Protocol
 from uuid import uuid4
 
 import pytest
-from aiohttp import ClientSession
 
+from dispatcher.answers import TwirpSession, twirp_session
 from dispatcher.core.events import AGENT, STANDARD, Participant, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.seen import Dispatch, Job, Seen
@@ -137,14 +137,14 @@ async def home(request: pytest.FixtureRequest) -> AsyncIterator[Home]:
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[ClientSession]:
+async def session() -> AsyncIterator[TwirpSession]:
     """The shared session of all clients."""
-    async with ClientSession() as one:
+    async with twirp_session() as one:
         yield one
 
 
 @pytest.fixture
-def livekit(home: Home, session: ClientSession) -> LiveKit:
+def livekit(home: Home, session: TwirpSession) -> LiveKit:
     """Our door."""
     return door(home, session, home.secret)
 
@@ -157,7 +157,7 @@ async def visit(home: Home, livekit: LiveKit) -> AsyncIterator[Visit]:
         yield await visiting(livekit, room)
 
 
-def door(home: Home, session: ClientSession, secret: str) -> LiveKit:
+def door(home: Home, session: TwirpSession, secret: str) -> LiveKit:
     """A client with this secret."""
     return LiveKit(home.url, home.key, secret, session=session, observe=lambda *_: None)
 
@@ -301,7 +301,7 @@ async def test_a_create_opens_an_absent_room(livekit: LiveKit) -> None:
 
 
 @pytest.mark.parametrize("call", ["look", "rooms", "create", "remove", "delete"])
-async def test_a_wrong_secret_is_refused(home: Home, session: ClientSession, visit: Visit, call: str) -> None:
+async def test_a_wrong_secret_is_refused(home: Home, session: TwirpSession, visit: Visit, call: str) -> None:
     """Every call says so, and none says absent (Q4)."""
     stranger = door(home, session, "not-the-secret-but-quite-as-long-as-it-is")
     calls: Mapping[str, Callable[[], Awaitable[object]]] = {

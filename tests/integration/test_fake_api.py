@@ -221,7 +221,7 @@ def token(livekit: FakeLiveKit, **claims: object) -> str:
     return jwt.encode({"iss": livekit.api_key, **claims}, livekit.api_secret, algorithm="HS256")
 
 
-@pytest.mark.parametrize("claims", [{"iss": "nobody"}, {"exp": 1}, {"nbf": 2**33}], ids=str)
+@pytest.mark.parametrize("claims", [{"iss": "nobody"}, {"exp": 1}, {"nbf": 2**33}, {"nbf": "now"}], ids=str)
 async def test_a_token_that_is_not_good_is_401_as_bare_text(claims: dict[str, object]) -> None:
     """An unknown key, an expired token, one from the future: no Twirp error says so."""
     async with FakeLiveKit(timings=FAST) as livekit:

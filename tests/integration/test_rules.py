@@ -10,18 +10,19 @@ from dispatcher.app import running
 from dispatcher.config import load
 from dispatcher.logs import Log
 from dispatcher.testing import FakeLiveKit, Fate, Timings
+from dispatcher.testing.release import SEEN, Version
 from tests.integration.house import SPEED, Ears, House
 
 HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\npace: off\n"
 
 
 @asynccontextmanager
-async def ruled(folder: Path, rules: str, *, deployments: bool = True) -> AsyncIterator[House]:
+async def ruled(folder: Path, rules: str, *, version: Version = SEEN) -> AsyncIterator[House]:
     """The service runs with these rules, from a file."""
     file = folder / "dispatcher.yaml"
     file.write_text(HASTE + rules)
     async with AsyncExitStack() as stack:
-        livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED), deployments=deployments))
+        livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED), version=version))
         environ = {
             "LIVEKIT_URL": livekit.url,
             "LIVEKIT_API_KEY": livekit.api_key,
@@ -180,7 +181,7 @@ def _attempts(agent: str, verdict: str) -> str:
 async def test_d9_a_server_that_ignores_deployments_is_found_out(tmp_path: Path) -> None:
     """The canary's people would have got production: refused, told, counted, and the fallback there instead."""
     rules = "rules: [{name: all, agent: {name: greeter, deployment: canary}, fallback: [safe]}]"
-    async with ruled(tmp_path, rules, deployments=False) as here:
+    async with ruled(tmp_path, rules, version=(1, 11)) as here:
         here.livekit.worker("greeter")
         here.livekit.worker("safe")
         await here.livekit.join("lobby", "alice")

@@ -109,7 +109,8 @@ async def test_create_asks_for_the_target_once(server: Script) -> None:
 
 async def test_remove_and_delete_name_what_they_retract(server: Script) -> None:
     """The identity and the dispatch id go out with the room's name."""
-    server.answer_all(reply(room_service.RemoveParticipantResponse()))
+    server.answer("RemoveParticipant", reply(room_service.RemoveParticipantResponse()))
+    server.answer("DeleteDispatch", reply(agent_dispatch.AgentDispatch(id="AD_1")))
     await server.client().remove("r", "agent-AJ_1")
     await server.client().delete("r", "AD_1")
     [(_, removed), (_, deleted)] = server.asked
@@ -120,14 +121,14 @@ async def test_remove_and_delete_name_what_they_retract(server: Script) -> None:
 
 
 async def test_the_sweep_lists_every_room(server: Script) -> None:
-    """All rooms in one call; the time of creation in ms, from seconds where the server sends only those."""
+    """All rooms in one call, without their metadata; times in ms, from seconds where the server sends only those."""
     listed = [
         models.Room(sid="RM_1", name="a", metadata="m", creation_time=7, creation_time_ms=7_125),
         models.Room(sid="RM_2", name="b", creation_time=8),
     ]
     server.answer("ListRooms", reply(room_service.ListRoomsResponse(rooms=listed)))
     assert await server.client().rooms() == (
-        Room(sid=RoomSid("RM_1"), name="a", metadata="m", created_at=7_125),
+        Room(sid=RoomSid("RM_1"), name="a", created_at=7_125),
         Room(sid=RoomSid("RM_2"), name="b", created_at=8_000),
     )
     assert list(room_service.ListRoomsRequest.FromString(server.asked[0][1]).names) == []

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import pytest
-from aiohttp import TCPConnector
+from aiohttp import TCPConnector, web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import unused_port
 from livekit.protocol import agent_dispatch
@@ -13,7 +13,7 @@ from livekit.protocol import room as room_service
 
 from dispatcher.core.rules import Target
 from dispatcher.livekit import LiveKit, LiveKitError, Reason, Refused, Unavailable, Unknown
-from tests.unit.twirp import HASTY, READS, SID, Answer, Script, fail, raw, reply, reset, scripted
+from tests.unit.twirp import HASTY, READS, SID, Answer, Script, fail, leads, raw, reply, reset, scripted
 
 Ask: TypeAlias = Callable[[LiveKit], Awaitable[object]]
 Failure: TypeAlias = tuple[type[LiveKitError], Reason]
@@ -59,8 +59,19 @@ def delete(livekit: LiveKit) -> Awaitable[object]:
 READ: Mapping[str, Ask] = {"ListRooms": rooms, "look": look}
 ACT: Mapping[str, Ask] = {"CreateDispatch": create, "RemoveParticipant": remove, "DeleteDispatch": delete}
 
+BROKEN: tuple[Failure, Failure] = (Unavailable, Reason.BROKEN), (Unknown, Reason.BROKEN)
+REDIRECTED: tuple[Failure, Failure] = (Unavailable, Reason.REDIRECTED), (Unknown, Reason.REDIRECTED)
 FAILURES: Mapping[str, tuple[Answer, Failure, Failure]] = {  # answer, what a read raises, what an act raises
-    "302": (fail(302), (Unavailable, Reason.SERVER), (Unknown, Reason.SERVER)),
+    "200 html": (raw(200, b"<html>", "text/html"), *BROKEN),
+    "200 html in name only": (raw(200, b"<html>", "application/protobuf"), *BROKEN),
+    "200 json": (raw(200, b"{}", "application/json"), *BROKEN),
+    "200 empty": (raw(200, b"", "application/octet-stream"), *BROKEN),
+    "202": (raw(202, b"", "application/protobuf"), *BROKEN),
+    "204": (raw(204, b"", "application/protobuf"), *BROKEN),
+    "301": (leads("https://elsewhere.example/", 301), *REDIRECTED),
+    "302": (leads("/twirp/livekit.RoomService/Elsewhere", 302), *REDIRECTED),
+    "302 nowhere": (fail(302), *REDIRECTED),
+    "307": (leads("/twirp/livekit.RoomService/Elsewhere", 307), *REDIRECTED),
     "400": (fail(400), (Refused, Reason.INVALID), (Refused, Reason.INVALID)),
     "401": (raw(401, b"", "text/plain"), (Refused, Reason.UNAUTHORIZED), (Refused, Reason.UNAUTHORIZED)),
     "403": (fail(403), (Refused, Reason.UNAUTHORIZED), (Refused, Reason.UNAUTHORIZED)),
@@ -71,13 +82,10 @@ FAILURES: Mapping[str, tuple[Answer, Failure, Failure]] = {  # answer, what a re
     "500": (fail(500), (Unavailable, Reason.SERVER), (Unknown, Reason.SERVER)),
     "502 html": (raw(502, b"<html>", "text/html"), (Unavailable, Reason.SERVER), (Unknown, Reason.SERVER)),
     "503": (fail(503), (Unavailable, Reason.SERVER), (Unknown, Reason.SERVER)),
-    "503 json list": (fail(503, "[]"), (Unavailable, Reason.BROKEN), (Unknown, Reason.BROKEN)),
-    "reset": (reset, (Unavailable, Reason.BROKEN), (Unknown, Reason.BROKEN)),
-    "malformed": (
-        raw(200, b"\xff\xff", "application/protobuf"),
-        (Unavailable, Reason.BROKEN),
-        (Unknown, Reason.BROKEN),
-    ),
+    "503 json list": (fail(503, "[]"), (Unavailable, Reason.SERVER), (Unknown, Reason.SERVER)),
+    "520": (raw(520, b"<html>", "text/html"), (Unavailable, Reason.SERVER), (Unknown, Reason.SERVER)),
+    "reset": (reset, *BROKEN),
+    "malformed": (raw(200, b"\xff\xff", "application/protobuf"), *BROKEN),
 }
 
 
@@ -154,12 +162,47 @@ async def test_what_is_gone_already_is_a_success(server: Script, method: str, as
     assert server.told == [(method, "not_found")]
 
 
-async def test_an_empty_answer_to_create_is_unknown(server: Script) -> None:
-    """A 200 without a dispatch id, as a proxy may send, is no proof of a dispatch."""
+@pytest.mark.parametrize("ask", [create, delete])
+async def test_an_empty_answer_that_must_name_a_dispatch_is_unknown(server: Script, ask: Ask) -> None:
+    """A 200 without a dispatch id, as a proxy may send, is no proof of a dispatch, nor of its end."""
     server.answer_all(reply(agent_dispatch.AgentDispatch()))
     with pytest.raises(Unknown) as caught:
-        await create(server.client())
+        await ask(server.client())
     assert caught.value.reason is Reason.BROKEN
+    assert [result for _, result in server.told] == ["broken"]
+
+
+@pytest.mark.parametrize(
+    ("location", "leads_to"),
+    [
+        ("https://elsewhere.example:7443/twirp?access_token=s3cret", "https://elsewhere.example:7443"),
+        ("https://user:s3cret@elsewhere.example/", "https://elsewhere.example"),
+        ("/login?next=s3cret", ""),
+        ("https://[", ""),
+        ("https://b\u00fccher.example/", "https://xn--bcher-kva.example"),
+    ],
+)
+async def test_a_redirect_is_named_and_nothing_of_its_path(server: Script, location: str, leads_to: str) -> None:
+    """Scheme, host and port: what LIVEKIT_URL would have to be."""
+    server.answer("ListRooms", leads(location, 307))
+    with pytest.raises(Unavailable) as caught:
+        await server.client().rooms()
+    assert (str(caught.value), caught.value.leads_to) == ("ListRooms: redirected", leads_to)
+
+
+async def test_cookies_are_neither_kept_nor_sent(server: Script) -> None:
+    """A balancer that sets one with each answer does not fill the memory, nor one project's cookies another's calls."""
+
+    async def sticky(request: web.Request) -> web.StreamResponse:
+        assert "Cookie" not in request.headers
+        answer = web.Response(content_type="application/protobuf")
+        answer.set_cookie(f"AWSALB{len(server.asked)}", "x" * 1_000)
+        return answer
+
+    server.answer_all(sticky)
+    for _ in range(3):
+        await server.client().rooms()
+    assert [result for _, result in server.told] == ["ok"] * 3
 
 
 @pytest.mark.parametrize(("method", "ask"), [("ListRooms", rooms), *ACT.items()])

@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
-from aiohttp import BaseConnector, ClientSession, web
+from aiohttp import BaseConnector, web
 from aiohttp.test_utils import TestServer
 from google.protobuf.message import Message
 from livekit.protocol import agent_dispatch, models
 from livekit.protocol import room as room_service
 
+from dispatcher.answers import TwirpSession, twirp_session
 from dispatcher.core.events import RoomSid
 from dispatcher.livekit import Limits, LiveKit
-from dispatcher.retry_after import listening
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,7 +27,7 @@ HASTY: Final = Limits(look=0.2, act=0.2)
 class Script:
     """What is answered to whom, what was asked, and what the client told its observer."""
 
-    def __init__(self, session: ClientSession) -> None:
+    def __init__(self, session: TwirpSession) -> None:
         self.url = ""
         self.asked: list[tuple[str, bytes]] = []
         self.told: list[tuple[str, str]] = []
@@ -98,7 +98,7 @@ class Script:
 @asynccontextmanager
 async def scripted(connector: BaseConnector | None = None) -> AsyncIterator[Script]:
     """A server that runs, and does not hang when it is stopped; its clients connect through `connector`."""
-    async with ClientSession(connector=connector, trace_configs=[listening()]) as session:
+    async with twirp_session(connector) as session:
         script = Script(session)
         app = web.Application()
         app.router.add_post("/twirp/{service}/{method}", script.serve)
@@ -118,6 +118,15 @@ def fail(
 ) -> Answer:
     """An error as Twirp sends it."""
     return raw(status, text.encode(), "application/json", retry_after)
+
+
+def leads(location: str, status: int) -> Answer:
+    """A redirect."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, headers={"Location": location})
+
+    return answer
 
 
 def raw(status: int, body: bytes, content_type: str, retry_after: str | None = None) -> Answer:

@@ -168,7 +168,11 @@ def test_a_foreign_dispatch_is_adopted_by_a_want_it_suits(before: Want, found: D
 @pytest.mark.parametrize(
     ("before", "found"),
     [
-        pytest.param(want(attempt()), dispatch(), id="an-attempt-is-open"),
+        pytest.param(want(attempt(dispatch="AD_0")), dispatch(), id="an-attempt-is-open"),
+        pytest.param(want(attempt()), dispatch(tag="other:greeter#1"), id="a-lost-reply-is-not-another-installation's"),
+        pytest.param(
+            replace(BACKUP, attempts=(attempt(),), last=1), dispatch(name="backup"), id="a-lost-reply-is-of-its-target"
+        ),
         pytest.param(want(done=NOW), dispatch(), id="the-want-is-done"),
         pytest.param(want(), dispatch(name="stranger"), id="an-agent-nobody-wants"),
         pytest.param(want(remnant=True), dispatch(), id="nobody-wants-it-any-more"),
@@ -179,6 +183,14 @@ def test_a_foreign_dispatch_is_adopted_by_a_want_it_suits(before: Want, found: D
 def test_a_foreign_dispatch_that_no_want_has_a_place_for_is_left_alone(before: Want, found: Dispatch) -> None:
     """It is only reported, by its agent."""
     assert bound(session(before), found) == session(before)
+
+
+def test_a_lost_reply_is_bound_where_the_server_drops_tags() -> None:
+    """Before 1.13.2: it cannot be told from a token's, so it takes the attempt's place and is never taken back."""
+    after = bound(session(want(attempt(dispatch="AD_0"), attempt(2))), dispatch("AD_0"), dispatch("AD_1"))
+
+    assert after.wants[0].attempts[1] == attempt(2, dispatch="AD_1", listed=True, ours=False)
+    assert [entry.said for entry in after.timeline] == [Said.BOUND]
 
 
 def test_foreign_dispatches_go_to_the_oldest_wants_first() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.testing import NeverSeen
 from dispatcher.testing.changes import Changes
-from dispatcher.testing.timers import Timers
+from dispatcher.testing.timers import Timers, Timings
 
 
 async def test_a_claim_that_holds_is_answered_at_once() -> None:
@@ -33,7 +33,7 @@ async def test_a_claim_never_seen_says_what_was_found() -> None:
 
 async def test_a_failure_of_the_fake_itself_is_raised_when_it_closes() -> None:
     """Nothing that breaks later is lost with its task."""
-    timers, broken = Timers(speed=1.0), asyncio.Event()
+    timers, broken = Timers(Timings()), asyncio.Event()
 
     def act() -> None:
         broken.set()
@@ -49,7 +49,7 @@ async def test_a_failure_of_the_fake_itself_is_raised_when_it_closes() -> None:
 
 async def test_nothing_happens_after_closing() -> None:
     """What was to come later is cancelled, whichever way it was asked for."""
-    happened, timers = list[str](), Timers(speed=1.0)
+    happened, timers = list[str](), Timers(Timings())
     timers.later(0.0, lambda: happened.append("later"))
     timers.spawn(asyncio.Event().wait())  # type: ignore[arg-type]
 

@@ -1,0 +1,78 @@
+"""LiveKit's clock is another one: a minute apart nothing is noticed, beyond it is told, and rooms get their agents."""
+
+import time
+from collections.abc import Mapping
+
+import aiohttp
+import jwt
+import pytest
+
+from dispatcher.app import running
+from dispatcher.doctor import examine
+from dispatcher.logs import Log
+from dispatcher.testing import FakeLiveKit, Fate, Timings
+from tests.integration.house import SPEED, Ears, House, config, house, rule
+
+
+def apart(seconds: float) -> FakeLiveKit:
+    """A LiveKit whose clock is so far ahead of ours."""
+    return FakeLiveKit(timings=Timings(speed=SPEED, clock_ahead=seconds))
+
+
+TIMES: Mapping[str, tuple[str, float, int]] = {
+    "begins in 59 s": ("nbf", 59, 200),
+    "begins in 62 s": ("nbf", 62, 401),
+    "ended 58 s ago": ("exp", -58, 200),
+    "ended 61 s ago": ("exp", -61, 401),
+}
+
+
+@pytest.mark.parametrize(("claim", "seconds", "status"), TIMES.values(), ids=TIMES)
+@pytest.mark.parametrize("ahead", [0.0, 3_600.0, -3_600.0])
+async def test_a_token_has_a_minutes_leeway(claim: str, seconds: float, status: int, ahead: float) -> None:
+    """Either side, by LiveKit's own clock; as livekit-server's verifier grants it in every release."""
+    async with apart(ahead) as livekit:
+        claims = {"iss": livekit.api_key, "video": {"roomList": True}, claim: time.time() + ahead + seconds}
+        token = jwt.encode(claims, livekit.api_secret, algorithm="HS256")
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
+            answer = await http.post(f"{livekit.url}/twirp/livekit.RoomService/ListRooms")
+            assert answer.status == status
+
+
+@pytest.mark.parametrize("ahead", [-55.0, 55.0])
+async def test_s4_clocks_a_minute_apart_are_not_noticed(ahead: float) -> None:
+    """A crash is replaced, and nothing is worse than information: neither a warning nor an error."""
+    async with apart(ahead) as livekit, house(livekit=livekit) as here:
+        livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=2.0)
+        await livekit.join("lobby", "alice")
+        await here.told("served", room="lobby", number=2)
+        await here.idle()
+        levels = {(line["level"], line["action"]) for line in here.lines if line["level"] != "info"}
+        metrics = await here.metrics()
+        assert await examine(config(livekit.url, rule("greeter")), None, lambda _: None) == 0
+    assert levels <= {("warning", "closed")}  # of the crash
+    assert 0 <= metrics['dispatcher_time_to_agent_seconds_sum{agent="greeter"}'] < 5
+
+
+async def test_s4_a_clock_too_far_behind_livekits_takes_no_webhook() -> None:
+    """Each is refused and told as made in the future; the sweep is what finds the room."""
+    async with apart(90.0) as livekit, house(livekit=livekit, sweep_every=300) as here:
+        livekit.worker("greeter")
+        await livekit.join("lobby", "alice")
+        assert (await here.told("webhook_rejected"))["reason"] == "not_yet_valid"
+        await here.told("served", room="lobby")
+
+
+async def test_s4_a_clock_too_far_ahead_of_livekits_may_call_nothing() -> None:
+    """LiveKit refuses our tokens: told as unauthorized, also by the doctor, who says that it may be the clocks."""
+    told: list[str] = []
+    ears = Ears()
+    async with apart(-90.0) as livekit:
+        settings = config(livekit.url, rule("greeter"))
+        async with running(settings, Log(ears.hear, time.time), version="test") as service:
+            livekit.webhook_url = f"{service.url}/webhook"
+            await livekit.join("lobby", "alice")
+            failed = await House(livekit, service, ears).told("look_failed")
+        assert await examine(settings, None, told.append) == 1
+    assert (failed["level"], failed["why"]) == ("error", "unauthorized")
+    assert "unauthorized; the key or the secret is not this server's, or the clocks differ by over a minute" in told[-1]
