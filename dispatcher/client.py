@@ -38,6 +38,8 @@ async def explain(url: str, token: str, room: str, write: Callable[[str], object
     if status != HTTPStatus.OK:
         write(f"{room}: {_refusal(status, told)}\n")
         return 1
+    if told.get("dry_run"):
+        write("This is a dry run: it asks for no agent, and knows only what it has heard and seen itself.\n")
     for life in reversed(told["lives"]):
         write(_life(life))
     return 0
