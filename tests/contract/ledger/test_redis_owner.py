@@ -199,13 +199,17 @@ async def test_an_installation_that_moves_by_reload_waits_for_its_last_process(s
         assert working == ([True] * 3 if number == 3 else [True] * (3 - number) + [False] * number)
 
 
-async def test_a_reload_that_changes_nothing_asks_again_and_goes_on(start: Starts) -> None:
-    """The configuration in force is another one, and says the same."""
-    process = start(EU)
-    assert await process.works()
+async def test_a_reload_is_asked_about_at_once(start: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long an answer holds: what it was about is in force no more. One that changes nothing changes nothing."""
+    monkeypatch.setattr(owner, "AGAIN_S", 60.0)
+    beside, process = start(EU), start(EU)
+    assert [await one.works() for one in (beside, process)] == [True, True]
 
     process.livekits = dict(EU)
-
+    assert await process.works()
+    process.livekits = STAGING
+    assert not await process.works()
+    process.livekits = EU
     assert await process.works()
 
 
