@@ -23,12 +23,16 @@ JSON = dict[str, object]
 
 
 class Api:
-    """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger, of the projects that are configured."""
+    """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger, of the projects that are configured.
 
-    def __init__(self, ledger: Ledger, current: Current, mask: Mask) -> None:
+    Each answer says whether it is a dry run's: then nobody has been asked for, and its ledger is not the others'.
+    """
+
+    def __init__(self, ledger: Ledger, current: Current, mask: Mask, *, dry_run: bool = False) -> None:
         self.ledger = ledger
         self.current = current
         self.mask = mask
+        self.dry_run = dry_run
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to an application."""
@@ -70,7 +74,7 @@ class Api:
             for life in await sessions.live(self.ledger, name, state, limit=int(limit))
         ]
         rooms = [_summary(life, self._session(life)) for life in lives[: int(limit)]]
-        return web.json_response({"rooms": rooms})
+        return web.json_response({"rooms": rooms, "dry_run": self.dry_run})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
         """Every life of the room name that is remembered, newest first, each with its wants, timeline and story."""
@@ -79,7 +83,7 @@ class Api:
         if not lives:
             return _error(HTTPStatus.NOT_FOUND, "unknown_room")
         details = [_detail(life, self._session(life)) for life in lives]
-        return web.json_response({"room": self.mask.numbers(room), "lives": details})
+        return web.json_response({"room": self.mask.numbers(room), "lives": details, "dry_run": self.dry_run})
 
     def _session(self, life: KnownSession) -> Session:
         """The session as it may be shown: its people by their marks, where identities are masked."""

@@ -26,6 +26,7 @@ from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
+from dispatcher.ledger.redis.owner import Installation
 from dispatcher.ledger.timed import TimedLedger
 from dispatcher.livekit import LIMITS, LiveKit
 from dispatcher.logs import Log
@@ -67,9 +68,9 @@ async def running(
 ) -> AsyncIterator[Service]:
     """The service answers, claims and sweeps; at the end it is unready, finishes what runs, hands back the rest.
 
-    With the `source` that `config` was read from it follows its changes. Raises OSError when the address cannot be had,
-    BadConfig when REDIS_URL is none. Nothing is asked of Redis before it answers: until the ledger has been claimed
-    from, the service is unready.
+    With the `source` that `config` was read from it follows its changes. A dry run's ledger is its own, in memory.
+    Raises OSError when the address cannot be had, BadConfig when REDIS_URL is none. Nothing is asked of Redis before
+    it answers: until the ledger has been claimed from, the service is unready.
     """
     metrics = Metrics(version=version, lines_dropped=log.dropped)
     chronicle = Chronicle(log, metrics)
@@ -79,12 +80,13 @@ async def running(
         make = partial(_ready, session=session, chronicle=chronicle)
         current = Current(make(config))
         wake = asyncio.Event()
-        ledger = _timed(_home(config, wake.set), metrics)
+        home = _memory if dry_run else partial(_home, config, current)
+        ledger = _timed(home(wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
         pacer = Pacer(ledger)
         driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run)
         worker = Worker(ledger, driver, wake, log, metrics, limit=config.max_sessions_at_once)
-        app = _app(current, ledger, worker, log, metrics)
+        app = _app(current, ledger, worker, log, metrics, dry_run=dry_run)
         host, port = await stack.enter_async_context(listening(app, config.host, config.port, grace=GRACE_S))
         stack.push_async_callback(worker.stop, DRAIN_S)
         sweep = Sweep(ledger, current, pacer, log, metrics)
@@ -111,9 +113,18 @@ def redis_address(config: Config) -> address.Address | None:
         raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
 
 
-def _home(config: Config, wake: Callable[[], None]) -> Ledger:
+def _home(config: Config, current: Current, wake: Callable[[], None]) -> Ledger:
     redis = redis_address(config)
-    return MemoryLedger(_steady_clock(), wake=wake) if redis is None else RedisLedger(redis, wake=wake)
+    if redis is None:
+        return _memory(wake)
+    installation = Installation(
+        instance=config.instance, livekits=lambda: current.now.livekits, take_over=config.take_over
+    )
+    return RedisLedger(redis, installation=installation, wake=wake)
+
+
+def _memory(wake: Callable[[], None]) -> Ledger:
+    return MemoryLedger(_steady_clock(), wake=wake)
 
 
 def _nothing() -> None:
@@ -180,7 +191,9 @@ async def _each_project(
             await _end(task)
 
 
-def _app(current: Current, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics) -> web.Application:
+def _app(
+    current: Current, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics, *, dry_run: bool
+) -> web.Application:
     app = build(
         receive=lambda body, authorization, now: receive(body, authorization, current.now.keys, now),
         intake=Intake(ledger, worker),
@@ -189,7 +202,7 @@ def _app(current: Current, ledger: Ledger, worker: Worker, log: Log, metrics: Me
         log=log,
         clock=_epoch_ms,
     )
-    app.add_routes(Api(ledger, current, log.mask).routes())
+    app.add_routes(Api(ledger, current, log.mask, dry_run=dry_run).routes())
     return app
 
 

@@ -15,6 +15,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from dispatcher import client, demo, doctor, rehearsal
 from dispatcher.app import redis_address, running
 from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
@@ -25,6 +27,8 @@ from dispatcher.webhook import sign
 
 WRONG_CONFIG = 2
 SIGNS_IAT = (1, 13)  # livekit-server before it signed without `iat`
+DRY_RUN = "decide, log and count, but create nothing; its ledger is its own, in memory"
+TAKE_OVER = "take the ledger, once, from processes of this instance that see to another LiveKit: it has moved"
 LIKE = "signed as this livekit-server signs, such as 1.12; default: a present one"
 
 
@@ -66,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("livekit-dispatcher"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="take webhooks and see to it that every room has its agent")
-    serve.add_argument("--dry-run", action="store_true", help="decide, log and count, but create nothing")
+    serve.add_argument("--dry-run", action="store_true", help=DRY_RUN)
+    serve.add_argument("--take-over", action="store_true", help=TAKE_OVER)
     serve.add_argument("--log", choices=("json", "text"), help="default: text on a terminal, else json")
     check = commands.add_parser("check", help="say whether the configuration is right: exit code 0 or 2")
     examined = commands.add_parser(
@@ -146,12 +151,15 @@ def _check(config: Config, arguments: argparse.Namespace) -> int:
     projects = ", ".join(project.name for project in config.projects)
     rules = ", ".join(dict.fromkeys(rule.name for rule in config.rules_in_force))
     sys.stdout.write(f"{config.file or 'environment'}: right. Projects: {projects}. Rules: {rules}.\n")
+    if config.redis_url:
+        sys.stdout.write(f"Ledger: Redis, as instance {config.instance}; of a dry run: in memory, its own.\n")
     return 0
 
 
 def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int:
     stdout = sys.stdout  # None where the process was started without one: its number may be a socket's by now
     style: Style = arguments.log or ("text" if stdout and stdout.isatty() else "json")
+    config = replace(config, take_over=arguments.take_over)
     with Output(stdout.fileno() if stdout else NOWHERE, time.time, style=style) as output:
         logging.getLogger().addHandler(bridge(output.log))
         try:
@@ -172,9 +180,14 @@ async def _until_stopped(config: Config, source: Source, output: Output, *, dry_
                 url=f"{service.url}/webhook",
                 projects=[project.name for project in config.projects],
                 rules=len({rule.name for rule in config.rules_in_force}),
-                ledger="redis" if config.redis_url else "memory",
+                instance=config.instance,
+                ledger="redis" if config.redis_url and not dry_run else "memory",
                 dry_run=dry_run,
             )
+            if config.redis_url and dry_run:
+                log.warning(
+                    "redis_not_used", why="a dry run has a ledger of its own, in memory: no other process uses it"
+                )
             await stopped.wait()
             log.info("stopping")
     log.info("stopped")

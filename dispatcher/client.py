@@ -40,6 +40,7 @@ class _Life(Struct, frozen=True):
 
 class _Room(Struct, frozen=True):
     lives: Annotated[Sequence[_Life], Meta(min_length=1)]
+    dry_run: bool = False
 
 
 class _Refusal(Struct, frozen=True):
@@ -82,11 +83,13 @@ async def explain(url: str, token: str, room: str, write: Callable[[str], object
         if answer.status != HTTPStatus.OK:
             write(visible(f"{room}: {_refusal(answer.status, answer.read(_Refusal).error)}") + "\n")
             return 1
-        lives = answer.read(_Room).lives
+        told = answer.read(_Room)
     except _NotTheService as error:
         write(visible(str(error)) + "\n")
         return 1
-    for life in reversed(lives):
+    if told.dry_run:
+        write("This is a dry run: it asks for no agent, and knows only what it has heard and seen itself.\n")
+    for life in reversed(told.lives):
         write(_told(life))
     return 0
 

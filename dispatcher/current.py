@@ -8,10 +8,11 @@ from functools import partial
 
 from msgspec import Struct
 
-from dispatcher.config import Config, Limit, Pace, Project, Secret, Sweep
+from dispatcher.config import Config, Limit, Pace, Project, Secret, Sweep, place
 from dispatcher.core.rules import Rule
 from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, heard
+from dispatcher.ledger.redis.owner import LiveKitAt
 from dispatcher.livekit import LiveKit
 from dispatcher.signing import Signer
 from dispatcher.webhook import ApiKey
@@ -35,6 +36,7 @@ class InForce(Struct, frozen=True, kw_only=True):
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
     sweep: Sweep = Sweep()
     api_token: Secret | None = None
+    livekits: Mapping[str, LiveKitAt] = {}  # by project: what tells this installation from another
 
 
 class Current:
@@ -56,7 +58,13 @@ def in_force(config: Config, connect: Callable[[Project], LiveKit], hear: Callab
         keys=keys,
         sweep=config.sweep,
         api_token=config.api_token,
+        livekits=livekits(config),
     )
+
+
+def livekits(config: Config) -> Mapping[str, LiveKitAt]:
+    """Where each project's LiveKit is, without a secret."""
+    return {project.name: LiveKitAt(place(project.url), tuple(sorted(project.keys))) for project in config.projects}
 
 
 def _site(

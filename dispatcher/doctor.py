@@ -3,7 +3,7 @@
 One line for each check: ok, warning or error, and what to do. It changes nothing but one key of Redis, for a second.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from time import monotonic
 from typing import Final
@@ -13,10 +13,12 @@ from msgspec import Struct
 from dispatcher.answers import twirp_session
 from dispatcher.config import Config, Project
 from dispatcher.core.events import Ms
-from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.current import livekits
+from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
-from dispatcher.ledger.redis.checkup import Facts, check_up
+from dispatcher.ledger.redis.checkup import Facts, check_up, other_installation
 from dispatcher.ledger.redis.ledger import RedisLedger
+from dispatcher.ledger.redis.owner import Installation
 from dispatcher.livekit import LiveKit, LiveKitError, Reason
 
 OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}  # that the ledger's scripts are tested on, or meant for
@@ -47,8 +49,8 @@ class Finding(Struct, frozen=True):
 
 async def examine(config: Config, redis: Address | None, write: Callable[[str], object]) -> int:
     """Every finding is a line; exit code 0: no error among them, else 1."""
-    findings = [*_of_configuration(config), *await _of_redis(redis)]
-    findings += [await _of_livekit(project) for project in config.projects]
+    findings = [*_of_configuration(config), *await _of_redis(config, redis)]
+    findings += await _of_livekits(config.projects)
     for finding in findings:
         write(f"{finding}\n")
     return int(any(finding.grade is Grade.ERROR for finding in findings))
@@ -61,18 +63,36 @@ def _of_configuration(config: Config) -> Iterator[Finding]:
         yield Finding(Grade.WARNING, about, str(warning))
 
 
-async def _of_livekit(project: Project) -> Finding:
-    about = f"livekit {project.name}"
+async def _of_livekits(projects: Sequence[Project]) -> list[Finding]:
+    findings: list[Finding] = []
+    owners: dict[str, str] = {}  # by SID
+    for project in projects:
+        about = f"livekit {project.name}"
+        try:
+            began = monotonic()
+            sids = await _rooms(project)
+        except LiveKitError as error:
+            remedy = _LIVEKIT.get(error.reason, _ELSE)
+            says = f"{project.url}: {error.reason}{error.leads_to and f' to {error.leads_to}'}"
+            findings.append(Finding(Grade.ERROR, about, says, remedy))
+            continue
+        says = f"{project.url}: {len(sids)} rooms, in {(monotonic() - began) * 1000:.0f} ms"
+        findings.append(Finding(Grade.OK, about, says))
+        if shared := {owners[sid] for sid in sids if sid in owners}:
+            says = (
+                f"its rooms are those of project {min(shared)} as well: it is one LiveKit, and gives two agents to each"
+            )
+            findings.append(Finding(Grade.ERROR, about, says, "write one project, with the keys of both"))
+        owners |= dict.fromkeys(sids, project.name)
+    return findings
+
+
+async def _rooms(project: Project) -> set[str]:
+    """The SIDs of its live rooms. Raises LiveKitError."""
     key, secret = next(iter(project.keys.items()))
     async with twirp_session() as session:
         livekit = LiveKit(project.url, key, secret.get_secret_value(), session=session, observe=lambda *_: None)
-        began = monotonic()
-        try:
-            rooms = await livekit.rooms()
-        except LiveKitError as error:
-            says = f"{project.url}: {error.reason}{error.leads_to and f' to {error.leads_to}'}"
-            return Finding(Grade.ERROR, about, says, _LIVEKIT.get(error.reason, _ELSE))
-    return Finding(Grade.OK, about, f"{project.url}: {len(rooms)} rooms, in {(monotonic() - began) * 1000:.0f} ms")
+        return {room.sid for room in await livekit.rooms()}
 
 
 _LIVEKIT: Final = {
@@ -86,18 +106,19 @@ _LIVEKIT: Final = {
 _ELSE: Final = "LiveKit's own log may say why"
 
 
-async def _of_redis(redis: Address | None) -> list[Finding]:
+async def _of_redis(config: Config, redis: Address | None) -> list[Finding]:
     if redis is None:
         return [Finding(Grade.OK, "ledger", "in memory: one process; set REDIS_URL to run several")]
     try:
         facts = await check_up(redis)
     except LedgerUnavailable as error:
         return [Finding(Grade.ERROR, "redis", str(error), "docs/redis.md has the forms that REDIS_URL may have")]
-    return [finding for one in facts for finding in judged(one)] + [await _of_writing(redis)]
+    findings = [finding for one in facts for finding in judged(one)]
+    return [*findings, await _of_writing(config, redis), await _of_neighbours(config, redis)]
 
 
-async def _of_writing(redis: Address) -> Finding:
-    ledger = RedisLedger(redis)
+async def _of_writing(config: Config, redis: Address) -> Finding:
+    ledger = RedisLedger(redis, installation=Installation(instance=config.instance))
     try:
         await ledger.turn("doctor", 1_000)
     except LedgerUnavailable as error:
@@ -106,6 +127,17 @@ async def _of_writing(redis: Address) -> Finding:
     finally:
         await ledger.aclose()
     return Finding(Grade.OK, "redis writes", "a script has run and written")
+
+
+async def _of_neighbours(config: Config, redis: Address) -> Finding:
+    about = "redis keys"
+    try:
+        other = await other_installation(redis, config.instance, livekits(config))
+    except LedgerUnavailable as error:
+        return Finding(Grade.ERROR, about, str(error), "see the line above")
+    if other:
+        return Finding(Grade.ERROR, about, other, LedgerTaken.hint)
+    return Finding(Grade.OK, about, f"no other installation works as instance {config.instance}")
 
 
 def judged(facts: Facts) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from dispatcher.core.events import Ms
 from dispatcher.core.session import Session, State
 from dispatcher.current import Current
 from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 
@@ -29,6 +29,8 @@ class Gauges:
         while True:
             try:
                 await self.refresh()
+            except LedgerTaken:
+                pass  # for as long as that lasts: the worker has told it
             except LedgerUnavailable:
                 self.log.warning("gauges_put_off", why="ledger_unavailable")
             await asyncio.sleep(EVERY_S)

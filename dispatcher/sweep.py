@@ -14,7 +14,7 @@ from typing import Final
 from dispatcher.core.events import Room
 from dispatcher.current import Current, Site
 from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.livekit import LiveKitError
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
@@ -52,6 +52,8 @@ class Sweep:
         try:
             if await self.ledger.turn(f"sweep/{project}", self.current.now.sweep.every):
                 await self.sweep(project)
+        except LedgerTaken:
+            return  # for as long as that lasts: the worker has told it
         except LedgerUnavailable:
             self.log.warning("sweep_put_off", project=project, why="ledger_unavailable")
         except LiveKitError as error:

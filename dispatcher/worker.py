@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import Final
 
 from dispatcher.driver import Driver
-from dispatcher.ledger.interface import LEASE_MS, Held, Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import LEASE_MS, Held, Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 
 IDLE_S: Final = 1.0
 UNAVAILABLE: Final = "ledger_unavailable"  # the trouble, by its name in the log and at /readyz
+TAKEN: Final = "ledger_taken"
 COURTESY_S: Final = 1.5  # behind replicas of a later release: theirs are awake when a lease ends, or IDLE_S after it
 RETRY_S: Final = 0.5  # the ledger did not answer
 CLAIM_MAX: Final = 64  # sessions by one claim: meanwhile there is room for those that events hand out
@@ -102,9 +103,14 @@ class Worker:
         return IDLE_S if wait is None else min(IDLE_S, wait / 1000)
 
     def _troubled(self, error: LedgerUnavailable) -> None:
-        if self.trouble != UNAVAILABLE:
+        trouble = TAKEN if isinstance(error, LedgerTaken) else UNAVAILABLE
+        if self.trouble == trouble:
+            return
+        self.trouble = trouble
+        if isinstance(error, LedgerTaken):
+            self.log.error(TAKEN, why=str(error), hint=error.hint)
+        else:
             self.log.error(UNAVAILABLE, why=str(error))
-        self.trouble = UNAVAILABLE
 
     async def _drive(self, held: Held) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem
-from dispatcher.config.settings import Config, Limit, Pace, Project, Secret, Sweep
+from dispatcher.config.settings import Config, Limit, Pace, Project, Secret, Sweep, place
 from dispatcher.config.shown import schema
 from dispatcher.config.source import Source
 
@@ -18,6 +18,7 @@ __all__ = [
     "Sweep",
     "load",
     "load_offline",
+    "place",
     "schema",
     "show",
 ]

@@ -5,9 +5,11 @@ The tree is checked as it was written, so that these are reported together with 
 
 from collections.abc import Iterator, Sequence
 
+from dispatcher.config import values
 from dispatcher.config.document import Document, Loc, Tree, path
 from dispatcher.config.environment import Environment
 from dispatcher.config.problems import Problem, did_you_mean, in_environment
+from dispatcher.config.settings import place
 from dispatcher.core.rules import Rule
 
 _NO_URL = "missing; where your LiveKit answers, such as wss://example.livekit.cloud"
@@ -20,6 +22,7 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
     """Every contradiction in the file, and between the file and the environment. The document has a tree."""
     yield from _same_names(document)
     yield from _same_keys(document)
+    yield from _same_livekits(document)
     for rules in _rule_lists(document):
         for loc, rule in _mappings(document, rules):
             if rule.get("on") == "room" and rule.get("per") == "participant":
@@ -76,6 +79,20 @@ def _same_keys(document: Document) -> Iterator[Problem]:
             if key in owner:
                 yield document.problem((*loc, "keys", key), f"already a key of {path(owner[key])}")
             owner.setdefault(key, loc)
+
+
+def _same_livekits(document: Document) -> Iterator[Problem]:
+    """A LiveKit has one set of rooms, whatever the key: two projects of it would each give an agent to every one."""
+    first: dict[str, Loc] = {}
+    for loc, project in _mappings(document, ("projects",)):
+        try:
+            where = place(values.url(str(project.get("url", ""))))
+        except ValueError:  # told where the field is read
+            continue
+        if where in first:
+            reason = "each room would get two agents; write one project with all its keys"
+            yield document.problem((*loc, "url"), f"the LiveKit of {path(first[where])}: {reason}")
+        first.setdefault(where, loc)
 
 
 def _same_targets(document: Document, rule_loc: Loc, rule: dict[str, Tree]) -> Iterator[Problem]:

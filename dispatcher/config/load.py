@@ -73,7 +73,7 @@ def _connected(tree: dict[str, Tree]) -> dict[str, Tree]:
     written = tree.get("projects", ({},))
     projects = written if isinstance(written, tuple) else ()
     made: list[Tree] = [
-        {**one, "url": "ws://localhost", "keys": {f"key{index}": "secret"}} if isinstance(one, dict) else one
+        {**one, "url": f"ws://project-{index}", "keys": {f"key{index}": "secret"}} if isinstance(one, dict) else one
         for index, one in enumerate(projects)
     ]
     return {**tree, "projects": tuple(made) or written}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from pydantic import SecretStr
@@ -12,6 +13,14 @@ from dispatcher.core.events import Ms
 from dispatcher.core.rules import Rule
 
 Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
+
+
+def place(url: str) -> str:
+    """Where a LiveKit's URL leads: the same for one place, however it is written."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme in {"wss", "https"} else 80)
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}{parts.path.rstrip('/')}"
 
 
 class Limit(Struct, frozen=True, kw_only=True):
@@ -59,6 +68,7 @@ class Config(Struct, frozen=True, kw_only=True):
     host: str
     port: int  # 0: any free one
     redis_url: Secret | None  # None: the ledger is in memory
+    take_over: bool = False  # the ledger, at the start, from another installation: the command line says so
     api_token: Secret | None  # None: the API is off
     file: Path | None
     warnings: tuple[Problem, ...]

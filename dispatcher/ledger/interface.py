@@ -27,6 +27,12 @@ class LedgerUnavailable(Exception):
     """The ledger cannot be asked now, or did not answer in time. The call may or may not have had its effect."""
 
 
+class LedgerTaken(LedgerUnavailable):
+    """What this process would use is another installation's. Nothing was done; it may be ours later."""
+
+    hint = "give one of the two another `instance`; if this one has moved to another LiveKit: serve --take-over, once"
+
+
 class Key(Struct, frozen=True):
     """A session: one life of one room of one project."""
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
@@ -22,13 +22,16 @@ Series = Mapping[str, float]
 class Replica:
     """One process at one address. Start it from the main thread (see `leash`)."""
 
-    def __init__(self, directory: Path, name: str, environment: Mapping[str, str], *module: str) -> None:
+    def __init__(
+        self, directory: Path, name: str, environment: Mapping[str, str], *module: str, options: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.kills = 0
         self.log = directory / f"{name}.log"
         self._module = module or ("dispatcher",)
+        self._options = options
         self._environment = {
             **environment,
             "DISPATCHER_HOST": "127.0.0.1",
@@ -59,6 +62,16 @@ class Replica:
         except TimeoutError:
             raise TimeoutError(f"{self.name} is not ready:\n{self.process.output()[-3000:]}") from None
 
+    def said(self) -> list[dict[str, Any]]:
+        """The lines it has logged."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    async def says(self, action: str, within: float = START_S) -> None:
+        """It has logged such a line."""
+        async with asyncio.timeout(within):
+            while all(line["action"] != action for line in self.said()):
+                await asyncio.sleep(0.05)
+
     async def series(self) -> Series:
         """Its metrics as Prometheus sees them."""
         async with ClientSession(timeout=ClientTimeout(total=5)) as http, http.get(f"{self.url}/metrics") as answer:
@@ -72,15 +85,16 @@ class Replica:
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
     def _started(self) -> Child:
-        command = [sys.executable, "-m", *self._module, "serve", "--log", "json"]
+        command = [sys.executable, "-m", *self._module, "serve", "--log", "json", *self._options]
         return Child(command, self.log, environment=self._environment)
 
 
-def settings(directory: Path, livekit: str, redis: str, *, sweep: str) -> dict[str, str]:
+def settings(directory: Path, livekit: str, redis: str, *, sweep: str, instance: str = "default") -> dict[str, str]:
     """The environment of a replica: whose webhooks it takes, where its ledger is, and one rule for everybody."""
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "dispatcher.yaml"
-    file.write_text(json.dumps({"rules": [{"name": "everyone", "agent": "greeter"}], "sweep": {"every": sweep}}))
+    rules = [{"name": "everyone", "agent": "greeter"}]
+    file.write_text(json.dumps({"rules": rules, "sweep": {"every": sweep}, "instance": instance}))
     return {
         "LIVEKIT_URL": livekit,
         "LIVEKIT_API_KEY": KEY,

@@ -64,6 +64,15 @@ def test_check_says_that_the_environment_is_right(capsys: pytest.CaptureFixture[
     assert printed.err == ""
 
 
+def test_check_says_where_the_ledger_is(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In Redis by which name, and that a dry run's is not there."""
+    shell.setenv("REDIS_URL", "redis://:hush@127.0.0.1:9")
+    assert main(["check"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[1:] == ["Ledger: Redis, as instance default; of a dry run: in memory, its own."]
+    assert "hush" not in printed
+
+
 def test_check_names_the_file(shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The one given, else the one in the folder; what is odd about it is said beside."""
     shell.delenv("DISPATCHER_AGENT")
@@ -240,6 +249,7 @@ def test_serve_goes_on_until_it_is_told_to_stop(
     """It says where it serves, that it stops and that it has stopped: exit code 0."""
     port = unused_port()
     shell.setenv("DISPATCHER_PORT", str(port))
+    shell.setenv("REDIS_URL", "redis://127.0.0.1:9")  # nobody is there, and a dry run is ready all the same
     teller = threading.Thread(target=_stop_when_ready, args=(port, number))
     teller.start()
     assert main(["serve", "--dry-run"]) == 0
@@ -247,6 +257,8 @@ def test_serve_goes_on_until_it_is_told_to_stop(
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     serving = next(line for line in lines if line["action"] == "serving")
     assert (serving["url"], serving["dry_run"]) == (f"http://127.0.0.1:{port}/webhook", True)
+    assert (serving["ledger"], serving["instance"]) == ("memory", "default")
+    assert [line["level"] for line in lines if line["action"] == "redis_not_used"] == ["warning"]
     assert [line["action"] for line in lines][-2:] == ["stopping", "stopped"]
 
 

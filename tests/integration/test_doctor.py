@@ -1,6 +1,7 @@
 """`dispatcher doctor`, on a real Valkey and a fake LiveKit: what it prints, and its exit code."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from dispatcher.cli import main
 from dispatcher.config import Config, Secret
 from dispatcher.doctor import examine
 from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.ledger import RedisLedger
+from dispatcher.ledger.redis.owner import Installation, LiveKitAt
 from dispatcher.testing import DEV_KEYS, FakeLiveKit
 from tests.integration.house import config, rule
 from tests.real.redis_servers import Redis, alone, cluster, debian_redis, secured, sentinels
@@ -126,6 +129,40 @@ async def test_every_master_of_a_cluster_is_examined(livekit: FakeLiveKit, tmp_p
         assert code == 0
         for node in here.nodes:
             assert f"ok       redis 127.0.0.1:{node.port}: valkey" in told
+
+
+async def test_another_installation_on_the_same_keys_is_an_error(livekit: FakeLiveKit, valkey: Redis) -> None:
+    """It is named, with what to do; under another name nobody is in the way, and production itself is well."""
+    installation = Installation(livekits=lambda: {"default": LiveKitAt("other.example:443", ("APIother",))})
+    async with aclosing(RedisLedger(address.read(valkey.url), installation=installation)) as ledger:
+        await ledger.counts()
+        code, told = await examined(settings(livekit), valkey.url)
+        named, told_of_named = await examined(replace(settings(livekit), instance="staging"), valkey.url)
+    after, _ = await examined(settings(livekit), valkey.url)
+
+    assert (code, named, after) == (1, 0, 0)
+    assert "error    redis keys: instance default is another installation's, which has default at other.example" in told
+    assert "give one of the two another `instance`" in told
+    assert "ok       redis keys: no other installation works as instance staging" in told_of_named
+
+
+async def test_the_doctor_owns_nothing(livekit: FakeLiveKit, valkey: Redis) -> None:
+    """Who was examined first is not the one whose keys they are."""
+    await examined(settings(livekit), valkey.url)
+
+    assert [key for key in valkey.ask("KEYS", "*") if ":o:" in key] == []
+
+
+async def test_two_projects_that_are_one_livekit_are_an_error(livekit: FakeLiveKit) -> None:
+    """By another name of the same place, which the configuration cannot know: their rooms are the same."""
+    [project] = settings(livekit).projects
+    alias = replace(project, name="alias", url=livekit.url.replace("127.0.0.1", "localhost"))
+    both = replace(settings(livekit), projects=(project, alias))
+
+    code, told = await examined(both, None)
+
+    assert code == 1
+    assert "error    livekit alias: its rooms are those of project default as well" in told
 
 
 def test_the_command_tells_warnings_too_and_fails_on_an_error(

@@ -127,7 +127,48 @@ PACE = (
 
 LIST = (Mutant("all states are one", "'[' .. lines, 'LIMIT'", "'[' .. string.match(ARGV[2], '^.-%z'), 'LIMIT'"),)
 
+KEYS = (
+    Mutant("all instances have the same keys", 'else f"{instance}/"', 'else ""'),
+    Mutant("what earlier releases wrote is lost", "if instance == UNNAMED else", "if not instance else"),
+)
+
+OWN = (
+    Mutant("every URL is one", "  if here.url ~= there.url then", "  if not here.url then"),
+    Mutant("all keys are one", "      if one == other then", "      if one then"),
+    Mutant("who shares nothing is one", "  return not shares and '' or nil", "  return nil"),
+    Mutant(
+        "a project more is another installation", "    shares = shares or there ~= nil", "    shares = there ~= nil"
+    ),
+    Mutant("nobody is refused", "  if project and how ~= 'take' then", "  if false then"),
+    Mutant("the dead have their keys for ever", "tonumber(ends) > now and redis", "redis"),
+    Mutant("its own mark is in its way", "redis.call('HDEL', KEYS[1], token)\nif how", "if how"),
+    Mutant("who stops keeps the keys", "if how == 'leave' then\n  return 0\nend\n", ""),
+    Mutant("who was refused takes what is free", "'look' or how == 'wait' and not beside then", "'look' then"),
+    Mutant("who was refused waits for its own", "how == 'wait' and not beside then", "how == 'wait' then"),
+    Mutant("those it was taken from keep it", "  if project or not theirs then", "  if not theirs then"),
+    Mutant("marks are immortal", "redis.call('PEXPIRE', KEYS[1], OWN_MS + LATE_MS)\n", ""),
+)
+
+OWNER = (
+    Mutant("who was refused does not wait", "_How.WAIT, None, self._said", "_How.OWN, None, self._said"),
+    Mutant("it is taken over again and again", "self._until = _How.OWN, livekits", "self._until = self._how, livekits"),
+    Mutant("a reload is not asked about", " and livekits is self._asked_for:", ":"),
+    Mutant("an answer holds for one call", "livekits, now + AGAIN_S", "livekits, now"),
+    Mutant("each asks for itself", "            if self._asked_at < came:\n", "            if self._asking:\n"),
+    Mutant(
+        "who stops says nothing", "        if self._asked_for is not None:\n", "        if self._asked_for is self:\n"
+    ),
+    Mutant(
+        "an outage is patience",
+        "            self._free_since, self._trouble = None, error",
+        "            self._trouble = error",
+    ),
+)
+
 MUTANTS = {
+    "dispatcher/ledger/redis/keys.py": KEYS,
+    "dispatcher/ledger/redis/owner.py": OWNER,
+    "dispatcher/ledger/redis/lua/own.lua": OWN,
     "dispatcher/ledger/redis/lua/preamble.lua": PREAMBLE,
     "dispatcher/ledger/redis/lua/deliver.lua": DELIVER,
     "dispatcher/ledger/redis/lua/save.lua": SAVE,

@@ -12,8 +12,10 @@ from redis.exceptions import NoPermissionError
 from dispatcher.core.events import Ms
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
-from dispatcher.ledger.redis.client import FOREIGN, told
+from dispatcher.ledger.redis.client import FOREIGN, Client, told
 from dispatcher.ledger.redis.connections import opened
+from dispatcher.ledger.redis.keys import Keys
+from dispatcher.ledger.redis.owner import Installation, LiveKitAt, Owner
 
 WITHIN_S: Final = 5.0  # for everything that one server is asked
 PINGS: Final = 9  # of which the median counts
@@ -55,6 +57,15 @@ async def check_up(address: Address) -> list[Facts]:
         await client.aclose()
         if sentinel is not None:
             await sentinel.aclose()
+
+
+async def other_installation(address: Address, instance: str, livekits: Mapping[str, LiveKitAt]) -> str:
+    """Which other installation works on the keys of this instance, in words; "": none. Raises LedgerUnavailable."""
+    owner = Owner(Client(address), Keys(instance), Installation(instance=instance))
+    try:
+        return await owner.look(livekits)
+    finally:
+        await owner.aclose()
 
 
 def _name(address: Address) -> str:

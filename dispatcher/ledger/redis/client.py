@@ -47,7 +47,7 @@ class Client:
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._dropping = False
 
-    async def run(self, calls: Sequence[Call]) -> list[Any]:
+    async def run(self, calls: Sequence[Call], within: float = DEADLINE_S) -> list[Any]:
         """What each script answers, in order; several are no transaction. Raises LedgerUnavailable.
 
         A call whose answer was lost is sent once more: every script bears that, or costs a lease or a slot by it.
@@ -56,7 +56,7 @@ class Client:
             return []
         redis = self._redis
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(within):
                 return await self._run_twice(redis, calls)
         except TimeoutError:
             await self._drop(redis)

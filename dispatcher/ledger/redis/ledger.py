@@ -30,10 +30,11 @@ from dispatcher.ledger.interface import (
 )
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.address import Address
-from dispatcher.ledger.redis.client import Argument, Call, Client
+from dispatcher.ledger.redis.client import Argument, Client
+from dispatcher.ledger.redis.keys import Keys, session_id
+from dispatcher.ledger.redis.owner import ALONE, Installation, Owner
 from dispatcher.ledger.redis.scripts import Op
 
-ALL: Final = tuple(replies.partition(number) for number in range(replies.PARTITIONS))
 UNHEARD_MAX: Final = 1_000  # events of an outage; the sessions of older ones wait out their leases
 TOUCHED_MAX: Final = 256  # by one script: some 3 ms in which Redis does nothing else
 TOUCHES_MAX: Final = 16  # scripts within one deadline: 10,000 live rooms are not to be a matter of one second
@@ -45,16 +46,22 @@ T = TypeVar("T")
 class RedisLedger:
     """The `Ledger` that replicas share. Whatever goes wrong with Redis is LedgerUnavailable, within some 1.2 s.
 
+    It is its installation's alone: while another's processes have the keys of that instance it is LedgerTaken.
     `wake` is called when something this process does makes a session claimable sooner than its last claim said, once
     until the next claim. What other replicas do it is not told of. `clock`, for tests, is read instead of Redis's own.
     """
 
     def __init__(
-        self, address: Address, *, wake: Callable[[], None] | None = None, clock: Callable[[], Ms] | None = None
+        self,
+        address: Address,
+        *,
+        installation: Installation = ALONE,
+        wake: Callable[[], None] | None = None,
+        clock: Callable[[], Ms] | None = None,
     ) -> None:
-        self._client = Client(address)
+        self._keys = Keys(installation.instance, clock)
+        self._client = Owner(Client(address), self._keys, installation)
         self._wake = wake
-        self._clock = clock
         self._announced = -_NEVER  # nobody waits
         self._unheard = deque[tuple[Key, str]](maxlen=UNHEARD_MAX)  # handed out, it may be, in answers that were lost
         self._process = secrets.token_hex(8)
@@ -76,9 +83,9 @@ class RedisLedger:
         await self._give_back()
         peeked = await self._everywhere(Op.PEEK, limit)
         # By how late they are, not by when they were due: the nodes of a cluster have clocks of their own.
-        waits = [(at - now, base) for base, (now, *times) in zip(ALL, peeked, strict=True) for at in times]
+        waits = [(at - now, base) for base, (now, *times) in self._by_base(peeked) for at in times]
         shares = Counter(base for wait, base in nsmallest(limit, waits) if wait <= 0)
-        claims = [self._call(Op.CLAIM, base, share, self._token()) for base, share in shares.items()]
+        claims = [self._keys.call(Op.CLAIM, base, share, self._token()) for base, share in shares.items()]
         answers = await self._client.run(claims)
         ahead = [wait for wait, base in waits if base not in shares]
         ahead += [first - now for now, first, *_ in answers if first is not None]
@@ -106,16 +113,16 @@ class RedisLedger:
         self._sooner(-_NEVER)
 
     async def find(self, project: str, room: str) -> list[Life]:
-        base, name = replies.base(project, room), f"{project}\0{room}".encode()
-        [lives] = await self._client.run([self._call(Op.FIND, base, name, key=base + b"n:" + name)])
+        base, name = self._keys.base(project, room), f"{project}\0{room}".encode()
+        [lives] = await self._client.run([self._keys.call(Op.FIND, base, name, key=base + b"n:" + name)])
         return [replies.life(one) for one in lives]
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
         asked: defaultdict[bytes, list[Key]] = defaultdict(list)
         for key in set(keys):
-            asked[replies.base(key.project, key.room)].append(key)
+            asked[self._keys.base(key.project, key.room)].append(key)
         batches = [(base, batch) for base, some in asked.items() for batch in _slices(some, TOUCHED_MAX)]
-        calls = [self._call(Op.TOUCH, base, *map(replies.session_id, batch)) for base, batch in batches]
+        calls = [self._keys.call(Op.TOUCH, base, *map(session_id, batch)) for base, batch in batches]
         known = [said for some in _slices(calls, TOUCHES_MAX) for said in await self._client.run(some)]
         return {
             key
@@ -141,7 +148,7 @@ class RedisLedger:
         return float(await self._named("f:", name, Op.ADJUST, by, most))
 
     async def now(self) -> Ms:
-        [now] = await self._client.run([self._call(Op.NOW, ALL[0])])
+        [now] = await self._client.run([self._keys.call(Op.NOW, self._keys.bases[0])])
         return int(now)
 
     async def aclose(self) -> None:
@@ -149,12 +156,12 @@ class RedisLedger:
 
     async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
         listed = await self._everywhere(Op.LIST, f"{project}\0{state or ''}", limit)
-        found = ((*entry.split(b"\0", 1), base) for base, entries in zip(ALL, listed, strict=True) for entry in entries)
+        found = ((*entry.split(b"\0", 1), base) for base, entries in self._by_base(listed) for entry in entries)
         chosen = [(base, sid.decode()) for _, sid, base in nlargest(limit, found)]
         asked: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for base, sid in chosen:
-            asked[base].append(replies.session_id(Key(project, "", sid)))
-        answers = await self._client.run([self._call(Op.LIVES, base, *ids) for base, ids in asked.items()])
+            asked[base].append(session_id(Key(project, "", sid)))
+        answers = await self._client.run([self._keys.call(Op.LIVES, base, *ids) for base, ids in asked.items()])
         lives = [(base, replies.life(one)) for base, some in zip(asked, answers, strict=True) for one in some]
         shown = {(base, life.key.sid): life for base, life in lives}
         return [shown[one] for one in chosen if one in shown]
@@ -162,27 +169,22 @@ class RedisLedger:
     async def _give_back(self) -> None:
         """What was handed out in answers that were lost is due now, not when its leases end."""
         unheard = set(self._unheard)
-        await self._client.run([self._call_on(key, Op.RELEASE, token) for key, token in unheard])
+        await self._client.run([self._keys.on(key, Op.RELEASE, token) for key, token in unheard])
         self._unheard = deque((one for one in self._unheard if one not in unheard), UNHEARD_MAX)
 
     async def _on(self, key: Key, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
-        return (await self._client.run([self._call_on(key, op, *args)]))[0]
-
-    def _call_on(self, key: Key, op: Op, *args: Argument) -> Call:
-        base, name = replies.base(key.project, key.room), replies.session_id(key)
-        return self._call(op, base, name, *args, key=base + b"s:" + name)
+        [answer] = await self._client.run([self._keys.on(key, op, *args)])
+        return answer
 
     async def _named(self, kind: str, name: str, op: Op, *args: Argument) -> Any:  # noqa: ANN401 what Lua answers
-        base = replies.base("", name)
-        [answer] = await self._client.run([self._call(op, base, *args, key=base + f"{kind}{name}".encode())])
+        [answer] = await self._client.run([self._keys.named(kind, name, op, *args)])
         return answer
 
     async def _everywhere(self, op: Op, *args: Argument) -> Sequence[Any]:
-        return await self._client.run([self._call(op, base, *args) for base in ALL])
+        return await self._client.run(self._keys.everywhere(op, *args))
 
-    def _call(self, op: Op, base: bytes, *args: Argument, key: bytes = b"") -> Call:
-        now = self._clock() if self._clock else ""
-        return Call(op, base, key or base + b"age", (now, *args))
+    def _by_base(self, answers: Sequence[T]) -> Iterable[tuple[bytes, T]]:
+        return zip(self._keys.bases, answers, strict=True)
 
     def _token(self) -> str:
         return f"{self._process}-{next(self._tokens)}"

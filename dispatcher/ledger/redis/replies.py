@@ -1,29 +1,11 @@
 """What the scripts answer → what the ledger's interface speaks of."""
 
-import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from dispatcher.ledger.interface import Held, Key, Lease, Life, Standing
-
-PARTITIONS: Final = 16  # an installation's sessions in as many cluster slots; part of the keys' names
-
-
-def base(project: str, name: str) -> bytes:
-    """What all keys of the name's partition begin with."""
-    return partition(zlib.crc32(f"{project}\0{name}".encode()) % PARTITIONS)
-
-
-def partition(number: int) -> bytes:
-    """The same, by number. In braces is what a cluster puts into one slot."""
-    return b"ld:{%d}:" % number
-
-
-def session_id(key: Key) -> bytes:
-    """A session's name inside its partition."""
-    return f"{key.project}\0{key.sid}".encode()
 
 
 def lines(index: Sequence[Standing]) -> bytes:

@@ -15,6 +15,7 @@ from dispatcher.ledger import interface
 # outlive the youngest session: so whatever stands in an index can still be read when it is taken out.
 INDEX_TTL_MS: Final[Ms] = interface.LIVE_TTL_MS + 3_600_000
 SPARE_TTL_MS: Final[Ms] = INDEX_TTL_MS + 3_600_000
+OWN_MS: Final[Ms] = 600_000  # a process that has not asked for its keys for so long has them no more
 LATE_MS: Final[Ms] = 60_000  # as much later than they mean other keys go: the next master's clock may be behind
 
 _FOLDER: Final = Path(__file__).with_name("lua")
@@ -30,6 +31,7 @@ _NUMBERS: Final = {
     "INDEX_TTL_MS": INDEX_TTL_MS,
     "SPARE_TTL_MS": SPARE_TTL_MS,
     "LATE_MS": LATE_MS,
+    "OWN_MS": OWN_MS,
 }
 
 
@@ -44,6 +46,7 @@ class Op(StrEnum):
     LIST = "list"
     LIVES = "lives"
     NOW = "now"
+    OWN = "own"
     PACE = "pace"
     PEEK = "peek"
     RELEASE = "release"

@@ -13,6 +13,7 @@ from dispatcher.ledger.interface import Held, Key, Ledger
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
+from dispatcher.ledger.redis.owner import Installation
 from tests.real.valkey import Valkey, ask, running_valkey
 
 START: Ms = 1_700_000_000_000
@@ -27,6 +28,10 @@ class Home(Protocol):
     @property
     def ledger(self) -> Ledger:
         """The ledger; another one after `forget`."""
+        ...
+
+    def neighbour(self, instance: str) -> Ledger:
+        """The ledger of another installation at the same place, on the same clock."""
         ...
 
     def advance(self, ms: Ms) -> None:
@@ -52,6 +57,9 @@ class MemoryHome:
     def read_clock(self) -> Ms:
         return self.time
 
+    def neighbour(self, instance: str) -> Ledger:  # noqa: ARG002 - what it is called shows nowhere
+        return MemoryLedger(self.read_clock)
+
     def advance(self, ms: Ms) -> None:
         self.time += ms
 
@@ -73,6 +81,10 @@ class RedisHome:
 
     def read_clock(self) -> Ms:
         return self.time
+
+    def neighbour(self, instance: str) -> RedisLedger:
+        installation = Installation(instance=instance)
+        return RedisLedger(address.read(self.valkey.url), installation=installation, clock=self.read_clock)
 
     def advance(self, ms: Ms) -> None:
         self.time += ms

@@ -47,6 +47,7 @@ REPORT = [
     "environment: DISPATCHER_PORT: write a whole number from 0 to 65535",
     "environment: DISPATCHER_AGENT: bad.yaml has rules; unset it, or take them out",
 ]
+ONE_LIVEKIT = "the LiveKit of projects[0]: each room would get two agents; write one project with all its keys"
 UNUSED = "never used: the rules before it always match first"
 
 
@@ -64,6 +65,10 @@ UNUSED = "never used: the rules before it always match first"
         (
             RULE + "projects: [{name: a, url: 'ws://a', keys: {k: x}}, {name: b, url: 'ws://b', keys: {k: x}}]",
             ["2:87: projects[1].keys.k: already a key of projects[0]"],
+        ),
+        (
+            RULE + "projects: [{name: a, url: 'ws://a', keys: {k: x}}, {name: b, url: 'http://A:80/', keys: {l: x}}]",
+            [f"2:67: projects[1].url: {ONE_LIVEKIT}"],
         ),
         (
             "rules: [{name: a, agent: x, on: room, per: participant}]",

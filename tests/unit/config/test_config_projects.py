@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import Config, Limit
-from tests.unit.config.files import CONNECTION, RULE, loaded, told
+from dispatcher.config import Config, Limit, load_offline, place
+from tests.unit.config.files import CONNECTION, RULE, loaded, told, written
 
 HEAD = "defaults: {attempts: 2, min_stay: 1s}\npaused: [greeter]\nlimit: {calls_per_second: 20}\n" + RULE
 KEYS = {"eu": "url: wss://eu, keys: {APIeu: one}", "us": "url: wss://us, keys: {APIus: two}"}
@@ -166,3 +166,27 @@ def test_the_documented_example_is_a_configuration(tmp_path: Path) -> None:
         ["front-desk"],
     ]
     assert [rule.name for rule in config.rules_in_force] == ["all", "front-desk"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("wss://eu.example", "https://EU.example:443/", True),
+        ("ws://eu.example/livekit", "http://eu.example:80/livekit", True),
+        ("ws://[::1]:7880", "http://[::1]:7880", True),
+        ("ws://eu.example", "wss://eu.example", False),
+        ("wss://eu.example", "wss://us.example", False),
+        ("ws://localhost:7880", "ws://localhost:7881", False),
+        ("wss://eu.example/a", "wss://eu.example/b", False),
+    ],
+)
+def test_a_place_is_one_however_its_url_is_written(one: str, other: str, same: bool) -> None:
+    """Host, port and path say where a LiveKit is."""
+    assert (place(one) == place(other)) == same
+
+
+def test_what_needs_no_livekit_minds_no_url(tmp_path: Path) -> None:
+    """Rules are tried with the file of production, whatever its projects' URLs are."""
+    file = written(tmp_path, RULE + "projects: [{name: a, url: 'ws://a'}, {name: b, url: 'ws://a'}, {name: c}]\n")
+
+    assert [project.name for project in load_offline(file, {}).projects] == ["a", "b", "c"]

@@ -1,0 +1,51 @@
+"""The keys of one installation, and the calls that name them: no key of another installation's begins as they do."""
+
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+from dispatcher.core.events import Ms
+from dispatcher.ledger.interface import Key
+from dispatcher.ledger.redis.client import Argument, Call
+from dispatcher.ledger.redis.scripts import Op
+
+PARTITIONS: Final = 16  # an installation's sessions in as many cluster slots; part of the keys' names
+UNNAMED: Final = "default"  # the instance whose keys do not name it: releases that knew of one alone wrote them
+
+
+class Keys:
+    """The keys of the installation called `instance`. `clock`, for tests, is told to the scripts as Redis's own."""
+
+    def __init__(self, instance: str = UNNAMED, clock: Callable[[], Ms] | None = None) -> None:
+        whose = "" if instance == UNNAMED else f"{instance}/"
+        # In braces is what a cluster puts into one slot.
+        self.bases = tuple(f"ld:{{{whose}{number}}}:".encode() for number in range(PARTITIONS))
+        self._clock = clock
+
+    def base(self, project: str, name: str) -> bytes:
+        """What all keys of the name's partition begin with."""
+        return self.bases[zlib.crc32(f"{project}\0{name}".encode()) % PARTITIONS]
+
+    def call(self, op: Op, base: bytes, *args: Argument, key: bytes = b"") -> Call:
+        """The script, on the partition; `key` is the one that is asked for first, if there is one."""
+        now = self._clock() if self._clock else ""
+        return Call(op, base, key or base + b"age", (now, *args))
+
+    def on(self, key: Key, op: Op, *args: Argument) -> Call:
+        """The script, on one session."""
+        base, name = self.base(key.project, key.room), session_id(key)
+        return self.call(op, base, name, *args, key=base + b"s:" + name)
+
+    def named(self, kind: str, name: str, op: Op, *args: Argument) -> Call:
+        """The script, on the one key of this kind and name."""
+        base = self.base("", name)
+        return self.call(op, base, *args, key=base + f"{kind}{name}".encode())
+
+    def everywhere(self, op: Op, *args: Argument) -> list[Call]:
+        """The script, on each partition."""
+        return [self.call(op, base, *args) for base in self.bases]
+
+
+def session_id(key: Key) -> bytes:
+    """A session's name inside its partition."""
+    return f"{key.project}\0{key.sid}".encode()
