@@ -92,7 +92,7 @@ class Connections:
         self.server = server
         self.limits = limits
         self._metrics = metrics
-        self._seldom = _Seldom(log)
+        self._log = _RareLog(log)
         self._loop = asyncio.get_running_loop()
         self._listeners: list[socket.socket] = []
         self._pausing = True  # nobody is accepted
@@ -125,7 +125,7 @@ class Connections:
     def not_http(self, why: str) -> None:
         """Somebody speaks another language; the answer to it ends the connection."""
         self._metrics.http_connections_ended_total.labels(Ended.NOT_HTTP).inc()
-        self._seldom.warn("not_http", why=why)
+        self._log.warning("not_http", why=why)
 
     def busy(self, connection: Connection) -> None:
         """The connection has asked for something."""
@@ -179,13 +179,13 @@ class Connections:
             except OSError as error:  # there is no file or memory left for it
                 if number:  # nor need anybody be waiting: Linux says so before it looks
                     return
-                self._seldom.warn("accept_failed", why=error.strerror)
+                self._log.warning("accept_failed", why=error.strerror)
                 self._make_room()
                 self._pause()
                 self._loop.call_later(AGAIN_S, self._resume)
                 return
             if self._is_full():
-                self._seldom.warn("connections_crowded", limit=self.limits.connections)
+                self._log.warning("connections_crowded", limit=self.limits.connections)
                 self._make_room()
             self._connect(accepted)
 
@@ -206,7 +206,7 @@ class Connections:
         task.add_done_callback(self._accepting.discard)
 
 
-class _Seldom:
+class _RareLog:
     """Warnings that strangers cause: of each kind one in TOLD_EVERY seconds, with how often there was reason for it."""
 
     def __init__(self, log: Log) -> None:
@@ -215,7 +215,7 @@ class _Seldom:
         self._times: Counter[str] = Counter()
         self._told_at: dict[str, float] = {}
 
-    def warn(self, action: str, **fields: object) -> None:
+    def warning(self, action: str, **fields: object) -> None:
         """It is counted; the line is written unless one was a short while ago."""
         self._times[action] += 1
         if self._now() - self._told_at.get(action, float("-inf")) < TOLD_EVERY:
