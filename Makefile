@@ -13,7 +13,7 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 INSTALLED := .venv/installed
 INSTALLED_E2E := .venv/installed-e2e
 
-.PHONY: help setup demo run test check e2e e2e-long chaos soak bench lock fmt clean
+.PHONY: help setup demo run test check e2e e2e-long attack chaos soak bench lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,10 @@ e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server (fetched once; 
 e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
 	$(BIN)/python -m tests.real.install
 	$(BIN)/python -m tests.real.debian
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m long --ignore=tests/attack
+
+attack: $(INSTALLED)  ## attack the service in every way that was tried, on loopback (minutes)
+	$(BIN)/pytest tests/attack
 
 chaos: $(INSTALLED)  ## break Redis, its network and the replicas in every way, and count (half an hour)
 	$(BIN)/python -m tests.real.debian

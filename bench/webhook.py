@@ -18,7 +18,7 @@ from google.protobuf.json_format import Parse
 from livekit.api import TokenVerifier, WebhookReceiver
 from livekit.protocol.webhook import WebhookEvent
 
-from dispatcher.webhook import ApiKey, Received, receive
+from dispatcher.webhook import ApiKey, Received, receive, verify
 
 RECORDED: Final = Path(__file__).parents[1] / "tests/recorded/05-participant_joined-sip.json"
 KEY: Final = "devkey"
@@ -41,7 +41,7 @@ def main() -> None:
         return sdk.receive(received.decode(), authorization).id
 
     def ours() -> str:
-        read = receive(received, authorization, keys, made_at)
+        read = receive(received, verify(authorization, keys, made_at))
         assert isinstance(read, Received)
         return read.event.id
 

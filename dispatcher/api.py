@@ -15,6 +15,7 @@ from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.masks import Mask
+from dispatcher.metrics import Metrics
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
@@ -28,10 +29,13 @@ class Api:
     Each answer says whether it is a dry run's: then nobody has been asked for, and its ledger is not the others'.
     """
 
-    def __init__(self, ledger: Ledger, current: Current, mask: Mask, *, dry_run: bool = False) -> None:
+    def __init__(
+        self, ledger: Ledger, current: Current, mask: Mask, metrics: Metrics, *, dry_run: bool = False
+    ) -> None:
         self.ledger = ledger
         self.current = current
         self.mask = mask
+        self.metrics = metrics
         self.dry_run = dry_run
 
     def routes(self) -> list[web.RouteDef]:
@@ -43,19 +47,24 @@ class Api:
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
-            secret = self.current.now.api_token
-            if secret is None:
-                return _error(HTTPStatus.NOT_FOUND, "not_found")
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            right = hmac.compare_digest(token.strip().encode(), secret.get_secret_value().encode())
-            if scheme.lower() != "bearer" or not right:
-                return _error(HTTPStatus.UNAUTHORIZED, "unauthorized", {"WWW-Authenticate": "Bearer"})
-            try:
-                return await handler(request)
-            except LedgerUnavailable:
-                return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", {"Retry-After": "1"})
+            answer = await self._answered(request, handler)
+            self.metrics.api_requests_total.labels(HTTPStatus(answer.status).name.lower()).inc()
+            return answer
 
         return guarded
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        secret = self.current.now.api_token
+        if secret is None:
+            return _error(HTTPStatus.NOT_FOUND, "not_found")
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        sent = token.strip().encode(errors="surrogateescape")  # as aiohttp keeps bytes that are no UTF-8
+        if scheme.lower() != "bearer" or not hmac.compare_digest(sent, secret.get_secret_value().encode()):
+            return _error(HTTPStatus.UNAUTHORIZED, "unauthorized", {"WWW-Authenticate": "Bearer"})
+        try:
+            return await handler(request)
+        except LedgerUnavailable:
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", {"Retry-After": "1"})
 
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
         """Live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
@@ -65,15 +74,16 @@ class Api:
             return _error(HTTPStatus.BAD_REQUEST, f"state: one of {', '.join(State)}")
         if project is not None and project not in projects:
             return _error(HTTPStatus.BAD_REQUEST, f"project: one of {', '.join(projects)}")
-        limit = request.query.get("limit", str(LIMIT))
-        if not limit.isdecimal() or not 1 <= int(limit) <= LIMIT_MAX:
+        limit = _limit(request.query.get("limit"))
+        if limit is None:
             return _error(HTTPStatus.BAD_REQUEST, f"limit: 1 to {LIMIT_MAX}")
         lives = [
             life
             for name in ([project] if project else projects)
-            for life in await sessions.live(self.ledger, name, state, limit=int(limit))
+            for life in await sessions.live(self.ledger, name, state, limit=limit)
         ]
-        rooms = [_summary(life, self._session(life)) for life in lives[: int(limit)]]
+        newest = sorted(lives, key=lambda life: life.born, reverse=True)[:limit]
+        rooms = [_summary(life, self._session(life)) for life in newest]
         return web.json_response({"rooms": rooms, "dry_run": self.dry_run})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
@@ -94,6 +104,15 @@ class Api:
             wants=tuple(replace(want, identity=self.mask.identity(want.identity)) for want in session.wants),
             timeline=tuple(replace(entry, want=self.mask.want(entry.want)) for entry in session.timeline),
         )
+
+
+def _limit(text: str | None) -> int | None:
+    """How many rooms are asked for; None: that makes no sense. Nothing long is read as a number, which takes long."""
+    if text is None:
+        return LIMIT
+    if not text.isdecimal() or len(text) > len(str(LIMIT_MAX)):
+        return None
+    return int(text) if 1 <= int(text) <= LIMIT_MAX else None
 
 
 def _summary(life: KnownSession, session: Session) -> JSON:

@@ -28,14 +28,15 @@ from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.redis.owner import Installation
 from dispatcher.ledger.timed import TimedLedger
+from dispatcher.listener import limits_here, listening
 from dispatcher.livekit import LIMITS, LiveKit
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 from dispatcher.pacer import Pacer
 from dispatcher.reload import Reload, nudge
-from dispatcher.server import build, listening
+from dispatcher.server import build
 from dispatcher.sweep import Sweep
-from dispatcher.webhook import receive
+from dispatcher.webhook import verify
 from dispatcher.worker import Worker
 
 DRAIN_S: Final = 6.0  # running drives may finish; with the server's end and what is handed back, within 10 s
@@ -87,7 +88,9 @@ async def running(
         driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run)
         worker = Worker(ledger, driver, wake, log, metrics, limit=config.max_sessions_at_once)
         app = _app(current, ledger, worker, log, metrics, dry_run=dry_run)
-        host, port = await stack.enter_async_context(listening(app, config.host, config.port, grace=GRACE_S))
+        host, port = await stack.enter_async_context(
+            listening(app, config.host, config.port, metrics=metrics, log=log, limits=limits_here(), grace=GRACE_S)
+        )
         stack.push_async_callback(worker.stop, DRAIN_S)
         sweep = Sweep(ledger, current, pacer, log, metrics)
         gauges = Gauges(ledger, current, log, metrics)
@@ -138,7 +141,7 @@ def _ready(config: Config, session: TwirpSession, chronicle: Chronicle) -> InFor
     metrics.know(
         agents={str(target) for rule in rules for target in rule.policy.targets if target.agent},
         rules={rule.name for rule in rules},
-        keys=[(project.name, key) for project in config.projects for key in project.keys],
+        keys={project.name: project.keys for project in config.projects},
     )
     log.mask.use(_mask_key(config) if config.masked else None)
     metrics.config_last_reload_successful.set(1)
@@ -195,14 +198,14 @@ def _app(
     current: Current, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics, *, dry_run: bool
 ) -> web.Application:
     app = build(
-        receive=lambda body, authorization, now: receive(body, authorization, current.now.keys, now),
+        verify=lambda authorization, now: verify(authorization, current.now.keys, now),
         intake=Intake(ledger, worker),
         ready=lambda: worker.trouble,
         metrics=metrics,
         log=log,
         clock=_epoch_ms,
     )
-    app.add_routes(Api(ledger, current, log.mask, dry_run=dry_run).routes())
+    app.add_routes(Api(ledger, current, log.mask, metrics, dry_run=dry_run).routes())
     return app
 
 

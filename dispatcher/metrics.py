@@ -5,7 +5,7 @@ An attribute's name is its metric's name without the prefix. Label values are bo
 docs/metrics.md is this file in prose.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
@@ -54,7 +54,7 @@ class Metrics:
         self._registry = registry or CollectorRegistry()
         self._agents = frozenset(agents)
         self._rules = frozenset(rules)
-        self._keys: frozenset[tuple[str, str]] = frozenset()
+        self._keys: dict[tuple[str, str], tuple[str, float]] = {}  # project and API key → position there, last used
         new = _New(self._registry)
 
         self.webhooks_total = new.counter("webhooks_total", "Requests to /webhook.", "event", "result")
@@ -82,6 +82,7 @@ class Metrics:
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
         self._of_process(new, version, lines_dropped)
         self._of_projects(new)
+        self._of_connections(new)
 
     def _of_process(self, new: "_New", version: str, lines_dropped: Callable[[], int]) -> None:
         new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
@@ -99,19 +100,35 @@ class Metrics:
             "config_last_reload_success_timestamp_seconds", "When the configuration in force was read."
         )
 
-    def know(self, *, agents: Iterable[str], rules: Iterable[str], keys: Iterable[tuple[str, str]]) -> None:
+    def _of_connections(self, new: "_New") -> None:
+        self.http_connections = new.gauge("http_connections", "Connections that are open.")
+        self.http_connections_ended_total = new.counter(
+            "http_connections_ended_total", "Connections that the service ended, by why.", "reason"
+        )
+        self.api_requests_total = new.counter("api_requests_total", "Requests to the API.", "result")
+
+    def know(self, *, agents: Iterable[str], rules: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
         """These names may be label values, as after a reload. Earlier agents and rules still may: their wants live on.
 
-        The API keys, each with its project before it, are the only ones shown: one not used yet as 0.
+        `keys`: by project, its API keys. Of a key its position there is shown, from 1, as anybody may read metrics;
+        one that has moved keeps its time, one not used yet is 0.
         """
         self._agents |= frozenset(agents)
         self._rules |= frozenset(rules)
-        known = frozenset(keys)
-        for project, key in self._keys - known:
-            self.webhook_key_last_used_timestamp_seconds.remove(project, key)
-        for project, key in known - self._keys:
-            self.webhook_key_last_used_timestamp_seconds.labels(project, key).set(0)
-        self._keys = known
+        before, self._keys = self._keys, {}
+        self.webhook_key_last_used_timestamp_seconds.clear()
+        for project, its_keys in keys.items():
+            for position, key in enumerate(its_keys, 1):
+                _, used = before.get((project, key), ("", 0.0))
+                self._keys[project, key] = (str(position), used)
+                self.webhook_key_last_used_timestamp_seconds.labels(project, position).set(used)
+
+    def key_used(self, project: str, key: str, at: float) -> None:
+        """A webhook came signed with the key, `at` in seconds; nothing is shown of one that a reload has just taken."""
+        if (project, key) in self._keys:
+            position, _ = self._keys[project, key]
+            self._keys[project, key] = (position, at)
+            self.webhook_key_last_used_timestamp_seconds.labels(project, position).set(at)
 
     def agent_label(self, name: str) -> str:
         """The agent's name if the configuration names it; a foreign one, or one that CEL computed, is "other"."""

@@ -5,9 +5,8 @@ whatever it is; a 4xx is only for what nobody has signed (law 1).
 """
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -17,28 +16,18 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
+from dispatcher.bodies import Bodies, Refused
+from dispatcher.connection import NAME
 from dispatcher.core.events import Event, Ms
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics, event_label
-from dispatcher.webhook import BadWebhook, Received, Unreadable
+from dispatcher.webhook import BadWebhook, Received, Signed, Unreadable, receive
 
-BODY_MAX: Final = 4 << 20  # bytes, after decompression; LiveKit's own limits keep an event under 1 MiB
-BODY_WITHIN: Final = 5.0  # seconds from the headers to the body's end
-GRACE: Final = 10.0  # seconds that requests under way have to end in when the server stops
-
+EXPOSED_EVERY: Final = 0.25  # seconds between two expositions of the metrics at least
 NO_EVENT: Final = "unknown"  # the event label of what could not be verified, or not be read
-_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32  # by its header
-_COMPRESSED: Final = frozenset({"gzip", "x-gzip", "deflate"})
-_CONNECTION: Final = {
-    "auto_decompress": False,  # aiohttp would go on inflating what is refused; here it ends at BODY_MAX
-    "handler_cancellation": False,  # what has begun to be recorded is recorded, though its sender hangs up
-    "access_log": None,
-    "keepalive_timeout": 120.0,  # LiveKit's sender drops idle connections after 90 s: it, not we, ends them
-    "lingering_time": 2.0,  # what a refused request still sends is read for as long, so that it sees the answer
-}
 
-Receive: TypeAlias = Callable[[bytes, str | None, Ms], Received | Unreadable]  # raises BadWebhook
+Verify: TypeAlias = Callable[[str | None, Ms], Signed]  # the Authorization header, now; raises BadWebhook
 Ready: TypeAlias = Callable[[], str | None]  # None, or the reason why not
 
 
@@ -51,54 +40,32 @@ class Intake(Protocol):
 
 
 class Result(StrEnum):
-    """What became of a request to /webhook, beyond what `receive` and the intake say."""
+    """What became of a request to /webhook, beyond what the verification, the bodies and the intake say."""
 
     UNREADABLE = "unreadable"
-    TOO_LARGE = "too_large"
-    TOO_SLOW = "too_slow"
-    BROKEN_BODY = "broken_body"
-    UNSUPPORTED_ENCODING = "unsupported_encoding"
     UNAVAILABLE = "ledger_unavailable"
     FAILED = "failed"
 
 
 def build(  # noqa: PLR0913 the dependencies
     *,
-    receive: Receive,
+    verify: Verify,
     intake: Intake,
     ready: Ready,
     metrics: Metrics,
     log: Log,
     clock: Callable[[], Ms],
-    body_within: float = BODY_WITHIN,
+    bodies: Bodies | None = None,
 ) -> web.Application:
     """The application. `clock` is the machine's, as epoch ms: tokens are judged by it."""
-    webhooks = _Webhooks(receive=receive, intake=intake, metrics=metrics, log=log, clock=clock, body_within=body_within)
-    app = web.Application(middlewares=[_json_errors(metrics, log)], client_max_size=BODY_MAX, handler_args=_CONNECTION)
+    webhooks = _Webhooks(verify=verify, bodies=bodies or Bodies(), intake=intake, metrics=metrics, log=log, clock=clock)
+    app = web.Application(middlewares=[_json_errors(metrics, log)])
     app.on_response_prepare.append(_name_server)
     app.router.add_post("/webhook", webhooks.answer)
     app.router.add_get("/healthz", _alive)
     app.router.add_get("/readyz", _readiness(ready))
-    app.router.add_get("/metrics", _exposition(metrics))
+    app.router.add_get("/metrics", _Exposition(metrics).answer)
     return app
-
-
-@asynccontextmanager
-async def listening(
-    app: web.Application, host: str, port: int, *, grace: float = GRACE
-) -> AsyncIterator[tuple[str, int]]:
-    """The application answers at the address given (port 0: at a free one); at the end, requests under way end first.
-
-    Raises OSError when the address cannot be had.
-    """
-    runner = web.AppRunner(app, shutdown_timeout=grace)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        bound = runner.addresses[0]
-        yield str(bound[0]), int(bound[1])
-    finally:
-        await runner.cleanup()
 
 
 # The webhook --------------------------------------------------------------------------------------------------------
@@ -115,26 +82,17 @@ class _Answer(Struct, frozen=True):
         return web.json_response({said: self.result}, status=self.status, headers=headers)
 
 
-class _Refused(Exception):
-    """The body was not taken, so nothing could be verified."""
-
-    def __init__(self, result: Result, status: HTTPStatus) -> None:
-        super().__init__(result)
-        self.result = result
-        self.status = status
-
-
 _FAILED: Final = _Answer(NO_EVENT, Result.FAILED, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Webhooks:
-    receive: Receive
+    verify: Verify
+    bodies: Bodies
     intake: Intake
     metrics: Metrics
     log: Log
     clock: Callable[[], Ms]
-    body_within: float
 
     async def answer(self, request: web.Request) -> web.Response:
         now = asyncio.get_running_loop().time
@@ -148,19 +106,24 @@ class _Webhooks:
         return answer.response()
 
     async def _answer(self, request: web.Request) -> _Answer:
-        try:
-            body = await _body(request, self.body_within)
-            received = self.receive(body, request.headers.get("Authorization"), self.clock())
-        except _Refused as refused:
-            self.log.warning("webhook_rejected", reason=refused.result)
-            return _Answer(NO_EVENT, refused.result, refused.status)
-        except BadWebhook as bad:
-            self.log.warning("webhook_rejected", reason=bad.reason, hint=str(bad))
-            return _Answer(NO_EVENT, bad.reason, HTTPStatus.UNAUTHORIZED)
-        used = self.metrics.webhook_key_last_used_timestamp_seconds
-        used.labels(received.project, received.key).set(self.clock() / 1000)
+        """Who signed is judged before anything of the body is read; then the body; then what it says."""
+        async with AsyncExitStack() as stack:
+            try:
+                signed = self.verify(request.headers.get("Authorization"), self.clock())
+                body = await stack.enter_async_context(self.bodies.of(request))
+                received = receive(body, signed)
+            except BadWebhook as bad:
+                self.log.warning("webhook_rejected", reason=bad.reason, hint=str(bad))
+                return _Answer(NO_EVENT, bad.reason, HTTPStatus.UNAUTHORIZED)
+            except Refused as refused:
+                self.log.warning("webhook_rejected", reason=refused.reason)
+                return _Answer(NO_EVENT, refused.reason, refused.status)
+            return await self._take(received, len(body))
+
+    async def _take(self, received: Received | Unreadable, size: int) -> _Answer:
+        self.metrics.key_used(received.project, received.key, self.clock() / 1000)
         if isinstance(received, Unreadable):
-            self.log.error("unreadable", project=received.project, key=received.key, why=received.why, size=len(body))
+            self.log.error("unreadable", project=received.project, key=received.key, why=received.why, size=size)
             return _Answer(NO_EVENT, Result.UNREADABLE)
         return await self._hear(received)
 
@@ -175,39 +138,6 @@ class _Webhooks:
             self.log.error(Result.UNAVAILABLE, project=received.project, event=event.name, id=event.id, error=error)
             return _Answer(event_label(event.name), Result.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
         return _Answer(event_label(event.name), heard)
-
-
-async def _body(request: web.Request, within: float) -> bytes:
-    """The body as it was signed: of a compressed one what is in it. Raises _Refused."""
-    try:
-        async with asyncio.timeout(within):
-            sent = await request.read()
-    except TimeoutError:
-        raise _Refused(Result.TOO_SLOW, HTTPStatus.REQUEST_TIMEOUT) from None
-    except web.HTTPRequestEntityTooLarge:
-        raise _Refused(Result.TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE) from None
-    except (web.RequestPayloadError, ConnectionError):  # bad chunks, or the client has gone
-        raise _Refused(Result.BROKEN_BODY, HTTPStatus.BAD_REQUEST) from None
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
-    if encoding == "identity":
-        return sent
-    if encoding not in _COMPRESSED:
-        raise _Refused(Result.UNSUPPORTED_ENCODING, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    return _inflated(sent)
-
-
-def _inflated(sent: bytes) -> bytes:
-    """What a proxy has compressed. Never more than BODY_MAX is inflated, however small the bomb."""
-    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
-    try:
-        body = inflater.decompress(sent, BODY_MAX + 1)
-    except zlib.error:
-        raise _Refused(Result.BROKEN_BODY, HTTPStatus.BAD_REQUEST) from None
-    if len(body) > BODY_MAX:
-        raise _Refused(Result.TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    if not inflater.eof:
-        raise _Refused(Result.BROKEN_BODY, HTTPStatus.BAD_REQUEST)
-    return body
 
 
 # The rest -----------------------------------------------------------------------------------------------------------
@@ -227,12 +157,25 @@ def _readiness(ready: Ready) -> Handler:
     return readiness
 
 
-def _exposition(metrics: Metrics) -> Handler:
-    async def exposition(_request: web.Request) -> web.Response:
-        body, content_type = metrics.exposition()
+class _Exposition:
+    """The metrics as text. Making it takes as long as 30 webhooks do, so all who ask meanwhile share the next one."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._making: asyncio.Task[tuple[bytes, str]] | None = None
+        self._not_before = 0.0  # by the loop's clock
+
+    async def answer(self, _request: web.Request) -> web.Response:
+        if self._making is None or self._making.done():
+            self._making = asyncio.create_task(self._made())
+        body, content_type = await asyncio.shield(self._making)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    return exposition
+    async def _made(self) -> tuple[bytes, str]:
+        now = asyncio.get_running_loop().time
+        await asyncio.sleep(self._not_before - now())
+        self._not_before = now() + EXPOSED_EVERY
+        return self._metrics.exposition()
 
 
 def _json_errors(metrics: Metrics, log: Log) -> Middleware:
@@ -258,4 +201,4 @@ def _not_here(refusal: web.HTTPException) -> web.Response:
 
 
 async def _name_server(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "livekit-dispatcher"  # without versions
+    response.headers["Server"] = NAME

@@ -1,7 +1,9 @@
-"""Bytes and the Authorization header in, an event out: verified first, then read without trusting its shape.
+"""The Authorization header in, who signed what out; then the body in, an event out.
 
-No IO and no clock here: the instant is an argument. What is not signed is `BadWebhook`, with a reason; what is signed
-but cannot be read is `Unreadable`, as refusing it would change nothing.
+Two judgements, as the first costs little and can be had before anything of the body is read: `verify` says that
+somebody who has a key signed a body with this hash, `receive` that this is the body, and reads it without trusting its
+shape. No IO and no clock here: the instant is an argument. What is not signed is `BadWebhook`, with a reason; what is
+signed but cannot be read is `Unreadable`, as refusing it would change nothing.
 """
 
 import hashlib
@@ -67,8 +69,20 @@ class ApiKey(Struct, frozen=True):
         return f"ApiKey(project={self.project!r})"
 
 
+class Signed(Struct, frozen=True):
+    """Somebody who has `project`'s API key `key` signed a body with this hash.
+
+    `skew`: our clock less the instant of signing, ± 1 s.
+    """
+
+    project: str
+    key: str
+    sha256: str
+    skew: Ms
+
+
 class Received(Struct, frozen=True):
-    """A verified event of `project`, signed with API key `key`. `skew`: `now` less its instant of signing, ± 1 s."""
+    """A verified event of `project`, signed with API key `key`. `skew`: as of `Signed`."""
 
     project: str
     key: str
@@ -84,34 +98,42 @@ class Unreadable(Struct, frozen=True):
     why: str
 
 
-def receive(body: bytes, authorization: str | None, keys: Mapping[str, ApiKey], now: Ms) -> Received | Unreadable:
-    """The event, if exactly these bytes were signed with one of `keys`, not over 60 s ago by `exp` or in 60 s or more.
+def verify(authorization: str | None, keys: Mapping[str, ApiKey], now: Ms) -> Signed:
+    """Who signed which body, with one of `keys`, not over 60 s ago by `exp` or in 60 s or more.
 
     `authorization` is the token, bare as LiveKit sends it or after `Bearer`; `keys` go by their API key.
-    An event of HEARD has its room's SID and, if it is about a participant, that one's SID and identity.
     Raises BadWebhook, and nothing else, whatever the input.
     """
     token = _token(authorization)
-    claims = _claims(token)  # not to be trusted before _verify: until then they only choose the key
+    claims = _claims(token)  # not to be trusted before _check_signature: until then they only choose the key
     key = keys.get(claims.iss)
     if key is None:
         raise BadWebhook(Rejected.UNKNOWN_KEY)
-    _verify(token, key.secret)
+    _check_signature(token, key.secret)
     _check_times(claims, now)
-    if not hmac.compare_digest(_hash(body).encode(), claims.sha256.encode()):
+    return Signed(key.project, claims.iss, claims.sha256, now - claims.signed_at * 1000)
+
+
+def receive(body: bytes, signed: Signed) -> Received | Unreadable:
+    """The event, if exactly these bytes were signed.
+
+    An event of HEARD has its room's SID and, if it is about a participant, that one's SID and identity.
+    Raises BadWebhook(HASH_MISMATCH), and nothing else, whatever the input.
+    """
+    if not hmac.compare_digest(_hash(body).encode(), signed.sha256.encode()):
         raise BadWebhook(Rejected.HASH_MISMATCH)
     try:
         event = read(body)
     except (ValueError, RecursionError) as error:  # all that msgspec, UTF-8 and `read` itself have to say
-        return Unreadable(key.project, claims.iss, str(error))
-    return Received(key.project, claims.iss, event, now - claims.signed_at * 1000)
+        return Unreadable(signed.project, signed.key, str(error))
+    return Received(signed.project, signed.key, event, signed.skew)
 
 
 def sign(body: bytes, *, key: str, secret: str, now: Ms, iat: bool = True) -> str:
     """The Authorization header that LiveKit would send with `body` at `now`, byte for byte.
 
     Without `iat` it is the header of a livekit-server before 1.13.0.
-    Raises BadWebhook(UNUSABLE_SECRET) where `receive` would.
+    Raises BadWebhook(UNUSABLE_SECRET) where `verify` would.
     """
     seconds = now // 1000
     times = {"exp": seconds + LIFETIME_S, "nbf": seconds} | ({"iat": seconds} if iat else {})
@@ -186,7 +208,7 @@ def _claims(token: str) -> _Claims:
     return claims
 
 
-def _verify(token: str, secret: str) -> None:
+def _check_signature(token: str, secret: str) -> None:
     try:
         _JWS.decode_complete(token, secret, algorithms=[HS256])
     except PyJWTError as error:

@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 HOST: Final = "0.0.0.0"  # noqa: S104  a container's port is reached from outside it
 PORT: Final = 8080
+SHORT: Final = 16  # characters; a token of fewer can be guessed, as nothing slows down who tries
 SECRET_FILES: Final = tuple(  # variables that name a file; a test holds them equal to what is read
     f"{name}_FILE" for name in ("LIVEKIT_API_SECRET", "LIVEKIT_KEYS", "REDIS_URL", "DISPATCHER_API_TOKEN")
 )
@@ -43,6 +44,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     url = variables.take("LIVEKIT_URL", values.url)
     keys = _keys(variables)
     port = _port(variables)
+    api_token = _api_token(variables)
     return Environment(
         url=url,
         keys=keys,
@@ -51,7 +53,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         agent=variables.take("DISPATCHER_AGENT", values.agent_name),
         host=variables.take("DISPATCHER_HOST", str) or HOST,
         port=PORT if port is None else port,
-        api_token=variables.take("DISPATCHER_API_TOKEN", _hidden(values.token), secret=True),
+        api_token=api_token,
         given=frozenset(variables.given),
         problems=tuple(variables.problems),
         warnings=tuple(variables.warnings),
@@ -119,6 +121,15 @@ def _port(variables: _Variables) -> int | None:
         variables.warnings.append(in_environment(name, said))
         return None
     return variables.take(name, values.whole(0, 65_535))
+
+
+def _api_token(variables: _Variables) -> Secret | None:
+    name = "DISPATCHER_API_TOKEN"
+    token = variables.take(name, _hidden(values.token), secret=True)
+    if token is not None and len(token.get_secret_value()) < SHORT:
+        said = f"under {SHORT} characters can be guessed; take some of `openssl rand -hex 32`"
+        variables.warnings.append(in_environment(name, said))
+    return token
 
 
 def _hidden(read: Callable[[str], str]) -> Callable[[str], Secret]:

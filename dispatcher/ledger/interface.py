@@ -105,6 +105,7 @@ class Life(Struct, frozen=True, kw_only=True):
 
     key: Key
     record: bytes | None
+    born: Ms  # when it was first heard of
     due_at: Ms | None  # None: at rest, held or over
     over: bool
 

@@ -48,6 +48,7 @@ class Session:
     key: Key
     place: Place
     at: Ms  # DUE: when; HELD: the lease's end; OVER: since when; else without meaning
+    born: Ms
     expires: Ms = 0
     record: bytes | None = None
     index: tuple[Standing, ...] = ()
@@ -92,7 +93,7 @@ class Session:
     def life(self) -> Life:
         """The session to read only."""
         due_at = self.at if self.place is Place.DUE else None
-        return Life(key=self.key, record=self.record, due_at=due_at, over=self.place is Place.OVER)
+        return Life(key=self.key, record=self.record, born=self.born, due_at=due_at, over=self.place is Place.OVER)
 
 
 class Agenda:
@@ -160,7 +161,7 @@ class Sessions:
         """A new session, due; nothing is left of one that ended."""
         if ended := self._by_key.get(key):
             self.forget(ended)
-        session = Session(key=key, place=Place.DUE, at=now)
+        session = Session(key=key, place=Place.DUE, at=now, born=now)
         self._by_key[key] = self._places[Place.DUE][key] = session
         lives = self._names.setdefault((key.project, key.room), [])
         lives.append(session)

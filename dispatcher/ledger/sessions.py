@@ -19,6 +19,7 @@ class KnownSession(Struct, frozen=True, kw_only=True):
 
     key: Key
     session: Session
+    born: Ms  # when it was first heard of
     due_at: Ms | None  # None: at rest, leased or over
     over: bool
 
@@ -46,7 +47,7 @@ async def live(ledger: Ledger, project: str, state: str | None = None, *, limit:
 
 def _known(life: Life) -> KnownSession:
     session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
-    return KnownSession(key=life.key, session=session, due_at=life.due_at, over=life.over)
+    return KnownSession(key=life.key, session=session, born=life.born, due_at=life.due_at, over=life.over)
 
 
 class LostError(Exception):

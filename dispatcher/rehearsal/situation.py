@@ -14,7 +14,7 @@ from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.see import people
 from dispatcher.core.seen import Seen
 from dispatcher.core.text import visible
-from dispatcher.webhook import ApiKey, Unreadable, receive, sign
+from dispatcher.webhook import ApiKey, Unreadable, receive, sign, verify
 
 BODY_MAX: Final = 4 * 1024 * 1024  # bytes, as of the server
 _KEY: Final = "rehearsal"
@@ -70,7 +70,7 @@ def read_event(file: Path) -> Situation:
     """The webhook of a file. Raises Unusable."""
     body = read_body(file)
     token = sign(body, key=_KEY, secret=_KEY, now=0)
-    received = receive(body, token, {_KEY: ApiKey(_KEY, _KEY)}, 0)
+    received = receive(body, verify(token, {_KEY: ApiKey(_KEY, _KEY)}, 0))
     if isinstance(received, Unreadable):
         raise Unusable(f"{file}: no webhook: {received.why}")
     event = received.event

@@ -2,20 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
-from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp import ClientSession, web
+from msgspec import convert
 from prometheus_client import CollectorRegistry
 
+from dispatcher.bodies import Bodies
+from dispatcher.connection import Limits
 from dispatcher.core.events import Event, Ms
 from dispatcher.intake import Heard
+from dispatcher.listener import listening
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
-from dispatcher.server import Receive, build
-from dispatcher.webhook import ApiKey, Received, Unreadable, receive, sign
+from dispatcher.server import Verify, build
+from dispatcher.webhook import ApiKey, Signed, sign, verify
 
 SECRET = "devsecret-devsecret-devsecret-devsecret"
 KEYS = {"devkey": ApiKey("default", SECRET)}
@@ -28,8 +32,6 @@ JOIN = {
     "participant": {"sid": "PA_1", "identity": "alice"},
 }
 
-Client: TypeAlias = "TestClient[web.Request, web.Application]"
-Connect: TypeAlias = Callable[[web.Application], Awaitable[Client]]
 Hear: TypeAlias = Callable[[Event], Awaitable[Heard]]
 
 
@@ -42,28 +44,30 @@ class World:
         self.registry = CollectorRegistry()
         self.now = NOW
         self.not_ready: str | None = None
-        self.receive: Receive = lambda body, authorization, now: receive(body, authorization, KEYS, now)
+        self.metrics = Metrics(self.registry)
+        self.log = Log(self.lines.append, lambda: NOW / 1000)
+        self.verify_as: Verify = lambda authorization, now: verify(authorization, KEYS, now)
         self.hear_as: Hear = partial(answering, Heard.RECORDED)
 
-    def take(self, body: bytes, authorization: str | None, now: Ms) -> Received | Unreadable:
+    def verify(self, authorization: str | None, now: Ms) -> Signed:
         """The verification."""
-        return self.receive(body, authorization, now)
+        return self.verify_as(authorization, now)
 
     async def hear(self, project: str, event: Event) -> Heard:
         """The intake."""
         self.heard.append((project, event))
         return await self.hear_as(event)
 
-    def app(self, body_within: float = 5.0) -> web.Application:
+    def app(self, bodies: Bodies | None = None) -> web.Application:
         """The application over this world."""
         return build(
-            receive=self.take,
+            verify=self.verify,
             intake=self,
             ready=lambda: self.not_ready,
-            metrics=Metrics(self.registry),
-            log=Log(self.lines.append, lambda: NOW / 1000),
+            metrics=self.metrics,
+            log=self.log,
             clock=lambda: self.now,
-            body_within=body_within,
+            bodies=bodies,
         )
 
     def count(self, event: str, result: str) -> float | None:
@@ -77,6 +81,24 @@ class World:
     def logged(self) -> list[dict[str, Any]]:
         """Every line."""
         return [json.loads(line) for line in self.lines]
+
+
+class Client:
+    """Asks one server, over as many connections as it takes."""
+
+    def __init__(self, http: ClientSession, host: str, port: int) -> None:
+        self.get, self.post, self.request = http.get, http.post, http.request
+        self.host = host
+        self.port = port
+
+
+@asynccontextmanager
+async def served(world: World, bodies: Bodies | None = None, **limits: float) -> AsyncIterator[Client]:
+    """A server over this world, and who asks it."""
+    bounds = convert(limits, Limits)
+    serving = listening(world.app(bodies), "127.0.0.1", 0, metrics=world.metrics, log=world.log, limits=bounds)
+    async with serving as (host, port), ClientSession(f"http://{host}:{port}") as http:
+        yield Client(http, host, port)
 
 
 async def answering(heard: Heard, _event: Event) -> Heard:

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from dispatcher.app import Service, running
@@ -20,7 +21,6 @@ from dispatcher.config import Secret
 from dispatcher.ledger.interface import Counts
 from dispatcher.ledger.redis.connections import CONNECTIONS
 from dispatcher.logs import Log
-from dispatcher.server import listening
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
 from dispatcher.webhook import sign
 from tests.integration.house import SPEED, Ears, config, rule
@@ -61,8 +61,8 @@ async def everywhere(*services: Service) -> AsyncIterator[str]:
 
         app = web.Application()
         app.router.add_post("/webhook", pass_on)
-        async with listening(app, "127.0.0.1", 0) as (host, port):
-            yield f"http://{host}:{port}/webhook"
+        async with TestServer(app) as server:
+            yield str(server.make_url("/webhook"))
 
 
 async def ready(url: str) -> Any:  # noqa: ANN401 - JSON

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,18 @@ from aiohttp import ClientSession, TraceConfig, web
 from dispatcher.core.events import Event, Ms
 from dispatcher.intake import Heard
 from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.listener import listening
 from dispatcher.repeats import FIRST
-from dispatcher.server import listening
-from dispatcher.webhook import BadWebhook, Received
+from dispatcher.webhook import BadWebhook, Signed
 from tests.integration.front import (
     SECRET,
     Client,
-    Connect,
     World,
     answering,
     body_of,
     failing,
     post,
+    served,
     signed,
     wait_until,
 )
@@ -38,9 +40,10 @@ def world() -> World:
 
 
 @pytest.fixture
-async def client(world: World, aiohttp_client: Connect) -> Client:
+async def client(world: World) -> AsyncIterator[Client]:
     """A client of the server over `world`."""
-    return await aiohttp_client(world.app())
+    async with served(world) as client:
+        yield client
 
 
 # What LiveKit is answered --------------------------------------------------------------------------------------------
@@ -194,10 +197,10 @@ async def test_own_trouble_is_counted(world: World, client: Client, error: Excep
 async def test_law_1_holds_for_a_bug_in_the_verification(world: World, client: Client) -> None:
     """What fails before anything is known is 503 too: the event may be good."""
 
-    def broken(_body: bytes, _authorization: str | None, _now: Ms) -> Received:
+    def broken(_authorization: str | None, _now: Ms) -> Signed:
         raise RuntimeError(SECRET)
 
-    world.receive = broken
+    world.verify_as = broken
     answer = await client.post("/webhook", data=body_of())
 
     assert answer.status == 503
@@ -244,9 +247,7 @@ async def test_a_sender_that_hangs_up_does_not_stop_the_intake(world: World, cli
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     await stuck.wait()
     writer.transport.abort()
-    server = client.server.handler
-    assert isinstance(server, web.Server)
-    await wait_until(lambda: all(connection.transport is None for connection in server.connections))
+    await wait_until(lambda: world.value("http_connections") == 0)
     on.set()
 
     await wait_until(lambda: world.count("participant_joined", Heard.RECORDED) == 1)
@@ -324,6 +325,11 @@ async def test_ordinary_requests_are_not_logged(world: World, client: Client, ca
     assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
 
 
+def opened(world: World, port: int = 0) -> AbstractAsyncContextManager[tuple[str, int]]:
+    """A server over this world."""
+    return listening(world.app(), "127.0.0.1", port, metrics=world.metrics, log=world.log)
+
+
 async def test_it_listens_where_told(world: World) -> None:
     """On a free port if asked for port 0, over one connection for many requests; afterwards no more."""
     body, connected = body_of(), []
@@ -334,7 +340,7 @@ async def test_it_listens_where_told(world: World) -> None:
     trace = TraceConfig()
     trace.on_connection_create_end.append(note)
     async with ClientSession(trace_configs=[trace]) as session:
-        async with listening(world.app(), "127.0.0.1", 0) as (host, port):
+        async with opened(world) as (host, port):
             for _ in range(3):
                 async with session.post(f"http://{host}:{port}/webhook", data=body, headers=signed(body)) as answer:
                     assert answer.status == 200
@@ -355,7 +361,7 @@ async def test_a_request_under_way_is_answered_before_it_stops(world: World) -> 
 
     world.hear_as = slow
     async with ClientSession() as session:
-        async with listening(world.app(), "127.0.0.1", 0) as (host, port):
+        async with opened(world) as (host, port):
             post = session.post(f"http://{host}:{port}/webhook", data=body, headers=signed(body))
             waiting = asyncio.ensure_future(post)
             await stuck.wait()
@@ -367,7 +373,7 @@ async def test_a_request_under_way_is_answered_before_it_stops(world: World) -> 
 
 async def test_an_address_that_is_taken_is_an_error(world: World) -> None:
     """Nothing starts quietly on no port, and nothing is left open."""
-    async with listening(world.app(), "127.0.0.1", 0) as (host, port):
-        with pytest.raises(OSError, match="address already in use"):
-            async with listening(World().app(), host, port):
+    async with opened(world) as (_, port):
+        with pytest.raises(OSError, match=r"(?i)address already in use"):
+            async with opened(World(), port):
                 pass

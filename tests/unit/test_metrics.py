@@ -1,5 +1,6 @@
 """The metrics: their names and labels, and that no label value can grow without bound."""
 
+import re
 from typing import Any
 
 import pytest
@@ -33,6 +34,9 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "webhook_key_last_used_timestamp_seconds": (Gauge, {"project", "key"}),
     "config_last_reload_successful": (Gauge, set()),
     "config_last_reload_success_timestamp_seconds": (Gauge, set()),
+    "http_connections": (Gauge, set()),
+    "http_connections_ended_total": (Counter, {"reason"}),
+    "api_requests_total": (Counter, {"result"}),
 }
 BOUNDED = {
     *("event", "result", "agent", "verdict", "state", "reason", "action", "kind", "method", "op", "rule", "field"),
@@ -118,22 +122,41 @@ def test_only_announced_agents_and_rules_are_label_values() -> None:
     assert [metrics.agent_label(name) for name in names] == ["greeter", "other", "other", "other"]
     assert [metrics.rule_label(name) for name in names] == ["other", "everyone", "other", "other"]
 
-    metrics.know(agents=["sales"], rules=["line"], keys=[])
+    metrics.know(agents=["sales"], rules=["line"], keys={})
     assert [metrics.agent_label(name) for name in names] == ["greeter", "other", "sales", "other"]
     assert [metrics.rule_label(name) for name in names] == ["other", "everyone", "other", "line"]
 
 
-def test_the_api_keys_shown_are_those_configured() -> None:
-    """From the start, as never used; one that a reload has taken out is not shown, one that stays keeps its time."""
-    metrics = Metrics()
-    metrics.know(agents=[], rules=[], keys=[("eu", "APIold"), ("eu", "APInew")])
-    metrics.webhook_key_last_used_timestamp_seconds.labels("eu", "APInew").set(7)
-    metrics.know(agents=[], rules=[], keys=[("eu", "APInew"), ("us", "APInew")])
+def keys_shown(metrics: Metrics) -> list[str]:
+    """What is exposed of the API keys."""
+    lines = metrics.exposition()[0].decode().splitlines()
+    name = f"{PREFIX}webhook_key_last_used_timestamp_seconds"
+    return sorted(line.removeprefix(name) for line in lines if line.startswith(name))
 
-    text = metrics.exposition()[0].decode()
-    shown = [line for line in text.splitlines() if line.startswith("dispatcher_webhook_key_last_used")]
-    name = "dispatcher_webhook_key_last_used_timestamp_seconds"
-    assert sorted(shown) == [f'{name}{{key="APInew",project="eu"}} 7.0', f'{name}{{key="APInew",project="us"}} 0.0']
+
+def test_api_keys_are_shown_by_their_positions() -> None:
+    """Those configured, from the start, as never used; anybody may read metrics, and no key is in them."""
+    metrics = Metrics()
+    metrics.know(agents=[], rules=[], keys={"eu": ["APIold", "APInew"], "us": ["APInew"]})
+    metrics.key_used("eu", "APInew", 7)
+
+    assert keys_shown(metrics) == [
+        '{key="1",project="eu"} 0.0',
+        '{key="1",project="us"} 0.0',
+        '{key="2",project="eu"} 7.0',
+    ]
+    assert not {b"APIold", b"APInew"} & set(re.findall(rb"\w+", metrics.exposition()[0]))
+
+
+def test_a_key_that_a_reload_moves_keeps_its_time() -> None:
+    """One that it takes out is not shown, not even if its last webhook comes just then."""
+    metrics = Metrics()
+    metrics.know(agents=[], rules=[], keys={"eu": ["APIold", "APInew"]})
+    metrics.key_used("eu", "APInew", 7)
+    metrics.know(agents=[], rules=[], keys={"eu": ["APInew"]})
+    metrics.key_used("eu", "APIold", 8)
+
+    assert keys_shown(metrics) == ['{key="1",project="eu"} 7.0']
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.core.events import Event, Room, RoomSid
-from dispatcher.webhook import ApiKey, BadWebhook, Received, Rejected, Unreadable, receive, sign
+from dispatcher.webhook import ApiKey, BadWebhook, Received, Rejected, Unreadable, receive, sign, verify
 from tests.unit.forged import BODY, HEADER, KEY, NOW, SECRET, claims, segment, token
 
 KEYS: Final = {KEY: ApiKey("default", SECRET)}
@@ -28,7 +28,7 @@ UNSIGNED: Final = {"alg": "none", "typ": "JWT"}
 def reason(body: bytes, authorization: str | None, now: int = NOW * 1000) -> str:
     """Why it is rejected; "" when it is not."""
     try:
-        receive(body, authorization, KEYS, now)
+        receive(body, verify(authorization, KEYS, now))
     except BadWebhook as bad:
         return bad.reason
     return ""
@@ -36,7 +36,7 @@ def reason(body: bytes, authorization: str | None, now: int = NOW * 1000) -> str
 
 def test_what_livekit_signs_is_received() -> None:
     """A signed body is the event it holds, with its project, its key and how far our clock is from LiveKit's."""
-    assert receive(BODY, TOKEN, KEYS, NOW * 1000 + 250) == Received("default", KEY, EVENT, 250)
+    assert receive(BODY, verify(TOKEN, KEYS, NOW * 1000 + 250)) == Received("default", KEY, EVENT, 250)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_s4_each_time_in_the_token_counts(changed: dict[str, object], expected: 
 
 def test_s4_skew_is_our_clock_less_livekits() -> None:
     """A clock that is behind shows as a negative skew."""
-    received = receive(BODY, TOKEN, KEYS, NOW * 1000 - 4_500)
+    received = receive(BODY, verify(TOKEN, KEYS, NOW * 1000 - 4_500))
 
     assert isinstance(received, Received)
     assert received.skew == -4_500
@@ -137,7 +137,7 @@ def test_s4_skew_is_our_clock_less_livekits() -> None:
 @pytest.mark.parametrize("absent", [{"iat": None}, {"iat": None, "nbf": None}])
 def test_a_token_of_a_server_before_1_13_has_its_skew_too(absent: dict[str, object]) -> None:
     """It comes from `nbf`, else from LiveKit's lifetime of 300 s before `exp`."""
-    received = receive(BODY, token(claims(**absent)), KEYS, NOW * 1000 + 4_500)
+    received = receive(BODY, verify(token(claims(**absent)), KEYS, NOW * 1000 + 4_500))
 
     assert isinstance(received, Received)
     assert received.skew == 4_500
@@ -157,7 +157,7 @@ BOTH: Final = {"old": OLD, "new": NEW, "other": OTHER}
 )
 def test_s5_each_key_signs_for_its_project(key: str, secret: str, project: str) -> None:
     """Old and new key are accepted side by side, and the event belongs to the project whose key signed it."""
-    received = receive(BODY, token(claims(iss=key), secret=secret), BOTH, NOW * 1000)
+    received = receive(BODY, verify(token(claims(iss=key), secret=secret), BOTH, NOW * 1000))
 
     assert received == Received(project, key, EVENT, 0)
 
@@ -178,7 +178,7 @@ def test_s5_each_key_signs_for_its_project(key: str, secret: str, project: str) 
 def test_s5_no_key_signs_for_another(keys: dict[str, ApiKey], key: str, secret: str, expected: str) -> None:
     """A removed key is unknown, each key has its own secret, and one that is no secret signs nothing."""
     with pytest.raises(BadWebhook) as rejected:
-        receive(BODY, token(claims(iss=key), secret=secret), keys, NOW * 1000)
+        receive(BODY, verify(token(claims(iss=key), secret=secret), keys, NOW * 1000))
 
     assert rejected.value.reason == expected
 
@@ -290,12 +290,12 @@ def test_s6_what_livekit_did_not_sign_is_rejected_by_name(forged: str) -> None:
 def test_s6_an_empty_body_is_rejected_or_unreadable() -> None:
     """An empty body under another's token is a mismatch; signed by LiveKit it would only be unreadable."""
     assert reason(b"", TOKEN) == Rejected.HASH_MISMATCH
-    assert isinstance(receive(b"", token(claims(b"")), KEYS, NOW * 1000), Unreadable)
+    assert isinstance(receive(b"", verify(token(claims(b"")), KEYS, NOW * 1000)), Unreadable)
 
 
 def test_s7_a_repeated_request_is_the_same_event() -> None:
     """A captured request sent again within its time is verified again: that it is a repeat shows in its event id."""
-    assert receive(BODY, TOKEN, KEYS, NOW * 1000) == receive(BODY, TOKEN, KEYS, NOW * 1000)
+    assert receive(BODY, verify(TOKEN, KEYS, NOW * 1000)) == receive(BODY, verify(TOKEN, KEYS, NOW * 1000))
 
 
 @pytest.mark.parametrize("headers", [{"typ": "application/webhook"}, {"kid": KEY}, {"b64": True, "crit": ["b64"]}])
@@ -309,7 +309,9 @@ def test_a_secret_of_any_length_signs_and_verifies_without_a_warning(secret: str
     """Development servers have `secret`: it works, and (warnings are errors here) nothing is said about it."""
     signed = sign(BODY, key=KEY, secret=secret, now=NOW * 1000)
 
-    assert receive(BODY, signed, {KEY: ApiKey("default", secret)}, NOW * 1000) == Received("default", KEY, EVENT, 0)
+    assert receive(BODY, verify(signed, {KEY: ApiKey("default", secret)}, NOW * 1000)) == Received(
+        "default", KEY, EVENT, 0
+    )
 
 
 @pytest.mark.parametrize("secret", ["", PEM, JWK])
@@ -341,7 +343,7 @@ def test_a_rejection_tells_nothing_of_what_came_or_of_the_secret(forged: str) ->
     authorization, expected = FORGED[forged]
 
     with pytest.raises(BadWebhook) as raised:
-        receive(BODY, authorization, KEYS, NOW * 1000)
+        receive(BODY, verify(authorization, KEYS, NOW * 1000))
     assert str(raised.value) == str(BadWebhook(expected))
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
 from dispatcher.core.events import KINDS, Event, Participant, Room, RoomSid
-from dispatcher.webhook import ApiKey, Received, Unreadable, receive
+from dispatcher.webhook import ApiKey, Received, Unreadable, receive, verify
 from tests.unit.forged import KEY, NOW, SECRET, claims, token
 
 KEYS: Final = {KEY: ApiKey("default", SECRET)}
@@ -17,7 +17,7 @@ KEYS: Final = {KEY: ApiKey("default", SECRET)}
 def signed(body: str | bytes) -> Received | Unreadable:
     """What becomes of a body under a good signature."""
     sent = body.encode() if isinstance(body, str) else body
-    return receive(sent, token(claims(sent)), KEYS, NOW * 1000)
+    return receive(sent, verify(token(claims(sent)), KEYS, NOW * 1000))
 
 
 def event(body: str | bytes) -> Event:

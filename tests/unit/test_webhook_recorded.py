@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from dispatcher.core.events import Event, Participant, Room, RoomSid
-from dispatcher.webhook import ApiKey, Received, receive, sign
+from dispatcher.webhook import ApiKey, Received, receive, sign, verify
 
 RECORDED: Final = Path(__file__).parents[1] / "recorded"
 SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
@@ -368,7 +368,7 @@ def test_a_recorded_delivery_says_what_it_says(number: str) -> None:
     """A delivery of a real server is verified at its own instant and read to the last field."""
     body, authorization, made_at = delivery(number)
 
-    received = receive(body, authorization, KEYS, made_at * 1000 + 7)
+    received = receive(body, verify(authorization, KEYS, made_at * 1000 + 7))
 
     assert received == Received("default", "devkey", SAYS[number], 7)
 
@@ -390,7 +390,7 @@ def test_a_delivery_of_a_server_before_1_13_says_the_same(number: str) -> None:
 
     assert claims.keys() == {"iss", "nbf", "exp", "sha256"}
     assert older != authorization
-    assert receive(body, older, KEYS, made_at * 1000 + 7) == Received("default", "devkey", SAYS[number], 7)
+    assert receive(body, verify(older, KEYS, made_at * 1000 + 7)) == Received("default", "devkey", SAYS[number], 7)
 
 
 def test_nothing_that_is_not_used_is_decoded() -> None:
@@ -398,4 +398,4 @@ def test_nothing_that_is_not_used_is_decoded() -> None:
     body, authorization, made_at = delivery("01")
     password = json.loads(body)["room"]["turnPassword"]
 
-    assert password not in repr(receive(body, authorization, KEYS, made_at * 1000))
+    assert password not in repr(receive(body, verify(authorization, KEYS, made_at * 1000)))

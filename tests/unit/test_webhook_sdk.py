@@ -17,7 +17,7 @@ from livekit.protocol.models import Room as WireRoom
 from livekit.protocol.webhook import WebhookEvent
 
 from dispatcher.core.events import HEARD, Event, Participant, Room, RoomSid
-from dispatcher.webhook import ApiKey, BadWebhook, Received, receive
+from dispatcher.webhook import ApiKey, BadWebhook, Received, receive, verify
 from tests.unit.forged import KEY, claims
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ def sdk_reads(body: str, authorization: str) -> WebhookEvent | None:
 def we_read(body: str, authorization: str, keys: dict[str, ApiKey] = KEYS) -> Event | None:
     """Our event, or None where we refuse."""
     try:
-        received = receive(body.encode(), authorization, keys, int(time.time() * 1000))
+        received = receive(body.encode(), verify(authorization, keys, int(time.time() * 1000)))
     except BadWebhook:
         return None
     return received.event if isinstance(received, Received) else None

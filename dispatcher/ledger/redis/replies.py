@@ -22,8 +22,8 @@ def held(answer: Sequence[Any]) -> Held:
 
 def life(answer: Sequence[Any]) -> Life:
     """What `life` in preamble.lua has made."""
-    name, room, record, due_at, over = answer
-    return Life(key=_key(name, room), record=record, due_at=due_at, over=bool(over))
+    name, room, record, born, due_at, over = answer
+    return Life(key=_key(name, room), record=record, born=born, due_at=due_at, over=bool(over))
 
 
 def standings(answers: Iterable[Sequence[bytes]]) -> dict[tuple[str, Standing], int]:

@@ -32,6 +32,7 @@ class Modelled:
     expires: Ms
     place: Then  # DUE, REST, OVER; KEEP stands for held
     at: Ms
+    born: Ms
     token: str = ""
     record: bytes | None = None
     index: tuple[Standing, ...] = ()
@@ -86,7 +87,7 @@ class Model:
         if ended:
             self.sessions.remove(ended)
         if not session:
-            session = Modelled(key=key, expires=0, place=Then.DUE, at=self.now)
+            session = Modelled(key=key, expires=0, place=Then.DUE, at=self.now, born=self.now)
             self.sessions.append(session)
         session.came += 1
         session.inbox = [*session.inbox, (session.came, event)][-INBOX_MAX:]
@@ -170,6 +171,7 @@ class Model:
             Life(
                 key=session.key,
                 record=session.record,
+                born=session.born,
                 due_at=session.at if session.place is Then.DUE else None,
                 over=session.place is Then.OVER,
             )

@@ -1,3 +1,5 @@
+from msgspec.structs import replace
+
 from dispatcher.core.effects import Then
 from dispatcher.ledger.interface import (
     LEASE_MS,
@@ -34,18 +36,30 @@ async def test_a_room_name_finds_its_lives_newest_first(home: Home) -> None:
     await place(home.ledger, FAR, Then.REST)
 
     assert await home.ledger.find("p1", "lobby") == [
-        Life(key=live, record=b"record", due_at=START + 700, over=False),
-        Life(key=ended, record=b"record", due_at=None, over=True),
+        Life(key=live, record=b"record", born=START + 1, due_at=START + 700, over=False),
+        Life(key=ended, record=b"record", born=START, due_at=None, over=True),
     ]
 
 
 async def test_only_a_due_session_shows_a_due_time(ledger: Ledger) -> None:
     """Held and at rest, there is none."""
     mine = await held(ledger)
-    assert await ledger.find("p1", "lobby") == [Life(key=KEY, record=None, due_at=None, over=False)]
+    life = Life(key=KEY, record=None, born=START, due_at=None, over=False)
+    assert await ledger.find("p1", "lobby") == [life]
 
     await ledger.save(mine.lease, b"record", mine.upto, Then.REST)
-    assert await ledger.find("p1", "lobby") == [Life(key=KEY, record=b"record", due_at=None, over=False)]
+    assert await ledger.find("p1", "lobby") == [replace(life, record=b"record")]
+
+
+async def test_a_session_is_born_once(home: Home) -> None:
+    """What comes later, and its end, change nothing of when it was first heard of; the list says so too."""
+    await place(home.ledger, KEY, Then.REST)
+    home.advance(5)
+    await home.ledger.deliver(KEY, "e2", b"again", take=False)
+
+    assert [life.born for life in await home.ledger.list("p1")] == [START]
+    await place(home.ledger, KEY, Then.OVER)
+    assert [life.born for life in await home.ledger.find("p1", "lobby")] == [START]
 
 
 async def test_an_unknown_name_has_no_lives(ledger: Ledger) -> None:

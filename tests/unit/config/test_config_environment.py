@@ -16,6 +16,7 @@ KUBERNETES = "ignored: Kubernetes sets it for a Service named dispatcher; `enabl
 PAIRS = "write it as LiveKit does: `key: secret`, one pair a line, with the space"
 PORT = "write a whole number from 0 to 65535"
 URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
+SHORT = "environment: DISPATCHER_API_TOKEN: under 16 characters can be guessed; take some of `openssl rand -hex 32`"
 NO_URL = "environment: LIVEKIT_URL: missing; where your LiveKit answers, such as wss://example.livekit.cloud"
 NO_KEY = "environment: LIVEKIT_API_KEY: missing; set it and LIVEKIT_API_SECRET (or LIVEKIT_KEYS)"
 
@@ -279,3 +280,16 @@ def test_the_environment_is_only_read() -> None:
 
     assert environment.url is None
     assert environment.given == {"LIVEKIT_URL"}
+
+
+@pytest.mark.parametrize(("token", "told"), [("x" * 16, []), ("x" * 15, [SHORT])])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_short_token_is_warned_of(tmp_path: Path, token: str, told: list[str], *, in_file: bool) -> None:
+    """It holds; nothing slows down who guesses, and it is never shown."""
+    (tmp_path / "token").write_text(token)
+    variable = {"DISPATCHER_API_TOKEN_FILE": str(tmp_path / "token")} if in_file else {"DISPATCHER_API_TOKEN": token}
+    config = alone(CONNECTION | variable)
+
+    assert config.api_token is not None
+    assert config.api_token.get_secret_value() == token
+    assert [str(warning) for warning in config.warnings] == told

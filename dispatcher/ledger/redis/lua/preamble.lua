@@ -160,6 +160,6 @@ end
 
 -- The session to read only: see `life` in replies.py.
 local function life(session)
-  return { session.id, session.room, session.record, session.place == 'due' and session.at,
+  return { session.id, session.room, session.record, tonumber(session.born), session.place == 'due' and session.at,
     session.place == 'over' and 1 or 0 }
 end

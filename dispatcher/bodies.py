@@ -1,0 +1,134 @@
+"""The bodies of webhooks, taken only of who has signed for one: each is bounded in bytes and time, their sum in bytes.
+
+A stranger's request never comes here (see `webhook.verify`), so nobody without a key makes us read or inflate anything.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+BODY_MAX: Final = 4 << 20  # bytes, packed and unpacked; LiveKit's own limits keep an event under 1 MiB
+BODY_WITHIN: Final = 5.0  # seconds from the headers to the body's end
+BODIES_MAX: Final = 32 << 20  # bytes of all bodies whose requests are not answered yet
+
+_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32  # by its header
+_PACKED: Final = frozenset({"gzip", "x-gzip", "deflate"})
+_PLAIN: Final = "identity"
+
+
+class NotTaken(StrEnum):
+    """Why a body was not taken. Bounded: a metric's label, a log's reason."""
+
+    TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
+    BROKEN = "broken_body"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    BUSY = "busy"
+
+
+# Who has signed is LiveKit: what may go better next time is 503, so that it tries again; the rest never will.
+_STATUS: Final = {
+    NotTaken.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    NotTaken.TOO_SLOW: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotTaken.BROKEN: HTTPStatus.BAD_REQUEST,
+    NotTaken.UNSUPPORTED_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    NotTaken.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class Refused(Exception):
+    """The body was not taken, so whether it is the signed one is not known."""
+
+    def __init__(self, reason: NotTaken) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = _STATUS[reason]
+
+
+class Bodies:
+    """Takes bodies: `most` bytes at once, over all requests; each `within` seconds."""
+
+    def __init__(self, most: int = BODIES_MAX, within: float = BODY_WITHIN) -> None:
+        self._free = most
+        self._within = within
+
+    @asynccontextmanager
+    async def of(self, request: web.Request) -> AsyncIterator[bytes]:
+        """The body as it was signed: of a packed one what is in it. It has its place until the context ends.
+
+        Raises Refused.
+        """
+        place = _Place(self)
+        try:
+            yield await self._taken(request, place)
+        finally:
+            place.hold(0)
+
+    def take(self, size: int) -> None:
+        """So many bytes more are held; fewer, where `size` is negative. Raises Refused(BUSY), holding no more."""
+        if size > self._free:
+            raise Refused(NotTaken.BUSY)
+        self._free -= size
+
+    async def _taken(self, request: web.Request, place: "_Place") -> bytes:
+        coding = request.headers.get("Content-Encoding", _PLAIN).lower()
+        if coding != _PLAIN and coding not in _PACKED:
+            raise Refused(NotTaken.UNSUPPORTED_ENCODING)
+        place.hold(request.content_length or 0)
+        try:
+            async with asyncio.timeout(self._within):
+                sent = await _read(request, place)
+        except TimeoutError:
+            raise Refused(NotTaken.TOO_SLOW) from None
+        except (web.RequestPayloadError, ConnectionError):  # bad chunks, or the client has gone
+            raise Refused(NotTaken.BROKEN) from None
+        if coding == _PLAIN:
+            return sent
+        body = _inflated(sent)
+        place.hold(len(body))
+        return body
+
+
+class _Place:
+    """What one request holds."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self._size = 0
+
+    def hold(self, size: int) -> None:
+        """`size` bytes are held. Raises Refused."""
+        if size > BODY_MAX:
+            raise Refused(NotTaken.TOO_LARGE)
+        self._bodies.take(size - self._size)
+        self._size = size
+
+
+async def _read(request: web.Request, place: _Place) -> bytes:
+    """The bytes as they were sent: as many as was said, or chunks that say it one by one."""
+    sent = bytearray()
+    async for part in request.content.iter_any():
+        sent += part
+        if request.content_length is None:
+            place.hold(len(sent))
+    return bytes(sent)
+
+
+def _inflated(sent: bytes) -> bytes:
+    """What a proxy has packed. Never more than BODY_MAX is inflated, however small the bomb."""
+    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        body = inflater.decompress(sent, BODY_MAX + 1)
+    except zlib.error:
+        raise Refused(NotTaken.BROKEN) from None
+    if len(body) > BODY_MAX:
+        raise Refused(NotTaken.TOO_LARGE)
+    if not inflater.eof:
+        raise Refused(NotTaken.BROKEN)
+    return body

@@ -1,0 +1,224 @@
+"""Who may connect: as many as there are places, and where all are taken the longest idle one makes room.
+
+Anybody can connect, so no number of strangers may keep LiveKit out, or this process from its Redis.
+"""
+
+import asyncio
+import resource
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from dispatcher.connection import Connection, Ended, Limits
+from dispatcher.logs import Log
+from dispatcher.metrics import Metrics
+
+BACKLOG: Final = 1_024  # connections that the kernel keeps until they are accepted
+ACCEPTS: Final = 32  # in one turn of the loop; and connections that are being closed for others
+GRACE: Final = 10.0  # seconds that requests under way have to end in when the server stops
+AGAIN_S: Final = 1.0  # until the next accept after one that failed
+TOLD_EVERY: Final = 60.0  # seconds between two lines of one kind that strangers cause
+
+_USUAL: Final = Limits()
+
+
+def limits_here() -> Limits:
+    """The limits where this process runs: half of the files it may have open are for connections, if so many.
+
+    It may have open as many as it can get: the soft limit is the hard one from now on. The other half is for Redis,
+    LiveKit and what is open beside.
+    """
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    places = _USUAL.connections if files == resource.RLIM_INFINITY else min(_USUAL.connections, files // 2)
+    return replace(_USUAL, connections=places)
+
+
+@asynccontextmanager
+async def listening(  # noqa: PLR0913 the address and the dependencies
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    metrics: Metrics,
+    log: Log,
+    limits: Limits = _USUAL,
+    grace: float = GRACE,
+) -> AsyncIterator[tuple[str, int]]:
+    """The application answers at the address given (port 0: at a free one); at the end, requests under way end first.
+
+    Raises OSError when the address cannot be had.
+    """
+    runner = web.AppRunner(app, shutdown_timeout=grace)
+    await runner.setup()
+    try:
+        listeners = await _listeners(host, port)
+        connections = Connections(cast("web.Server", runner.server), limits, metrics, log)
+        connections.accept_at(listeners)
+        try:
+            bound = listeners[0].getsockname()
+            yield str(bound[0]), int(bound[1])
+        finally:
+            await connections.accept_no_more()
+    finally:
+        await runner.cleanup()
+
+
+async def _listeners(host: str, port: int) -> list[socket.socket]:
+    """A socket for each address of the host."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    opened: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            opened.append(socket.create_server(address, family=family, backlog=BACKLOG))
+            opened[-1].settimeout(0)
+    except OSError:
+        for one in opened:
+            one.close()
+        raise
+    return opened
+
+
+class Connections:
+    """All that are open: `limits.connections` at most, and up to ACCEPTS that are being closed."""
+
+    def __init__(self, server: web.Server, limits: Limits, metrics: Metrics, log: Log) -> None:
+        self.server = server
+        self.limits = limits
+        self._metrics = metrics
+        self._log = _RareLog(log)
+        self._loop = asyncio.get_running_loop()
+        self._listeners: list[socket.socket] = []
+        self._pausing = True  # nobody is accepted
+        self._accepting: set[asyncio.Task[Any]] = set()
+        self._open = 0
+        self._idle: dict[Connection, None] = {}  # owed no answer; the longest so first
+        self._ending: set[Connection] = set()  # cut off, and not closed yet
+        self._answer, server.request_handler = server.request_handler, self._watched
+
+    def accept_at(self, listeners: list[socket.socket]) -> None:
+        """Who connects there is served from now on."""
+        self._listeners = listeners
+        self._resume()
+
+    async def accept_no_more(self) -> None:
+        """Nobody else is served; those who are connected still are."""
+        self._pause()
+        listeners, self._listeners = self._listeners, []
+        for one in listeners:
+            one.close()
+        await asyncio.gather(*self._accepting)
+
+    def end(self, connection: Connection, why: Ended) -> None:
+        """The connection is cut off."""
+        self._metrics.http_connections_ended_total.labels(why).inc()
+        self._idle.pop(connection, None)
+        self._ending.add(connection)
+        connection.cut()
+
+    def not_http(self, why: str) -> None:
+        """Somebody speaks another language; the answer to it ends the connection."""
+        self._metrics.http_connections_ended_total.labels(Ended.NOT_HTTP).inc()
+        self._log.warning("not_http", why=why)
+
+    def busy(self, connection: Connection) -> None:
+        """The connection has asked for something."""
+        self._idle.pop(connection, None)
+
+    def idle(self, connection: Connection) -> None:
+        """The connection has been answered, or has not asked yet."""
+        self._idle[connection] = None
+        if len(self._ending) < ACCEPTS:
+            self._resume()
+
+    def lost(self, connection: Connection) -> None:
+        """The connection is closed: its place is free."""
+        self._idle.pop(connection, None)
+        self._ending.discard(connection)
+        self._open -= 1
+        self._metrics.http_connections.dec()
+        self._resume()
+
+    async def _watched(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The application's answer. All connections of this server are ours."""
+        connection = cast("Connection", request.protocol)
+        connection.asked()
+        try:
+            return await self._answer(request)
+        finally:
+            connection.answered(request.content)
+
+    def _resume(self) -> None:
+        if not self._pausing:
+            return
+        self._pausing = False
+        for one in self._listeners:
+            self._loop.add_reader(one, self._accept, one)
+
+    def _pause(self) -> None:
+        self._pausing = True
+        for one in self._listeners:
+            self._loop.remove_reader(one)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Who waits is connected; where all places are taken, the longest idle connection ends for each of them."""
+        for number in range(ACCEPTS):
+            if self._is_full() and (not self._idle or len(self._ending) >= ACCEPTS):
+                self._pause()
+                return
+            try:
+                accepted, _ = listener.accept()
+            except (BlockingIOError, ConnectionError):  # nobody waits, or no longer
+                return
+            except OSError as error:  # there is no file or memory left for it
+                if number:  # nor need anybody be waiting: Linux says so before it looks
+                    return
+                self._log.warning("accept_failed", why=error.strerror)
+                self._make_room()
+                self._pause()
+                self._loop.call_later(AGAIN_S, self._resume)
+                return
+            if self._is_full():
+                self._log.warning("connections_crowded", limit=self.limits.connections)
+                self._make_room()
+            self._connect(accepted)
+
+    def _is_full(self) -> bool:
+        return self._open - len(self._ending) >= self.limits.connections
+
+    def _make_room(self) -> None:
+        """The longest idle connection ends, if one is idle."""
+        if self._idle:
+            self.end(next(iter(self._idle)), Ended.CROWDED)
+
+    def _connect(self, accepted: socket.socket) -> None:
+        accepted.settimeout(0)
+        self._open += 1
+        self._metrics.http_connections.inc()
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Connection(self), accepted))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+
+class _RareLog:
+    """Warnings that strangers cause: of each kind one in TOLD_EVERY seconds, with how often there was reason for it."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._now = asyncio.get_running_loop().time
+        self._times: Counter[str] = Counter()
+        self._told_at: dict[str, float] = {}
+
+    def warning(self, action: str, **fields: object) -> None:
+        """It is counted; the line is written unless one was a short while ago."""
+        self._times[action] += 1
+        if self._now() - self._told_at.get(action, float("-inf")) < TOLD_EVERY:
+            return
+        self._told_at[action] = self._now()
+        self._log.warning(action, times=self._times.pop(action), **fields)
