@@ -1,8 +1,13 @@
-"""Expressions, checked when they load (types, fields, names, regexes), and judged against a room and a participant."""
+"""Expressions, checked when they load (types, fields, names, patterns, cost), and judged against a room and a person.
+
+CEL cannot be interrupted, so what judging may cost is worked out before it begins (cost.py). All that is judged of one
+room without giving way to others has one budget; who gives way says so by `begin`.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from time import perf_counter
 from typing import Final
 
 from cel_expr_python import cel
@@ -12,13 +17,18 @@ from msgspec import Struct
 
 from dispatcher.core.events import Participant, Room
 from dispatcher.core.rules import On
-from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS, Messages, parsed
+from dispatcher.expressions.cost import estimate
+from dispatcher.expressions.facts import SMALL, Facts, Sizes, facts, shapes
+from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS, Messages
 from dispatcher.expressions.mistakes import Mistake, mistakes
+from dispatcher.expressions.nodes import Name, Node, below
 from dispatcher.expressions.outcome import Failure, Outcome, Reason, outcome
 from dispatcher.expressions.phone import phone
 from dispatcher.expressions.syntax import Grammar, Tree
+from dispatcher.expressions.written import unwritten
 
 TEXT_MAX: Final = 16 * 1024  # characters of one expression
+JUDGED_MAX: Final = 10_000.0  # microseconds that what is judged of one room may take before others have their turn
 
 _ROOM: Final = {"room": cel.Type(ROOM), "metadata": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
 _PARTICIPANT: Final = {
@@ -28,6 +38,7 @@ _PARTICIPANT: Final = {
 }
 _BUDGET: Final = "Iteration budget exceeded"
 _PATTERN: Final = {"pattern": cel.Type.STRING}
+_COSTS_MAX: Final = 256  # sizes of which an expression remembers what they cost; beyond, all are worked out anew
 
 
 class Result(Enum):
@@ -52,16 +63,33 @@ class Expression(Struct, frozen=True, eq=False):
 
     text: str
     on: On
+    node: Node
+    language: "Language"
     _program: cel.Expression
-    _language: "Language"
+    _costs: dict[Sizes, float]
 
     def judge(self, room: Room, person: Participant | None) -> Outcome:
         """What it comes to for this person (`on: room`: for the room)."""
-        return self._language.judge(self._program, self.on, room, person)
+        return self.language.judge(self, room, person if self.on == "participant" else None)
+
+    def evaluate(self, activation: cel.Activation) -> Outcome:
+        """What CEL makes of it, however long that takes."""
+        try:
+            return outcome(self._program.eval(activation))
+        except RuntimeError as error:
+            return Failure(Reason.EXHAUSTED if _BUDGET in str(error) else Reason.OTHER)
+
+    def cost(self, sizes: Sizes) -> float:
+        """Microseconds that judging it takes at most, where what it reads has these sizes."""
+        if sizes not in self._costs:
+            if len(self._costs) >= _COSTS_MAX:
+                self._costs.clear()
+            self._costs[sizes] = estimate(self.node, shapes(sizes))
+        return self._costs[sizes]
 
     def parts(self) -> "Iterator[Expression]":
         """The expressions that `&&` joins in it; itself where there is none."""
-        yield from self._language.parts(self)
+        yield from self.language.parts(self)
 
 
 class Language:
@@ -73,9 +101,14 @@ class Language:
         self._envs = {"room": self._env(_ROOM), "participant": self._env(_ROOM | _PARTICIPANT)}
         self._matches = self._env(_PATTERN).compile("''.matches(pattern)")
         self._compiled: dict[tuple[str, On, Result], Expression] = {}
-        self._room: Room | None = None
-        self._of_room: dict[str, object] = {}
-        self._person: tuple[Participant | None, On, cel.Activation] | None = None
+        self._read: frozenset[str] = frozenset()  # variables that any expression reads
+        self._left = JUDGED_MAX
+        self._looked: tuple[Room, Participant | None, Facts] | None = None
+        self._activated: tuple[Facts, On, cel.Activation] | None = None
+
+    def begin(self) -> None:
+        """Others have had their turn: what is judged from now on may take JUDGED_MAX again."""
+        self._left = JUDGED_MAX
 
     def compile(self, text: str, on: On, result: Result) -> Expression:
         """The expression; the same one for the same text. Raises BadExpression with everything that is wrong in it."""
@@ -87,26 +120,35 @@ class Language:
         name = program.return_type().name()
         if name.partition("<")[0] not in types:
             raise BadExpression([Mistake(0, _wrong_type(name, otherwise))])
-        wrong = [Mistake(offset, why) for offset, regex in self._tree(program).regexes() if (why := self._bad(regex))]
-        if wrong:
+        made = self._expression(text, on, program)
+        if wrong := list(unwritten(made.node, self._bad)):
             raise BadExpression(sorted(wrong, key=lambda mistake: mistake.offset))
-        self._compiled[text, on, result] = Expression(text, on, program, self)
-        return self._compiled[text, on, result]
+        if (cost := made.cost(SMALL)) > JUDGED_MAX:
+            raise BadExpression([Mistake(0, _too_much(cost))])
+        self._read |= {node.name for node in below(made.node) if isinstance(node, Name)}
+        self._compiled[text, on, result] = made
+        return made
 
-    def judge(self, program: cel.Expression, on: On, room: Room, person: Participant | None) -> Outcome:
-        """What the program comes to. All programs of one look at one person share what CEL needs to know of them."""
+    def judge(self, expression: Expression, room: Room, person: Participant | None) -> Outcome:
+        """What it comes to. All that judge one person share what CEL needs to know of them."""
         try:
-            return outcome(program.eval(self._activation(on, room, person)))
+            known = self._facts(room, person)
         except UnicodeEncodeError:  # half a character, which nothing on a wire can hold
             return Failure(Reason.INVALID_ARGUMENT)
-        except RuntimeError as error:
-            return Failure(Reason.EXHAUSTED if _BUDGET in str(error) else Reason.OTHER)
+        cost = expression.cost(known.rounded)
+        if cost > self._left and (cost := estimate(expression.node, shapes(known.sizes))) > self._left:
+            return Failure(Reason.EXHAUSTED)
+        began = perf_counter()
+        found = expression.evaluate(self._activation(expression.on, known))
+        self._spend(began, cost)
+        return found
 
     def parts(self, whole: Expression) -> Iterator[Expression]:
+        """What the expression's `&&` joins."""
         tree = self._tree(whole._program)  # noqa: SLF001  an expression's own language
         env = self._envs[whole.on]
         for text, part in zip(_cut(whole.text, tree.joints()), tree.conjuncts(), strict=True):
-            yield Expression(text, whole.on, env.deserialize(part), self)
+            yield self._expression(text, whole.on, env.deserialize(part))
 
     def _env(self, variables: dict[str, cel.Type]) -> cel.Env:
         overload = cel.Overload("phone_string", return_type=cel.Type.STRING, parameters=[cel.Type.STRING], impl=phone)
@@ -133,20 +175,35 @@ class Language:
         tried = self._matches.eval(data={"pattern": regex})
         return "" if tried.type().name() == "BOOL" else str(tried.value()).partition(": ")[2]
 
-    def _activation(self, on: On, room: Room, person: Participant | None) -> cel.Activation:
-        """One for each look at one person; the last is kept, and of the room what was parsed."""
-        if self._room is not room:
-            self._of_room = {"room": self._messages.room(room), "metadata": parsed(room.metadata)}
-            self._room, self._person = room, None
-        if self._person is None or self._person[0] is not person or self._person[1] != on:
-            variables = self._of_room | (self._of(person) if on == "participant" and person is not None else {})
-            self._person = (person, on, self._envs[on].Activation(variables))
-        return self._person[2]
+    def _expression(self, text: str, on: On, program: cel.Expression) -> Expression:
+        return Expression(text, on, self._tree(program).root(), self, program, {})
 
-    def _of(self, person: Participant) -> dict[str, object]:
-        metadata = parsed(person.metadata)
-        message = self._messages.participant(person)
-        return {"participant": message, "participant_metadata": metadata, "kind": person.kind}
+    def _facts(self, room: Room, person: Participant | None) -> Facts:
+        """Made once for each look at one person; the last are kept, and nothing else of anybody's metadata."""
+        if self._looked is not None and self._looked[0] is room and self._looked[1] is person:
+            return self._looked[2]
+        if self._looked is None or self._looked[0] is not room:
+            self.begin()
+        began = perf_counter()
+        found = facts(self._messages, room, person, self._read)
+        self._looked = (room, person, found)
+        self._spend(began, found.made)
+        return found
+
+    def _activation(self, on: On, known: Facts) -> cel.Activation:
+        if self._activated is None or self._activated[0] is not known or self._activated[1] != on:
+            self._activated = (known, on, self._envs[on].Activation(known.variables))
+        return self._activated[2]
+
+    def _spend(self, began: float, most: float) -> None:
+        """What was done since `began` is paid for: `most` at most, as the process may have stood still meanwhile."""
+        self._left -= min(most, (perf_counter() - began) * 1e6)
+
+
+def _too_much(cost: float) -> str:
+    return (
+        f"this takes {cost / 1000:.0f} ms for a small room, of {JUDGED_MAX / 1000:.0f}: fewer loops inside each other"
+    )
 
 
 def _wrong_type(name: str, otherwise: str) -> str:

@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from livekit.protocol import models
 
 from dispatcher.core.events import Participant, Room
+from dispatcher.expressions.cost import Shape
 
 ROOM: Final = models.Room.DESCRIPTOR.full_name
 PARTICIPANT: Final = models.ParticipantInfo.DESCRIPTOR.full_name
@@ -22,7 +23,11 @@ ROOM_FIELDS: Final = ("sid", "name", "metadata", "creation_time", "creation_time
 PARTICIPANT_FIELDS: Final = ("sid", "identity", "name", "metadata", "attributes", "joined_at", "joined_at_ms")
 
 METADATA_MAX: Final = 64 * 1024  # bytes; of larger metadata expressions see {}, and the agent may still get all of it
+ITEMS_MAX: Final = 2_000  # values in it, at any depth: what CEL does with so many takes a millisecond
 DEPTH_MAX: Final = 32  # CEL's own stack ends between 300 and 20,000
+
+_CONTAINERS: Final = frozenset({dict, list})
+_NUL: Final = "\\u0000"  # JSON has no other way to write it
 
 
 class Messages:
@@ -58,32 +63,52 @@ class Messages:
         )
 
 
-def parsed(metadata: str) -> Mapping[str, Any]:
-    """The metadata's JSON object; {} where it is none, over 64 KiB, nested deeper than 32, or holds a NUL.
+def parsed(metadata: str) -> tuple[Mapping[str, Any], Shape]:
+    """The metadata's JSON object, and its shape; {} where it is none, or is not fit for CEL.
 
-    A NUL would end a text for CEL: "admin" and what comes after it would equal "admin".
+    That is: over 64 KiB, of more than 2,000 values, nested deeper than 32, or with a NUL in it, which would end a text
+    for CEL: "admin" and what comes after it would equal "admin".
     """
     if not metadata.startswith("{") and not metadata.lstrip().startswith("{"):
-        return {}
+        return {}, Shape()
     if len(metadata) > METADATA_MAX or len(metadata.encode(errors="replace")) > METADATA_MAX:
-        return {}
+        return {}, Shape()
     try:
         found = msgspec.json.decode(metadata)
     except (ValueError, RecursionError):  # UnicodeEncodeError, for half a character, is a ValueError
-        return {}
-    return found if _sound(found, 1) else {}
+        return {}, Shape()
+    shape = _measured(found, metadata)
+    return ({}, Shape()) if shape is None else (found, shape)
 
 
-def _sound(value: object, depth: int) -> bool:
-    match value:
-        case str():
-            return "\0" not in value
-        case dict():
-            return depth <= DEPTH_MAX and all("\0" not in key and _sound(one, depth + 1) for key, one in value.items())
-        case list():
-            return depth <= DEPTH_MAX and all(_sound(one, depth + 1) for one in value)
-        case _:
-            return True
+def _measured(found: Mapping[str, Any], metadata: str) -> Shape | None:
+    """The shape of what JSON gave; None where it is not fit for CEL."""
+    texts: list[str] = []
+    wide, items = 0, 1
+    waiting: list[Any] = [found]
+    for _ in range(DEPTH_MAX):
+        below = []
+        for one in waiting:
+            values = one.values() if type(one) is dict else one
+            texts += one if type(one) is dict else ()
+            wide, items = max(wide, len(values)), items + len(values)
+            if items > ITEMS_MAX:
+                return None
+            for value in values:
+                if type(value) is str:
+                    texts.append(value)
+                elif type(value) in _CONTAINERS:
+                    below.append(value)
+        if not below:
+            break
+        waiting = below
+    else:
+        return None
+    if _NUL in metadata and any("\0" in text for text in texts):
+        return None
+    length = 1 if metadata.isascii() and "\\u" not in metadata else 4  # bytes of a character, at most
+    lengths = [len(text) for text in texts]
+    return Shape(length * max(lengths, default=0), wide, items, length * sum(lengths))
 
 
 def _only(message: type[Message], fields: tuple[str, ...]) -> DescriptorProto:

@@ -6,6 +6,7 @@ from typing import Final
 _ADDRESS: Final = re.compile(r"(?:^|<)\s*(?:sips?|tel):([^@;>?]*)", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[\s\u00a0\u2010-\u2015().\-/]+")
 _TRUNK: Final = "(0)"  # as in +44 (0)20: dialled inside the country only
+PHONE_MAX: Final = 256  # characters of an address with its parameters; what is longer is none
 _INTERNATIONAL: Final = range(7, 16)  # digits of a number with its country code: 15 at most (ITU-T E.164)
 
 
@@ -16,6 +17,8 @@ def phone(text: str) -> str:
     with one leading 0 is national and one of fewer than 7 digits an extension: nothing says of which country or house,
     so these keep their digits and get no `+`.
     """
+    if len(text) > PHONE_MAX:
+        return ""
     address = _ADDRESS.search(text)
     written = (address[1] if address else text.partition(";")[0]).strip()
     abroad = written.startswith(("+", "00"))

@@ -1,7 +1,6 @@
-"""The syntax tree of a checked expression: its regexes, and what its `&&` joins.
+"""The syntax tree of a checked expression as CEL hands it out: bytes of its own message, cel.expr.CheckedExpr.
 
-CEL hands the tree out as bytes of its own message, cel.expr.CheckedExpr. Declared here is as much of that message as is
-read; the rest is carried along unread.
+Declared here is as much of that message as is read; the rest is carried along unread.
 """
 
 from collections.abc import Iterator
@@ -12,11 +11,14 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-Node: TypeAlias = Any  # cel.expr.Expr
+from dispatcher.expressions.nodes import Call, Field, Loop, Made, Name, Node, Scalar, Text
+
+Message: TypeAlias = Any  # one of those below
 
 _AND: Final = "_&&_"
 _MANY: Final = "*"
 _SCALARS: Final = {
+    "bool": FieldDescriptorProto.TYPE_BOOL,
     "int64": FieldDescriptorProto.TYPE_INT64,
     "int32": FieldDescriptorProto.TYPE_INT32,
     "string": FieldDescriptorProto.TYPE_STRING,
@@ -28,6 +30,7 @@ _MESSAGES: Final = {  # (google/cel-spec, proto/cel/expr: checked.proto, syntax.
     "Expr": {
         "id": (2, "int64"),
         "const_expr": (3, "Constant"),
+        "ident_expr": (4, "Ident"),
         "select_expr": (5, "Select"),
         "call_expr": (6, "Call"),
         "list_expr": (7, "List"),
@@ -35,13 +38,16 @@ _MESSAGES: Final = {  # (google/cel-spec, proto/cel/expr: checked.proto, syntax.
         "comprehension_expr": (9, "Comprehension"),
     },
     "Constant": {"string_value": (6, "string")},
-    "Select": {"operand": (1, "Expr")},
+    "Ident": {"name": (1, "string")},
+    "Select": {"operand": (1, "Expr"), "field": (2, "string"), "test_only": (3, "bool")},
     "Call": {"target": (1, "Expr"), "function": (2, "string"), "args": (3, "Expr*")},
     "List": {"elements": (1, "Expr*")},
     "Struct": {"entries": (2, "Entry*")},
     "Entry": {"map_key": (3, "Expr"), "value": (4, "Expr")},
     "Comprehension": {
+        "iter_var": (1, "string"),
         "iter_range": (2, "Expr"),
+        "accu_var": (3, "string"),
         "accu_init": (4, "Expr"),
         "loop_condition": (5, "Expr"),
         "loop_step": (6, "Expr"),
@@ -84,54 +90,93 @@ class Grammar:
 class Tree:
     """One expression's tree. Offsets are characters of its text, from 0."""
 
-    def __init__(self, type_url: str, checked: Node) -> None:
+    def __init__(self, type_url: str, checked: Message) -> None:
         self._type_url = type_url
         self._checked = checked
         self._offsets = {one.key: one.value for one in checked.source_info.positions}
 
-    def regexes(self) -> Iterator[tuple[int, str]]:
-        """Every regex that is written out, with its offset."""
-        for node in _nodes(self._checked.expr):
-            call = node.call_expr
-            pattern = call.args[-1] if call.function == "matches" and call.args else None
-            if pattern is not None and pattern.HasField("const_expr"):
-                yield self._offsets.get(pattern.id, 0), pattern.const_expr.string_value
+    def root(self) -> Node:
+        """The whole of it. CEL lets it be 32 deep, and a macro adds four at most."""
+        return self._node(self._checked.expr)
 
     def conjuncts(self) -> Iterator[bytes]:
         """Each of the expressions that `&&` joins, in order, as bytes that CEL deserializes."""
-        for node in _joined(self._checked.expr):
+        for message in _joined(self._checked.expr):
             part = type(self._checked)()
             part.CopyFrom(self._checked)
-            part.expr.CopyFrom(node)
+            part.expr.CopyFrom(message)
             yield AnyMessage(type_url=self._type_url, value=part.SerializeToString()).SerializeToString()
 
     def joints(self) -> list[int]:
         """The offsets of each `&&` between them."""
-        return sorted(self._offsets[node.id] for node in _ands(self._checked.expr))
+        return sorted(self._offsets[message.id] for message in _ands(self._checked.expr))
+
+    def _node(self, message: Message) -> Node:
+        match message.ListFields()[-1][0].name:
+            case "const_expr" if message.const_expr.HasField("string_value"):
+                return Text(message.const_expr.string_value)
+            case "const_expr":
+                return Scalar()
+            case "ident_expr":
+                return Name(message.ident_expr.name)
+            case "select_expr":
+                select = message.select_expr
+                return Field(self._node(select.operand), select.field, select.test_only)
+            case "call_expr":
+                return self._call(message)
+            case "comprehension_expr":
+                return self._loop(message.comprehension_expr)
+            case "list_expr":
+                items = tuple(self._node(one) for one in message.list_expr.elements)
+                return Made(items, len(items))
+            case _:
+                return self._struct(message.struct_expr)
+
+    def _call(self, message: Message) -> Call:
+        call = message.call_expr
+        target = (call.target,) if call.HasField("target") else ()
+        args = (*target, *call.args)
+        offsets = tuple(min(self._offsets[one.id] for one in _within(arg)) for arg in args)
+        return Call(call.function, tuple(map(self._node, args)), offsets)
+
+    def _struct(self, struct: Message) -> Made:
+        parts = [one for entry in struct.entries for one in (entry.map_key, entry.value) if one.ListFields()]
+        return Made(tuple(self._node(one) for one in parts), len(struct.entries))
+
+    def _loop(self, loop: Message) -> Loop:
+        return Loop(
+            item=loop.iter_var,
+            over=self._node(loop.iter_range),
+            made=loop.accu_var,
+            start=self._node(loop.accu_init),
+            condition=self._node(loop.loop_condition),
+            step=self._node(loop.loop_step),
+            result=self._node(loop.result),
+        )
 
 
-def _joined(node: Node) -> Iterator[Node]:
-    if node.call_expr.function != _AND:
-        yield node
+def _within(message: Message) -> Iterator[Message]:
+    """Itself and every expression below it, in any order."""
+    waiting = [message]
+    while waiting:
+        one = waiting.pop()
+        if one.DESCRIPTOR.name == "Expr":
+            yield one
+        for field, value in one.ListFields():
+            if field.message_type is not None:
+                waiting.extend(value if field.is_repeated else (value,))
+
+
+def _joined(message: Message) -> Iterator[Message]:
+    if message.call_expr.function != _AND:
+        yield message
         return
-    for side in node.call_expr.args:
+    for side in message.call_expr.args:
         yield from _joined(side)
 
 
-def _ands(node: Node) -> Iterator[Node]:
-    if node.call_expr.function == _AND:
-        yield node
-        for side in node.call_expr.args:
+def _ands(message: Message) -> Iterator[Message]:
+    if message.call_expr.function == _AND:
+        yield message
+        for side in message.call_expr.args:
             yield from _ands(side)
-
-
-def _nodes(node: Node) -> Iterator[Node]:
-    """The node and all below it, in any order; without recursion, as a long sum is a deep tree."""
-    waiting = [node]
-    while waiting:
-        message = waiting.pop()
-        if message.DESCRIPTOR.name == "Expr":
-            yield message
-        for field, value in message.ListFields():
-            if field.message_type is not None:
-                waiting.extend(value if field.is_repeated else (value,))

@@ -23,6 +23,7 @@ CALLER = Participant(
 
 def judged(text: str, room: Room = ROOM, person: Participant | None = CALLER, on: On = "participant") -> Outcome:
     """What an expression of any type comes to: a list's only item, as a list may hold anything."""
+    LANGUAGE.begin()
     found = LANGUAGE.compile(f'{{"it": {text}}}', on, Result.METADATA).judge(room, person)
     return found["it"] if isinstance(found, dict) else found
 

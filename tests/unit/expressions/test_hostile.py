@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from dispatcher.core.events import Participant
 from dispatcher.core.rules import Policy, Rule, Target, aimed, matching
 from dispatcher.expressions import Agents, Failure, Metadata, Result, When
+from dispatcher.expressions.cost import Shape
 from dispatcher.expressions.messages import DEPTH_MAX, METADATA_MAX, parsed
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, judged, saying
 
@@ -78,7 +79,7 @@ def survive(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_t3_hostile_metadata_is_empty(text: str) -> None:
     """A map without entries: conditions on it do not match, and nothing is raised."""
-    assert parsed(text) == {}
+    assert parsed(text) == ({}, Shape())
     assert judged("[metadata, participant_metadata]", saying(text), replace(CALLER, metadata=text)) == [{}, {}]
     survive(text)
 

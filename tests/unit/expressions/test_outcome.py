@@ -52,7 +52,6 @@ def test_a_value_comes_out_as_plain_python(text: str, value: Outcome) -> None:
         ("phone(metadata.nobody)", Reason.MISSING_KEY),
         ("metadata.tenant.name", Reason.INVALID_ARGUMENT),
         ("1 / 0", Reason.INVALID_ARGUMENT),
-        ("'a'.matches(metadata.tenant + '(')", Reason.INVALID_ARGUMENT),
         ("9223372036854775807 + 1", Reason.OUT_OF_RANGE),
         ("metadata.tenant + 1", Reason.NO_OVERLOAD),
         ("phone(metadata.n)", Reason.NO_OVERLOAD),
@@ -80,7 +79,7 @@ def test_an_optional_that_nobody_unpacked_is_no_value() -> None:
 
 def test_endless_work_is_cut_off() -> None:
     """Loops inside loops over a long list end as a failure, soon."""
-    crowd = saying('{"l": [' + ",".join("1" for _ in range(3_000)) + "]}")
+    crowd = saying('{"l": [' + ",".join("1" for _ in range(1_900)) + "]}")
     loops = "metadata.l.all(a, metadata.l.all(b, metadata.l.all(c, true)))"
 
     assert judged(loops, crowd) == Failure(Reason.EXHAUSTED)

@@ -1,0 +1,95 @@
+"""What expressions may read of one room and one person, and how large it is: made once, shared by all that judge them.
+
+Sizes are numbers in a fixed order. Costs are worked out for sizes rounded up, so that people who are alike share them.
+"""
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from dispatcher.core.events import Participant, Room
+from dispatcher.expressions.cost import SCALAR, Shape, text
+from dispatcher.expressions.messages import METADATA_MAX, Messages, parsed
+
+Sizes: TypeAlias = tuple[int, ...]
+
+ROOM_METADATA: Final = "metadata"
+PERSON_METADATA: Final = "participant_metadata"
+
+_LEAST: Final = (64, 256, 64, 8, 32, 256, 64, 256, 8, 256, 64, 8, 32, 256)  # what sizes are rounded up to at least
+_MADE: Final = 60.0  # microseconds,
+_MADE_BYTE: Final = 0.002  # and for each byte,
+_PARSED_BYTE: Final = 0.15  # and for each that is read as JSON
+_NO_METADATA: Final[tuple[Mapping[str, object], Shape]] = ({}, Shape())
+_NOBODY: Final = (0,) * 8
+SMALL: Final[Sizes] = _LEAST
+
+
+class Facts(Struct, frozen=True, eq=False):
+    """A room, and a person in it unless `person` was None: as CEL takes them, and their sizes."""
+
+    variables: dict[str, object]
+    sizes: Sizes
+    rounded: Sizes
+    made: float  # microseconds that making it takes at most
+
+
+def facts(messages: Messages, room: Room, person: Participant | None, read: frozenset[str]) -> Facts:
+    """Only metadata that is in `read` is looked into."""
+    metadata, shape = parsed(room.metadata) if ROOM_METADATA in read else _NO_METADATA
+    variables: dict[str, object] = {"room": messages.room(room), ROOM_METADATA: metadata}
+    sizes: Sizes = (
+        max(_bytes(room.name), _bytes(room.sid)), _bytes(room.metadata),
+        shape.long, shape.wide, shape.items, shape.size,
+    )  # fmt: skip
+    looked_into = len(room.metadata) if ROOM_METADATA in read else 0
+    if person is None:
+        return _facts(variables, (*sizes, *_NOBODY), looked_into)
+    metadata, shape = parsed(person.metadata) if PERSON_METADATA in read else _NO_METADATA
+    texts = [_bytes(one) for pair in person.attributes.items() for one in pair]
+    sizes = (
+        *sizes,
+        max(map(_bytes, (person.identity, person.name, person.sid, person.kind))), _bytes(person.metadata),
+        len(person.attributes), sum(texts),
+        shape.long, shape.wide, shape.items, shape.size,
+    )  # fmt: skip
+    looked_into += len(person.metadata) if PERSON_METADATA in read else 0
+    variables |= {"participant": messages.participant(person), PERSON_METADATA: metadata, "kind": person.kind}
+    return _facts(variables, sizes, looked_into)
+
+
+def _facts(variables: dict[str, object], sizes: Sizes, looked_into: int) -> Facts:
+    rounded = tuple(
+        least if size <= least else 1 << (size - 1).bit_length() for size, least in zip(sizes, _LEAST, strict=True)
+    )
+    made = _MADE + _MADE_BYTE * sum(sizes) + _PARSED_BYTE * min(looked_into, METADATA_MAX)
+    return Facts(variables, sizes, rounded, made)
+
+
+def shapes(sizes: Sizes) -> dict[str, Shape]:
+    """The shape of everything that has these sizes, by its path."""
+    named, passed, *metadata = sizes[:6]
+    called, told, count, attributes, *of_person = sizes[6:]
+    held = Shape(attributes, count, 2 * count + 1, attributes, listed=False)
+    return {
+        "room": Shape(max(named, passed), 0, 5, 2 * named + passed, listed=False),
+        **dict.fromkeys(("room.name", "room.sid"), text(named)),
+        "room.metadata": text(passed),
+        **dict.fromkeys(("room.creation_time", "room.creation_time_ms"), SCALAR),
+        ROOM_METADATA: _map(*metadata),
+        "participant": Shape(max(called, told, attributes), count, 7 + held.items, 3 * called + told + attributes),
+        **dict.fromkeys(("participant.identity", "participant.name", "participant.sid", "kind"), text(called)),
+        "participant.metadata": text(told),
+        "participant.attributes": held,
+        **dict.fromkeys(("participant.joined_at", "participant.joined_at_ms"), SCALAR),
+        PERSON_METADATA: _map(*of_person),
+    }
+
+
+def _map(long: int, wide: int, items: int, size: int) -> Shape:
+    return Shape(long, wide, items, size, listed=False)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else 4 * len(text)
