@@ -19,9 +19,9 @@ _GONE_FOR_GOOD: Final = ON_PURPOSE | {Verdict.UNSENT, Verdict.REFUSED}
 def serve_by_name(session: Session, untied: Sequence[Participant], now: Ms) -> Session:
     """An untied agent of the right name serves until its job is listed: for one want, for a while, never judged.
 
-    For `join_within`: an agent without a job is waited for as long as a job without an agent. A token may bear any name,
-    and who holds one may come again and again, so the span is the session's, not an agent's: it begins anew only when no
-    such agent is there. One without the grant that every job's token has serves nobody.
+    For `join_within`: an agent without a job is waited for as long as a job without an agent. A token may bear any
+    name, and who holds one may come again and again, so the span is the session's, not an agent's: it begins anew only
+    when no such agent is there. One without the grant that every job's token has serves nobody.
     """
     names = {target.agent for want in session.wants for target in want.policy.targets if target.agent}
     free = [agent.agent_name for agent in untied if agent.granted and agent.agent_name in names]

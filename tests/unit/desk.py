@@ -71,8 +71,8 @@ class Staged(LiveKit):
         self.lives[sid] = replace(self.lives[sid], **changes)
 
     def dispatches(self, sid: RoomSid = LOBBY.sid) -> tuple[str, ...]:
-        """The tags of the room's dispatches."""
-        return tuple(one.tag for one in self.lives[sid].dispatches)
+        """For which want, and as which attempt, each of the room's dispatches was made."""
+        return tuple(one.tag.split(":")[2] for one in self.lives[sid].dispatches)
 
     async def look(self, room: str, sid: RoomSid) -> Seen:
         await self._begin("look")

@@ -99,7 +99,7 @@ async def test_law_3_who_lost_the_lease_before_asking_does_not_ask() -> None:
     assert desk.livekit.dispatches() == ()
     assert [line["level"] for line in desk.said("lease_lost")] == ["warning"]
     await desk.driver.drive(others[0])
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
 
 
 async def test_law_3_who_lost_the_lease_while_asking_saves_nothing() -> None:
@@ -113,7 +113,7 @@ async def test_law_3_who_lost_the_lease_while_asking_saves_nothing() -> None:
     desk.livekit.after("create", overtaken)
     held = await desk.claim()
     assert await desk.driver.drive(held) is None
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
     assert [line["action"] for line in desk.lines] == ["wanted", "asked", "bound", "lease_lost"]
     assert await desk.due_in() is not None
 
@@ -136,7 +136,7 @@ async def test_a_lease_that_is_renewed_goes_on() -> None:
     held = await desk.claim()
     desk.watch.later(LEASE_MS)
     await desk.driver.drive(replace(held, now=desk.watch.time))
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
 
 
 @pytest.mark.parametrize(
@@ -177,10 +177,10 @@ async def test_law_5_no_create_while_an_attempt_is_open() -> None:
         desk.watch.later(1_900)
         await desk.hear(SWEPT)
     assert desk.livekit.calls.count("look") == 6
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
     desk.watch.later(1_000)
     await desk.drive_on(1_000)
-    assert desk.livekit.dispatches() == ("default:greeter#1", "default:greeter#2")
+    assert desk.livekit.dispatches() == ("greeter#1", "greeter#2")
     assert [line["why"] for line in desk.said("closed")] == ["silent"]
 
 
@@ -217,7 +217,7 @@ async def test_law_6_the_wait_after_a_failed_look_grows_for_each_project_alone()
     elsewhere, here = sorted((first, second), key=lambda held: held.lease.key.project == PROJECT)
     assert await desk.driver.drive(elsewhere) == pytest.approx(1_000, abs=SLACK)
     await desk.driver.drive(here)
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
     await desk.hear(SWEPT)
     assert await desk.driver.drive(await desk.claim()) == pytest.approx(1_000, abs=SLACK)
 
@@ -254,7 +254,7 @@ async def test_law_9_who_dies_before_the_attempt_is_saved_has_asked_for_nothing(
     desk.watch.broken = False
     assert desk.livekit.dispatches() == ()
     await _succeed(desk)
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -286,7 +286,7 @@ async def test_law_9_who_dies_after_the_create_has_its_dispatch_adopted() -> Non
     desk.watch.broken = False
     serve(desk)
     await _succeed(desk)
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
     assert [line["number"] for line in desk.said("served")] == [1]
 
 
@@ -346,7 +346,7 @@ async def test_an_event_that_comes_in_during_a_failing_look_makes_it_due_at_once
     assert await desk.due_in() == 0
     assert [note.reason for note in (await desk.session()).notes] == ["CLIENT_INITIATED"]
     await desk.drive()
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
 
 
 async def test_an_entry_that_cannot_be_read_means_look() -> None:
@@ -416,5 +416,5 @@ async def test_an_unreadable_record_is_rebuilt_from_a_look() -> None:
     desk.watch.later(2_000 + SLACK)
     held = await desk.claim()
     await desk.driver.drive(replace(held, record=b"of another version"))
-    assert desk.livekit.dispatches() == ("default:greeter#1",)
+    assert desk.livekit.dispatches() == ("greeter#1",)
     assert [line["why"] for line in desk.said("adopted")] == ["ours"]
