@@ -42,7 +42,6 @@ class _Room(Struct):
 
 class _Permission(Struct):
     hidden: bool | None = None
-    agent: bool | None = None
 
 
 class _Participant(Struct):
@@ -72,7 +71,6 @@ class _Participant(Struct):
             active=_named(_STATES, self.state) == "ACTIVE",
             hidden=bool(self.permission and self.permission.hidden),
             publisher=bool(self.publisher or self.is_publisher),
-            granted=bool(self.permission and self.permission.agent),
             joined_at=self.joined_ms or self.joined_at_ms or (self.joined or self.joined_at or 0) * 1000,
             metadata=self.metadata or "",
             attributes=self.attributes or {},

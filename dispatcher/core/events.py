@@ -46,7 +46,7 @@ class Participant(Struct, frozen=True, kw_only=True):
     active: bool = False  # state ACTIVE: media is connected
     hidden: bool = False
     publisher: bool = False
-    granted: bool = False  # its token has the grant `agent`, which every job's has, and a token by hand only if asked
+    granted: bool = False  # in looks: its token has the grant `agent`, as that of every job, and few made by hand
     joined_at: Ms = 0
     metadata: str = ""
     attributes: Mapping[str, str] = {}

@@ -12,6 +12,7 @@ from livekit.protocol import room as room_service
 from dispatcher.core.events import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.seen import Dispatch, Job, Seen
+from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 from dispatcher.livekit import Refused
 from tests.unit.twirp import READS, SID, Answer, Script, fail, reply, scripted
 
@@ -150,6 +151,14 @@ PEOPLE: Mapping[str, tuple[models.ParticipantInfo, Participant]] = {
         P(sid="PA", identity="i", kind=P.AGENT, metadata="m", attributes={"lk.agent_name": "sales"}),
         Participant(sid="PA", identity="i", kind="AGENT", metadata="m", attributes={"lk.agent_name": "sales"}),
     ),
+    "with the grant of a job's token": (
+        P(sid="PA", identity="i", kind=P.AGENT, permission=models.ParticipantPermission(agent=True)),
+        Participant(sid="PA", identity="i", kind="AGENT", granted=True),
+    ),
+    "of any length": (
+        P(sid="S" * 99, identity="i" * 9_999),
+        Participant(sid=brief("S" * 99, ID_MAX), identity=brief("i" * 9_999, NAME_MAX)),
+    ),
     "unknown kind": (
         P.FromString(P(sid="PA", identity="i").SerializeToString() + b"\x70\x63"),  # field 14, kind: 99
         Participant(sid="PA", identity="i", kind="99"),
@@ -199,11 +208,15 @@ async def test_a_look_shows_every_dispatch_but_deleted_ones(server: Script) -> N
     ours = agent_dispatch.AgentDispatch(
         id="AD_1", agent_name="sales", deployment="blue", attributes={"dispatcher.assignment": "i:w#1"}
     )
+    before_tags_were_signed = agent_dispatch.AgentDispatch(
+        id="AD_4", agent_name="sales", attributes={"dispatcher.want": "i:w#1"}
+    )
     implicit = agent_dispatch.AgentDispatch(id="AD_2")
     deleted = agent_dispatch.AgentDispatch(id="AD_3", state=agent_dispatch.AgentDispatchState(deleted_at=1))
-    server.show(dispatches=(ours, implicit, deleted))
+    server.show(dispatches=(ours, implicit, deleted, before_tags_were_signed))
     seen = await server.client().look("r", SID)
     assert seen.dispatches == (
         Dispatch(id="AD_1", agent="sales", deployment="blue", tag="i:w#1"),
         Dispatch(id="AD_2", agent=""),
+        Dispatch(id="AD_4", agent="sales"),
     )
