@@ -114,6 +114,9 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: _Tag, rules: Sequen
         return tell(
             session, Entry(at=now, said=Said.BOUND, want=want.key, number=bound.number, agent=str(bound.target))
         )
+    if asked is not None:  # one number, two dispatches: we made the other one (law 2)
+        elsewhere = Entry(at=now, said=Said.ELSEWHERE, want=want.key, number=found.number, agent=str(dispatch.target))
+        session = tell(session, elsewhere)
     number = found.number if asked is None else want.last + 1
     attempt = _attempt(dispatch, number, now)
     back = now + LINGER_MS if want.policy.surplus == "remove" else 0
