@@ -16,7 +16,7 @@ from dispatcher.metrics import Metrics, departure_label
 _LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
 _FIELDS: Final = ("want", "number", "agent", "verdict", "part", "reason")
 _ALARMS: Final = frozenset({
-    Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED, Said.RULE_GONE
+    Said.STARVED, Said.UNASKED, Said.ELSEWHERE, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED, Said.RULE_GONE
 })  # fmt: skip
 
 

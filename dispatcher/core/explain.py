@@ -16,6 +16,7 @@ _TOLD: Final = {
     Said.ASKED: "asked for {agent} (attempt {number})",
     Said.ADOPTED: "found a dispatch of {agent} ({reason}), took it as attempt {number}",
     Said.BOUND: "found the dispatch of attempt {number}, whose answer was lost",
+    Said.ELSEWHERE: "another process, with a ledger of its own, made attempt {number} too",
     Said.SERVED: "{agent} is in the room (attempt {number})",
     Said.CLOSED: "attempt {number} at {agent} ended: {verdict}{because}",
     Said.REOPENED: "the agent of attempt {number} came after all",

@@ -56,6 +56,7 @@ class Said(StrEnum):
     ASKED = "asked"
     ADOPTED = "adopted"
     BOUND = "bound"
+    ELSEWHERE = "asked_elsewhere"  # by a process of this instance that has another ledger
     SERVED = "served"
     CLOSED = "closed"
     REOPENED = "reopened"

@@ -99,6 +99,9 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequenc
     asked = next((attempt for attempt in want.attempts if attempt.number == found.number), None)
     if asked is not None and not asked.dispatch:
         return _found(session, want, replace(asked, dispatch=dispatch.id), dispatch, now)
+    if asked is not None:  # one number, two dispatches: we made the other one (law 2)
+        elsewhere = Entry(at=now, said=Said.ELSEWHERE, want=want.key, number=found.number, agent=str(dispatch.target))
+        session = tell(session, elsewhere)
     number = found.number if asked is None else want.last + 1
     attempt = _attempt(dispatch, number, now)
     back = now + LINGER_MS if want.policy.surplus == "remove" else 0

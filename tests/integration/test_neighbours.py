@@ -196,3 +196,21 @@ async def test_two_instances_have_one_redis(livekit: FakeLiveKit, valkey: Valkey
     assert known == [2, 2]
     assert [sorted(call.room for call in one.create_calls) for one in both] == [["heard", "swept"]] * 2
     assert not [line for ears in (blue_ears, green_ears) for line in ears.lines if line["action"] == "over"]
+
+
+async def test_two_processes_without_a_shared_ledger_are_found_out(livekit: FakeLiveKit) -> None:
+    """Each has its own in memory, and both ask for the same agent: each says so, and one agent stays."""
+    livekit.worker("greeter")
+    alone = config(livekit.url, rule("greeter"))
+    async with (
+        serving(alone) as (one, one_ears),
+        serving(alone) as (two, two_ears),
+        everywhere(one, two) as both,
+    ):
+        await asyncio.gather(wait_ready(one.url), wait_ready(two.url))
+        livekit.webhook_url = both
+        livekit.slow("CreateDispatch", 1.0 * SPEED, times=2)  # neither look sees what the other made
+        await livekit.join("lobby", "alice")
+        await asyncio.gather(said(one_ears, "asked_elsewhere"), said(two_ears, "asked_elsewhere"))
+        livekit.webhook_url = None
+    assert len(livekit.create_calls) == 2
