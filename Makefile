@@ -41,7 +41,7 @@ e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server (fetched once; 
 	$(BIN)/pytest -m "real and not long"
 
 e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
-	$(BIN)/python -m tests.real.install
+	$(BIN)/python -m tests.real.install v1.13.5 v1.11.0 v1.9.11
 	$(BIN)/python -m tests.real.debian
 	$(BIN)/pytest -m long --ignore=tests/attack
 

@@ -16,6 +16,7 @@ from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo
 
 from tests.real.child import Child
+from tests.real.install import VERSION
 from tests.real.server import Server, free_port, running_server
 
 
@@ -88,10 +89,12 @@ def serving(
 
 
 @contextmanager
-def house(directory: Path, rules: Sequence[Mapping[str, object]] = (), **defaults: object) -> Iterator[House]:
+def house(
+    directory: Path, rules: Sequence[Mapping[str, object]] = (), *, version: str = VERSION, **defaults: object
+) -> Iterator[House]:
     """LiveKit and the service run; without rules every room that somebody joins wants `greeter`."""
     port = free_port()
-    with running_server(directory, webhooks=[f"http://127.0.0.1:{port}/webhook"]) as server:
+    with running_server(directory, webhooks=[f"http://127.0.0.1:{port}/webhook"], version=version) as server:
         file = directory / "dispatcher.yaml"
         chosen = rules or [{"name": "everyone", "agent": "greeter"}]
         file.write_text(json.dumps({"rules": list(chosen), "defaults": defaults}))  # JSON is YAML

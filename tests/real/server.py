@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.real.child import Child
-from tests.real.install import BINARY
+from tests.real.install import VERSION, binary
 
 KEY: Final = "devkey"
 SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
@@ -33,18 +33,21 @@ class Server:
 
 
 @contextmanager
-def running_server(directory: Path, *, webhooks: Sequence[str] = (), port: int = 0) -> Iterator[Server]:
+def running_server(
+    directory: Path, *, webhooks: Sequence[str] = (), port: int = 0, version: str = VERSION
+) -> Iterator[Server]:
     """The server answers; its log is in the directory. `webhooks` are the URLs it tells of its events.
 
     A fixed `port` lets it come back where it was. Skips the test without the binary; fails it where CI is set.
     """
-    if not BINARY.exists():
-        missing(f"no {BINARY.name}: run `python -m tests.real.install`")
+    program = binary(version)
+    if not program.exists():
+        missing(f"no {program.name}: run `python -m tests.real.install {version}`")
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
-    config = json.dumps(_config(port, webhooks))  # JSON is YAML
+    config = json.dumps(_config(port, webhooks, version))  # JSON is YAML
     environment = {"LIVEKIT_CONFIG": config}
-    with Child([str(BINARY)], directory / "livekit-server.log", environment=environment) as process:
+    with Child([str(program)], directory / "livekit-server.log", environment=environment) as process:
         process.wait_until(lambda: _answers(url), "livekit-server answers", within=15)
         yield Server(url=url, key=KEY, secret=SECRET, process=process)
 
@@ -84,13 +87,12 @@ def _claimed(block: int) -> bool:
 _PORTS: Final = _ports()
 
 
-def _config(port: int, webhooks: Sequence[str]) -> dict[str, object]:
+def _config(port: int, webhooks: Sequence[str], version: str) -> dict[str, object]:
     config: dict[str, object] = {
         "port": port,
         "bind_addresses": ["127.0.0.1"],
         "keys": {KEY: SECRET},
         "logging": {"level": "info"},
-        "agents": {"target_load": 1.0},  # at the default 0.7 a busy machine loses dispatches
         "rtc": {
             "tcp_port": free_port(),
             "udp_port": free_port(socket.SOCK_DGRAM),
@@ -101,6 +103,8 @@ def _config(port: int, webhooks: Sequence[str]) -> dict[str, object]:
             "enable_loopback_candidate": True,
         },
     }
+    if not version.startswith("v1.9."):  # which do not know it, and ask a worker of any load
+        config["agents"] = {"target_load": 1.0}  # at the default 0.7 a busy machine loses dispatches
     if webhooks:
         config["webhook"] = {"api_key": KEY, "urls": list(webhooks)}
     return config

@@ -128,6 +128,20 @@ async def test_a_room_that_vanished_is_looked_at_once_more() -> None:
     assert floor.repaired("unheard_end") == 1
 
 
+async def test_more_rooms_than_the_ledger_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known, unknown and gone ones are told apart in every slice of them."""
+    monkeypatch.setattr("dispatcher.sweep.AT_ONCE", 2)
+    floor = Floor(8, 9)
+    await floor.sweep.sweep(PROJECT)
+    await floor.desk.hear(key=key(3))
+    assert sorted(await floor.due()) == [3, 8, 9]
+    live(floor.livekit, *range(1, 8))
+    await floor.sweep.sweep(PROJECT)
+    assert sorted(await floor.due()) == list(range(1, 10))
+    assert floor.repaired("unknown_room") == 8
+    assert floor.repaired("unheard_end") == 2
+
+
 async def test_a_room_whose_end_was_heard_of_needs_no_repair() -> None:
     """It is not listed because it is over."""
     floor = Floor(1)
