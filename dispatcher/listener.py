@@ -7,7 +7,7 @@ import asyncio
 import resource
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -92,8 +92,8 @@ class Connections:
         self.server = server
         self.limits = limits
         self._metrics = metrics
-        self._log = _RareLog(log)
         self._loop = asyncio.get_running_loop()
+        self._log = _RareLog(log, self._loop.time)
         self._listeners: list[socket.socket] = []
         self._pausing = True  # nobody is accepted
         self._accepting: set[asyncio.Task[Any]] = set()
@@ -209,9 +209,9 @@ class Connections:
 class _RareLog:
     """Warnings that strangers cause: of each kind one in TOLD_EVERY seconds, with how often there was reason for it."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, now: Callable[[], float]) -> None:
         self._log = log
-        self._now = asyncio.get_running_loop().time
+        self._now = now
         self._times: Counter[str] = Counter()
         self._told_at: dict[str, float] = {}
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -12,7 +13,8 @@ from aiohttp import web
 from dispatcher.connection import HEAD_MAX, Limits
 from dispatcher.core.events import Event
 from dispatcher.intake import Heard
-from dispatcher.listener import limits_here, listening
+from dispatcher.listener import ACCEPTS, TOLD_EVERY, _RareLog, limits_here, listening
+from dispatcher.server import EXPOSED_EVERY
 from tests.integration.front import Client, World, body_of, post, served, signed, wait_until
 
 ASKED = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -105,6 +107,25 @@ async def test_there_are_never_more_connections_than_places(world: World) -> Non
         assert await one.ask() == ALIVE
         await wait_until(lambda: world.value("http_connections") == 5)
     assert world.value("http_connections_ended_total", reason="crowded") == 96
+
+
+async def test_those_who_are_being_closed_are_few(world: World) -> None:
+    """A crowd in the kernel's queue is taken in by parts: never so many files are open that it could be noticed."""
+    places, peak = 100, 0
+    taken = world.metrics.http_connections.inc
+
+    def noted() -> None:
+        nonlocal peak
+        taken()
+        peak = max(peak, int(world.value("http_connections") or 0))
+
+    world.metrics.http_connections.inc = noted  # type: ignore[assignment]
+    async with served(world, connections=places) as client:
+        crowd = [socket.create_connection((client.host, client.port)) for _ in range(500)]
+        await wait_until(lambda: world.value("http_connections_ended_total", reason="crowded") == 400)
+        for one in crowd:
+            one.close()
+    assert places < peak <= places + ACCEPTS
 
 
 async def test_a_request_under_way_is_not_cut_off_for_a_new_connection(world: World) -> None:
@@ -277,12 +298,24 @@ async def test_empty_lines_before_a_request_mean_nothing(world: World) -> None:
     assert world.value("http_connections_ended_total", reason="large_headers") == 1
 
 
-async def test_the_end_of_headers_may_come_in_pieces(world: World) -> None:
-    """Each byte on its own is a request too."""
+@pytest.mark.parametrize("cut", range(1, 5))
+async def test_the_end_of_headers_may_come_in_pieces(world: World, cut: int) -> None:
+    """What follows them is no part of them, however large."""
+    body = body_of(padding="x" * 2 * HEAD_MAX)
+    lines = f"Authorization: {signed(body)['Authorization']}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /webhook HTTP/1.1\r\nHost: x\r\n{lines}".encode()
+    async with served(world) as client, connected(client) as (one,):
+        for part in (head[:10], head[10:-cut], head[-cut:] + body):
+            one.writer.write(part)
+            await asyncio.sleep(TOO_SOON / 10)
+        assert await one.answer() == b'{"result": "recorded"}'
+
+
+async def test_each_byte_of_a_request_may_come_on_its_own(world: World) -> None:
+    """However slowly it is sent, within its time."""
     async with served(world) as client, connected(client) as (one,):
         for byte in ASKED:
             one.writer.write(bytes([byte]))
-            await one.writer.drain()
             await asyncio.sleep(0)
         assert await one.answer() == ALIVE
 
@@ -373,6 +406,23 @@ async def test_what_strangers_cause_is_told_seldom(world: World, caplog: pytest.
     assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
 
 
+def test_a_warning_is_repeated_after_a_minute_with_its_number(world: World) -> None:
+    """Of each kind by itself."""
+    now = 0.0
+    log = _RareLog(world.log, lambda: now)
+    for _ in range(3):
+        log.warning("not_http", why="BadHttpMethod")
+    log.warning("accept_failed", why="x")
+    now = TOLD_EVERY
+    log.warning("not_http", why="BadHttpMethod")
+
+    assert [(line["action"], line["times"]) for line in world.logged()] == [
+        ("not_http", 1),
+        ("accept_failed", 1),
+        ("not_http", 3),
+    ]
+
+
 async def test_pipelined_requests_are_answered_in_order(world: World) -> None:
     """What one client may do is done: many requests at once, each answered."""
     body = body_of()
@@ -386,8 +436,9 @@ async def test_pipelined_requests_are_answered_in_order(world: World) -> None:
 
 
 async def test_metrics_are_made_for_all_who_ask_together(world: World) -> None:
-    """Each sees what had happened when they asked, and making it takes no more time for a hundred than for a few."""
+    """Each sees what had happened when they asked; they are made a few times a second, however many ask."""
     made = 0
+    now = asyncio.get_running_loop().time
     exposition = world.metrics.exposition
 
     def counted() -> tuple[bytes, str]:
@@ -397,9 +448,11 @@ async def test_metrics_are_made_for_all_who_ask_together(world: World) -> None:
 
     world.metrics.exposition = counted  # type: ignore[method-assign]
     async with served(world) as client:
+        began = now()
         for number in range(3):
             assert await post(client, body_of(id=f"EV_{number}")) == 200
             answers = await asyncio.gather(*(client.get("/metrics") for _ in range(50)))
             recorded = f'webhooks_total{{event="participant_joined",result="recorded"}} {number + 1}.0'
             assert all([recorded in await answer.text() for answer in answers])
     assert made <= 6
+    assert now() - began >= 2 * EXPOSED_EVERY
