@@ -26,6 +26,8 @@ from dispatcher.core.session import NOTES_MAX, Entry, Note, Said, Session, tell
 
 ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
 
+SECOND_MS: Final = 1_000  # webhooks bear whole seconds: who joined within the one in which an agent left, had met it
+
 
 def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Session:
     """The session knows what the event said. Folding it again, or in another order, gives the same in all that matters.
@@ -61,7 +63,7 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
         reason=agent.disconnect_reason,
         heard=now,
         stayed=max(0, event.created_at - agent.joined_at),
-        left=event.created_at,
+        left=event.created_at + SECOND_MS - 1,
     )
     others = tuple(old for old in session.notes if old.sid != agent.sid)
     session = replace(session, notes=(*others, note)[-NOTES_MAX:])

@@ -107,7 +107,7 @@ class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     heard: Ms
     stayed: Ms  # by LiveKit's clock; up to 1 s short, as webhooks carry whole seconds
-    left: Ms  # LiveKit's clock
+    left: Ms  # LiveKit's clock, the end of the second that the webhook bears
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):

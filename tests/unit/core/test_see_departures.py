@@ -65,6 +65,19 @@ def test_somebody_who_joins_later_reopens_a_done_want() -> None:
     assert (scene.state(), len(scene.creates)) == (State.ASKED, 2)
 
 
+def test_an_agent_that_finishes_in_the_second_in_which_somebody_joined_is_not_asked_for_again() -> None:
+    """It hands over to whoever has just come: webhooks bear whole seconds, joinings milliseconds."""
+    scene, bot = served()
+    scene.now = (scene.now // 1000 + 1) * 1000
+    scene.wait(0.6)
+    scene.joins(person("supervisor"))
+    scene.wait(0.3)
+    scene.leaves(bot, "CLIENT_INITIATED")
+    scene.run(60)
+
+    assert (scene.state(), len(scene.creates)) == (State.DONE, 1)
+
+
 def test_done_holds_for_a_person_of_its_own_and_ends_when_they_come_back() -> None:
     """`per: participant`: Alice is done until she joins again; Bob has his own."""
     scene = Scene(rule("each", per="participant"))
