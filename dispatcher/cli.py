@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from dispatcher import client, demo, doctor, rehearsal
-from dispatcher.app import redis_address, running
+from dispatcher.app import Recording, redis_address, running
 from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
 from dispatcher.logs import Log, bridge
+from dispatcher.tape import Files
 from dispatcher.webhook import sign
 
 WRONG_CONFIG = 2
@@ -34,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(schema())
         return 0
     try:
-        if arguments.command == "rules":
-            return _rules(arguments)
+        if arguments.command in _OFFLINE:
+            return _OFFLINE[arguments.command](arguments)
         source = Source(arguments.config, os.environ)
         config = source.read()
         if arguments.command == "send-test":
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="take webhooks and see to it that every room has its agent")
     serve.add_argument("--dry-run", action="store_true", help="decide, log and count, but create nothing")
+    _add_record(serve)
     serve.add_argument("--log", choices=("json", "text"), help="default: text on a terminal, else json")
     check = commands.add_parser("check", help="say whether the configuration is right: exit code 0 or 2")
     examined = commands.add_parser(
@@ -87,11 +90,31 @@ def _parser() -> argparse.ArgumentParser:
     for command in (test, why):
         command.add_argument("--project", help="whose rules; default: the first project's")
     sent.add_argument("--project", help="whose keys sign it, each once; default: the first project's")
+    _add_tapes(commands.add_parser("replay", help="replay recordings, or ask what other rules would have decided"))
     for command in (serve, check, test, why, examined, sent):
         command.add_argument(
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
         )
     return parser
+
+
+def _add_record(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--record", type=Path, metavar="DIR", help="record each drive there, 64 MiB at most, for `replay`"
+    )
+    serve.add_argument(
+        "--record-plain", action="store_true", help="with --record: in plain text what recordings hide otherwise"
+    )
+
+
+def _add_tapes(replay: argparse.ArgumentParser) -> None:
+    replay.description = "Exit code 0: nothing differs; 1: something does; 2: nothing could be replayed."
+    replay.add_argument(
+        "folders", nargs="+", type=Path, metavar="DIR", help="what `serve --record` made, of each replica"
+    )
+    replay.add_argument(
+        "--config", type=Path, metavar="FILE", help="a file whose rules would have decided: room by room"
+    )
 
 
 def _release(text: str) -> tuple[int, int]:
@@ -126,6 +149,16 @@ def _rules(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _replay(arguments: argparse.Namespace) -> int:
+    if arguments.config is None:
+        return rehearsal.replay(arguments.folders, sys.stdout.write)
+    config = load_offline(arguments.config, os.environ)
+    return rehearsal.compare(arguments.folders, config, sys.stdout.write)
+
+
+_OFFLINE: Final = {"rules": _rules, "replay": _replay}
+
+
 def _send_test(config: Config, arguments: argparse.Namespace) -> int:
     project = rehearsal.project_of(config, arguments.project)
     body = rehearsal.read_body(arguments.event) if arguments.event else None
@@ -143,25 +176,45 @@ def _check(config: Config, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _recording(arguments: argparse.Namespace) -> Recording | None:
+    """Where drives are recorded, ready to be written. Raises Unusable."""
+    folder: Path | None = arguments.record
+    if folder is None:
+        if arguments.record_plain:
+            raise rehearsal.Unusable("--record-plain says how to record, and --record DIR where: write both")
+        return None
+    files = Files(folder)
+    try:
+        files.open()
+    except OSError as error:
+        raise rehearsal.Unusable(f"--record {folder}: {error.strerror}") from None
+    return Recording(files=files, plain=arguments.record_plain)
+
+
 def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int:
+    try:
+        record = _recording(arguments)
+    except rehearsal.Unusable as unusable:
+        sys.stderr.write(f"{unusable}\n")
+        return WRONG_CONFIG
     log = Log(sys.stdout.write, time.time, style=arguments.log or ("text" if sys.stdout.isatty() else "json"))
     logging.getLogger().addHandler(bridge(log))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        asyncio.run(_until_stopped(config, source, log, dry_run=arguments.dry_run))
+        asyncio.run(_until_stopped(config, source, log, record, dry_run=arguments.dry_run))
     except OSError as error:
         log.error("cannot_listen", host=config.host, port=config.port, why=error.strerror or "")
         return 1
     return 0
 
 
-async def _until_stopped(config: Config, source: Source, log: Log, *, dry_run: bool) -> None:
+async def _until_stopped(config: Config, source: Source, log: Log, record: Recording | None, *, dry_run: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     about = version("livekit-dispatcher")
-    async with running(config, log, version=about, dry_run=dry_run, source=source) as service:
+    async with running(config, log, version=about, dry_run=dry_run, source=source, record=record) as service:
         loop.add_signal_handler(signal.SIGHUP, service.reload)
         log.info(
             "serving",

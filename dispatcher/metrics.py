@@ -75,8 +75,12 @@ class Metrics:
         self.rule_errors_total = new.counter("rule_errors_total", "Expressions that failed.", "rule", "field", "reason")
         self.driver_rounds_exceeded_total = new.counter("driver_rounds_exceeded_total", "Drives cut off as endless.")
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
-        new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
+        self._of_process(new, version)
         self._of_projects(new)
+
+    def _of_process(self, new: "_New", version: str) -> None:
+        new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
+        self.tape_claims_dropped_total = new.counter("tape_claims_dropped_total", "Claims that a tape has lost.")
 
     def _of_projects(self, new: "_New") -> None:
         self.failed_looks = new.gauge("failed_looks", "Looks at a project that failed in a row.", "project")

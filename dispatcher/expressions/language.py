@@ -63,6 +63,10 @@ class Expression(Struct, frozen=True, eq=False):
         """The expressions that `&&` joins in it; itself where there is none."""
         yield from self._language.parts(self)
 
+    def names(self) -> frozenset[str]:
+        """What it reads: `kind`, `metadata`, `room.name`; `room` where it reads all of it. And names of its own."""
+        return self._language.names(self)
+
 
 class Language:
     """CEL as rules speak it: two environments, as a rule `on: room` knows no participant."""
@@ -107,6 +111,9 @@ class Language:
         env = self._envs[whole.on]
         for text, part in zip(_cut(whole.text, tree.joints()), tree.conjuncts(), strict=True):
             yield Expression(text, whole.on, env.deserialize(part), self)
+
+    def names(self, whole: Expression) -> frozenset[str]:
+        return self._tree(whole._program).names()  # noqa: SLF001  an expression's own language
 
     def _env(self, variables: dict[str, cel.Type]) -> cel.Env:
         overload = cel.Overload("phone_string", return_type=cel.Type.STRING, parameters=[cel.Type.STRING], impl=phone)

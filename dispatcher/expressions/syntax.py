@@ -1,4 +1,4 @@
-"""The syntax tree of a checked expression: its regexes, and what its `&&` joins.
+"""The syntax tree of a checked expression: its regexes, what it reads, and what its `&&` joins.
 
 CEL hands the tree out as bytes of its own message, cel.expr.CheckedExpr. Declared here is as much of that message as is
 read; the rest is carried along unread.
@@ -28,6 +28,7 @@ _MESSAGES: Final = {  # (google/cel-spec, proto/cel/expr: checked.proto, syntax.
     "Expr": {
         "id": (2, "int64"),
         "const_expr": (3, "Constant"),
+        "ident_expr": (4, "Ident"),
         "select_expr": (5, "Select"),
         "call_expr": (6, "Call"),
         "list_expr": (7, "List"),
@@ -35,7 +36,8 @@ _MESSAGES: Final = {  # (google/cel-spec, proto/cel/expr: checked.proto, syntax.
         "comprehension_expr": (9, "Comprehension"),
     },
     "Constant": {"string_value": (6, "string")},
-    "Select": {"operand": (1, "Expr")},
+    "Ident": {"name": (1, "string")},
+    "Select": {"operand": (1, "Expr"), "field": (2, "string")},
     "Call": {"target": (1, "Expr"), "function": (2, "string"), "args": (3, "Expr*")},
     "List": {"elements": (1, "Expr*")},
     "Struct": {"entries": (2, "Entry*")},
@@ -96,6 +98,13 @@ class Tree:
             pattern = call.args[-1] if call.function == "matches" and call.args else None
             if pattern is not None and pattern.HasField("const_expr"):
                 yield self._offsets.get(pattern.id, 0), pattern.const_expr.string_value
+
+    def names(self) -> frozenset[str]:
+        """Every name in it: `room.name` where a field is read of one, `room` where it is used whole."""
+        nodes = list(_nodes(self._checked.expr))
+        fields = {one.select_expr.operand.id: one.select_expr.field for one in nodes if one.HasField("select_expr")}
+        named = {one.id: one.ident_expr.name.lstrip(".") for one in nodes if one.HasField("ident_expr")}
+        return frozenset(f"{name}.{fields[at]}" if at in fields else name for at, name in named.items())
 
     def conjuncts(self) -> Iterator[bytes]:
         """Each of the expressions that `&&` joins, in order, as bytes that CEL deserializes."""
