@@ -63,7 +63,7 @@ class Service(Struct, frozen=True, kw_only=True):
         return f"http://{self.host}:{self.port}"
 
 
-class Recording(Struct, frozen=True, kw_only=True):
+class RecordTo(Struct, frozen=True, kw_only=True):
     """Where drives are recorded. `plain`: with the facts that are hidden otherwise."""
 
     files: Files
@@ -78,7 +78,7 @@ async def running(
     version: str,
     dry_run: bool = False,
     source: Source | None = None,
-    record: Recording | None = None,
+    record: RecordTo | None = None,
 ) -> AsyncIterator[Service]:
     """The service answers, claims and sweeps; at the end it is unready, finishes what runs, hands back the rest.
 
@@ -130,7 +130,7 @@ def _home(config: Config, wake: Callable[[], None]) -> Ledger:
 
 
 @contextmanager
-def _recorded(record: Recording, config: Config, log: Log, metrics: Metrics) -> Iterator[Tape]:
+def _recorded(record: RecordTo, config: Config, log: Log, metrics: Metrics) -> Iterator[Tape]:
     """The tape. At the end what waits is written, as far as there is time for it."""
 
     def tell(trouble: str) -> None:

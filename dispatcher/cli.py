@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from dispatcher import client, demo, doctor, rehearsal
-from dispatcher.app import Recording, redis_address, running
+from dispatcher.app import RecordTo, redis_address, running
 from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
 from dispatcher.logs import Log, bridge
 from dispatcher.tape import Files
@@ -176,7 +176,7 @@ def _check(config: Config, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _recording(arguments: argparse.Namespace) -> Recording | None:
+def _recording(arguments: argparse.Namespace) -> RecordTo | None:
     """Where drives are recorded, ready to be written. Raises Unusable."""
     folder: Path | None = arguments.record
     if folder is None:
@@ -188,7 +188,7 @@ def _recording(arguments: argparse.Namespace) -> Recording | None:
         files.open()
     except OSError as error:
         raise rehearsal.Unusable(f"--record {folder}: {error.strerror}") from None
-    return Recording(files=files, plain=arguments.record_plain)
+    return RecordTo(files=files, plain=arguments.record_plain)
 
 
 def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int:
@@ -208,7 +208,7 @@ def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int
     return 0
 
 
-async def _until_stopped(config: Config, source: Source, log: Log, record: Recording | None, *, dry_run: bool) -> None:
+async def _until_stopped(config: Config, source: Source, log: Log, record: RecordTo | None, *, dry_run: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -16,15 +16,15 @@ from msgspec.structs import replace
 from dispatcher.config import Config
 from dispatcher.core.effects import Observed, Save, Saved
 from dispatcher.core.events import AGENT
-from dispatcher.core.rules import Rule, Target
+from dispatcher.core.rules import Target
 from dispatcher.core.see import see
 from dispatcher.core.session import Session
-from dispatcher.rehearsal.hidden import CannotTell, careful
+from dispatcher.rehearsal.hidden import CannotTell, CarefulRules
 from dispatcher.rehearsal.replay import Write, recorded, told, visible
 from dispatcher.rehearsal.situation import Unusable
-from dispatcher.tape import Hides, Recorded, RecordedClaim, RecordedTerms, Unreadable
+from dispatcher.tape import Hides, Judged, Recorded, RecordedClaim, RecordedTerms, UnreadLine
 
-RulesOf: TypeAlias = Callable[[str, Hides], Sequence[Rule]]
+RulesOf: TypeAlias = Callable[[str, Hides], CarefulRules]
 
 
 class Comparison(StrEnum):
@@ -45,7 +45,7 @@ def compare(folders: Sequence[Path], config: Config, write: Write) -> int:
     rooms: dict[tuple[str, str], _Room] = {}
     rules_of, unread = _rules_of(config), 0
     for one in recorded(folders):
-        if isinstance(one, Unreadable):
+        if isinstance(one, UnreadLine):
             unread = told(unread, one, write)
             continue
         key = one.claim.project, one.claim.session.sid
@@ -65,10 +65,10 @@ def _rules_of(config: Config) -> RulesOf:
     projects = {project.name: config.rules_of(project) for project in config.projects}
 
     @cache
-    def rules_of(project: str, hides: Hides) -> Sequence[Rule]:
+    def rules_of(project: str, hides: Hides) -> CarefulRules:
         if project not in projects:
             raise CannotTell(f"the file has no project {project}")
-        return careful(projects[project], hides)
+        return CarefulRules(projects[project], hides)
 
     return rules_of
 
@@ -102,16 +102,24 @@ class _Room:
         return self.obstacle or ("" if self._session.seen_at else "no look at it was recorded")
 
     def take(self, one: Recorded) -> None:
-        """The next claim of the session."""
+        """The next claim of the session. A look of which nothing was saved decided nothing."""
+        looks: list[tuple[Observed, Sequence[Judged]]] = []
         for exchange in one.claim.exchanges:
             match exchange.effect, exchange.reply:
+                case _, Observed(seen=seen) as look if seen.room is not None:
+                    looks.append((look, exchange.judged))
                 case Save(session=session), Saved():
                     wanted = (want for want in session.wants if not want.remnant)
                     self.decided |= _named((want.key, want.policy.targets[0]) for want in wanted)
-                case _, Observed(seen=seen) as look if seen.room is not None and not self.obstacle:
-                    self._judge(look, one.terms)
+                    for look, judged in looks:
+                        self._judge(look, judged, one.terms)
+                    looks.clear()
+                case _:
+                    pass
 
-    def _judge(self, look: Observed, terms: RecordedTerms) -> None:
+    def _judge(self, look: Observed, judged: Sequence[Judged], terms: RecordedTerms) -> None:
+        if self.obstacle:
+            return
         ours = any(one.tag.startswith(f"{terms.instance}:") for one in look.seen.dispatches)
         if ours and not self._session.seen_at:
             self.obstacle = "it began before the recording"
@@ -120,7 +128,8 @@ class _Room:
         seen = replace(look.seen, participants=people, dispatches=())
         try:
             rules = self._rules_of(self.project, terms.hides)
-            session = see(self._session, seen, rules, instance=terms.instance, now=look.began)
+            rules.remember(terms, judged)
+            session = see(self._session, seen, rules.rules, instance=terms.instance, now=look.began)
         except CannotTell as why:
             self.obstacle = str(why)
             return

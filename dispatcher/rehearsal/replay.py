@@ -26,7 +26,7 @@ from dispatcher.core.events import Ms, Participant, Room
 from dispatcher.core.explain import clock
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
 from dispatcher.rehearsal.situation import Unusable
-from dispatcher.tape import Ended, Judged, Recorded, RecordedRule, RecordedTerms, Unreadable, read
+from dispatcher.tape import Ended, Judged, Recorded, RecordedClaim, RecordedRule, RecordedTerms, UnreadLine, read
 
 SHOWN_MAX: Final = 10  # differences, and unreadable lines
 FIELDS_MAX: Final = 5  # of a session that is saved otherwise
@@ -46,13 +46,13 @@ class Finished(Struct, frozen=True):
     due_in: Ms | None
 
 
-class Failed(Struct, frozen=True):
+class Broken(Struct, frozen=True):
     """The drive had a defect."""
 
     error: str = ""
 
 
-Step: TypeAlias = Effect | Finished | Failed
+Next: TypeAlias = Effect | Finished | Broken
 
 
 class NotAsked(Exception):
@@ -63,15 +63,15 @@ class Difference(Struct, frozen=True):
     """Where a claim goes otherwise than it went: at its n-th step (from 1)."""
 
     number: int
-    recorded: Step
-    found: Step | NotAsked
+    recorded: Next
+    found: Next | NotAsked
 
 
 def replay(folders: Sequence[Path], write: Write) -> int:
     """Writes what differs first, and how many claims went as recorded: 0 all did, 1 not. Raises Unusable."""
     claims, same, sessions, unread = 0, 0, set[tuple[str, str]](), 0
     for one in recorded(folders):
-        if isinstance(one, Unreadable):
+        if isinstance(one, UnreadLine):
             unread = told(unread, one, write)
             continue
         claims += 1
@@ -87,7 +87,7 @@ def replay(folders: Sequence[Path], write: Write) -> int:
     return int(same < claims)
 
 
-def recorded(folders: Sequence[Path]) -> Iterator[Recorded | Unreadable]:
+def recorded(folders: Sequence[Path]) -> Iterator[Recorded | UnreadLine]:
     """What is on the tapes of one or several replicas, each session's claims in their order. Raises Unusable."""
     try:
         yield from heapq.merge(*map(read, folders), key=_begun)
@@ -95,12 +95,12 @@ def recorded(folders: Sequence[Path]) -> Iterator[Recorded | Unreadable]:
         raise Unusable(f"{error.filename}: {error.strerror}") from None
 
 
-def _begun(one: Recorded | Unreadable) -> Ms:
+def _begun(one: Recorded | UnreadLine) -> Ms:
     """A claim of a session stands behind all that had begun, on its own tape, when the session was claimed before."""
     return one.claim.now if isinstance(one, Recorded) else 0
 
 
-def told(unread: int, one: Unreadable, write: Write) -> int:
+def told(unread: int, one: UnreadLine, write: Write) -> int:
     """The line is told, if it is one of the first that cannot be read; how many those are now."""
     if unread < SHOWN_MAX:
         write(f"{one.place}: cannot be read: {one.why}\n")
@@ -110,7 +110,7 @@ def told(unread: int, one: Unreadable, write: Write) -> int:
 def difference(one: Recorded) -> Difference | None:
     """The first step at which the claim goes otherwise; None: it goes as it was recorded."""
     claim, rules = one.claim, _Rules(one.terms)
-    conversation = Drive(claim.session, claim.inbox, rules.terms, claim.now).run()
+    conversation = _driven(claim, rules.terms)
     reply: Reply | None = None
     for number, exchange in enumerate(claim.exchanges, 1):
         found = _next(conversation, reply)
@@ -120,13 +120,18 @@ def difference(one: Recorded) -> Difference | None:
         rules.learn(exchange.judged)
     if claim.ended is Ended.CUT_OFF:
         return None
-    end = Finished(claim.due_in) if claim.ended is Ended.FINISHED else Failed()
+    end = Finished(claim.due_in) if claim.ended is Ended.FINISHED else Broken()
     found = _next(conversation, reply)
-    same = found == end or (isinstance(found, Failed) and isinstance(end, Failed))
+    same = found == end or (isinstance(found, Broken) and isinstance(end, Broken))
     return None if same else Difference(len(claim.exchanges) + 1, end, found)
 
 
-def _next(conversation: Generator[Effect, Reply, Ms | None], reply: Reply | None) -> Step | NotAsked:
+def _driven(claim: RecordedClaim, terms: Terms) -> Generator[Effect, Reply, Ms | None]:
+    """The drive, which is made at its first step: what came in is folded then."""
+    return (yield from Drive(claim.session, claim.inbox, terms, claim.now).run())
+
+
+def _next(conversation: Generator[Effect, Reply, Ms | None], reply: Reply | None) -> Next | NotAsked:
     try:
         return next(conversation) if reply is None else conversation.send(reply)
     except StopIteration as end:
@@ -134,7 +139,7 @@ def _next(conversation: Generator[Effect, Reply, Ms | None], reply: Reply | None
     except NotAsked as missing:
         return missing
     except Exception as error:  # noqa: BLE001 a defect of the core is a difference, and the other claims are replayed
-        return Failed(type(error).__name__)
+        return Broken(type(error).__name__)
 
 
 class _Rules:
@@ -216,13 +221,13 @@ def changes(before: object, after: object, path: str = "") -> Iterator[tuple[str
             yield path, before, after
 
 
-def _sentence(step: Step | NotAsked) -> str:
+def _sentence(step: Next | NotAsked) -> str:
     match step:
         case Finished(None):
             return "end, with nothing due"
         case Finished(due_in):
             return f"end, due in {due_in} ms"
-        case Failed(error):
+        case Broken(error):
             return f"fail: {error}" if error else "fail"
         case NotAsked():
             return str(step)

@@ -13,7 +13,7 @@ from dispatcher.tape.lines import (
     RecordedTerms,
     Unread,
 )
-from dispatcher.tape.reading import Recorded, Unreadable, read
+from dispatcher.tape.reading import Recorded, UnreadLine, read
 from dispatcher.tape.recorder import RecordedDrive, Tape
 from dispatcher.tape.writer import Writer
 
@@ -33,7 +33,7 @@ __all__ = [
     "RecordedTerms",
     "Tape",
     "Unread",
-    "Unreadable",
+    "UnreadLine",
     "Writer",
     "read",
 ]

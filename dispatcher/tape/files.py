@@ -61,7 +61,7 @@ class Files:
         if self._file < 0:
             return False
         here = os.fstat(self._file)
-        return here.st_nlink > 0 and (here.st_size == 0 or here.st_size + size <= self._file_max)
+        return here.st_nlink > 0 and (here.st_size == 0 or here.st_size + size < self._file_max)
 
     def _next(self) -> None:
         """A new file is open, and the oldest ones have made room for it."""

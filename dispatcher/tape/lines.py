@@ -39,12 +39,15 @@ class Ended(StrEnum):
 
 
 class RecordedRule(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A rule without what it computes: that stands beside the looks it was computed from (`Judged`)."""
+    """A rule without what it computes: that stands beside the looks it was computed from (`Judged`).
+
+    `when` and `aim` are fingerprints of its condition and of how its agents are computed; "" where there is nothing.
+    """
 
     name: str
     policy: Policy
-    when: bool = False  # it has a condition
-    aim: bool = False  # its agents are computed
+    when: str = ""
+    aim: str = ""
     go_on: bool = False
 
 

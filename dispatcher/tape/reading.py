@@ -17,20 +17,20 @@ class Recorded(Struct, frozen=True, kw_only=True):
     claim: RecordedClaim
 
 
-class Unreadable(Struct, frozen=True):
+class UnreadLine(Struct, frozen=True):
     """A line that is passed over, and why."""
 
     place: str
     why: str
 
 
-def read(folder: Path) -> Iterator[Recorded | Unreadable]:
+def read(folder: Path) -> Iterator[Recorded | UnreadLine]:
     """Everything on the tape. Raises OSError."""
     for file in tapes(folder):
         yield from _file(file)
 
 
-def _file(file: Path) -> Iterator[Recorded | Unreadable]:
+def _file(file: Path) -> Iterator[Recorded | UnreadLine]:
     known: dict[str, RecordedTerms] = {}
     with file.open("rb") as opened:
         number = 0
@@ -40,7 +40,7 @@ def _file(file: Path) -> Iterator[Recorded | Unreadable]:
             try:
                 written = load(line) if line.strip() else None
             except Unread as unread:
-                yield Unreadable(place, str(unread))
+                yield UnreadLine(place, str(unread))
                 continue
             match written:
                 case RecordedTerms():
@@ -48,6 +48,6 @@ def _file(file: Path) -> Iterator[Recorded | Unreadable]:
                 case RecordedClaim() if written.terms in known:
                     yield Recorded(place=place, terms=known[written.terms], claim=written)
                 case RecordedClaim():
-                    yield Unreadable(place, f"its terms, {written.terms}, do not stand before it")
+                    yield UnreadLine(place, f"its terms, {written.terms}, do not stand before it")
                 case None:
                     pass

@@ -10,6 +10,7 @@ from dispatcher.core.effects import Effect, Reply
 from dispatcher.core.events import Event, Ms, Participant, Room
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
 from dispatcher.core.session import Session
+from dispatcher.expressions import Agents, When
 from dispatcher.tape.hiding import Hiding
 from dispatcher.tape.lines import (
     Ended,
@@ -167,5 +168,16 @@ class ListenedRules:
 
 def _recorded(rule: Rule) -> RecordedRule:
     return RecordedRule(
-        name=rule.name, policy=rule.policy, when=rule.when is not None, aim=rule.aim is not None, go_on=rule.go_on
+        name=rule.name,
+        policy=rule.policy,
+        when=_fingerprint(rule.when),
+        aim=_fingerprint(rule.aim),
+        go_on=rule.go_on,
     )
+
+
+def _fingerprint(computed: Condition | Aim | None) -> str:
+    """Of what no configuration has made, nothing is known but that it is there."""
+    if computed is None:
+        return ""
+    return computed.fingerprint if isinstance(computed, When | Agents) else "?"

@@ -57,7 +57,7 @@ class LostError(Exception):
 
 
 class Setting(Struct, frozen=True):
-    """What is in force, how far apart turns are (0: everybody goes at once), and where drives are recorded, if they are."""
+    """What is in force, how far apart turns are (0: everybody goes at once), and where drives are recorded."""
 
     terms: Terms
     looks: float = 0

@@ -39,7 +39,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def live(life: Life, tape: Tape | None = None) -> Outcome:
-    """The life, lived to the end: until its calm, and as long again as its bounds reach. Recorded where there is a tape."""
+    """The life, lived to the end: until its calm, and as long again as its bounds reach. With a tape it is recorded."""
     clock = Clock(BEGAN)
     calm = BEGAN + life.calm
     rooms = Rooms(clock, life, calm)
