@@ -14,10 +14,11 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from dispatcher.config import Config
+from dispatcher.core.births import may_be_born
 from dispatcher.core.effects import Observed, Save, Saved
-from dispatcher.core.events import AGENT
-from dispatcher.core.rules import Target
-from dispatcher.core.see import see
+from dispatcher.core.rules import Rule, Target
+from dispatcher.core.see import people, see
+from dispatcher.core.seen import Seen
 from dispatcher.core.session import Session
 from dispatcher.rehearsal.hidden import CannotTell, CarefulRules
 from dispatcher.rehearsal.replay import Write, recorded, told, visible
@@ -124,10 +125,11 @@ class _Room:
         if ours and not self._session.seen_at:
             self.obstacle = "it began before the recording"
             return
-        people = tuple(one for one in look.seen.participants if one.kind != AGENT)
-        seen = replace(look.seen, participants=people, dispatches=())
+        seen = replace(look.seen, participants=tuple(people(look.seen)), dispatches=())
         try:
             rules = self._rules_of(self.project, terms.hides)
+            if self._settled(seen, rules.rules):
+                return
             rules.remember(terms, judged)
             session = see(self._session, seen, rules.rules, instance=terms.instance, now=look.began)
         except CannotTell as why:
@@ -138,6 +140,12 @@ class _Room:
         self._session = replace(
             session, wants=tuple(replace(want, last=int(want.key in found)) for want in session.wants)
         )
+
+    def _settled(self, seen: Seen, rules: Sequence[Rule]) -> bool:
+        """Whatever the rules say of who is there now, nobody more is asked for."""
+        named = all(want.next_target.agent for want in self._session.wants)
+        nobody = not any(may_be_born(self._session, rules, one) for one in (None, *people(seen)))
+        return bool(self._session.seen_at) and named and nobody
 
 
 def _named(wants: Iterable[tuple[str, Target]]) -> dict[str, Target]:

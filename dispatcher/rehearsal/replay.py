@@ -198,8 +198,8 @@ def shown(one: Recorded, found: Difference) -> Iterator[str]:
     yield f"  recorded  {_sentence(found.recorded)}"
     yield f"  now       {_sentence(found.found)}"
     if isinstance(found.recorded, Save) and isinstance(found.found, Save):
-        before, after = msgspec.to_builtins(found.recorded.session), msgspec.to_builtins(found.found.session)
-        for path, was, became in islice(changes(before, after), FIELDS_MAX):
+        sessions = (msgspec.to_builtins(save.session, order="sorted") for save in (found.recorded, found.found))
+        for path, was, became in islice(changes(*sessions), FIELDS_MAX):
             yield f"            {path}: {was} was recorded, now {became}"
 
 
@@ -209,16 +209,21 @@ def visible(text: str) -> str:
 
 
 def changes(before: object, after: object, path: str = "") -> Iterator[tuple[str, object, object]]:
-    """Where two plain values differ: the place, and what stands there; None where nothing does."""
+    """Where two plain values differ: the place, and what stands there."""
     match before, after:
         case dict(), dict():
             for name in dict.fromkeys((*before, *after)):
                 yield from changes(before.get(name), after.get(name), f"{path}.{name}".lstrip("."))
-        case list(), list():
+        case tuple(), tuple():
             for index, (one, other) in enumerate(zip_longest(before, after)):
                 yield from changes(one, other, f"{path}[{index}]")
         case _ if before != after:
-            yield path, before, after
+            yield path, _set(before), _set(after)
+
+
+def _set(value: object) -> object:
+    """What stands there: a field that has its default is left out."""
+    return "unset" if value is None else value
 
 
 def _sentence(step: Next | NotAsked) -> str:
