@@ -3,8 +3,8 @@
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -31,11 +31,13 @@ from dispatcher.ledger.timed import TimedLedger
 from dispatcher.listener import limits_here, listening
 from dispatcher.livekit import LIMITS, LiveKit
 from dispatcher.logs import Log
+from dispatcher.masks import Mask
 from dispatcher.metrics import Metrics
 from dispatcher.pacer import Pacer
 from dispatcher.reload import Reload, nudge
 from dispatcher.server import build
 from dispatcher.sweep import Sweep
+from dispatcher.tape import Files, Hiding, Tape, Writer
 from dispatcher.webhook import verify
 from dispatcher.worker import Worker
 
@@ -63,9 +65,22 @@ class Service(Struct, frozen=True, kw_only=True):
         return f"http://{self.host}:{self.port}"
 
 
+class RecordTo(Struct, frozen=True, kw_only=True):
+    """Where drives are recorded. `plain`: with the facts that are hidden otherwise."""
+
+    files: Files
+    plain: bool = False
+
+
 @asynccontextmanager
 async def running(
-    config: Config, log: Log, *, version: str, dry_run: bool = False, source: Source | None = None
+    config: Config,
+    log: Log,
+    *,
+    version: str,
+    dry_run: bool = False,
+    source: Source | None = None,
+    record: RecordTo | None = None,
 ) -> AsyncIterator[Service]:
     """The service answers, claims and sweeps; at the end it is unready, finishes what runs, hands back the rest.
 
@@ -85,7 +100,8 @@ async def running(
         ledger = _timed(home(wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
         pacer = Pacer(ledger)
-        driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run)
+        tape = stack.enter_context(_recorded(record, config, log, metrics)) if record else None
+        driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run, tape=tape)
         worker = Worker(ledger, driver, wake, log, metrics, limit=config.max_sessions_at_once)
         app = _app(current, ledger, worker, log, metrics, dry_run=dry_run)
         host, port = await stack.enter_async_context(
@@ -96,11 +112,9 @@ async def running(
         gauges = Gauges(ledger, current, log, metrics)
         reload = Reload(source, config, partial(_swap, current, make, ledger, log), log, metrics) if source else None
         keep = partial(_kept_alive, log=log, metrics=metrics)
-        loops: dict[str, Loop] = {"worker": worker.run, "gauges": gauges.run}
-        loops["sweeps"] = partial(_each_project, current, sweep.run, partial(keep, "sweep"))
-        loops |= {"reload": reload.run} if reload else {}
-        for name, loop in loops.items():
-            stack.push_async_callback(_end, asyncio.create_task(keep(name, loop)))
+        sweeps = partial(_each_project, current, sweep.run, partial(keep, "sweep"))
+        loops: dict[str, Loop] = {"worker": worker.run, "gauges": gauges.run, "sweeps": sweeps}
+        _start(stack, keep, loops | ({"reload": reload.run} if reload else {}))
         ask = reload.ask if reload else _nothing
         yield Service(host=host, port=port, ledger=ledger, metrics=metrics, reload=ask)
         worker.drain()
@@ -130,6 +144,23 @@ def _memory(wake: Callable[[], None]) -> Ledger:
     return MemoryLedger(_steady_clock(), wake=wake)
 
 
+@contextmanager
+def _recorded(record: RecordTo, config: Config, log: Log, metrics: Metrics) -> Iterator[Tape]:
+    """The tape. At the end what waits is written, as far as there is time for it."""
+
+    def tell(trouble: str) -> None:
+        if trouble:
+            log.error("tape_not_written", why=trouble)
+        else:
+            log.info("tape_written_again")
+
+    facts = Mask()
+    facts.use(_key(config, b"dispatcher: recorded facts"))
+    (log.warning if record.plain else log.info)("recording", folder=str(record.files.folder), plain=record.plain)
+    with Writer(record.files.write, metrics.tape_claims_dropped_total.inc) as writer:
+        yield Tape(writer, Hiding(log.mask, facts, plain=record.plain), tell)
+
+
 def _nothing() -> None:
     """There is no source to read again."""
 
@@ -143,16 +174,16 @@ def _ready(config: Config, session: TwirpSession, chronicle: Chronicle) -> InFor
         rules={rule.name for rule in rules},
         keys={project.name: project.keys for project in config.projects},
     )
-    log.mask.use(_mask_key(config) if config.masked else None)
+    log.mask.use(_key(config, b"dispatcher: masked identities") if config.masked else None)
     metrics.config_last_reload_successful.set(1)
     metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
     return in_force(config, partial(_connect, session=session, metrics=metrics), chronicle.rule_failed)
 
 
-def _mask_key(config: Config) -> bytes:
-    """Of the secret that all replicas have: the first key's of the first project."""
+def _key(config: Config, purpose: bytes) -> bytes:
+    """A key for marks, of the secret that all replicas have: the first key's of the first project."""
     secret = next(iter(config.projects[0].keys.values())).get_secret_value()
-    return hmac.digest(secret.encode(), b"dispatcher: masked identities", "sha256")
+    return hmac.digest(secret.encode(), purpose, "sha256")
 
 
 def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveKit:
@@ -217,6 +248,14 @@ def _observe_call(metrics: Metrics, method: str, result: str, seconds: float) ->
 
 def _timed(ledger: Ledger, metrics: Metrics) -> Ledger:
     return TimedLedger(ledger, lambda op, seconds: metrics.ledger_seconds.labels(op=op).observe(seconds))
+
+
+def _start(
+    stack: AsyncExitStack, keep: Callable[[str, Loop], Coroutine[None, None, None]], loops: dict[str, Loop]
+) -> None:
+    """The loops run until the stack unwinds."""
+    for name, loop in loops.items():
+        stack.push_async_callback(_end, asyncio.create_task(keep(name, loop)))
 
 
 async def _kept_alive(name: str, loop: Callable[[], Awaitable[None]], log: Log, metrics: Metrics) -> None:

@@ -14,15 +14,17 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from msgspec.structs import replace
 
 from dispatcher import client, demo, doctor, rehearsal
-from dispatcher.app import redis_address, running
+from dispatcher.app import RecordTo, redis_address, running
 from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
 from dispatcher.logs import Style, bridge
 from dispatcher.output import NOWHERE, Output, aside
 from dispatcher.signals import on_hangup, stopping
+from dispatcher.tape import Files
 from dispatcher.webhook import sign
 
 WRONG_CONFIG = 2
@@ -43,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(schema())
         return 0
     try:
-        if arguments.command == "rules":
-            return _rules(arguments)
+        if arguments.command in _OFFLINE:
+            return _OFFLINE[arguments.command](arguments)
         source = Source(arguments.config, os.environ)
         config = source.read()
         if arguments.command == "send-test":
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="take webhooks and see to it that every room has its agent")
     serve.add_argument("--dry-run", action="store_true", help=DRY_RUN)
     serve.add_argument("--take-over", action="store_true", help=TAKE_OVER)
+    _add_record(serve)
     serve.add_argument("--log", choices=("json", "text"), help="default: text on a terminal, else json")
     check = commands.add_parser("check", help="say whether the configuration is right: exit code 0 or 2")
     examined = commands.add_parser(
@@ -98,11 +101,31 @@ def _parser() -> argparse.ArgumentParser:
     for command in (test, why):
         command.add_argument("--project", help="whose rules; default: the first project's")
     sent.add_argument("--project", help="whose keys sign it, each once; default: the first project's")
+    _add_tapes(commands.add_parser("replay", help="replay recordings, or ask what other rules would have decided"))
     for command in (serve, check, test, why, examined, sent):
         command.add_argument(
             "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
         )
     return parser
+
+
+def _add_record(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--record", type=Path, metavar="DIR", help="record each drive there, 64 MiB at most, for `replay`"
+    )
+    serve.add_argument(
+        "--record-plain", action="store_true", help="with --record: in plain text what recordings hide otherwise"
+    )
+
+
+def _add_tapes(replay: argparse.ArgumentParser) -> None:
+    replay.description = "Exit code 0: nothing differs; 1: something does; 2: nothing could be replayed."
+    replay.add_argument(
+        "folders", nargs="+", type=Path, metavar="DIR", help="what `serve --record` made, of each replica"
+    )
+    replay.add_argument(
+        "--config", type=Path, metavar="FILE", help="a file whose rules would have decided: room by room"
+    )
 
 
 def _release(text: str) -> tuple[int, int]:
@@ -137,6 +160,16 @@ def _rules(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _replay(arguments: argparse.Namespace) -> int:
+    if arguments.config is None:
+        return rehearsal.replay(arguments.folders, sys.stdout.write)
+    config = load_offline(arguments.config, os.environ)
+    return rehearsal.compare(arguments.folders, config, sys.stdout.write)
+
+
+_OFFLINE: Final = {"rules": _rules, "replay": _replay}
+
+
 def _send_test(config: Config, arguments: argparse.Namespace) -> int:
     project = rehearsal.project_of(config, arguments.project)
     body = rehearsal.read_body(arguments.event) if arguments.event else None
@@ -156,24 +189,46 @@ def _check(config: Config, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _recording(arguments: argparse.Namespace) -> RecordTo | None:
+    """Where drives are recorded, ready to be written. Raises Unusable."""
+    folder: Path | None = arguments.record
+    if folder is None:
+        if arguments.record_plain:
+            raise rehearsal.Unusable("--record-plain says how to record, and --record DIR where: write both")
+        return None
+    files = Files(folder)
+    try:
+        files.open()
+    except OSError as error:
+        raise rehearsal.Unusable(f"--record {folder}: {error.strerror}") from None
+    return RecordTo(files=files, plain=arguments.record_plain)
+
+
 def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int:
+    try:
+        record = _recording(arguments)
+    except rehearsal.Unusable as unusable:
+        sys.stderr.write(f"{unusable}\n")
+        return WRONG_CONFIG
     stdout = sys.stdout  # None where the process was started without one: its number may be a socket's by now
     style: Style = arguments.log or ("text" if stdout and stdout.isatty() else "json")
     config = replace(config, take_over=arguments.take_over)
     with Output(stdout.fileno() if stdout else NOWHERE, time.time, style=style) as output:
         logging.getLogger().addHandler(bridge(output.log))
         try:
-            asyncio.run(_until_stopped(config, source, output, dry_run=arguments.dry_run))
+            asyncio.run(_until_stopped(config, source, output, record, dry_run=arguments.dry_run))
         except OSError as error:
             output.log.error("cannot_listen", host=config.host, port=config.port, why=error.strerror or "")
             return 1
     return 0
 
 
-async def _until_stopped(config: Config, source: Source, output: Output, *, dry_run: bool) -> None:
+async def _until_stopped(
+    config: Config, source: Source, output: Output, record: RecordTo | None, *, dry_run: bool
+) -> None:
     log, about = output.log, version("livekit-dispatcher")
     with stopping(partial(_end_now, output)) as stopped:
-        async with running(config, log, version=about, dry_run=dry_run, source=source) as service:
+        async with running(config, log, version=about, dry_run=dry_run, source=source, record=record) as service:
             on_hangup(service.reload)
             log.info(
                 "serving",

@@ -6,6 +6,7 @@ lease that was lost tells nothing of what was not done.
 """
 
 import math
+from contextlib import closing
 from typing import assert_never
 
 from dispatcher import calls
@@ -33,19 +34,28 @@ from dispatcher.ledger.sessions import LeasedSession, LostError
 from dispatcher.looks import Looks
 from dispatcher.pacer import Pacer
 from dispatcher.patience import Patience
+from dispatcher.tape import RecordedDrive, Tape
 
 
 class Driver:
     """Advances sessions it is handed. Safe to use for many at once: each drive keeps to itself."""
 
     def __init__(
-        self, *, ledger: Ledger, current: Current, pacer: Pacer, chronicle: Chronicle, dry_run: bool = False
+        self,
+        *,
+        ledger: Ledger,
+        current: Current,
+        pacer: Pacer,
+        chronicle: Chronicle,
+        dry_run: bool = False,
+        tape: Tape | None = None,
     ) -> None:
         self.ledger = ledger
         self.current = current
         self.pacer = pacer
         self.chronicle = chronicle
         self.dry_run = dry_run
+        self.tape = tape
         self.looks = Looks(pacer, chronicle)
         self.patience = Patience()
 
@@ -72,10 +82,15 @@ class Driver:
                 limited=site.limit is not None,
                 dry_run=self.dry_run,
             )
-            return await _Hands(self, leased, site).carry_out(Drive(leased.session, leased.inbox, terms, leased.now))
+            return await _Hands(self, leased, site).carry_out(self._begun(leased, terms))
         except LostError:
             self.chronicle.lost(leased.key)
             return None
+
+    def _begun(self, leased: LeasedSession, terms: Terms) -> Drive | RecordedDrive:
+        if self.tape is None:
+            return Drive(leased.session, leased.inbox, terms, leased.now)
+        return self.tape.drive(leased.key.project, leased.session, leased.inbox, terms, leased.now)
 
 
 class _Hands:
@@ -87,16 +102,16 @@ class _Hands:
         self.site = site
         self.project = leased.key.project
 
-    async def carry_out(self, drive: Drive) -> Ms | None:
+    async def carry_out(self, drive: Drive | RecordedDrive) -> Ms | None:
         """Carry out one effect after the other until the drive is done; its result. Raises LostError."""
-        conversation = drive.run()
-        try:
-            effect = next(conversation)
-            while True:
-                effect = conversation.send(await self._reply(effect))
-        except StopIteration as end:
-            due_in: Ms | None = end.value
-            return due_in
+        with closing(drive.run()) as conversation:
+            try:
+                effect = next(conversation)
+                while True:
+                    effect = conversation.send(await self._reply(effect))
+            except StopIteration as end:
+                due_in: Ms | None = end.value
+                return due_in
 
     async def _reply(self, effect: Effect) -> Reply:
         leased, pacer, site = self.leased, self.driver.pacer, self.site

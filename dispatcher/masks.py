@@ -10,6 +10,7 @@ from typing import Final
 
 _NUMBER: Final = re.compile(r"\+?(\d{7,})")  # as many digits as a phone number has at least, with its area
 _MARK: Final = 8  # hexadecimal digits: of 10,000 people two share a mark in one case of a hundred
+MARK: Final = re.compile(f"#[0-9a-f]{{{_MARK}}}")
 
 
 class Mask:
@@ -21,6 +22,11 @@ class Mask:
     def use(self, key: bytes | None) -> None:
         """From now on people are shown by marks that this key makes; None: as they are."""
         self._key = key
+
+    @property
+    def hides(self) -> bool:
+        """Whether people are shown by marks."""
+        return self._key is not None
 
     def identity(self, text: str) -> str:
         """An identity's mark; nobody stays nobody."""

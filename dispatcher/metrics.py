@@ -87,6 +87,7 @@ class Metrics:
     def _of_process(self, new: "_New", version: str, lines_dropped: Callable[[], int]) -> None:
         new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
         new.read("log_lines_dropped_total", "Lines of the log that could not be written.", lines_dropped)
+        self.tape_claims_dropped_total = new.counter("tape_claims_dropped_total", "Claims that a tape has lost.")
 
     def _of_projects(self, new: "_New") -> None:
         self.failed_looks = new.gauge("failed_looks", "Looks at a project that failed in a row.", "project")

@@ -114,7 +114,7 @@ def retracted(session: Session, step: Retract, now: Ms, *, reason: str = "") -> 
     attempt = next((one for one in want.attempts if one.number == step.number), None) if want else None
     if want is None or attempt is None:
         return session
-    again = now + budget.backoff(want.key, attempt.retracts + 1)
+    again = now + budget.backoff(want.spread_by, attempt.retracts + 1)
     listed = attempt.listed and not (step.dispatch and not reason)
     after = replace(attempt, retracts=attempt.retracts + 1, retract_at=again, listed=listed)
     entry = Entry(

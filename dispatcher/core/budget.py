@@ -1,7 +1,7 @@
 """What a failed attempt costs, and when the next one may be made. The one place that knows retries.
 
 `attempts` per target with backoff 0.5 s·2ⁿ ± 25 %, then the next target at once. After the last one the want is
-starved: each target gets one attempt every `retry_every`. The jitter is a hash of the want's key: the core stays pure.
+starved: each target gets one attempt every `retry_every`. The jitter is a hash (`Want.spread_by`): the core stays pure.
 """
 
 from typing import Final
@@ -29,14 +29,14 @@ def failed(want: Want, verdict: Verdict, now: Ms) -> Want:
     """The want after a failed attempt: when, and at which target, the next may be made."""
     if verdict is Verdict.UNSENT:
         unsent = want.unsent + 1
-        return replace(want, unsent=unsent, due=now + backoff(want.key, unsent))
+        return replace(want, unsent=unsent, due=now + backoff(want.spread_by, unsent))
     alone = len(want.policy.targets) == 1
     if verdict is Verdict.REFUSED or (verdict is Verdict.REJECTED and not alone) or want.rounds:
         return _next_target(want, now)
     tries = want.tries + 1
     if tries >= want.policy.attempts:
         return _next_target(want, now)
-    return replace(want, tries=tries, due=now + backoff(want.key, tries))
+    return replace(want, tries=tries, due=now + backoff(want.spread_by, tries))
 
 
 def crashed(want: Want, stayed: Ms, now: Ms) -> Want:

@@ -38,7 +38,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.see import people, see
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Session, Want
-from dispatcher.core.tags import Tags
+from dispatcher.core.tags import Tagging
 
 AGAIN_MS: Final = 1_000  # after a drive that found no end
 FRESH_MS: Final = 1_000  # how long a look may be acted on
@@ -50,7 +50,7 @@ _R = TypeVar("_R", bound=Reply)
 class Terms(Struct, frozen=True, kw_only=True):
     """What one drive works under from its beginning to its end, whatever a reload changes meanwhile."""
 
-    tags: Tags
+    tags: Tagging
     rules: tuple[Rule, ...]
     paused: frozenset[str] = frozenset()
     limited: bool = False  # calls to the project take turns

@@ -2,6 +2,7 @@
 
 Each effect has one type of reply; every reply says what time it is when it comes. Time passes in effects alone.
 A lease that is lost has no reply: who interprets the effects ends the conversation there (law 3).
+Each carries its name (`tag`), so that a conversation can be written down and read again.
 """
 
 from enum import StrEnum
@@ -25,21 +26,21 @@ class Then(StrEnum):
     OVER = "over"  # the room has ended; a tombstone stays for a while, unless the room lives again
 
 
-class TurnToLook(Struct, frozen=True):
+class TurnToLook(Struct, frozen=True, tag=True):
     """Take a turn for a look, where the calls to the project are limited. Reply: Turn."""
 
 
-class TurnToCreate(Struct, frozen=True):
+class TurnToCreate(Struct, frozen=True, tag=True):
     """Take a turn for a CreateDispatch of this target. Reply: Turn."""
 
     target: Target
 
 
-class Observe(Struct, frozen=True):
+class Observe(Struct, frozen=True, tag=True):
     """Look at the room. Reply: Observed or Unobserved."""
 
 
-class Ask(Struct, frozen=True, kw_only=True):
+class Ask(Struct, frozen=True, kw_only=True, tag=True):
     """Make one CreateDispatch. Reply: Asked."""
 
     step: Create
@@ -47,14 +48,14 @@ class Ask(Struct, frozen=True, kw_only=True):
     tag: str
 
 
-class TakeBack(Struct, frozen=True, kw_only=True):
+class TakeBack(Struct, frozen=True, kw_only=True, tag=True):
     """Ask the agent, by its identity, or the dispatch to go. Reply: TakenBack."""
 
     step: Retract
     identity: str = ""
 
 
-class Save(Struct, frozen=True, kw_only=True):
+class Save(Struct, frozen=True, kw_only=True, tag=True):
     """Save the session if we still hold the lease, and then tell what is new in its timeline. Reply: Saved."""
 
     session: Session
@@ -62,21 +63,21 @@ class Save(Struct, frozen=True, kw_only=True):
     due_at: Ms = 0
 
 
-class Release(Struct, frozen=True):
+class Release(Struct, frozen=True, tag=True):
     """Give the lease back: the session is due at once, for anybody. Reply: Released."""
 
 
 Effect: TypeAlias = TurnToLook | TurnToCreate | Observe | Ask | TakeBack | Save | Release
 
 
-class Turn(Struct, frozen=True):
+class Turn(Struct, frozen=True, tag=True):
     """The turn comes in `wait` ms; 0: it is now."""
 
     now: Ms
     wait: Ms
 
 
-class Observed(Struct, frozen=True):
+class Observed(Struct, frozen=True, tag=True):
     """What LiveKit shows; the look began at `began`."""
 
     now: Ms
@@ -84,7 +85,7 @@ class Observed(Struct, frozen=True):
     seen: Seen
 
 
-class Unobserved(Struct, frozen=True):
+class Unobserved(Struct, frozen=True, tag=True):
     """LiveKit could not be asked, or is not to be asked yet: nothing is known. To be tried again in `retry_in` ms."""
 
     now: Ms
@@ -102,7 +103,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # it may have happened: only a look can tell
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class Asked(Struct, frozen=True, kw_only=True, tag=True):
     """The outcome of an Ask; `dispatch` and `deployment` as LiveKit answers them where it was TAKEN."""
 
     now: Ms
@@ -113,21 +114,21 @@ class Asked(Struct, frozen=True, kw_only=True):
     retry_in: Ms = 0  # as the server asked
 
 
-class TakenBack(Struct, frozen=True):
+class TakenBack(Struct, frozen=True, tag=True):
     """It was asked to go; with a `reason`, why it could not be."""
 
     now: Ms
     reason: str = ""
 
 
-class Saved(Struct, frozen=True):
+class Saved(Struct, frozen=True, tag=True):
     """The session is saved. `more`: what came in meanwhile, the session being still ours; None: nothing did."""
 
     now: Ms
     more: tuple[Event, ...] | None = None
 
 
-class Released(Struct, frozen=True):
+class Released(Struct, frozen=True, tag=True):
     """Whoever claims the session next has it."""
 
     now: Ms

@@ -53,7 +53,7 @@ _CAUSES: Final = {
 def story(session: Session) -> Iterator[str]:
     """The timeline in words, each line with its time (UTC) and, where it says something, how long it took."""
     for entry in session.timeline:
-        yield visible(f"{_clock(entry.at)}  {_sentence(entry)}")
+        yield visible(f"{clock(entry.at)}  {_sentence(entry)}")
 
 
 def cause(session: Session) -> str:
@@ -121,7 +121,7 @@ def _span(span: Ms) -> str:
     return f"{span / 1000:g} s"
 
 
-def _clock(at: Ms) -> str:
+def clock(at: Ms) -> str:
     """The time of day in UTC: of an instant handed in, without asking any clock."""
     seconds, ms = divmod(at, 1000)
     minutes, second = divmod(seconds, 60)

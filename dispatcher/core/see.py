@@ -18,13 +18,13 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.seen import Seen
 from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want, tell, with_attempt, with_want
 from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_untied
-from dispatcher.core.tags import Tag, Tags
+from dispatcher.core.tags import Tag, Tagging
 from dispatcher.core.ties import bind, recall, tie
 
 PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
 
 
-def see(session: Session, seen: Seen, rules: Sequence[Rule], *, tags: Tags, now: Ms) -> Session:
+def see(session: Session, seen: Seen, rules: Sequence[Rule], *, tags: Tagging, now: Ms) -> Session:
     """The session after a look that began at `now`: every want, attempt and agent judged by what it showed."""
     session = replace(session, stale=False, seen_at=now)
     if seen.room is None:

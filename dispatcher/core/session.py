@@ -174,6 +174,11 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.rule}/{self.identity}" if self.identity else self.rule
 
     @property
+    def spread_by(self) -> str:
+        """What its backoffs are spread by. Never the identity: the instants that come of it are recorded and shown."""
+        return f"{self.rule}/{self.hoped}" if self.identity else self.rule
+
+    @property
     def open(self) -> tuple[Attempt, ...]:
         return tuple(attempt for attempt in self.attempts if attempt.open)
 

@@ -39,6 +39,18 @@ class Tag(NamedTuple):
     number: int
 
 
+class Tagging(Protocol):
+    """Marks dispatches, and knows its own again."""
+
+    def of(self, session: Session, step: Create) -> str:
+        """What the dispatch of this step carries."""
+        ...
+
+    def found(self, session: Session, seen: Seen) -> dict[str, Tag]:
+        """The tags of those listed dispatches that are ours, by the dispatches' ids."""
+        ...
+
+
 class Tags(Struct, frozen=True):
     """Marks the dispatches of one installation in one project, and knows them again."""
 

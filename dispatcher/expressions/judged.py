@@ -41,6 +41,11 @@ class When(Struct, frozen=True):
     expression: Expression
     hear: Hear | None = None
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same condition, in every process."""
+        return _fingerprint(self.expression.text)
+
     def __call__(self, room: Room, person: Participant | None) -> bool:
         found = self.expression.judge(room, person)
         if isinstance(found, Failure) and found.reason is not Reason.MISSING_KEY:
@@ -104,6 +109,11 @@ class Agents(Struct, frozen=True):
     choices: tuple[Target | Expression | Split, ...]
     hear: Hear | None = None
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same choices, in every process."""
+        return _fingerprint([_written(choice) for choice in self.choices])
+
     def __call__(self, room: Room, person: Participant | None) -> Aimed:
         found = [_named(choice, room, person) for choice in self.choices]
         failed = [one for one in found if isinstance(one, Failure)]
@@ -124,6 +134,22 @@ def heard(rules: Sequence[Rule], hear: Hear) -> tuple[Rule, ...]:
         )
         for rule in rules
     )
+
+
+def _fingerprint(written: object) -> str:
+    return hashlib.blake2b(msgspec.json.encode(written), digest_size=8).hexdigest()
+
+
+def _written(choice: Target | Expression | Split) -> object:
+    match choice:
+        case Target():
+            return choice
+        case Split(shares, by):
+            return shares, by and by.text
+        case Expression():
+            return [choice.text]
+        case _:
+            assert_never(choice)
 
 
 def _tell(hear: Hear | None, rule: str, field: str, failure: Failure, room: Room) -> None:

@@ -21,7 +21,7 @@ from dispatcher.expressions.cost import estimate
 from dispatcher.expressions.facts import SMALL, Facts, Sizes, facts, shapes
 from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS, Messages
 from dispatcher.expressions.mistakes import Mistake, mistakes
-from dispatcher.expressions.nodes import Name, Node, below
+from dispatcher.expressions.nodes import Name, Node, below, names
 from dispatcher.expressions.outcome import Failure, Outcome, Reason, outcome
 from dispatcher.expressions.phone import phone
 from dispatcher.expressions.syntax import Grammar, Tree
@@ -90,6 +90,10 @@ class Expression(Struct, frozen=True, eq=False):
     def parts(self) -> "Iterator[Expression]":
         """The expressions that `&&` joins in it; itself where there is none."""
         yield from self.language.parts(self)
+
+    def names(self) -> frozenset[str]:
+        """What it reads: `kind`, `metadata`, `room.name`; `room` where it reads all of it. And names of its own."""
+        return names(self.node)
 
 
 class Language:

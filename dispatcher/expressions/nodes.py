@@ -67,6 +67,17 @@ def below(node: Node) -> Iterator[Node]:
         yield from below(part)
 
 
+def names(node: Node) -> frozenset[str]:
+    """Every name in it: `room.name` where a field is read of one, `room` where it is used whole."""
+    match node:
+        case Field(of=Name(name), name=field):
+            return frozenset({f"{name.lstrip('.')}.{field}"})
+        case Name(name):
+            return frozenset({name.lstrip(".")})
+        case _:
+            return frozenset[str]().union(*(names(part) for part in _parts(node)))
+
+
 def _parts(node: Node) -> tuple[Node, ...]:
     match node:
         case Field(of=of):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any, Final, TypeVar, assert_never
 
@@ -29,6 +30,7 @@ from dispatcher.core.effects import (
 )
 from dispatcher.core.events import Event, Ms, RoomSid
 from dispatcher.ledger.interface import Held, Ledger, SaveResult
+from dispatcher.tape import Tape
 from tests.simulation.calls import Line, Unseen, asked, taken_back
 from tests.simulation.clock import Clock
 from tests.simulation.laws import Laws
@@ -54,11 +56,12 @@ class LostError(Exception):
 
 
 class Setting(Struct, frozen=True):
-    """What is in force, and how far apart turns are; 0: everybody goes at once."""
+    """What is in force, how far apart turns are (0: everybody goes at once), and where drives are recorded."""
 
     terms: Terms
     looks: float = 0
     creates: float = 0
+    tape: Tape | None = None
 
 
 class Claimed:
@@ -76,20 +79,20 @@ class Claimed:
         self.lease = held.lease
         self.upto = held.upto
         session = record.load(held.record, held.lease.key.room, RoomSid(held.lease.key.sid))
-        self.drive = Drive(session, self._hold(held), setting.terms, clock.now)
+        given = session, self._hold(held), setting.terms, clock.now
+        recorded = setting.tape.drive(held.lease.key.project, *given) if setting.tape else None
+        self.drive = recorded.drive if recorded else Drive(*given)
+        self.conversation = recorded.run() if recorded else self.drive.run()
         self.failures: list[Ms] = []
 
     def run(self, failures: list[Ms]) -> Iterator[Ms]:
         """The session is advanced as far as it goes now, and saved."""
         self.failures = failures
-        conversation = self.drive.run()
-        try:
-            effect = next(conversation)
+        with closing(self.conversation), suppress(StopIteration, LostError):
+            effect = next(self.conversation)
             while True:
                 self.laws.rounds(self.drive.session, self.drive.rounds)
-                effect = conversation.send((yield from self._reply(effect)))
-        except (StopIteration, LostError):
-            return
+                effect = self.conversation.send((yield from self._reply(effect)))
 
     def _reply(self, effect: Effect) -> Generator[Ms, None, Reply]:
         match effect:

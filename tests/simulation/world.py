@@ -6,8 +6,10 @@ from functools import partial
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dispatcher.core.events import Ms
+from dispatcher.tape import Tape
 from tests.simulation.calls import Line
 from tests.simulation.clock import Clock, Do
 from tests.simulation.cluster import Cluster
@@ -36,13 +38,14 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return not self.violations
 
 
-def live(life: Life) -> Outcome:
-    """The life, lived to the end: until its calm, and as long again as its bounds reach."""
+def live(life: Life, tape: Tape | None = None) -> Outcome:
+    """The life, lived to the end: until its calm, and as long again as its bounds reach. With a tape it is recorded."""
     clock = Clock(BEGAN)
     calm = BEGAN + life.calm
     rooms = Rooms(clock, life, calm)
     laws = Laws(clock, rooms, life, BEGAN)
     cluster = Cluster(clock, Line(clock, rooms, life, calm), life, laws, calm)
+    cluster.setting = replace(cluster.setting, tape=tape)
     rooms.hooked = cluster.hook
     for one in life.happenings:
         clock.at(BEGAN + min(one.at, life.calm), partial(_happen, one, rooms, cluster))

@@ -79,7 +79,12 @@ def test_why_an_agent_left_is_noted() -> None:
 
     left = (NOW + LIVEKIT_AHEAD) // 1000 * 1000
     expected = Note(
-        sid="PA_bot", identity="bot", reason="CONNECTION_TIMEOUT", heard=NOW, stayed=left - BOT.joined_at, left=left + 999
+        sid="PA_bot",
+        identity="bot",
+        reason="CONNECTION_TIMEOUT",
+        heard=NOW,
+        stayed=left - BOT.joined_at,
+        left=left + 999,
     )
     assert after.notes == (expected,)
 

@@ -1,0 +1,129 @@
+"""Rules judged on what a tape holds. Where the answer hangs on what it hides, that is said, and nothing guessed.
+
+What a rule said when it was recorded is known, and so is what another says that has the same condition.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias, TypeVar, assert_never
+
+from msgspec.structs import replace
+
+from dispatcher.core.events import Participant, Room
+from dispatcher.core.rules import Aim, Aimed, Condition, Rule, Target
+from dispatcher.expressions import Agents, Expression, Split, When
+from dispatcher.masks import MARK
+from dispatcher.tape import Hides, Judged, RecordedTerms
+
+Names: TypeAlias = frozenset[str]
+About: TypeAlias = tuple[str, str]  # a fingerprint, and the SID of whom it was asked about
+
+_T = TypeVar("_T")
+_ROOM_NAME: Final = "room.name"
+
+
+class CannotTell(Exception):
+    """How rules would decide does not follow from the tape. Its text says why."""
+
+
+class CarefulRules:
+    """Rules that raise CannotTell where a tape that hides so much does not say how they would decide."""
+
+    def __init__(self, rules: Sequence[Rule], hides: Hides) -> None:
+        self.rules = tuple(rule if hides is Hides.NOTHING else self._careful(rule) for rule in rules)
+        self._hides = hides
+        self._whens: dict[About, bool] = {}
+        self._aims: dict[About, Aimed] = {}
+
+    def remember(self, terms: RecordedTerms, judged: Iterable[Judged]) -> None:
+        """This is what was said of the look that is judged next, and nothing else."""
+        whens = {rule.name: rule.when for rule in terms.rules}
+        aims = {rule.name: rule.aim for rule in terms.rules}
+        self._whens.clear()
+        self._aims.clear()
+        for one in judged:
+            self._whens |= {(whens[rule], one.person): True for rule in one.yes}
+            self._whens |= {(whens[rule], one.person): False for rule in one.no}
+            self._aims |= {(aims[rule], one.person): aim for rule, aim in one.aims.items()}
+
+    def _careful(self, rule: Rule) -> Rule:
+        when = self._condition(rule.when) if isinstance(rule.when, When) else rule.when
+        return replace(rule, when=when, aim=self._aim(rule.aim) if isinstance(rule.aim, Agents) else rule.aim)
+
+    def _condition(self, when: When) -> Condition:
+        fingerprint, reads = when.fingerprint, when.expression.names()
+        parts = [(part, part.names()) for part in when.expression.parts()]
+
+        def judged(room: Room, person: Participant | None) -> bool:
+            said = _said(self._whens, fingerprint, person)
+            if said is not None:
+                return said
+            hidden = _hidden(self._hides, room, person)
+            missing = _missing(reads, hidden)
+            if not missing:
+                return when(room, person)
+            if any(not _missing(names, hidden) and part.judge(room, person) is not True for part, names in parts):
+                return False  # whatever the other parts are
+            raise _reads_hidden(when.rule, missing)
+
+        return judged
+
+    def _aim(self, agents: Agents) -> Aim:
+        fingerprint = agents.fingerprint
+        choices = [(replace(agents, choices=(choice,)), _reads(choice)) for choice in agents.choices]
+
+        def aimed(room: Room, person: Participant | None) -> Aimed:
+            """The first that can be named: nobody asks here for those after it."""
+            said = _said(self._aims, fingerprint, person)
+            if said is not None:
+                return said
+            hidden = _hidden(self._hides, room, person)
+            for choice, reads in choices:
+                if missing := _missing(reads, hidden):
+                    raise _reads_hidden(agents.rule, missing)
+                if (found := choice(room, person)).targets:
+                    return found
+            return Aimed(())
+
+        return aimed
+
+
+def _said(said: Mapping[About, _T], fingerprint: str, person: Participant | None) -> _T | None:
+    return said.get((fingerprint, person.sid if person else ""))
+
+
+def _reads_hidden(rule: str, hidden: Names) -> CannotTell:
+    return CannotTell(f"rule {rule} reads {', '.join(sorted(hidden))}, which recordings hide")
+
+
+def _reads(choice: Target | Expression | Split) -> Names:
+    match choice:
+        case Target():
+            return frozenset()
+        case Split(by=key):
+            return frozenset({_ROOM_NAME}) if key is None else key.names()
+        case Expression():
+            return choice.names()
+        case _:
+            assert_never(choice)
+
+
+def _missing(reads: Names, hidden: Names) -> Names:
+    """What of the hidden is read: `metadata.plan` reads `metadata`, and so does `room` of `room.metadata`."""
+    return frozenset(one for one in hidden for name in reads if _within(one, name) or _within(name, one))
+
+
+def _within(name: str, whole: str) -> bool:
+    return name == whole or name.startswith(f"{whole}.")
+
+
+def _hidden(hides: Hides, room: Room, person: Participant | None) -> Names:
+    """What the tape does not say of them; what is empty there was empty."""
+    found = {"room.metadata", "metadata"} if room.metadata else set()
+    if hides is Hides.PEOPLE and MARK.search(room.name):
+        found.add(_ROOM_NAME)
+    if person is not None:
+        found |= {"participant.metadata", "participant_metadata"} if person.metadata else set()
+        found |= {"participant.attributes"} if person.attributes else set()
+        found |= {"participant.name"} if person.name else set()
+        found |= {"participant.identity"} if hides is Hides.PEOPLE else set()
+    return frozenset(found)

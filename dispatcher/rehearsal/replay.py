@@ -1,0 +1,280 @@
+"""`dispatcher replay`: recorded claims, through the core of this release, with the replies that they had then."""
+
+import heapq
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Final, TypeAlias, assert_never
+
+import msgspec
+from msgspec import Struct
+
+from dispatcher.core.drive import Drive, Terms
+from dispatcher.core.effects import (
+    Ask,
+    Effect,
+    Observe,
+    Release,
+    Reply,
+    Save,
+    TakeBack,
+    Then,
+    TurnToCreate,
+    TurnToLook,
+)
+from dispatcher.core.events import Ms, Participant, Room
+from dispatcher.core.explain import clock
+from dispatcher.core.plan import Create
+from dispatcher.core.rules import Aim, Aimed, Condition, Rule
+from dispatcher.core.seen import Seen
+from dispatcher.core.session import Session
+from dispatcher.core.tags import Tag
+from dispatcher.rehearsal.situation import Unusable
+from dispatcher.tape import Ended, Exchange, Recorded, RecordedClaim, RecordedRule, RecordedTerms, UnreadLine, read
+
+SHOWN_MAX: Final = 10  # differences, and unreadable lines
+FIELDS_MAX: Final = 5  # of a session that is saved otherwise
+
+_PLAIN: Final = {
+    TurnToLook: "take a turn to look at the room",
+    Observe: "look at the room",
+    Release: "give the lease back",
+}
+
+Write: TypeAlias = Callable[[str], object]
+
+
+class Finished(Struct, frozen=True):
+    """The drive was done."""
+
+    due_in: Ms | None
+
+
+class Broken(Struct, frozen=True):
+    """The drive had a defect."""
+
+    error: str = ""
+
+
+Next: TypeAlias = Effect | Finished | Broken
+
+
+class NotAsked(Exception):
+    """A rule is asked what it was not asked when it was recorded. Its text says which, and about whom."""
+
+
+class Difference(Struct, frozen=True):
+    """Where a claim goes otherwise than it went: at its n-th step (from 1)."""
+
+    number: int
+    recorded: Next
+    found: Next | NotAsked
+
+
+def replay(folders: Sequence[Path], write: Write) -> int:
+    """Writes what differs first, and how many claims went as recorded: 0 all did, 1 not. Raises Unusable."""
+    claims, same, sessions, unread = 0, 0, set[tuple[str, str]](), 0
+    for one in recorded(folders):
+        if isinstance(one, UnreadLine):
+            unread = told(unread, one, write)
+            continue
+        claims += 1
+        sessions.add((one.claim.project, one.claim.session.sid))
+        found = difference(one)
+        same += found is None
+        if found is not None and claims - same <= SHOWN_MAX:
+            write("\n".join(shown(one, found)) + "\n")
+    if not claims:
+        raise Unusable(f"{', '.join(map(str, folders))}: no claim is recorded there")
+    write(f"{claims} claims of {len(sessions)} rooms: {same} identical, {claims - same} different")
+    write(f"; {unread} lines could not be read\n" if unread else "\n")
+    return int(same < claims)
+
+
+def recorded(folders: Sequence[Path]) -> Iterator[Recorded | UnreadLine]:
+    """What is on the tapes of one or several replicas, each session's claims in their order. Raises Unusable."""
+    try:
+        yield from heapq.merge(*map(read, folders), key=_begun)
+    except OSError as error:
+        raise Unusable(f"{error.filename}: {error.strerror}") from None
+
+
+def _begun(one: Recorded | UnreadLine) -> Ms:
+    """A claim of a session stands behind all that had begun, on its own tape, when the session was claimed before."""
+    return one.claim.now if isinstance(one, Recorded) else 0
+
+
+def told(unread: int, one: UnreadLine, write: Write) -> int:
+    """The line is told, if it is one of the first that cannot be read; how many those are now."""
+    if unread < SHOWN_MAX:
+        write(f"{one.place}: cannot be read: {one.why}\n")
+    return unread + 1
+
+
+def difference(one: Recorded) -> Difference | None:
+    """The first step at which the claim goes otherwise; None: it goes as it was recorded."""
+    claim, rules = one.claim, _Rules(one.terms)
+    conversation = _driven(claim, rules.terms)
+    reply: Reply | None = None
+    for number, exchange in enumerate(claim.exchanges, 1):
+        found = _next(conversation, reply)
+        if found != exchange.effect:
+            return Difference(number, exchange.effect, found)
+        reply = exchange.reply
+        rules.learn(exchange)
+    if claim.ended is Ended.CUT_OFF:
+        return None
+    end = Finished(claim.due_in) if claim.ended is Ended.FINISHED else Broken()
+    found = _next(conversation, reply)
+    same = found == end or (isinstance(found, Broken) and isinstance(end, Broken))
+    return None if same else Difference(len(claim.exchanges) + 1, end, found)
+
+
+def _driven(claim: RecordedClaim, terms: Terms) -> Generator[Effect, Reply, Ms | None]:
+    """The drive, which is made at its first step: what came in is folded then."""
+    return (yield from Drive(claim.session, claim.inbox, terms, claim.now).run())
+
+
+def _next(conversation: Generator[Effect, Reply, Ms | None], reply: Reply | None) -> Next | NotAsked:
+    try:
+        return next(conversation) if reply is None else conversation.send(reply)
+    except StopIteration as end:
+        return Finished(end.value)
+    except NotAsked as missing:
+        return missing
+    except Exception as error:  # noqa: BLE001 a defect of the core is a difference, and the other claims are replayed
+        return Broken(type(error).__name__)
+
+
+class RecordedTags:
+    """Dispatches are ours where they were; a tape has no tags, and nobody makes any."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Tag] = {}
+
+    def of(self, _session: Session, _step: Create) -> str:
+        """None."""
+        return ""
+
+    def found(self, _session: Session, _seen: Seen) -> dict[str, Tag]:
+        """Those of the look that is taken in."""
+        return self.known
+
+
+class _Rules:
+    """Recorded rules: they say what they said."""
+
+    def __init__(self, terms: RecordedTerms) -> None:
+        self.tags = RecordedTags()
+        self.terms = Terms(
+            tags=self.tags,
+            rules=tuple(self._rule(rule) for rule in terms.rules),
+            paused=terms.paused,
+            limited=terms.limited,
+            dry_run=terms.dry_run,
+        )
+        self._whens: dict[tuple[str, str], bool] = {}
+        self._aims: dict[tuple[str, str], Aimed] = {}
+
+    def learn(self, exchange: Exchange) -> None:
+        """What they said while this reply was taken in; of others than those they were asked about, as before."""
+        self.tags.known = exchange.found
+        for one in exchange.judged:
+            self._whens |= {(rule, one.person): True for rule in one.yes}
+            self._whens |= {(rule, one.person): False for rule in one.no}
+            self._aims |= {(rule, one.person): aim for rule, aim in one.aims.items()}
+
+    def _rule(self, rule: RecordedRule) -> Rule:
+        when = self._when(rule.name) if rule.when else None
+        aim = self._aim(rule.name) if rule.aim else None
+        return Rule(name=rule.name, policy=rule.policy, when=when, aim=aim, go_on=rule.go_on)
+
+    def _when(self, rule: str) -> Condition:
+        def said(_: Room, person: Participant | None) -> bool:
+            about = person.sid if person else ""
+            if (rule, about) not in self._whens:
+                raise NotAsked(f"ask rule {rule} whether it matches {about or 'the room'}")
+            return self._whens[rule, about]
+
+        return said
+
+    def _aim(self, rule: str) -> Aim:
+        def said(_: Room, person: Participant | None) -> Aimed:
+            about = person.sid if person else ""
+            if (rule, about) not in self._aims:
+                raise NotAsked(f"ask rule {rule} for its agents for {about or 'the room'}")
+            return self._aims[rule, about]
+
+        return said
+
+
+def shown(one: Recorded, found: Difference) -> Iterator[str]:
+    """The difference in words: which claim, what was recorded, what comes now."""
+    claim = one.claim
+    session = claim.session
+    yield (
+        f"{one.place}: {visible(session.room)} ({session.sid}), claimed at {clock(claim.now)},"
+        f" step {found.number} of {len(claim.exchanges)}"
+    )
+    yield f"  recorded  {_sentence(found.recorded)}"
+    yield f"  now       {_sentence(found.found)}"
+    if isinstance(found.recorded, Save) and isinstance(found.found, Save):
+        sessions = (msgspec.to_builtins(save.session, order="sorted") for save in (found.recorded, found.found))
+        for path, was, became in islice(changes(*sessions), FIELDS_MAX):
+            yield f"            {path}: {was} was recorded, now {became}"
+
+
+def visible(text: str) -> str:
+    """The text as a terminal may show it: outsiders name rooms."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
+def changes(before: object, after: object, path: str = "") -> Iterator[tuple[str, object, object]]:
+    """Where two plain values differ: the place, and what stands there."""
+    match before, after:
+        case dict(), dict():
+            for name in dict.fromkeys((*before, *after)):
+                yield from changes(before.get(name), after.get(name), f"{path}.{name}".lstrip("."))
+        case tuple(), tuple():
+            for index, (one, other) in enumerate(zip_longest(before, after)):
+                yield from changes(one, other, f"{path}[{index}]")
+        case _ if before != after:
+            yield path, _set(before), _set(after)
+
+
+def _set(value: object) -> object:
+    """What stands there: a field that has its default is left out."""
+    return "unset" if value is None else value
+
+
+def _sentence(step: Next | NotAsked) -> str:
+    match step:
+        case Finished(None):
+            return "end, with nothing due"
+        case Finished(due_in):
+            return f"end, due in {due_in} ms"
+        case Broken(error):
+            return f"fail: {error}" if error else "fail"
+        case NotAsked():
+            return str(step)
+        case _:
+            return _asked(step)
+
+
+def _asked(effect: Effect) -> str:
+    match effect:
+        case TurnToLook() | Observe() | Release():
+            return _PLAIN[type(effect)]
+        case TurnToCreate(target):
+            return f"take a turn to ask for {target}"
+        case Ask(step=create):
+            return f"ask for {create.target}: {visible(create.want)}, attempt {create.number}"
+        case TakeBack(step=retract):
+            what = "agent" if retract.agent else "dispatch"
+            return f"take back the {what} of {visible(retract.want)}, attempt {retract.number}"
+        case Save(then=Then.DUE, due_at=due_at):
+            return f"save, due at {clock(due_at)}"
+        case Save(then=then):
+            return f"save, then {then}"
+        case _:
+            assert_never(effect)

@@ -1,0 +1,127 @@
+"""What a tape leaves out (law 11), so that what is left still replays: the core reads none of it but what is kept here.
+
+Metadata is left out. Attributes keep their names; their values, and participants' names, become marks of a key that
+stays in the process. Of agents, the core reads the name they registered under, and that an avatar speaks for another.
+Identities recur in participants, jobs, notes, wants and attempts: where they are redacted, they are so everywhere.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, TakeBack
+from dispatcher.core.events import AGENT, Event, Participant, Room
+from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.session import Attempt, Session, Want
+from dispatcher.masks import Mask
+from dispatcher.tape.lines import Exchange, Hides
+
+HIDDEN: Final = "(hidden)"  # metadata that was there
+
+_REGISTERED_AS: Final = frozenset({"lk.agent_name", "lk.agent.name"})
+_SPEAKS_FOR: Final = "lk.publish_on_behalf"
+
+
+class Hiding:
+    """Hides facts by marks of `facts`, and people by those of `people`, while that has a key; with `plain`, nothing."""
+
+    def __init__(self, people: Mask, facts: Mask, *, plain: bool = False) -> None:
+        self._people = people
+        self._facts = facts
+        self._plain = plain
+
+    @property
+    def hides(self) -> Hides:
+        """How much, as things are now."""
+        if self._plain:
+            return Hides.NOTHING
+        return Hides.PEOPLE if self._people.hides else Hides.FACTS
+
+    def session(self, session: Session) -> Session:
+        """A record has no facts, but people."""
+        if self._plain or not self._people.hides:
+            return session
+        return replace(
+            session,
+            room=self._people.numbers(session.room),
+            wants=tuple(self._want(want) for want in session.wants),
+            notes=tuple(replace(note, identity=self._people.identity(note.identity)) for note in session.notes),
+            timeline=tuple(replace(entry, want=self._people.want(entry.want)) for entry in session.timeline),
+        )
+
+    def event(self, event: Event) -> Event:
+        if self._plain:
+            return event
+        room, person = event.room, event.participant
+        return replace(event, room=room and self._room(room), participant=person and self._participant(person))
+
+    def exchange(self, one: Exchange) -> Exchange:
+        """The exchange."""
+        reply = None if one.reply is None else self._reply(one.reply)
+        found = {id_: tag._replace(key=self._key(tag.key)) for id_, tag in one.found.items()}
+        return replace(one, effect=self._effect(one.effect), reply=reply, found=found)
+
+    def _effect(self, effect: Effect) -> Effect:
+        match effect:
+            case Save():
+                return replace(effect, session=self.session(effect.session))
+            case Ask():
+                asked = replace(effect.step, want=self._key(effect.step.want))
+                return Ask(step=asked, metadata="", tag="")
+            case TakeBack():
+                step = replace(effect.step, want=self._key(effect.step.want))
+                return TakeBack(step=step, identity=self._identity(effect.identity))
+            case _:
+                return effect
+
+    def _reply(self, reply: Reply) -> Reply:
+        match reply:
+            case Observed() if not self._plain:
+                return replace(reply, seen=self._seen(reply.seen))
+            case Saved(more=tuple(more)):
+                return replace(reply, more=tuple(self.event(event) for event in more))
+            case _:
+                return reply
+
+    def _seen(self, seen: Seen) -> Seen:
+        return Seen(
+            room=seen.room and self._room(seen.room),
+            participants=tuple(self._participant(one) for one in seen.participants),
+            dispatches=tuple(self._dispatch(one) for one in seen.dispatches),
+        )
+
+    def _room(self, room: Room) -> Room:
+        return replace(room, name=self._people.numbers(room.name), metadata=HIDDEN if room.metadata else "")
+
+    def _participant(self, one: Participant) -> Participant:
+        return replace(
+            one,
+            identity=self._people.identity(one.identity),
+            name=self._facts.identity(one.name),
+            metadata=HIDDEN if one.metadata else "",
+            attributes={name: self._attribute(one.kind, name, value) for name, value in one.attributes.items()},
+        )
+
+    def _attribute(self, kind: str, name: str, value: str) -> str:
+        if kind == AGENT and name in _REGISTERED_AS:
+            return value
+        if kind == AGENT and name == _SPEAKS_FOR:
+            return self._people.identity(value)
+        return self._facts.identity(value)
+
+    def _dispatch(self, one: Dispatch) -> Dispatch:
+        jobs = tuple(replace(job, identity=self._people.identity(job.identity)) for job in one.jobs)
+        return replace(one, tag=one.tag if self._plain else self._facts.identity(one.tag), jobs=jobs)
+
+    def _want(self, want: Want) -> Want:
+        attempts = tuple(self._attempt(attempt) for attempt in want.attempts)
+        return replace(want, identity=self._people.identity(want.identity), attempts=attempts)
+
+    def _attempt(self, attempt: Attempt) -> Attempt:
+        return replace(attempt, identities=tuple(self._people.identity(one) for one in attempt.identities))
+
+    def _key(self, want: str) -> str:
+        return want if self._plain else self._people.want(want)
+
+    def _identity(self, identity: str) -> str:
+        return identity if self._plain else self._people.identity(identity)

@@ -1,0 +1,206 @@
+"""Between a drive and who carries it out: what goes to and fro is passed on as it is, and written down at the end."""
+
+from collections.abc import Callable, Generator, Iterable
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from dispatcher.core.drive import Drive, Terms
+from dispatcher.core.effects import Effect, Reply
+from dispatcher.core.events import Event, Ms, Participant, Room
+from dispatcher.core.plan import Create
+from dispatcher.core.rules import Aim, Aimed, Condition, Rule
+from dispatcher.core.seen import Seen
+from dispatcher.core.session import Session
+from dispatcher.core.tags import Tag, Tagging
+from dispatcher.expressions import Agents, When
+from dispatcher.tape.hiding import Hiding
+from dispatcher.tape.lines import (
+    Ended,
+    Exchange,
+    Hides,
+    Judged,
+    Line,
+    RecordedClaim,
+    RecordedRule,
+    RecordedTerms,
+    dump,
+    identified,
+)
+from dispatcher.tape.writer import Writer
+
+
+class Tape:
+    """Records drives. `tell` is called with why lines cannot be written, and with "" once they can be again."""
+
+    def __init__(self, writer: Writer, hiding: Hiding, tell: Callable[[str], object] = str) -> None:
+        self._writer = writer
+        self._hiding = hiding
+        self._tell = tell
+        self._told = ""
+        self._rules: dict[str, ListenedRules] = {}  # by project, as they are now
+
+    def drive(self, project: str, session: Session, inbox: Iterable[Event], terms: Terms, now: Ms) -> "RecordedDrive":
+        """A drive whose conversation is recorded."""
+        rules = self._rules.get(project)
+        if rules is None or rules.given != terms:
+            rules = self._rules[project] = ListenedRules(terms)
+        given = RecordedClaim(terms="", project=project, now=now, session=session, inbox=tuple(inbox))
+        return RecordedDrive(given, rules, self._write)
+
+    def _write(self, claim: RecordedClaim, rules: "ListenedRules") -> None:
+        """The claim is handed over to be written, less what is to be hidden."""
+        hiding = self._hiding
+        terms, terms_line = rules.recorded(hiding.hides)
+        hidden = replace(
+            claim,
+            terms=terms.id,
+            session=hiding.session(claim.session),
+            inbox=tuple(hiding.event(event) for event in claim.inbox),
+            exchanges=tuple(hiding.exchange(one) for one in claim.exchanges),
+        )
+        self._writer.put(Line(terms_line, dump(hidden)))
+        if self._writer.trouble != self._told:
+            self._told = self._writer.trouble
+            self._tell(self._told)
+
+
+class RecordedDrive:
+    """A drive that is handed to `write` when its conversation has ended, however it did."""
+
+    def __init__(
+        self, given: RecordedClaim, rules: "ListenedRules", write: "Callable[[RecordedClaim, ListenedRules], None]"
+    ) -> None:
+        self.drive = Drive(given.session, given.inbox, rules.terms, given.now)
+        self._given = given
+        self._rules = rules
+        self._write = write
+
+    def run(self) -> Generator[Effect, Reply, Ms | None]:
+        """As `Drive.run`."""
+        exchanges: list[Exchange] = []
+        ended = Ended.FAILED
+        due_in: Ms | None = None
+        conversation = self.drive.run()
+        try:
+            effect = next(conversation)
+            while True:
+                exchanges.append(Exchange(effect=effect))
+                ended = Ended.CUT_OFF
+                reply = yield effect
+                ended = Ended.FAILED
+                self._rules.listen()
+                try:
+                    effect = conversation.send(reply)
+                finally:
+                    exchanges[-1] = replace(
+                        exchanges[-1], reply=reply, found=self._rules.tags.seen, judged=self._rules.heard()
+                    )
+        except StopIteration as end:
+            ended, due_in = Ended.FINISHED, end.value
+            return due_in
+        finally:
+            made = replace(self._given, exchanges=tuple(exchanges), ended=ended, due_in=due_in)
+            self._write(made, self._rules)
+
+
+_Said: TypeAlias = "dict[str, tuple[dict[str, bool], dict[str, Aimed]]]"  # by whom they were asked about, by rule
+
+
+class ListenedTags:
+    """Tags as they are, and those that were found ours in the look that is taken in."""
+
+    def __init__(self, given: Tagging) -> None:
+        self._given = given
+        self.seen: dict[str, Tag] = {}
+
+    def of(self, session: Session, step: Create) -> str:
+        """As `Tagging.of`."""
+        return self._given.of(session, step)
+
+    def found(self, session: Session, seen: Seen) -> dict[str, Tag]:
+        """As `Tagging.found`."""
+        self.seen = self._given.found(session, seen)
+        return self.seen
+
+
+class ListenedRules:
+    """The terms of drives, with rules that are listened to; and as they stand on a tape.
+
+    Drives that share them take turns: each takes in a reply without a break.
+    """
+
+    def __init__(self, given: Terms) -> None:
+        self.given = given
+        self.tags = ListenedTags(given.tags)
+        self.terms = replace(given, tags=self.tags, rules=tuple(self._listened(rule) for rule in given.rules))
+        self._recorded: dict[Hides, tuple[RecordedTerms, bytes]] = {}
+        self._said: _Said = {}
+
+    def recorded(self, hides: Hides) -> tuple[RecordedTerms, bytes]:
+        """The terms, and their line."""
+        if hides not in self._recorded:
+            given = self.given
+            terms = RecordedTerms(
+                hides=hides,
+                rules=tuple(_recorded(rule) for rule in given.rules),
+                paused=given.paused,
+                limited=given.limited,
+                dry_run=given.dry_run,
+            )
+            self._recorded[hides] = identified(terms), dump(identified(terms))
+        return self._recorded[hides]
+
+    def listen(self) -> None:
+        """From now on what rules say is remembered, and which dispatches are ours."""
+        self._said.clear()
+        self.tags.seen = {}
+
+    def heard(self) -> tuple[Judged, ...]:
+        """What they have said since."""
+        return tuple(
+            Judged(
+                person=person,
+                yes=tuple(rule for rule, said in whens.items() if said),
+                no=tuple(rule for rule, said in whens.items() if not said),
+                aims=dict(aims),
+            )
+            for person, (whens, aims) in self._said.items()
+        )
+
+    def _listened(self, rule: Rule) -> Rule:
+        when = None if rule.when is None else self._when(rule.name, rule.when)
+        return replace(rule, when=when, aim=None if rule.aim is None else self._aim(rule.name, rule.aim))
+
+    def _when(self, rule: str, when: Condition) -> Condition:
+        def listened(room: Room, person: Participant | None) -> bool:
+            said = when(room, person)
+            self._said.setdefault(person.sid if person else "", ({}, {}))[0][rule] = said
+            return said
+
+        return listened
+
+    def _aim(self, rule: str, aim: Aim) -> Aim:
+        def listened(room: Room, person: Participant | None) -> Aimed:
+            said = aim(room, person)
+            self._said.setdefault(person.sid if person else "", ({}, {}))[1][rule] = said
+            return said
+
+        return listened
+
+
+def _recorded(rule: Rule) -> RecordedRule:
+    return RecordedRule(
+        name=rule.name,
+        policy=rule.policy,
+        when=_fingerprint(rule.when),
+        aim=_fingerprint(rule.aim),
+        go_on=rule.go_on,
+    )
+
+
+def _fingerprint(computed: Condition | Aim | None) -> str:
+    """Of what no configuration has made, nothing is known but that it is there."""
+    if computed is None:
+        return ""
+    return computed.fingerprint if isinstance(computed, When | Agents) else "?"

@@ -1,0 +1,72 @@
+"""Conversations of simulated lives are recorded, read back, and replayed: the same core does the same again."""
+
+from importlib import import_module
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dispatcher.rehearsal.replay import difference
+from dispatcher.tape import Line, RecordedClaim, RecordedTerms
+from dispatcher.tape.lines import dump, load
+from tests.simulation.walker import life_of
+from tests.simulation.world import live
+from tests.unit.tape.reel import hiding, recorded, taped
+
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def lives(seeds: range, *, people: bool = False) -> list[Line]:
+    """The claims of the lives of these seeds."""
+    with taped(hiding(people=people)) as (tape, lines):
+        for seed in seeds:
+            assert live(life_of(seed), tape).well
+    return lines
+
+
+@pytest.fixture(scope="module")
+def hundred() -> list[Line]:
+    """A hundred hostile lives: replicas that die and stall, lost calls, pauses, turns, dry runs."""
+    return lives(range(100))
+
+
+def test_a_hundred_lives_replay_identically(hundred: list[Line]) -> None:
+    """Every claim asks for the same effects in the same order, and saves the same sessions."""
+    assert len(hundred) > 1_000
+    assert [found for line in hundred if (found := difference(recorded(line)))] == []
+
+
+def test_lives_whose_people_are_hidden_replay_identically() -> None:
+    """Nothing that the core decides hangs on the text of an identity: not its backoffs either."""
+    lines = lives(range(100, 160), people=True)
+
+    assert [found for line in lines if (found := difference(recorded(line)))] == []
+    assert not any(b'"ann"' in line.claim or b"/ann" in line.claim for line in lines)
+
+
+@pytest.mark.parametrize(
+    "constant",
+    ["plan.GRACE_MS", "plan.EARLY_LOOK_MS", "budget.BACKOFF_MS", "closing.LINGER_MS", "acts.TROUBLE_MS"],
+)
+def test_a_core_that_decides_otherwise_differs(
+    constant: str, hundred: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A span that is half as long shows, and by far not everywhere."""
+    module, _, name = f"dispatcher.core.{constant}".rpartition(".")
+    monkeypatch.setattr(f"{module}.{name}", vars(import_module(module))[name] // 2)
+
+    different = [one for one in map(recorded, hundred) if difference(one)]
+    assert 0 < len(different) < len(hundred) / 2
+
+
+@given(st.integers(0, 10_000))
+@FEW
+def test_whatever_is_recorded_reads_back_as_it_was(seed: int) -> None:
+    """Of any life: a line is what it was, written again it is the same, and it replays."""
+    for line in lives(range(seed, seed + 1)):
+        terms, claim = load(line.terms), load(line.claim)
+        assert isinstance(terms, RecordedTerms)
+        assert isinstance(claim, RecordedClaim)
+        assert claim.terms == terms.id
+        assert (dump(terms), dump(claim)) == line
+        assert difference(recorded(line)) is None

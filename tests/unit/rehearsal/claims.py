@@ -1,0 +1,72 @@
+"""Rooms in which drives were carried out and recorded, each under rules that a file says."""
+
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from dispatcher.config import Config, load_offline
+from dispatcher.core.drive import Terms
+from dispatcher.core.effects import Ask, Asked, Effect, Observe, Observed, Outcome, Reply, Save, Saved, Turn
+from dispatcher.core.events import Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.session import Session
+from dispatcher.sweep import SWEPT
+from dispatcher.tape import Tape
+from tests.unit.core.world import NOW, TAGS
+
+LATER: Ms = 1_500
+
+
+def config(folder: Path, rules: str, name: str = "dispatcher.yaml") -> Config:
+    """The configuration of a file with these rules."""
+    file = folder / name
+    file.write_text(rules)
+    return load_offline(file, {})
+
+
+class Played:
+    """One life of a room, looked at again and again: each look is a claim of its own, and what it saves is kept."""
+
+    def __init__(self, tape: Tape, settings: Config, room: Room | str = "lobby", project: str = "default") -> None:
+        self.tape = tape
+        self.settings = settings
+        self.project = project
+        self.room = room if isinstance(room, Room) else Room(sid=RoomSid(f"RM_{room}"), name=room)
+        self.session = Session(room=self.room.name, sid=self.room.sid)
+        self.asked: list[str] = []
+        self.now = NOW
+
+    def look(self, *people: Participant, dispatches: Sequence[Dispatch] = (), until: int = 99) -> None:
+        """A claim in which these people are seen; it is cut off after so many effects."""
+        rules = self.settings.rules_of(self.settings.projects[0])
+        terms = Terms(tags=TAGS, rules=rules)
+        event = Event(id="", name=SWEPT, created_at=self.now, room=self.room)
+        seen = Seen(room=self.room, participants=people, dispatches=tuple(dispatches))
+        drive = self.tape.drive(self.project, self.session, (event,), terms, self.now)
+        with closing(drive.run()) as conversation, suppress(StopIteration):
+            effect = next(conversation)
+            for _ in range(until):
+                effect = conversation.send(self._reply(effect, seen))
+        self.now += LATER
+
+    def _reply(self, effect: Effect, seen: Seen) -> Reply:
+        match effect:
+            case Observe():
+                return Observed(self.now, self.now, seen)
+            case Ask(step=step):
+                self.asked.append(str(step.target))
+                return Asked(now=self.now, outcome=Outcome.TAKEN, dispatch=f"AD_{len(self.asked)}")
+            case Save(session=session):
+                self.session = session
+                return Saved(self.now)
+            case _:
+                return Turn(self.now, 0)
+
+
+def caller(number: str = "+441632960961", trunk: str = "+442079460000", **fields: object) -> Participant:
+    """Somebody on the telephone."""
+    attributes = {"sip.trunkPhoneNumber": trunk, "sip.phoneNumber": number}
+    made = Participant(sid=f"PA_{number}", identity=f"sip_{number}", kind="SIP", active=True, attributes=attributes)
+    return replace(made, **fields)
