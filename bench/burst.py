@@ -25,7 +25,7 @@ from tests.real.server import KEY, SECRET
 
 EVENTS: Final = 1_000
 WITHIN_S: Final = 1.0
-RECORDED: Final = 'dispatcher_webhooks_total{event="room_started",result="recorded"}'
+RECORDED: Final = 'livekit_dispatcher_webhooks_total{event="room_started",result="recorded"}'
 
 
 def bodies() -> list[bytes]:

@@ -60,7 +60,7 @@ async def join(side: Side, number: int) -> tuple[Join, Counter[str]]:
     async with present(side.server, room, agents=side.agents):
         person, agent = await side.witness.joined(room, PERSON), await side.witness.joined(room, AGENT)
         if side.service:
-            await side.service.told("served", room=room)
+            await side.service.told("agent.joined", room=room)
         await asyncio.sleep(SETTLE_S)
         cost = await counted(side.service) - before
     async with LiveKitAPI(side.server.url, side.server.key, side.server.secret) as api:

@@ -53,8 +53,8 @@ async def call(ledger: Ledger, caller: int, pairs: int) -> list[float]:
     for n in range(pairs):
         began = time.perf_counter()
         delivery = await ledger.deliver(keys[n % SESSIONS], f"EV_{caller}_{n}", EVENT)
-        assert delivery.held is not None, "the session was held by somebody else"
-        saved = await ledger.save(delivery.held.lease, RECORD, delivery.held.upto, Then.REST)
+        assert delivery.handover is not None, "the session was held by somebody else"
+        saved = await ledger.save(delivery.handover.lease, RECORD, delivery.handover.upto, Then.REST)
         assert saved.result is SaveResult.OK
         took.append((time.perf_counter() - began) * 1_000)
     return took
@@ -83,7 +83,7 @@ async def idle_claim_ms(open_home: Open) -> float:
 
 
 async def sizes(valkey: Valkey, open_home: Open) -> tuple[float, float]:
-    """The bytes that Redis needs for a session at rest, with RECORD and one want, and for an event id."""
+    """The bytes that Redis needs for a session at rest, with RECORD and one assignment, and for an event id."""
     ledger, count = open_home(), 5_000
     with Redis.from_url(valkey.url) as client:
 
@@ -93,11 +93,11 @@ async def sizes(valkey: Valkey, open_home: Open) -> tuple[float, float]:
         empty = used()
         for n in range(count):
             delivery = await ledger.deliver(Key("bench", f"room-{n}", f"RM_{n:012}"), "", EVENT)
-            assert delivery.held is not None, "the session was held by somebody else"
-            mine = delivery.held
+            assert delivery.handover is not None, "the session was held by somebody else"
+            mine = delivery.handover
             await ledger.save(mine.lease, RECORD, mine.upto, Then.REST, index=[Standing("served", "greeter")])
         resting = used()
-        busy = (await ledger.deliver(Key("bench", "busy", "RM_busy"), "", EVENT)).held
+        busy = (await ledger.deliver(Key("bench", "busy", "RM_busy"), "", EVENT)).handover
         assert busy is not None, "the session was held by somebody else"
         for n in range(count):  # to one partition, which holds them all, and its inbox keeps 256 entries
             await ledger.deliver(busy.lease.key, f"EV_{n:012}", EVENT, take=False)

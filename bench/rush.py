@@ -3,8 +3,9 @@
 LiveKit loses some of the dispatches that are created at once, and says nothing. Each line is the service at one pace,
 or a handler that creates a dispatch for each webhook and does nothing else. A run takes about 30 s, plus 20 s a line.
 
-The rooms are opened by the API, within milliseconds, and want their agent at once (`on: room`). With `--people`
-somebody joins each; on a small machine their connecting spreads the rush over a second or two, and little is lost.
+The rooms are opened by the API, within milliseconds, and assignment their agent at once (`trigger: room_started`). With
+`--people` somebody joins each; on a small machine their connecting spreads the rush over a second or two, and little is
+lost.
 """
 
 import argparse
@@ -79,7 +80,8 @@ async def rush(stage: Stage, rooms: Sequence[str]) -> Rush:
     return Rush(
         served=served,
         first=served - retried(stage.service, rooms),
-        surplus=sum(number > 1 for number in agents) + told(stage.service, rooms, action="retracted", why="agent"),
+        surplus=sum(number > 1 for number in agents)
+        + told(stage.service, rooms, action="attempt.retracted", why="agent"),
         waits=[joins[room, AGENT].at - joins[room, start].at for room in rooms if (room, AGENT) in joins],
     )
 
@@ -100,7 +102,7 @@ async def count_agents(api: LiveKitAPI, room: str) -> int:
 
 def retried(service: Service | None, rooms: Sequence[str]) -> int:
     """How many of the rooms were asked for an agent more than once."""
-    asked = service.lines(action="asked") if service else []
+    asked = service.lines(action="dispatch.requested") if service else []
     return len({line["room"] for line in asked if line["number"] > 1} & set(rooms))
 
 
@@ -142,11 +144,11 @@ async def staged(directory: Path, pace: str, workers: int, *, people: bool) -> A
 
 
 def configured(directory: Path, pace: str, *, people: bool) -> Path:
-    """A configuration with one rule and this pace: off, or N/s:BURST."""
+    """A configuration with one rule and this create_rate: null, or N/s:BURST."""
     rate, _, burst = pace.partition("/s:")
     chosen = pace if pace == "off" else {"per_second": int(rate), "burst": int(burst)}
     file = directory / "dispatcher.yaml"
-    rule = {"name": "everyone", "agent": GREETER, "on": "participant" if people else "room"}
+    rule = {"name": "everyone", "agent": GREETER, "trigger": "participant_joined" if people else "room"}
     file.write_text(json.dumps({"rules": [rule], "pace": chosen}))  # JSON is YAML
     return file
 

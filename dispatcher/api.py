@@ -8,9 +8,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec.structs import replace
 
-from dispatcher.core.explain import cause, story
-from dispatcher.core.session import Attempt, Session, State, Want
-from dispatcher.current import Current
+from dispatcher.core.explain import diagnosis, narrative
+from dispatcher.core.session import Assignment, Attempt, Session, State
+from dispatcher.current import ConfigHolder
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.sessions import KnownSession
@@ -30,10 +30,10 @@ class Api:
     """
 
     def __init__(
-        self, ledger: Ledger, current: Current, mask: Mask, metrics: Metrics, *, dry_run: bool = False
+        self, ledger: Ledger, holder: ConfigHolder, mask: Mask, metrics: Metrics, *, dry_run: bool = False
     ) -> None:
         self.ledger = ledger
-        self.current = current
+        self.holder = holder
         self.mask = mask
         self.metrics = metrics
         self.dry_run = dry_run
@@ -54,7 +54,7 @@ class Api:
         return guarded
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        secret = self.current.now.api_token
+        secret = self.holder.snapshot.api_token
         if secret is None:
             return _error(HTTPStatus.NOT_FOUND, "not_found")
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -69,7 +69,7 @@ class Api:
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
         """Live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
         state, project = request.query.get("state"), request.query.get("project")
-        projects = tuple(self.current.now.sites)
+        projects = tuple(self.holder.snapshot.projects)
         if state is not None and state not in set(State):
             return _error(HTTPStatus.BAD_REQUEST, f"state: one of {', '.join(State)}")
         if project is not None and project not in projects:
@@ -87,13 +87,15 @@ class Api:
         return web.json_response({"rooms": rooms, "dry_run": self.dry_run})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
-        """Every life of the room name that is remembered, newest first, each with its wants, timeline and story."""
+        """Every life of the room name that is remembered, newest first, each with its assignments, timeline and story."""
         room = request.match_info["room"]
-        lives = [life for name in self.current.now.sites for life in await sessions.find(self.ledger, name, room)]
+        lives = [
+            life for name in self.holder.snapshot.projects for life in await sessions.find(self.ledger, name, room)
+        ]
         if not lives:
             return _error(HTTPStatus.NOT_FOUND, "unknown_room")
         details = [_detail(life, self._session(life)) for life in lives]
-        return web.json_response({"room": self.mask.numbers(room), "lives": details, "dry_run": self.dry_run})
+        return web.json_response({"room": self.mask.numbers(room), "sessions": details, "dry_run": self.dry_run})
 
     def _session(self, life: KnownSession) -> Session:
         """The session as it may be shown: its people by their marks, where identities are masked."""
@@ -101,8 +103,13 @@ class Api:
         return replace(
             session,
             room=self.mask.numbers(session.room),
-            wants=tuple(replace(want, identity=self.mask.identity(want.identity)) for want in session.wants),
-            timeline=tuple(replace(entry, want=self.mask.want(entry.want)) for entry in session.timeline),
+            assignments=tuple(
+                replace(assignment, identity=self.mask.identity(assignment.identity))
+                for assignment in session.assignments
+            ),
+            timeline=tuple(
+                replace(entry, assignment=self.mask.assignment(entry.assignment)) for entry in session.timeline
+            ),
         )
 
 
@@ -116,31 +123,46 @@ def _limit(text: str | None) -> int | None:
 
 
 def _summary(life: KnownSession, session: Session) -> JSON:
-    wants = [{"want": want.key, "state": want.state, "agent": want.next_target.agent} for want in session.wants]
+    assignments = [
+        {"assignment": assignment.key, "state": assignment.state, "agent": assignment.next_target.agent}
+        for assignment in session.assignments
+    ]
     return {
         "project": life.key.project,
         "room": session.room,
         "sid": life.key.sid,
-        "over": session.over,
-        "wants": wants,
+        "finished": session.finished,
+        "assignments": assignments,
     }
 
 
 def _detail(life: KnownSession, session: Session) -> JSON:
     timeline = [
-        {"at": entry.at, "said": entry.said, "want": entry.want, "number": entry.number, "agent": entry.agent}
+        {
+            "at": entry.at,
+            "event": entry.said,
+            "assignment": entry.assignment,
+            "number": entry.number,
+            "agent": entry.agent,
+        }
         | {name: value for name in ("verdict", "part", "reason") if (value := getattr(entry, name))}
-        | ({"ms": entry.took} if entry.took is not None else {})
+        | ({"duration_ms": entry.took} if entry.took is not None else {})
         for entry in session.timeline
     ]
-    wants = [_want(want) for want in session.wants]
-    told = {"story": list(story(session)), "cause": cause(session)}
-    return {**_summary(life, session), "wants": wants, "due_at": life.due_at, "timeline": timeline, **told}
+    assignments = [_assignment(assignment) for assignment in session.assignments]
+    told = {"narrative": list(narrative(session)), "diagnosis": diagnosis(session)}
+    return {**_summary(life, session), "assignments": assignments, "due_at": life.due_at, "timeline": timeline, **told}
 
 
-def _want(want: Want) -> JSON:
-    attempts = [_attempt(attempt) for attempt in want.attempts]
-    return {"want": want.key, "state": want.state, "due": want.due or None, "rounds": want.rounds, "attempts": attempts}
+def _assignment(assignment: Assignment) -> JSON:
+    attempts = [_attempt(attempt) for attempt in assignment.attempts]
+    return {
+        "assignment": assignment.key,
+        "state": assignment.state,
+        "next_attempt_at": assignment.due_at or None,
+        "rounds": assignment.rounds,
+        "attempts": attempts,
+    }
 
 
 def _attempt(attempt: Attempt) -> JSON:
@@ -150,7 +172,7 @@ def _attempt(attempt: Attempt) -> JSON:
         "deployment": attempt.target.deployment,
         "dispatch": attempt.dispatch,
         "ours": attempt.ours,
-        "since": attempt.since,
+        "started_at": attempt.started_at,
         "verdict": attempt.verdict or "open",
     }
 

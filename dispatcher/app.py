@@ -14,12 +14,12 @@ from msgspec.structs import replace
 
 from dispatcher.answers import TwirpSession, twirp_session
 from dispatcher.api import Api
-from dispatcher.chronicle import Chronicle
+from dispatcher.chronicle import SessionRecorder
 from dispatcher.config import BadConfig, Config, Project, Source
 from dispatcher.config.problems import in_environment
 from dispatcher.core.events import Ms
-from dispatcher.current import Current, InForce, in_force
-from dispatcher.driver import Driver
+from dispatcher.current import ConfigHolder, ConfigSnapshot, config_snapshot
+from dispatcher.driver import Reconciler
 from dispatcher.gauges import Gauges
 from dispatcher.intake import Intake
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
@@ -89,30 +89,32 @@ async def running(
     it answers: until the ledger has been claimed from, the service is unready.
     """
     metrics = Metrics(version=version, lines_dropped=log.dropped)
-    chronicle = Chronicle(log, metrics)
+    recorder = SessionRecorder(log, metrics)
     async with AsyncExitStack() as stack:
         connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
         session = await stack.enter_async_context(twirp_session(connector))
-        make = partial(_ready, session=session, chronicle=chronicle)
-        current = Current(make(config))
+        make = partial(_ready, session=session, recorder=recorder)
+        holder = ConfigHolder(make(config))
         wake = asyncio.Event()
-        home = _memory if dry_run else partial(_home, config, current)
+        home = _memory if dry_run else partial(_home, config, holder)
         ledger = _timed(home(wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
         pacer = Pacer(ledger)
         tape = stack.enter_context(_recorded(record, config, log, metrics)) if record else None
-        driver = Driver(ledger=ledger, current=current, pacer=pacer, chronicle=chronicle, dry_run=dry_run, tape=tape)
-        worker = Worker(ledger, driver, wake, log, metrics, limit=config.max_sessions_at_once)
-        app = _app(current, ledger, worker, log, metrics, dry_run=dry_run)
+        reconciler = Reconciler(
+            ledger=ledger, holder=holder, pacer=pacer, recorder=recorder, dry_run=dry_run, tape=tape
+        )
+        worker = Worker(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
+        app = _app(holder, ledger, worker, log, metrics, dry_run=dry_run)
         host, port = await stack.enter_async_context(
             listening(app, config.host, config.port, metrics=metrics, log=log, limits=limits_here(), grace=GRACE_S)
         )
         stack.push_async_callback(worker.stop, DRAIN_S)
-        sweep = Sweep(ledger, current, pacer, log, metrics)
-        gauges = Gauges(ledger, current, log, metrics)
-        reload = Reload(source, config, partial(_swap, current, make, ledger, log), log, metrics) if source else None
+        sweep = Sweep(ledger, holder, pacer, log, metrics)
+        gauges = Gauges(ledger, holder, log, metrics)
+        reload = Reload(source, config, partial(_swap, holder, make, ledger, log), log, metrics) if source else None
         keep = partial(_kept_alive, log=log, metrics=metrics)
-        sweeps = partial(_each_project, current, sweep.run, partial(keep, "sweep"))
+        sweeps = partial(_each_project, holder, sweep.run, partial(keep, "sweep"))
         loops: dict[str, Loop] = {"worker": worker.run, "gauges": gauges.run, "sweeps": sweeps}
         _start(stack, keep, loops | ({"reload": reload.run} if reload else {}))
         ask = reload.ask if reload else _nothing
@@ -130,12 +132,12 @@ def redis_address(config: Config) -> address.Address | None:
         raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
 
 
-def _home(config: Config, current: Current, wake: Callable[[], None]) -> Ledger:
+def _home(config: Config, holder: ConfigHolder, wake: Callable[[], None]) -> Ledger:
     redis = redis_address(config)
     if redis is None:
         return _memory(wake)
     installation = Installation(
-        instance=config.instance, livekits=lambda: current.now.livekits, take_over=config.take_over
+        instance=config.instance, livekits=lambda: holder.snapshot.livekits, take_over=config.take_over
     )
     return RedisLedger(redis, installation=installation, wake=wake)
 
@@ -165,19 +167,19 @@ def _nothing() -> None:
     """There is no source to read again."""
 
 
-def _ready(config: Config, session: TwirpSession, chronicle: Chronicle) -> InForce:
+def _ready(config: Config, session: TwirpSession, recorder: SessionRecorder) -> ConfigSnapshot:
     """The configuration, ready to be in force; the metrics know its names, and the log whom to mask."""
-    log, metrics = chronicle.log, chronicle.metrics
+    log, metrics = recorder.log, recorder.metrics
     rules = config.rules_in_force
     metrics.know(
         agents={str(target) for rule in rules for target in rule.policy.targets if target.agent},
         rules={rule.name for rule in rules},
         keys={project.name: project.keys for project in config.projects},
     )
-    log.mask.use(_key(config, b"dispatcher: masked identities") if config.masked else None)
+    log.mask.use(_key(config, b"dispatcher: masked identities") if config.redact_identities else None)
     metrics.config_last_reload_successful.set(1)
     metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
-    return in_force(config, partial(_connect, session=session, metrics=metrics), chronicle.rule_failed)
+    return config_snapshot(config, partial(_connect, session=session, metrics=metrics), recorder.rule_failed)
 
 
 def _key(config: Config, purpose: bytes) -> bytes:
@@ -194,27 +196,29 @@ def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveK
         secret.get_secret_value(),
         session=session,
         observe=partial(_observe_call, metrics),
-        limits=ONCE if project.limit else LIMITS,
+        limits=ONCE if project.api_rate_limit else LIMITS,
     )
 
 
-async def _swap(current: Current, make: Callable[[Config], InForce], ledger: Ledger, log: Log, config: Config) -> None:
+async def _swap(
+    holder: ConfigHolder, make: Callable[[Config], ConfigSnapshot], ledger: Ledger, log: Log, config: Config
+) -> None:
     """The configuration is in force, whole, and whom it concerns is told."""
-    before, current.now = current.now, make(config)
+    before, holder.snapshot = holder.snapshot, make(config)
     try:
-        await nudge(ledger, before, current.now)
+        await nudge(ledger, before, holder.snapshot)
     except LedgerUnavailable:  # the sweep finds them
-        log.warning("nudge_put_off", why="ledger_unavailable")
+        log.warning("nudge.postponed", why="ledger_unavailable")
 
 
 async def _each_project(
-    current: Current, loop: Callable[[str], Awaitable[None]], keep: Callable[[Loop], Coroutine[None, None, None]]
+    holder: ConfigHolder, loop: Callable[[str], Awaitable[None]], keep: Callable[[Loop], Coroutine[None, None, None]]
 ) -> None:
     """The loop runs for every project that is configured, and for no other."""
     running: dict[str, asyncio.Task[None]] = {}
     try:
         while True:
-            projects = current.now.sites.keys()
+            projects = holder.snapshot.projects.keys()
             for gone in running.keys() - projects:
                 await _end(running.pop(gone))
             for new in projects - running.keys():
@@ -226,17 +230,17 @@ async def _each_project(
 
 
 def _app(
-    current: Current, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics, *, dry_run: bool
+    holder: ConfigHolder, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics, *, dry_run: bool
 ) -> web.Application:
     app = build(
-        verify=lambda authorization, now: verify(authorization, current.now.keys, now),
+        verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
         intake=Intake(ledger, worker),
         ready=lambda: worker.trouble,
         metrics=metrics,
         log=log,
         clock=_epoch_ms,
     )
-    app.add_routes(Api(ledger, current, log.mask, metrics, dry_run=dry_run).routes())
+    app.add_routes(Api(ledger, holder, log.mask, metrics, dry_run=dry_run).routes())
     return app
 
 
@@ -265,7 +269,7 @@ async def _kept_alive(name: str, loop: Callable[[], Awaitable[None]], log: Log, 
             await loop()
         except Exception as error:  # noqa: BLE001 keeps the loop alive
             metrics.loop_errors_total.labels(loop=name).inc()
-            log.error("loop_failed", loop=name, error=error)
+            log.error("loop.failed", loop=name, error=error)
         await asyncio.sleep(AGAIN_S)
 
 

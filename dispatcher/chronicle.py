@@ -14,13 +14,13 @@ from dispatcher.logs import Log
 from dispatcher.metrics import Metrics, departure_label
 
 _LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
-_FIELDS: Final = ("want", "number", "agent", "verdict", "part", "reason")
+_FIELDS: Final = ("assignment", "number", "agent", "verdict", "part", "reason")
 _ALARMS: Final = frozenset({
-    Said.STARVED, Said.UNASKED, Said.ELSEWHERE, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED, Said.RULE_GONE
+    Said.ASSIGNMENT_STARVED, Said.AGENT_UNREQUESTED, Said.ELSEWHERE, Said.ASSIGNMENT_OMITTED, Said.DISPATCH_UNANSWERED, Said.AGENT_UNNAMED, Said.DEPLOYMENT_IGNORED, Said.RULE_GONE
 })  # fmt: skip
 
 
-class Chronicle:
+class SessionRecorder:
     """Writes what happens to sessions to the log and the metrics."""
 
     def __init__(self, log: Log, metrics: Metrics) -> None:
@@ -36,22 +36,22 @@ class Chronicle:
 
     def lost(self, key: Key) -> None:
         """Another took the session over while we had it: our lease had run out."""
-        self.log.warning("lease_lost", project=key.project, room=key.room, sid=key.sid)
+        self.log.warning("lease.lost", project=key.project, room=key.room, sid=key.sid)
 
-    def left_to_newer(self, key: Key) -> None:
+    def deferred(self, key: Key) -> None:
         """A later release wrote the record: one of its replicas is to go on with the session."""
-        self.log.warning("left_to_newer", project=key.project, room=key.room, sid=key.sid)
+        self.log.warning("session.deferred", project=key.project, room=key.room, sid=key.sid)
 
     def look_failed(self, project: str, error: LiveKitError, failures: int) -> None:
         """LiveKit could not be asked, so many times in a row: nothing is judged, and nothing forgotten."""
-        self.metrics.failed_looks.labels(project).set(failures)
+        self.metrics.livekit_consecutive_failures.labels(project).set(failures)
         write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
-        write("look_failed", project=project, why=error.reason)
+        write("look.failed", project=project, why=error.reason)
 
-    def looked_again(self, project: str) -> None:
+    def look_recovered(self, project: str) -> None:
         """LiveKit can be asked again."""
-        self.metrics.failed_looks.labels(project).set(0)
-        self.log.info("looked_again", project=project)
+        self.metrics.livekit_consecutive_failures.labels(project).set(0)
+        self.log.info("look.recovered", project=project)
 
     def rule_failed(self, project: str, failed: Failed) -> None:
         """An expression gave nothing when it was judged. Of a `when` that is said by the counter alone: it is often."""
@@ -59,35 +59,35 @@ class Chronicle:
         self.metrics.rule_errors_total.labels(rule=rule, field=failed.field, reason=failed.reason).inc()
         if failed.field != "when":
             fields = {"rule": failed.rule, "field": failed.field, "why": failed.reason}
-            self.log.warning("rule_failed", project=project, room=failed.room, **fields)
+            self.log.warning("rule.failed", project=project, room=failed.room, **fields)
 
     def _write(self, log: Log, entry: Entry) -> None:
         said = {name: value for name in _FIELDS if (value := getattr(entry, name))}
         if entry.took is not None:
-            said["ms"] = entry.took
+            said["duration_ms"] = entry.took
         write = log.error if entry.said is Said.CUT_OFF else log.warning if entry.said in _ALARMS else log.info
         write(entry.said, **said)
 
     def _count(self, entry: Entry) -> None:
         metrics, agent = self.metrics, self.metrics.agent_label(entry.agent)
         match entry.said:
-            case Said.SERVED:
-                metrics.attempts_total.labels(agent=agent, verdict="served").inc()
+            case Said.AGENT_JOINED:
+                metrics.dispatches_total.labels(agent=agent, verdict="served").inc()
                 if entry.took is not None:
                     metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000)
-            case Said.CLOSED:
-                metrics.attempts_total.labels(agent=agent, verdict=entry.verdict).inc()
+            case Said.ATTEMPT_ENDED:
+                metrics.dispatches_total.labels(agent=agent, verdict=entry.verdict).inc()
                 self._count_end(entry, agent)
-            case Said.RETRACTED if entry.part is Part.AGENT and not entry.reason:
+            case Said.ATTEMPT_RETRACTED if entry.part is Part.AGENT and not entry.reason:
                 metrics.surplus_agents_total.labels(action="removed").inc()
-            case Said.IGNORED:
+            case Said.DEPLOYMENT_IGNORED:
                 metrics.deployments_ignored_total.labels(agent=agent).inc()
             case Said.RULE_GONE:
-                rule = metrics.rule_label(entry.want.partition("/")[0])
+                rule = metrics.rule_label(entry.assignment.partition("/")[0])
                 metrics.rule_errors_total.labels(rule=rule, field="metadata", reason=entry.said).inc()
             case Said.CUT_OFF:
-                metrics.driver_rounds_exceeded_total.inc()
-            case Said.UNASKED:
+                metrics.reconciler_rounds_exceeded_total.inc()
+            case Said.AGENT_UNREQUESTED:
                 metrics.surplus_agents_total.labels(action="reported").inc()
             case _:
                 pass

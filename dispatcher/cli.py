@@ -218,7 +218,7 @@ def _serve(config: Config, source: Source, arguments: argparse.Namespace) -> int
         try:
             asyncio.run(_until_stopped(config, source, output, record, dry_run=arguments.dry_run))
         except OSError as error:
-            output.log.error("cannot_listen", host=config.host, port=config.port, why=error.strerror or "")
+            output.log.error("address.refused", host=config.host, port=config.port, why=error.strerror or "")
             return 1
     return 0
 
@@ -231,7 +231,7 @@ async def _until_stopped(
         async with running(config, log, version=about, dry_run=dry_run, source=source, record=record) as service:
             on_hangup(service.reload)
             log.info(
-                "serving",
+                "service.started",
                 url=f"{service.url}/webhook",
                 projects=[project.name for project in config.projects],
                 rules=len({rule.name for rule in config.rules_in_force}),
@@ -244,8 +244,8 @@ async def _until_stopped(
                     "redis_not_used", why="a dry run has a ledger of its own, in memory: no other process uses it"
                 )
             await stopped.wait()
-            log.info("stopping")
-    log.info("stopped")
+            log.info("service.stopping")
+    log.info("service.stopped")
 
 
 def _end_now(output: Output, number: signal.Signals) -> None:

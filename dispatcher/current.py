@@ -8,53 +8,55 @@ from functools import partial
 
 from msgspec import Struct
 
-from dispatcher.config import Config, Limit, Pace, Project, Secret, Sweep, place
+from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, Sweep, place
 from dispatcher.core.rules import Rule
 from dispatcher.core.tags import Tags
-from dispatcher.expressions import Failed, heard
+from dispatcher.expressions import Failed, reporting
 from dispatcher.ledger.redis.owner import LiveKitAt
 from dispatcher.livekit import LiveKit
 from dispatcher.signing import Signer
 from dispatcher.webhook import ApiKey
 
 
-class Site(Struct, frozen=True, kw_only=True):
+class ProjectRuntime(Struct, frozen=True, kw_only=True):
     """A project as those who work for it need it: its LiveKit, and what holds in it."""
 
     livekit: LiveKit
     rules: tuple[Rule, ...]
     tags: Tags
     paused: frozenset[str] = frozenset()
-    pace: Pace | None = None
-    limit: Limit | None = None
+    create_rate: CreateRate | None = None
+    api_rate_limit: ApiRateLimit | None = None
 
 
-class InForce(Struct, frozen=True, kw_only=True):
+class ConfigSnapshot(Struct, frozen=True, kw_only=True):
     """One configuration, ready."""
 
-    sites: Mapping[str, Site]  # by project
+    projects: Mapping[str, ProjectRuntime]  # by project
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
     sweep: Sweep = Sweep()
     api_token: Secret | None = None
     livekits: Mapping[str, LiveKitAt] = {}  # by project: what tells this installation from another
 
 
-class Current:
+class ConfigHolder:
     """Holds what is in force now."""
 
-    def __init__(self, now: InForce) -> None:
-        self.now = now
+    def __init__(self, snapshot: ConfigSnapshot) -> None:
+        self.snapshot = snapshot
 
 
-def in_force(config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]) -> InForce:
+def config_snapshot(
+    config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
+) -> ConfigSnapshot:
     """The configuration, ready; nothing is connected yet. `hear` is told of a project's expressions that fail."""
     keys = {
         key: ApiKey(project.name, secret.get_secret_value())
         for project in config.projects
         for key, secret in project.keys.items()
     }
-    return InForce(
-        sites={project.name: _site(project, config, connect, hear) for project in config.projects},
+    return ConfigSnapshot(
+        projects={project.name: _project_runtime(project, config, connect, hear) for project in config.projects},
         keys=keys,
         sweep=config.sweep,
         api_token=config.api_token,
@@ -67,14 +69,14 @@ def livekits(config: Config) -> Mapping[str, LiveKitAt]:
     return {project.name: LiveKitAt(place(project.url), tuple(sorted(project.keys))) for project in config.projects}
 
 
-def _site(
+def _project_runtime(
     project: Project, config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
-) -> Site:
-    return Site(
+) -> ProjectRuntime:
+    return ProjectRuntime(
         livekit=connect(project),
-        rules=heard(config.rules_of(project), partial(hear, project.name)),
+        rules=reporting(config.rules_of(project), partial(hear, project.name)),
         tags=Tags(config.instance, Signer(secret.get_secret_value() for secret in project.keys.values())),
         paused=project.paused,
-        pace=config.pace,
-        limit=project.limit,
+        create_rate=config.create_rate,
+        api_rate_limit=project.api_rate_limit,
     )

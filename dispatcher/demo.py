@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from dispatcher.app import Service, running
-from dispatcher.config import Config, Pace, Project, Secret, Sweep
+from dispatcher.config import Config, CreateRate, Project, Secret, Sweep
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Entry, Said
 from dispatcher.ledger import sessions
@@ -57,7 +57,7 @@ def _config(url: str) -> Config:
         rules=(rule("silent-drop", "sleepy"), rule("rejected", "busy", "greeter"), _anyone()),
         instance="demo",
         sweep=Sweep(every=5_000),
-        pace=Pace(),
+        create_rate=CreateRate(),
         host="127.0.0.1",
         port=0,
         redis_url=None,
@@ -119,7 +119,7 @@ async def _show(
         timeline = await _told(service, scene.room, within)
     except (NeverSeen, TimeoutError):
         return _Row(room=scene.room, agents=0, took="", why="no agent came")
-    served = next(entry for entry in timeline if entry.said is Said.SERVED)
+    served = next(entry for entry in timeline if entry.said is Said.AGENT_JOINED)
     took = f"{served.took / 1000:.2f} s" if served.took is not None else ""
     return _Row(room=scene.room, agents=len(livekit.agents_in(scene.room)), took=took, why=_why(timeline))
 
@@ -130,16 +130,16 @@ async def _told(service: Service, room: str, within: float) -> tuple[Entry, ...]
         while True:
             for known in await sessions.find(service.ledger, "demo", room):
                 timeline = known.session.timeline
-                if any(entry.said is Said.SERVED for entry in timeline):
+                if any(entry.said is Said.AGENT_JOINED for entry in timeline):
                     return timeline
             await asyncio.sleep(0.02)
 
 
 def _why(timeline: tuple[Entry, ...]) -> str:
     """How the room came to its agent, from its timeline."""
-    asked = [entry for entry in timeline if entry.said is Said.ASKED]
-    failed = [f"{entry.agent} {entry.verdict}" for entry in timeline if entry.said is Said.CLOSED]
-    served = next(entry for entry in timeline if entry.said is Said.SERVED)
+    asked = [entry for entry in timeline if entry.said is Said.DISPATCH_REQUESTED]
+    failed = [f"{entry.agent} {entry.verdict}" for entry in timeline if entry.said is Said.ATTEMPT_ENDED]
+    served = next(entry for entry in timeline if entry.said is Said.AGENT_JOINED)
     return ", ".join([*failed, f"{served.agent} on attempt {served.number} of {len(asked)}"])
 
 

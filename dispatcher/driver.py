@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import assert_never
 
 from dispatcher import calls
-from dispatcher.chronicle import Chronicle
+from dispatcher.chronicle import SessionRecorder
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
@@ -28,63 +28,63 @@ from dispatcher.core.effects import (
     TurnToLook,
 )
 from dispatcher.core.events import Ms
-from dispatcher.current import Current, Site
-from dispatcher.ledger.interface import Held, Ledger
+from dispatcher.current import ConfigHolder, ProjectRuntime
+from dispatcher.ledger.interface import Handover, Ledger
 from dispatcher.ledger.sessions import LeasedSession, LostError
-from dispatcher.looks import Looks
+from dispatcher.looks import Observer
 from dispatcher.pacer import Pacer
 from dispatcher.patience import Patience
 from dispatcher.tape import RecordedDrive, Tape
 
 
-class Driver:
+class Reconciler:
     """Advances sessions it is handed. Safe to use for many at once: each drive keeps to itself."""
 
     def __init__(
         self,
         *,
         ledger: Ledger,
-        current: Current,
+        holder: ConfigHolder,
         pacer: Pacer,
-        chronicle: Chronicle,
+        recorder: SessionRecorder,
         dry_run: bool = False,
         tape: Tape | None = None,
     ) -> None:
         self.ledger = ledger
-        self.current = current
+        self.holder = holder
         self.pacer = pacer
-        self.chronicle = chronicle
+        self.recorder = recorder
         self.dry_run = dry_run
         self.tape = tape
-        self.looks = Looks(pacer, chronicle)
+        self.observer = Observer(pacer, recorder)
         self.patience = Patience()
 
-    async def drive(self, held: Held) -> Ms | None:
+    async def drive(self, handover: Handover) -> Ms | None:
         """Advance the session as far as it goes now, and save it; in how many ms it is due, None: at rest or lost.
 
         Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on. So it does with a session that
         is left to a later release: nothing is saved.
         """
-        if self.patience.is_asked_for(held):
-            self.chronicle.left_to_newer(held.lease.key)
+        if self.patience.defers(handover):
+            self.recorder.deferred(handover.lease.key)
             return None
-        now = self.current.now
-        site = now.sites.get(held.lease.key.project)
-        leased = LeasedSession(self.ledger, held)
+        snapshot = self.holder.snapshot
+        runtime = snapshot.projects.get(handover.lease.key.project)
+        leased = LeasedSession(self.ledger, handover)
         try:
-            if site is None:  # its project has left the configuration
+            if runtime is None:  # its project has left the configuration
                 await leased.save(Save(session=leased.session, then=Then.REST))
                 return None
             terms = Terms(
-                tags=site.tags,
-                rules=site.rules,
-                paused=site.paused,
-                limited=site.limit is not None,
+                tags=runtime.tags,
+                rules=runtime.rules,
+                paused=runtime.paused,
+                limited=runtime.api_rate_limit is not None,
                 dry_run=self.dry_run,
             )
-            return await _Hands(self, leased, site).carry_out(self._begun(leased, terms))
+            return await _Hands(self, leased, runtime).carry_out(self._begun(leased, terms))
         except LostError:
-            self.chronicle.lost(leased.key)
+            self.recorder.lost(leased.key)
             return None
 
     def _begun(self, leased: LeasedSession, terms: Terms) -> Drive | RecordedDrive:
@@ -96,10 +96,10 @@ class Driver:
 class _Hands:
     """Carries out the effects of one drive."""
 
-    def __init__(self, driver: Driver, leased: LeasedSession, site: Site) -> None:
-        self.driver = driver
+    def __init__(self, reconciler: Reconciler, leased: LeasedSession, runtime: ProjectRuntime) -> None:
+        self.reconciler = reconciler
         self.leased = leased
-        self.site = site
+        self.site = runtime
         self.project = leased.key.project
 
     async def carry_out(self, drive: Drive | RecordedDrive) -> Ms | None:
@@ -114,21 +114,21 @@ class _Hands:
                 return due_in
 
     async def _reply(self, effect: Effect) -> Reply:
-        leased, pacer, site = self.leased, self.driver.pacer, self.site
+        leased, pacer, runtime = self.leased, self.reconciler.pacer, self.site
         match effect:
             case TurnToLook():
-                return self._turn(await pacer.to_look(self.project, site.limit))
+                return self._turn(await pacer.to_look(self.project, runtime.api_rate_limit))
             case TurnToCreate(target):
-                return self._turn(await pacer.to_create(self.project, target, site))
+                return self._turn(await pacer.to_create(self.project, target, runtime))
             case Observe():
                 await leased.renew()
-                return await self.driver.looks.look(leased.key, site, lambda: leased.now)
+                return await self.reconciler.observer.look(leased.key, runtime, lambda: leased.now)
             case Ask():
-                return await calls.ask(site.livekit, leased.key.room, effect, lambda: leased.now)
+                return await calls.ask(runtime.livekit, leased.key.room, effect, lambda: leased.now)
             case TakeBack():
-                await pacer.taking_back(self.project, site.limit)
+                await pacer.taking_back(self.project, runtime.api_rate_limit)
                 await leased.renew()
-                return await calls.take_back(site.livekit, leased.key.room, effect, lambda: leased.now)
+                return await calls.take_back(runtime.livekit, leased.key.room, effect, lambda: leased.now)
             case Save():
                 return await self._save(effect)
             case Release():
@@ -143,6 +143,6 @@ class _Hands:
     async def _save(self, save: Save) -> Saved:
         """Save the session if we still hold the lease; then tell what is new, and let the pace follow it."""
         saved, entries = await self.leased.save(save)
-        self.driver.chronicle.tell(self.leased.key, entries)
-        await self.driver.pacer.heard(self.project, self.site, entries)
+        self.reconciler.recorder.tell(self.leased.key, entries)
+        await self.reconciler.pacer.learn(self.project, self.site, entries)
         return saved

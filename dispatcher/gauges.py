@@ -5,7 +5,7 @@ from typing import Final
 
 from dispatcher.core.events import Ms
 from dispatcher.core.session import Session, State
-from dispatcher.current import Current
+from dispatcher.current import ConfigHolder
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.logs import Log
@@ -13,15 +13,15 @@ from dispatcher.metrics import Metrics
 
 EVERY_S: Final = 5.0
 WAITING_MAX: Final = 1_000  # sessions read for the longest wait
-_UNSERVED: Final = (State.WAITING, State.ASKED, State.STARVED)
+_UNSERVED: Final = (State.WAITING, State.REQUESTED, State.STARVED)
 
 
 class Gauges:
-    """Keeps `wants` and `oldest_wait_seconds` true to the ledger, EVERY_S old at most."""
+    """Keeps `assignments` and `oldest_wait_seconds` true to the ledger, EVERY_S old at most."""
 
-    def __init__(self, ledger: Ledger, current: Current, log: Log, metrics: Metrics) -> None:
+    def __init__(self, ledger: Ledger, holder: ConfigHolder, log: Log, metrics: Metrics) -> None:
         self.ledger = ledger
-        self.current = current
+        self.holder = holder
         self.log = log
         self.metrics = metrics
 
@@ -32,24 +32,24 @@ class Gauges:
             except LedgerTaken:
                 pass  # for as long as that lasts: the worker has told it
             except LedgerUnavailable:
-                self.log.warning("gauges_put_off", why="ledger_unavailable")
+                self.log.warning("gauges.postponed", why="ledger_unavailable")
             await asyncio.sleep(EVERY_S)
 
     async def refresh(self) -> None:
         """The gauges say what the ledger says now of the projects that are configured."""
         totals = dict.fromkeys(State, 0)
-        projects = self.current.now.sites.keys()
+        projects = self.holder.snapshot.projects.keys()
         for (project, standing), number in (await self.ledger.standings()).items():
             if project in projects:
                 totals[State(standing.state)] += number
         for state, number in totals.items():
-            self.metrics.wants.labels(state=state).set(number)
+            self.metrics.assignments.labels(state=state).set(number)
         self.metrics.oldest_wait_seconds.set(await self._oldest_wait() / 1000)
 
     async def _oldest_wait(self) -> Ms:
         now = await self.ledger.now()
         since = [now]
-        for project in self.current.now.sites:
+        for project in self.holder.snapshot.projects:
             for state in _UNSERVED:
                 for known in await sessions.live(self.ledger, project, state, limit=WAITING_MAX):
                     since.extend(_waiting_since(known.session))
@@ -57,4 +57,8 @@ class Gauges:
 
 
 def _waiting_since(session: Session) -> list[Ms]:
-    return [want.waiting_since for want in session.wants if want.waiting_since and want.state in _UNSERVED]
+    return [
+        assignment.waiting_since
+        for assignment in session.assignments
+        if assignment.waiting_since and assignment.state in _UNSERVED
+    ]

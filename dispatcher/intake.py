@@ -5,22 +5,26 @@ Acknowledged is what the ledger has (law 1). LiveKit is never asked here: a slow
 
 from enum import StrEnum
 
-from dispatcher.core.events import HEARD, Event
+from dispatcher.core.events import RELEVANT_EVENTS, Event
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger
 from dispatcher.worker import Worker
 
 
-class Heard(StrEnum):
+class IntakeResult(StrEnum):
     """What became of an event; also its `result` in the metrics."""
 
     RECORDED = "recorded"
-    REPEATED = "repeated"
-    OVER = "over"  # its room has ended
+    DUPLICATE = "duplicate"
+    ROOM_FINISHED = "room_finished"  # its room has ended
     IGNORED = "ignored"  # it says nothing we use
 
 
-_HEARD = {Delivered.ACCEPTED: Heard.RECORDED, Delivered.DUPLICATE: Heard.REPEATED, Delivered.OVER: Heard.OVER}
+_RESULTS = {
+    Delivered.ACCEPTED: IntakeResult.RECORDED,
+    Delivered.DUPLICATE: IntakeResult.DUPLICATE,
+    Delivered.OVER: IntakeResult.ROOM_FINISHED,
+}
 
 
 class Intake:
@@ -30,13 +34,13 @@ class Intake:
         self.ledger = ledger
         self.worker = worker
 
-    async def hear(self, project: str, event: Event) -> Heard:
+    async def accept(self, project: str, event: Event) -> IntakeResult:
         """The event is recorded, and its session on its way. Raises LedgerUnavailable: it may or may not be."""
-        if event.name not in HEARD or event.room is None or not event.room.sid:
-            return Heard.IGNORED
+        if event.name not in RELEVANT_EVENTS or event.room is None or not event.room.sid:
+            return IntakeResult.IGNORED
         key = Key(project, event.room.name, event.room.sid)
-        with self.worker.places(1) as places:
+        with self.worker.reserved(1) as places:
             delivery = await sessions.deliver(self.ledger, key, event, take=places > 0)
-        if delivery.held is not None:
-            self.worker.take(delivery.held)
-        return _HEARD[delivery.outcome]
+        if delivery.handover is not None:
+            self.worker.take(delivery.handover)
+        return _RESULTS[delivery.outcome]

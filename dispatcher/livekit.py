@@ -24,7 +24,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from dispatcher.answers import PROTOBUF, ROOM_MAX, NoReply, TooLong, TwirpSession, each
 from dispatcher.core.events import Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.seen import Dispatch, RoomSnapshot
 from dispatcher.messages import TAG, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
 
 M = TypeVar("M", bound=Message)
@@ -151,7 +151,7 @@ class LiveKit:
         self._limits = limits
         self._alone_until = 0.0  # monotonic
 
-    async def look(self, room: str, sid: RoomSid) -> Seen:
+    async def look(self, room: str, sid: RoomSid) -> RoomSnapshot:
         """What LiveKit shows of the session, read side by side. Raises Unavailable or Refused: that is never "absent".
 
         ListDispatch takes 3 s and fails when the room is absent, so it is cancelled as soon as ListRooms says so.
@@ -167,8 +167,8 @@ class LiveKit:
             listed = await self._listed(_ROOM, named, VideoGrants(room_list=True), until)
             own = next((one for one in listed if one.sid == sid), None)
             if own is None:
-                return Seen(room=None)
-            return Seen(room=own, participants=await participants, dispatches=await dispatches)
+                return RoomSnapshot(room=None)
+            return RoomSnapshot(room=own, participants=await participants, dispatches=await dispatches)
         finally:
             participants.cancel()
             dispatches.cancel()

@@ -32,7 +32,7 @@ FRAMES_MAX: Final = 12  # of a traceback, the innermost
 CAUSES_MAX: Final = 4
 
 # Lines that strangers and libraries can cause without end are limited: those of one cause, told by these fields.
-_LIMITED: Final[Mapping[str, tuple[str, ...]]] = {"webhook_rejected": ("reason",), "library": ("logger", "at")}
+_LIMITED: Final[Mapping[str, tuple[str, ...]]] = {"webhook.rejected": ("reason",), "library": ("logger", "at")}
 # A field that has one of these words in its name is shown as its size; attributes hold callers' phone numbers.
 _SENSITIVE: Final = frozenset({
     "secret", "secrets", "token", "tokens", "jwt", "password", "passwords", "credential", "credentials", "cookie",
@@ -118,7 +118,7 @@ class _Bridge(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         fields: dict[str, object] = {
             "logger": record.name,
-            "at": _place(record.pathname, record.lineno, record.funcName or ""),
+            "at": _source_place(record.pathname, record.lineno, record.funcName or ""),
         }
         if record.args:
             fields["template"] = str(record.msg)
@@ -127,7 +127,7 @@ class _Bridge(logging.Handler):
         if record.exc_info and record.exc_info[1]:
             fields["error"] = record.exc_info[1]
         say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
-        say("library", **fields)
+        say("library.warned", **fields)
 
 
 def _show(shown: dict[str, Plain], name: str, value: object) -> None:
@@ -193,10 +193,10 @@ def _causes(error: BaseException) -> str:
 def _frames(error: BaseException) -> list[Plain]:
     """Where it came through, the innermost last: places in the source, no values."""
     walked = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    return [_place(code.co_filename, line, code.co_name) for code, line in walked[-FRAMES_MAX:]]
+    return [_source_place(code.co_filename, line, code.co_name) for code, line in walked[-FRAMES_MAX:]]
 
 
-def _place(path: str, line: int, function: str) -> str:
+def _source_place(path: str, line: int, function: str) -> str:
     return f"{'/'.join(PurePath(path).parts[-2:])}:{line} {function}"
 
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from dispatcher.chronicle import Chronicle
+from dispatcher.chronicle import SessionRecorder
 from dispatcher.core import acts
 from dispatcher.core.effects import Observed, Unobserved
 from dispatcher.core.events import Ms, RoomSid
-from dispatcher.current import Site
+from dispatcher.current import ProjectRuntime
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit import LiveKitError, Reason
 from dispatcher.pacer import Pacer
@@ -20,16 +20,16 @@ RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)  # after a failed look, by failur
 PROBES: Final = 8  # looks at a time at a project that fails: enough to find out that it no longer does
 
 
-class Looks:
+class Observer:
     """Keeps, of each project, how long it has been failing and how many looks are under way."""
 
-    def __init__(self, pacer: Pacer, chronicle: Chronicle) -> None:
+    def __init__(self, pacer: Pacer, recorder: SessionRecorder) -> None:
         self.pacer = pacer
-        self.chronicle = chronicle
+        self.recorder = recorder
         self._failures: Counter[str] = Counter()
         self._under_way: Counter[str] = Counter()
 
-    async def look(self, key: Key, site: Site, now: Callable[[], Ms]) -> Observed | Unobserved:
+    async def look(self, key: Key, runtime: ProjectRuntime, now: Callable[[], Ms]) -> Observed | Unobserved:
         """Look at the session's room. LiveKit may not answer, or is not asked where too many ask in vain already."""
         project = key.project
         if self._failures[project] and self._under_way[project] >= PROBES:
@@ -37,22 +37,22 @@ class Looks:
         self._under_way[project] += 1
         began = now()
         try:
-            seen = await site.livekit.look(key.room, RoomSid(key.sid))
+            snapshot = await runtime.livekit.look(key.room, RoomSid(key.sid))
         except LiveKitError as error:
-            return Unobserved(now(), await self._failed(project, site, error))
+            return Unobserved(now(), await self._failed(project, runtime, error))
         finally:
             self._under_way[project] -= 1
         if self._failures.pop(project, 0):
-            self.chronicle.looked_again(project)
+            self.recorder.look_recovered(project)
         await self.pacer.answered(project)
-        return Observed(now(), began, seen)
+        return Observed(now(), began, snapshot)
 
-    async def _failed(self, project: str, site: Site, error: LiveKitError) -> Ms:
+    async def _failed(self, project: str, runtime: ProjectRuntime, error: LiveKitError) -> Ms:
         """In how many ms to try again."""
         self._failures[project] += 1
-        self.chronicle.look_failed(project, error, self._failures[project])
+        self.recorder.look_failed(project, error, self._failures[project])
         if error.reason is Reason.LIMITED:
-            await self.pacer.refused(project, site.limit)
+            await self.pacer.refused(project, runtime.api_rate_limit)
         if error.reason is Reason.UNAUTHORIZED:
             return acts.TROUBLE_MS
         return max(self._retry_in(project), int(1000 * (error.retry_after or 0)))

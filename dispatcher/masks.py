@@ -34,8 +34,8 @@ class Mask:
             return text
         return f"#{hmac.digest(self._key, text.encode(), 'sha256').hex()[:_MARK]}"
 
-    def want(self, key: str) -> str:
-        """A want's key, with the mark of the identity in it."""
+    def assignment(self, key: str) -> str:
+        """An assignment's key, with the mark of the identity in it."""
         rule, slash, identity = key.partition("/")
         return f"{rule}{slash}{self.identity(identity)}"
 
@@ -48,8 +48,8 @@ class Mask:
     def field(self, name: str, value: object) -> object:
         """A log line's field, by its name."""
         match name, value:
-            case "want", str():
-                return self.want(value)
+            case "assignment", str():
+                return self.assignment(value)
             case "room" | "path", str():
                 return self.numbers(value)
             case _:

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-PREFIX: Final = "dispatcher_"
+PREFIX: Final = "livekit_dispatcher_"
 OTHER: Final = "other"  # the label of a name that nobody announced
 
 EVENTS: Final = frozenset({  # LiveKit's (facts: livekit/protocol webhook/consts.go, 1.53.1)
@@ -61,14 +61,16 @@ class Metrics:
         self.webhook_seconds = new.histogram("webhook_seconds", "From a request's headers to its answer.", _ANSWER)
         self.webhook_age_seconds = new.histogram("webhook_age_seconds", "From an event to its arrival here.", _AGE)
         self.webhook_skew_seconds = new.histogram("webhook_skew_seconds", "Our clock less the token's.", _SKEW)
-        self.attempts_total = new.counter("attempts_total", "Attempts that ended, by how.", "agent", "verdict")
+        self.dispatches_total = new.counter("dispatches_total", "Attempts that ended, by how.", "agent", "verdict")
         self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
         self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
         self.time_to_agent_seconds = new.histogram(
             "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
         )
-        self.wants = new.gauge("wants", "Wants of live rooms, by state.", "state")
-        self.oldest_wait_seconds = new.gauge("oldest_wait_seconds", "How long the longest waiting want has waited.")
+        self.assignments = new.gauge("assignments", "Assignments of live rooms, by state.", "state")
+        self.oldest_wait_seconds = new.gauge(
+            "oldest_wait_seconds", "How long the longest waiting assignment has waited."
+        )
         self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
         self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
         self.sweep_repairs_total = new.counter("sweep_repairs_total", "What the sweep had to make up for.", "kind")
@@ -76,9 +78,13 @@ class Metrics:
             "livekit_request_seconds", "Requests to LiveKit.", _CALL, "method", "result"
         )
         self.ledger_seconds = new.histogram("ledger_seconds", "Operations of the ledger.", _ANSWER, "op")
-        self.due_lag_seconds = new.histogram("due_lag_seconds", "How late a due session was taken up.", _LAG)
+        self.session_pickup_delay_seconds = new.histogram(
+            "session_pickup_delay_seconds", "How late a due session was taken up.", _LAG
+        )
         self.rule_errors_total = new.counter("rule_errors_total", "Expressions that failed.", "rule", "field", "reason")
-        self.driver_rounds_exceeded_total = new.counter("driver_rounds_exceeded_total", "Drives cut off as endless.")
+        self.reconciler_rounds_exceeded_total = new.counter(
+            "reconciler_rounds_exceeded_total", "Drives cut off as endless."
+        )
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
         self._of_process(new, version, lines_dropped)
         self._of_projects(new)
@@ -90,7 +96,9 @@ class Metrics:
         self.tape_claims_dropped_total = new.counter("tape_claims_dropped_total", "Claims that a tape has lost.")
 
     def _of_projects(self, new: "_New") -> None:
-        self.failed_looks = new.gauge("failed_looks", "Looks at a project that failed in a row.", "project")
+        self.livekit_consecutive_failures = new.gauge(
+            "livekit_consecutive_failures", "Looks at a project that failed in a row.", "project"
+        )
         self.webhook_key_last_used_timestamp_seconds = new.gauge(
             "webhook_key_last_used_timestamp_seconds", "When a webhook last came signed with a key.", "project", "key"
         )
@@ -109,7 +117,7 @@ class Metrics:
         self.api_requests_total = new.counter("api_requests_total", "Requests to the API.", "result")
 
     def know(self, *, agents: Iterable[str], rules: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
-        """These names may be label values, as after a reload. Earlier agents and rules still may: their wants live on.
+        """These names may be label values, as after a reload. Earlier agents and rules still may: their assignments live on.
 
         `keys`: by project, its API keys. Of a key its position there is shown, from 1, as anybody may read metrics;
         one that has moved keeps its time, one not used yet is 0.

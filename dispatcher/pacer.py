@@ -10,10 +10,10 @@ behind looks.
 from collections.abc import Iterable
 from typing import Final
 
-from dispatcher.config import Limit
+from dispatcher.config import ApiRateLimit
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Entry, Said, Verdict
-from dispatcher.current import Site
+from dispatcher.current import ProjectRuntime
 from dispatcher.ledger.interface import Ledger
 from dispatcher.livekit import Reason
 
@@ -31,36 +31,36 @@ class Pacer:
         self.ledger = ledger
         self._slow: set[str] = set()  # lines slower than asked, as far as this process knows
 
-    async def to_create(self, project: str, target: Target, site: Site) -> float:
+    async def to_create(self, project: str, target: Target, runtime: ProjectRuntime) -> float:
         """A turn for a CreateDispatch is taken; how many ms until it comes, 0 being now."""
-        limited = await self._turn(_creates(project), site.limit)
-        if site.pace is None:
+        limited = await self._slot(_creates(project), runtime.api_rate_limit)
+        if runtime.create_rate is None:
             return limited
-        interval = 1000 / site.pace.per_second
-        paced = await self.ledger.pace(f"{project}/{target}", interval=interval, burst=site.pace.burst)
+        interval = 1000 / runtime.create_rate.per_second
+        paced = await self.ledger.pace(f"{project}/{target}", interval=interval, burst=runtime.create_rate.burst)
         return max(limited, paced)
 
-    async def to_look(self, project: str, limit: Limit | None) -> float:
+    async def to_look(self, project: str, limit: ApiRateLimit | None) -> float:
         """A turn for a look's three requests is taken; how many ms until it comes."""
-        return await self._turn(_looks(project), limit)
+        return await self._slot(_looks(project), limit)
 
-    async def taking_back(self, project: str, limit: Limit | None) -> None:
+    async def taking_back(self, project: str, limit: ApiRateLimit | None) -> None:
         """A removal is counted and does not wait: the creates behind it do. There is at most one for each of them."""
-        await self._turn(_creates(project), limit)
+        await self._slot(_creates(project), limit)
 
-    async def heard(self, project: str, site: Site, entries: Iterable[Entry]) -> None:
+    async def learn(self, project: str, runtime: ProjectRuntime, entries: Iterable[Entry]) -> None:
         """The lines follow what came of the attempts."""
         for entry in entries:
             line = f"{project}/{entry.agent}"
             limited = entry.verdict is Verdict.UNSENT and entry.reason == Reason.LIMITED
             if limited:
-                await self.refused(project, site.limit)
-            if (limited or entry.verdict is Verdict.SILENT) and site.pace:
+                await self.refused(project, runtime.api_rate_limit)
+            if (limited or entry.verdict is Verdict.SILENT) and runtime.create_rate:
                 await self._slow_down(line)
-            elif entry.said is Said.SERVED:
+            elif entry.said is Said.AGENT_JOINED:
                 await self._speed_up(line)
 
-    async def refused(self, project: str, limit: Limit | None) -> None:
+    async def refused(self, project: str, limit: ApiRateLimit | None) -> None:
         """LiveKit said that it is too much: the project's lines go at half the speed, down to an eighth."""
         if limit is not None:
             await self._slow_down(_looks(project))
@@ -73,7 +73,7 @@ class Pacer:
             for line in slow:
                 await self._speed_up(line)
 
-    async def _turn(self, line: str, limit: Limit | None) -> float:
+    async def _slot(self, line: str, limit: ApiRateLimit | None) -> float:
         if limit is None:
             return 0.0
         interval = SHARES * 1000 / limit.calls_per_second

@@ -11,7 +11,7 @@ from typing import Final
 
 from dispatcher.core import record
 from dispatcher.core.events import Ms
-from dispatcher.ledger.interface import Held, Key
+from dispatcher.ledger.interface import Handover, Key
 
 PATIENCE_MS: Final[Ms] = 60_000  # six leases: a replica that can read it has had its turn
 MET_MAX: Final = 10_000  # sessions remembered; beyond, all begin anew
@@ -25,22 +25,22 @@ class Patience:
         self._latest = -math.inf  # monotonic seconds
 
     @property
-    def is_exercised(self) -> bool:
+    def deferred_lately(self) -> bool:
         """A session was left to somebody else within PATIENCE_MS: who can read it is to be first at its lease's end."""
         return time.monotonic() < self._latest + PATIENCE_MS / 1000
 
-    def is_asked_for(self, held: Held) -> bool:
+    def defers(self, handover: Handover) -> bool:
         """The session is not ours to advance yet."""
-        key = held.lease.key
-        if held.record is None or not record.is_newer(held.record):
+        key = handover.lease.key
+        if handover.record is None or not record.is_newer(handover.record):
             self._met.pop(key, None)
             return False
-        met, since = self._met.get(key, (None, held.now))
-        if met != hash(held.record):
+        met, since = self._met.get(key, (None, handover.now))
+        if met != hash(handover.record):
             if len(self._met) >= MET_MAX:
                 self._met.clear()
-            since = held.now
-            self._met[key] = (hash(held.record), since)
-        asked_for = held.now - since < PATIENCE_MS
+            since = handover.now
+            self._met[key] = (hash(handover.record), since)
+        asked_for = handover.now - since < PATIENCE_MS
         self._latest = time.monotonic() if asked_for else self._latest
         return asked_for

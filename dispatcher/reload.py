@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from dispatcher.config import BadConfig, Config, Source
 from dispatcher.core.session import State
-from dispatcher.current import InForce
+from dispatcher.current import ConfigSnapshot
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Key, Ledger
 from dispatcher.logs import Log
@@ -18,7 +18,7 @@ POLL_S: Final = 1.0
 RELOADED: Final = "reloaded"  # the name of the reload's events
 NUDGED_MAX: Final = 1_000  # sessions of a project and state; the sweep finds the others
 
-_FIXED: Final = ("instance", "host", "port", "redis_url", "max_sessions_at_once")
+_FIXED: Final = ("instance", "host", "port", "redis_url", "concurrency")
 _CONCERNED: Final = (State.PAUSED, State.WAITING, State.STARVED)  # whom a pause stops, or its end sets going
 
 
@@ -67,7 +67,7 @@ class Reload:
             await self._take(config)
             good = True
         except BadConfig as bad:
-            self.log.error("reload_failed", problems=[str(problem) for problem in bad.problems])
+            self.log.error("config.rejected", problems=[str(problem) for problem in bad.problems])
         finally:
             self.metrics.config_last_reload_successful.set(good)
 
@@ -75,21 +75,21 @@ class Reload:
         kept = {name: getattr(self.config, name) for name in _FIXED}
         changed = [name for name in _FIXED if getattr(config, name) != kept[name]]
         if changed:
-            self.log.warning("needs_restart", settings=changed)
+            self.log.warning("config.deferred", settings=changed)
         self.config = replace(config, **kept)
         await self.apply(self.config)
         projects = [project.name for project in config.projects]
-        self.log.info(RELOADED, projects=projects, warnings=[str(warning) for warning in config.warnings])
+        self.log.info("config.reloaded", projects=projects, warnings=[str(warning) for warning in config.warnings])
 
 
-async def nudge(ledger: Ledger, before: InForce, after: InForce) -> None:
+async def nudge(ledger: Ledger, before: ConfigSnapshot, after: ConfigSnapshot) -> None:
     """Where other agents are paused than before, the sessions that this may concern are due.
 
     Raises LedgerUnavailable: the sweep then finds them.
     """
-    for project, site in after.sites.items():
-        old = before.sites.get(project)
-        if old is None or old.paused == site.paused:
+    for project, runtime in after.projects.items():
+        old = before.projects.get(project)
+        if old is None or old.paused == runtime.paused:
             continue
         keys: set[Key] = set()
         for state in _CONCERNED:

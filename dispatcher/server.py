@@ -22,7 +22,7 @@ from dispatcher.core.events import Event, Ms
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics, event_label
-from dispatcher.webhook import BadWebhook, Received, Signed, Unreadable, receive
+from dispatcher.webhook import BadWebhook, Received, Signed, Undecodable, receive
 
 EXPOSED_EVERY: Final = 0.25  # seconds between two expositions of the metrics at least
 NO_EVENT: Final = "unknown"  # the event label of what could not be verified, or not be read
@@ -34,7 +34,7 @@ Ready: TypeAlias = Callable[[], str | None]  # None, or the reason why not
 class Intake(Protocol):
     """The only way in."""
 
-    async def hear(self, project: str, event: Event) -> StrEnum:
+    async def accept(self, project: str, event: Event) -> StrEnum:
         """The event is in the ledger, or needs not be; the value says which. Raises LedgerUnavailable."""
         ...
 
@@ -42,7 +42,7 @@ class Intake(Protocol):
 class Result(StrEnum):
     """What became of a request to /webhook, beyond what the verification, the bodies and the intake say."""
 
-    UNREADABLE = "unreadable"
+    UNDECODABLE = "undecodable"
     UNAVAILABLE = "ledger_unavailable"
     FAILED = "failed"
 
@@ -113,29 +113,31 @@ class _Webhooks:
                 body = await stack.enter_async_context(self.bodies.of(request))
                 received = receive(body, signed)
             except BadWebhook as bad:
-                self.log.warning("webhook_rejected", reason=bad.reason, hint=str(bad))
+                self.log.warning("webhook.rejected", reason=bad.reason, hint=str(bad))
                 return _Answer(NO_EVENT, bad.reason, HTTPStatus.UNAUTHORIZED)
             except Refused as refused:
-                self.log.warning("webhook_rejected", reason=refused.reason)
+                self.log.warning("webhook.rejected", reason=refused.reason)
                 return _Answer(NO_EVENT, refused.reason, refused.status)
             return await self._take(received, len(body))
 
-    async def _take(self, received: Received | Unreadable, size: int) -> _Answer:
+    async def _take(self, received: Received | Undecodable, size: int) -> _Answer:
         self.metrics.key_used(received.project, received.key, self.clock() / 1000)
-        if isinstance(received, Unreadable):
-            self.log.error("unreadable", project=received.project, key=received.key, why=received.why, size=size)
-            return _Answer(NO_EVENT, Result.UNREADABLE)
-        return await self._hear(received)
+        if isinstance(received, Undecodable):
+            self.log.error(
+                "webhook.undecodable", project=received.project, key=received.key, why=received.why, size=size
+            )
+            return _Answer(NO_EVENT, Result.UNDECODABLE)
+        return await self._accept(received)
 
-    async def _hear(self, received: Received) -> _Answer:
+    async def _accept(self, received: Received) -> _Answer:
         event = received.event
         if event.created_at:
             self.metrics.webhook_age_seconds.observe(max(0, self.clock() - event.created_at) / 1000)
         self.metrics.webhook_skew_seconds.observe(received.skew / 1000)
         try:
-            heard = await self.intake.hear(received.project, event)
+            heard = await self.intake.accept(received.project, event)
         except LedgerUnavailable as error:
-            self.log.error(Result.UNAVAILABLE, project=received.project, event=event.name, id=event.id, error=error)
+            self.log.error("ledger.failed", project=received.project, event=event.name, id=event.id, error=error)
             return _Answer(event_label(event.name), Result.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
         return _Answer(event_label(event.name), heard)
 
@@ -188,7 +190,7 @@ def _json_errors(metrics: Metrics, log: Log) -> Middleware:
             return await handler(request)
         except Exception as error:  # noqa: BLE001
             metrics.loop_errors_total.labels("http").inc()
-            log.error("http_failed", path=request.path, error=error)
+            log.error("request.failed", path=request.path, error=error)
             return _FAILED.response()
 
     return json_errors

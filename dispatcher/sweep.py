@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from dispatcher.core.events import Room
-from dispatcher.current import Current, Site
+from dispatcher.current import ConfigHolder, ProjectRuntime
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.livekit import LiveKitError
@@ -33,9 +33,9 @@ class Sweep:
     Where a project's calls are limited, the sweep causes no more than half of the looks that its limit allows.
     """
 
-    def __init__(self, ledger: Ledger, current: Current, pacer: Pacer, log: Log, metrics: Metrics) -> None:
+    def __init__(self, ledger: Ledger, holder: ConfigHolder, pacer: Pacer, log: Log, metrics: Metrics) -> None:
         self.ledger = ledger
-        self.current = current
+        self.holder = holder
         self.pacer = pacer
         self.log = log
         self.metrics = metrics
@@ -50,35 +50,35 @@ class Sweep:
 
     async def _turn(self, project: str) -> None:
         try:
-            if await self.ledger.turn(f"sweep/{project}", self.current.now.sweep.every):
+            if await self.ledger.turn(f"sweep/{project}", self.holder.snapshot.sweep.every):
                 await self.sweep(project)
         except LedgerTaken:
             return  # for as long as that lasts: the worker has told it
         except LedgerUnavailable:
-            self.log.warning("sweep_put_off", project=project, why="ledger_unavailable")
+            self.log.warning("sweep.postponed", project=project, why="ledger_unavailable")
         except LiveKitError as error:
-            self.log.warning("sweep_put_off", project=project, why=error.reason)
+            self.log.warning("sweep.postponed", project=project, why=error.reason)
 
     async def sweep(self, project: str) -> None:
         """Every live room's session is due for a look, as far as one interval's looks reach.
 
         First the unknown ones, then those whose room is gone, then the known ones in turn.
         """
-        now = self.current.now
-        site = now.sites.get(project)
-        if site is None:  # it has left the configuration
+        snapshot = self.holder.snapshot
+        runtime = snapshot.projects.get(project)
+        if runtime is None:  # it has left the configuration
             return
-        pause = self._pause(site, now.sweep.looks_per_second)
+        pause = self._pause(runtime, snapshot.sweep.looks_per_second)
         before = await self._before(project)
-        await asyncio.sleep(await self.pacer.to_look(project, site.limit) / 1000)
-        rooms = {Key(project, room.name, room.sid): room for room in await site.livekit.rooms() if room.sid}
+        await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
+        rooms = {Key(project, room.name, room.sid): room for room in await runtime.livekit.rooms() if room.sid}
         gone = before - rooms.keys()
         unknown = await self._unknown([*rooms, *gone])
         repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), "unknown_room")
         repairs |= dict.fromkeys(sorted(gone - unknown, key=_by_sid), "unheard_end")
-        budget = max(1, int(now.sweep.every / 1000 / pause))
+        budget = max(1, int(snapshot.sweep.every / 1000 / pause))
         if len(rooms) > budget:
-            self.log.warning("sweep_takes_longer", project=project, rooms=len(rooms), seconds=round(len(rooms) * pause))
+            self.log.warning("sweep.prolonged", project=project, rooms=len(rooms), seconds=round(len(rooms) * pause))
         waiting = deque([*repairs, *self._in_turn(project, rooms.keys() - unknown)])
         while waiting and budget:
             key = waiting.popleft()
@@ -108,10 +108,10 @@ class Sweep:
         self._listed[project] = {life.key for life in await self.ledger.list(project, limit=RECALLED_MAX)}
         return self._listed[project]
 
-    def _pause(self, site: Site, looks_per_second: float) -> float:
+    def _pause(self, runtime: ProjectRuntime, looks_per_second: float) -> float:
         """Seconds between two sessions."""
-        if site.limit is not None:
-            looks_per_second = min(looks_per_second, site.limit.calls_per_second / SHARES / 2)
+        if runtime.api_rate_limit is not None:
+            looks_per_second = min(looks_per_second, runtime.api_rate_limit.calls_per_second / SHARES / 2)
         return 1 / looks_per_second
 
     def _in_turn(self, project: str, known: Iterable[Key]) -> list[Key]:
@@ -122,7 +122,7 @@ class Sweep:
 
     def _repaired(self, key: Key, kind: str) -> None:
         self.metrics.sweep_repairs_total.labels(kind=kind).inc()
-        self.log.info("repaired", project=key.project, room=key.room, sid=key.sid, why=kind)
+        self.log.info("session.repaired", project=key.project, room=key.room, sid=key.sid, why=kind)
 
     async def _nudge(self, key: Key, room: Room | None) -> bool:
         """The session is due for a look; False: it is over."""

@@ -3,7 +3,7 @@
 Two judgements, as the first costs little and can be had before anything of the body is read: `verify` says that
 somebody who has a key signed a body with this hash, `receive` that this is the body, and reads it without trusting its
 shape. No IO and no clock here: the instant is an argument. What is not signed is `BadWebhook`, with a reason; what is
-signed but cannot be read is `Unreadable`, as refusing it would change nothing.
+signed but cannot be read is `Undecodable`, as refusing it would change nothing.
 """
 
 import hashlib
@@ -90,7 +90,7 @@ class Received(Struct, frozen=True):
     skew: Ms
 
 
-class Unreadable(Struct, frozen=True):
+class Undecodable(Struct, frozen=True):
     """Signed with the project's `key`, but not an event we can read. `why` names places and types, never content."""
 
     project: str
@@ -114,7 +114,7 @@ def verify(authorization: str | None, keys: Mapping[str, ApiKey], now: Ms) -> Si
     return Signed(key.project, claims.iss, claims.sha256, now - claims.signed_at * 1000)
 
 
-def receive(body: bytes, signed: Signed) -> Received | Unreadable:
+def receive(body: bytes, signed: Signed) -> Received | Undecodable:
     """The event, if exactly these bytes were signed.
 
     An event of HEARD has its room's SID and, if it is about a participant, that one's SID and identity.
@@ -125,7 +125,7 @@ def receive(body: bytes, signed: Signed) -> Received | Unreadable:
     try:
         event = read(body)
     except (ValueError, RecursionError) as error:  # all that msgspec, UTF-8 and `read` itself have to say
-        return Unreadable(signed.project, signed.key, str(error))
+        return Undecodable(signed.project, signed.key, str(error))
     return Received(signed.project, signed.key, event, signed.skew)
 
 

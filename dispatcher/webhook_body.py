@@ -13,7 +13,7 @@ import msgspec
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 from msgspec import Meta, Struct, field
 
-from dispatcher.core.events import HEARD, ROOM_FINISHED, ROOM_STARTED, Event, Participant, Room, RoomSid
+from dispatcher.core.events import RELEVANT_EVENTS, ROOM_FINISHED, ROOM_STARTED, Event, Participant, Room, RoomSid
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 
 _Needed: TypeAlias = Annotated[str, Meta(min_length=1)]
@@ -87,7 +87,7 @@ class _Event(Struct):
     participant: _Participant | None = None
 
 
-_ABOUT_SOMEBODY: Final = HEARD - {ROOM_STARTED, ROOM_FINISHED}
+_ABOUT_SOMEBODY: Final = RELEVANT_EVENTS - {ROOM_STARTED, ROOM_FINISHED}
 _event_decoder: Final = msgspec.json.Decoder(_Event, strict=False)  # lax as protojson: numbers may be strings
 
 
@@ -99,7 +99,7 @@ def read(body: bytes) -> Event:
     wire = _event_decoder.decode(body.decode())
     room = wire.room.core() if wire.room else None
     participant = wire.participant.core() if wire.participant else None
-    if wire.event in HEARD and not (room and room.sid):
+    if wire.event in RELEVANT_EVENTS and not (room and room.sid):
         raise ValueError("no room SID")
     if wire.event in _ABOUT_SOMEBODY and not (participant and participant.sid and participant.identity):
         raise ValueError("no participant SID and identity")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from dispatcher.driver import Driver
-from dispatcher.ledger.interface import LEASE_MS, Held, Ledger, LedgerTaken, LedgerUnavailable
+from dispatcher.driver import Reconciler
+from dispatcher.ledger.interface import LEASE_MS, Handover, Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
 
@@ -27,38 +27,45 @@ class Worker:
     """Runs at most `limit` drives at once."""
 
     def __init__(
-        self, ledger: Ledger, driver: Driver, woken: asyncio.Event, log: Log, metrics: Metrics, *, limit: int = 256
+        self,
+        ledger: Ledger,
+        reconciler: Reconciler,
+        woken: asyncio.Event,
+        log: Log,
+        metrics: Metrics,
+        *,
+        concurrency: int = 256,
     ) -> None:
         self.ledger = ledger
-        self.driver = driver
+        self.reconciler = reconciler
         self.woken = woken  # set when something is due sooner than the last claim said
         self.log = log
         self.metrics = metrics
-        self.limit = limit
+        self.concurrency = concurrency
         self.trouble: str | None = "starting"
-        self._drives: dict[asyncio.Task[None], Held] = {}
-        self._kept = 0  # places of sessions that may be handed out by what the ledger is being asked now
+        self._drives: dict[asyncio.Task[None], Handover] = {}
+        self._reserved = 0  # places of sessions that may be handed out by what the ledger is being asked now
         self._stopping = False
 
     @property
     def free(self) -> int:
         """How many more drives may start now."""
-        return 0 if self._stopping else max(0, self.limit - len(self._drives) - self._kept)
+        return 0 if self._stopping else max(0, self.concurrency - len(self._drives) - self._reserved)
 
     @contextmanager
-    def places(self, most: int) -> Iterator[int]:
+    def reserved(self, most: int) -> Iterator[int]:
         """So many of the free places, `most` at most, are kept while the ledger is asked for sessions to fill them."""
         kept = min(most, self.free)
-        self._kept += kept
+        self._reserved += kept
         try:
             yield kept
         finally:
-            self._kept -= kept
+            self._reserved -= kept
 
-    def take(self, held: Held) -> None:
+    def take(self, handover: Handover) -> None:
         """The session is being driven."""
-        task = asyncio.create_task(self._drive(held), name=f"drive {held.lease.key.sid}")
-        self._drives[task] = held
+        task = asyncio.create_task(self._drive(handover), name=f"drive {handover.lease.key.sid}")
+        self._drives[task] = handover
         task.add_done_callback(self._done)
 
     async def run(self) -> None:
@@ -67,7 +74,7 @@ class Worker:
             self.woken.clear()
             pause = await self._claim()
             await _either(self.woken, pause)
-            if self.driver.patience.is_exercised:
+            if self.reconciler.patience.deferred_lately:
                 await asyncio.sleep(COURTESY_S)
 
     def drain(self) -> None:
@@ -84,11 +91,11 @@ class Worker:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        await asyncio.gather(*(self._release(held) for held in left.values()))
+        await asyncio.gather(*(self._release(handover) for handover in left.values()))
 
     async def _claim(self) -> float:
         """Everything due was started, as far as there is room; how many seconds to sleep."""
-        with self.places(CLAIM_MAX) as places:
+        with self.reserved(CLAIM_MAX) as places:
             if places == 0:
                 return IDLE_S
             try:
@@ -97,9 +104,9 @@ class Worker:
                 self._troubled(error)
                 return RETRY_S
         self.trouble = None if not self._stopping else "draining"
-        for held in claimed:
-            self.metrics.due_lag_seconds.observe(max(0, held.now - held.due) / 1000)
-            self.take(held)
+        for handover in claimed:
+            self.metrics.session_pickup_delay_seconds.observe(max(0, handover.now - handover.due) / 1000)
+            self.take(handover)
         return IDLE_S if wait is None else min(IDLE_S, wait / 1000)
 
     def _troubled(self, error: LedgerUnavailable) -> None:
@@ -110,19 +117,19 @@ class Worker:
         if isinstance(error, LedgerTaken):
             self.log.error(TAKEN, why=str(error), hint=error.hint)
         else:
-            self.log.error(UNAVAILABLE, why=str(error))
+            self.log.error("ledger.failed", why=str(error))
 
-    async def _drive(self, held: Held) -> None:
+    async def _drive(self, handover: Handover) -> None:
         try:
-            await self.driver.drive(held)
+            await self.reconciler.drive(handover)
         except LedgerUnavailable as error:
             self._troubled(error)
-            await self._hand_back(held)
+            await self._hand_back(handover)
         except Exception as error:  # noqa: BLE001 one session's trouble is not the others'
             self.metrics.loop_errors_total.labels(loop="drive").inc()
-            self.log.error("drive_failed", room=held.lease.key.room, sid=held.lease.key.sid, error=error)
+            self.log.error("drive.failed", room=handover.lease.key.room, sid=handover.lease.key.sid, error=error)
 
-    async def _hand_back(self, held: Held) -> None:
+    async def _hand_back(self, handover: Handover) -> None:
         """The session is due again as soon as the ledger answers, not only when its lease ends.
 
         No call to LiveKit is under way: what the ledger has, and a look, are all that whoever is next needs.
@@ -132,7 +139,7 @@ class Worker:
         while loop.time() < end:
             await asyncio.sleep(RETRY_S)  # also a drive that fails each time does so at this pace
             try:
-                await self.ledger.release(held.lease)
+                await self.ledger.release(handover.lease)
             except LedgerUnavailable as error:
                 self._troubled(error)
             else:
@@ -144,11 +151,11 @@ class Worker:
         if was_full:
             self.woken.set()
 
-    async def _release(self, held: Held) -> None:
+    async def _release(self, handover: Handover) -> None:
         try:
-            await self.ledger.release(held.lease)
+            await self.ledger.release(handover.lease)
         except LedgerUnavailable:
-            self.log.warning("not_released", sid=held.lease.key.sid)
+            self.log.warning("lease.kept", sid=handover.lease.key.sid)
 
 
 async def _either(event: asyncio.Event, seconds: float) -> None:

@@ -2,15 +2,15 @@
 
 from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem
-from dispatcher.config.settings import Config, Limit, Pace, Project, Secret, Sweep, place
+from dispatcher.config.settings import ApiRateLimit, Config, CreateRate, Project, Secret, Sweep, place
 from dispatcher.config.shown import schema
 from dispatcher.config.source import Source
 
 __all__ = [
     "BadConfig",
     "Config",
-    "Limit",
-    "Pace",
+    "ApiRateLimit",
+    "CreateRate",
     "Problem",
     "Project",
     "Secret",

@@ -25,8 +25,8 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
     yield from _same_livekits(document)
     for rules in _rule_lists(document):
         for loc, rule in _mappings(document, rules):
-            if rule.get("on") == "room" and rule.get("per") == "participant":
-                reason = "`on: room` has no participant yet; leave `per` out, or write `on: participant`"
+            if rule.get("trigger") == "room_started" and rule.get("per") == "participant":
+                reason = "`trigger: room_started` has no participant yet; leave `per` out, or write `trigger: participant_joined`"
                 yield document.problem((*loc, "per"), reason)
             yield from _same_targets(document, loc, rule)
     yield from _agent(document, environment)
@@ -36,16 +36,16 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
 def unreachable(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
     """Warnings of those rules at `loc` that never matter: rules before them always match first (core/births.py)."""
     kinds: set[str] = set()  # whose people always match an earlier rule that does not go on
-    room = False  # the same of rooms themselves: the one `per: room` want is taken
+    room = False  # the same of rooms themselves: the one `per: room` assignment is taken
     for index, rule in enumerate(rules):
         policy = rule.policy
         left_out = room and policy.per == "room" and not rule.go_on
-        dead = room if policy.on == "room" else left_out or policy.kinds <= kinds
+        dead = room if policy.trigger == "room_started" else left_out or policy.kinds <= kinds
         if dead:
             yield document.problem((*loc, index, "name"), "never used: the rules before it always match first")
         if rule.when is not None or rule.go_on:
             continue
-        if policy.on == "room":
+        if policy.trigger == "room_started":
             room = True
         else:
             kinds |= policy.kinds

@@ -7,7 +7,7 @@ from dispatcher.config.agents import Agent
 from dispatcher.config.document import Document, Loc, Tree
 from dispatcher.config.model import RuleFields
 from dispatcher.config.problems import Problem
-from dispatcher.core.rules import NAMELESS, On, Target
+from dispatcher.core.rules import NAMELESS, Target, Trigger
 from dispatcher.expressions import Agents, BadExpression, Expression, Language, Metadata, Result, Split, When
 
 _OLD: Final = "write room.metadata, which passes the room's metadata on"
@@ -17,21 +17,21 @@ _CUT: Final = "; a # after a blank begins a comment: put quotes round the whole 
 def check_expressions(document: Document, language: Language) -> Iterator[Problem]:
     """Everything that is wrong with expressions, in every rule that the document holds. It has a tree."""
     for loc, rule in _rules(document.tree, ()):
-        on: On = "room" if rule.get("on") == "room" else "participant"
+        trigger: Trigger = "room_started" if rule.get("trigger") == "room_started" else "participant_joined"
         for at, text, result in _written(rule):
-            yield from _problems(document, (*loc, *at), text, on, result, language)
+            yield from _problems(document, (*loc, *at), text, trigger, result, language)
 
 
 def when(fields: RuleFields, language: Language) -> When | None:
     """The rule's condition. Its expressions have been checked, here and below."""
-    return When(fields.name, language.compile(fields.when, fields.on, Result.CONDITION)) if fields.when else None
+    return When(fields.name, language.compile(fields.when, fields.trigger, Result.CONDITION)) if fields.when else None
 
 
 def metadata(fields: RuleFields, language: Language) -> Metadata | None:
     """What the rule sends."""
     if not fields.metadata:
         return None
-    return Metadata(fields.name, language.compile(fields.metadata, fields.on, Result.METADATA))
+    return Metadata(fields.name, language.compile(fields.metadata, fields.trigger, Result.METADATA))
 
 
 def aim(fields: RuleFields, language: Language) -> Agents | None:
@@ -39,7 +39,7 @@ def aim(fields: RuleFields, language: Language) -> Agents | None:
     agents = (fields.agent, *fields.fallback)
     if all(agent.name for agent in agents):
         return None
-    return Agents(fields.name, tuple(_choice(agent, fields.on, language) for agent in agents))
+    return Agents(fields.name, tuple(_choice(agent, fields.trigger, language) for agent in agents))
 
 
 def targets(fields: RuleFields) -> tuple[Target, ...]:
@@ -49,13 +49,13 @@ def targets(fields: RuleFields) -> tuple[Target, ...]:
     return tuple(dict.fromkeys(Target(one.name, one.deployment) for one in named)) or (NAMELESS,)
 
 
-def _choice(agent: Agent, on: On, language: Language) -> Target | Expression | Split:
+def _choice(agent: Agent, trigger: Trigger, language: Language) -> Target | Expression | Split:
     if agent.cel:
-        return language.compile(agent.cel, on, Result.NAME)
+        return language.compile(agent.cel, trigger, Result.NAME)
     if not agent.split:
         return Target(agent.name, agent.deployment)
     shares = tuple((share.weight, Target(share.name, share.deployment)) for share in agent.split)
-    return Split(shares, language.compile(agent.by, on, Result.KEY) if agent.by else None)
+    return Split(shares, language.compile(agent.by, trigger, Result.KEY) if agent.by else None)
 
 
 def _rules(tree: Tree, loc: Loc) -> Iterator[tuple[Loc, Mapping[str, Tree]]]:
@@ -90,12 +90,14 @@ def _written(rule: Mapping[str, Tree]) -> Iterator[tuple[Loc, str, Result]]:
             yield loc, text, result
 
 
-def _problems(document: Document, loc: Loc, text: str, on: On, result: Result, language: Language) -> Iterator[Problem]:
+def _problems(
+    document: Document, loc: Loc, text: str, trigger: Trigger, result: Result, language: Language
+) -> Iterator[Problem]:
     if result is Result.METADATA and text == "room":
         yield document.problem(loc, _OLD)
         return
     try:
-        language.compile(text, on, result)
+        language.compile(text, trigger, result)
     except BadExpression as bad:
         for mistake in bad.mistakes:
             hint = _CUT if document.scalars[loc].cut_short else ""

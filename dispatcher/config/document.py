@@ -13,7 +13,7 @@ import yaml
 from msgspec import Struct
 
 from dispatcher.config.problems import Problem
-from dispatcher.config.scalar import Place, Scalar, Unusable, plain_text
+from dispatcher.config.scalar import Position, Scalar, Unusable, plain_text
 
 SIZE_MAX: Final = 1024 * 1024  # bytes
 DEPTH_MAX: Final = 32  # a useful file has 5
@@ -41,8 +41,8 @@ class Document(Struct, frozen=True, kw_only=True):
 
     file: str
     tree: dict[str, Tree] | None = None
-    names: Mapping[Loc, Place] = {}
-    values: Mapping[Loc, Place] = {}
+    names: Mapping[Loc, Position] = {}
+    values: Mapping[Loc, Position] = {}
     scalars: Mapping[Loc, Scalar] = {}
     problems: tuple[Problem, ...] = ()
 
@@ -56,7 +56,7 @@ class Document(Struct, frozen=True, kw_only=True):
 
     def problem_inside(self, loc: Loc, offset: int, reason: str) -> Problem:
         """A problem with what stands `offset` characters into the text of the field at `loc`."""
-        return Problem(self.file, *self.scalars[loc].place(offset), path(loc), reason)
+        return Problem(self.file, *self.scalars[loc].position(offset), path(loc), reason)
 
 
 def read_document(file: Path) -> Document:
@@ -81,16 +81,16 @@ def read_text(text: str, label: str) -> Document:
         if root is None:
             return _unread(label, "the file is empty")
         if not isinstance(root, yaml.MappingNode):
-            return _unread(label, "write fields, such as `rules:`", _place(root.start_mark))
+            return _unread(label, "write fields, such as `rules:`", _position(root.start_mark))
         return _Walk(label, text).document(root)
     except yaml.reader.ReaderError as error:
         before = text[: error.position].rpartition("\n")
         place = before[0].count("\n") + bool(before[1]) + 1, len(before[2]) + 1
         return _unread(label, "a control character cannot stand here", place)
     except Unusable as error:
-        return _unread(label, str(error.problem), _place(error.problem_mark))
+        return _unread(label, str(error.problem), _position(error.problem_mark))
     except yaml.MarkedYAMLError as error:
-        return _unread(label, f"not valid YAML: {_reason(error)}", _place(error.problem_mark))
+        return _unread(label, f"not valid YAML: {_reason(error)}", _position(error.problem_mark))
     except (ValueError, OverflowError):  # PyYAML lets Python's own out for "\UFFFFFFFF" and a %YAML of 5,000 digits
         return _unread(label, "not valid YAML: a number that is too large")
 
@@ -104,7 +104,7 @@ def _plain(word: str) -> str:
     return word if re.fullmatch(r"[\w-]+", word) else repr(word)
 
 
-def _unread(label: str, reason: str, place: Place = (0, 0)) -> Document:
+def _unread(label: str, reason: str, place: Position = (0, 0)) -> Document:
     return Document(file=label, problems=(Problem(label, *place, "", reason),))
 
 
@@ -113,7 +113,7 @@ def _reason(error: yaml.MarkedYAMLError) -> str:
     return next((better for start, better in _SAID.items() if said.startswith(start)), said)
 
 
-def _place(mark: yaml.Mark | None) -> Place:
+def _position(mark: yaml.Mark | None) -> Position:
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
 
 
@@ -137,13 +137,13 @@ class _Walk:
     def __init__(self, label: str, text: str) -> None:
         self._label = label
         self._text = text
-        self._names: dict[Loc, Place] = {}
-        self._values: dict[Loc, Place] = {}
+        self._names: dict[Loc, Position] = {}
+        self._values: dict[Loc, Position] = {}
         self._scalars: dict[Loc, Scalar] = {}
         self._problems: list[Problem] = []
 
     def document(self, root: yaml.MappingNode) -> Document:
-        self._values[()] = _place(root.start_mark)
+        self._values[()] = _position(root.start_mark)
         tree = self._mapping(root, ())
         return Document(
             file=self._label,
@@ -159,7 +159,7 @@ class _Walk:
             raise Unusable(f"nested deeper than {DEPTH_MAX}", node.start_mark)
         if len(self._values) >= VALUES_MAX:
             raise Unusable(f"more than {VALUES_MAX} values", node.start_mark)
-        self._values[loc] = _place(node.start_mark)
+        self._values[loc] = _position(node.start_mark)
         if not node.tag.startswith("tag:yaml.org,2002:"):
             self._wrong(loc, node, "tags mean nothing here; put quotes round a value that begins with !")
         if isinstance(node, yaml.MappingNode):
@@ -182,9 +182,9 @@ class _Walk:
             if name in fields:
                 self._wrong(at, key, f"written twice; first on line {self._names[at][0]}")
                 continue
-            self._names[at] = _place(key.start_mark)
+            self._names[at] = _position(key.start_mark)
             fields[name] = self._tree(value, at)
         return fields
 
     def _wrong(self, loc: Loc, node: yaml.Node, reason: str) -> None:
-        self._problems.append(Problem(self._label, *_place(node.start_mark), path(loc), reason))
+        self._problems.append(Problem(self._label, *_position(node.start_mark), path(loc), reason))

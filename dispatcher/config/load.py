@@ -12,9 +12,9 @@ from dispatcher.config.agents import Agent
 from dispatcher.config.checks import check, unasked, unreachable
 from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.environment import Environment, read_environment
-from dispatcher.config.model import File, LimitFields, Limits, Origin, ProjectFields, RuleFields, validate
+from dispatcher.config.model import ApiRateLimitFields, File, Limits, Origin, ProjectFields, RuleFields, validate
 from dispatcher.config.problems import BadConfig, Problem
-from dispatcher.config.settings import Config, Limit, Pace, Project, Sweep
+from dispatcher.config.settings import ApiRateLimit, Config, CreateRate, Project, Sweep
 from dispatcher.config.shown import shown
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.expressions import Language
@@ -86,15 +86,17 @@ def _config(read: _Read) -> Config:
         rules=_rules(fields.rules, fields.defaults, read.language),
         instance=fields.instance,
         sweep=Sweep(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
-        pace=Pace(per_second=fields.pace.per_second, burst=fields.pace.burst) if fields.pace else None,
+        create_rate=CreateRate(per_second=fields.create_rate.per_second, burst=fields.create_rate.burst)
+        if fields.create_rate
+        else None,
         host=environment.host,
         port=environment.port,
         redis_url=environment.redis_url,
         api_token=environment.api_token,
         file=read.file,
         warnings=environment.warnings,
-        masked=fields.log.identities == "masked",
-        max_sessions_at_once=fields.max_sessions_at_once,
+        redact_identities=fields.log.identities == "masked",
+        concurrency=fields.concurrency,
     )
     return replace(config, warnings=(*_warnings(config, fields, read.document), *config.warnings))
 
@@ -141,7 +143,7 @@ def _project(fields: ProjectFields, read: _Read, *, alone: bool) -> Project:
         keys=MappingProxyType(dict(keys or fields.keys)),
         rules=_own_rules(fields, file, read.language),
         paused=frozenset({*file.paused, *fields.paused}),
-        limit=_limit(fields.limit if fields.limited else file.limit),
+        api_rate_limit=_api_rate_limit(fields.api_rate_limit if fields.limited else file.api_rate_limit),
     )
 
 
@@ -154,8 +156,8 @@ def _own_rules(fields: ProjectFields, file: File, language: Language) -> tuple[R
     return _rules(fields.rules or file.rules, defaults, language)
 
 
-def _limit(fields: LimitFields | None) -> Limit | None:
-    return Limit(calls_per_second=fields.calls_per_second, burst=fields.burst) if fields else None
+def _api_rate_limit(fields: ApiRateLimitFields | None) -> ApiRateLimit | None:
+    return ApiRateLimit(calls_per_second=fields.calls_per_second, burst=fields.burst) if fields else None
 
 
 def _rules(written: Sequence[RuleFields], defaults: Limits, language: Language) -> tuple[Rule, ...]:
@@ -167,16 +169,16 @@ def _rule(fields: RuleFields, defaults: Limits, language: Language) -> Rule:
     policy = Policy(
         targets=compiled.targets(fields),
         kinds=frozenset(fields.kinds),
-        on=fields.on,
+        trigger=fields.trigger,
         per=fields.per,
-        worker=fields.worker,
+        worker_type=fields.worker_type,
         attempts=limits.attempts,
         confirm_within=limits.confirm_within,
         join_within=limits.join_within,
         min_stay=limits.min_stay,
         retry_every=limits.retry_every,
         on_finish=limits.on_finish,
-        surplus=limits.surplus,
+        extra_agents=limits.extra_agents,
     )
     return Rule(
         name=fields.name,

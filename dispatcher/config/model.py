@@ -16,14 +16,14 @@ from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
 from dispatcher.config.fields import Cel, Kind, Name, Section, Span, one, some, text
 from dispatcher.config.problems import Problem, did_you_mean
-from dispatcher.config.settings import Pace, Secret, Sweep
+from dispatcher.config.settings import CreateRate, Secret, Sweep
 from dispatcher.core.events import Ms
-from dispatcher.core.rules import On, OnFinish, Per, Policy, Surplus, WorkerType
+from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, WorkerType
 
 FALLBACK_MAX: Final = 7
 _MINUTE: Final = 60_000
 _POLICY: Final = Policy(targets=())
-_PACE: Final = Pace()
+_CREATE_RATE: Final = CreateRate()
 _SWEEP: Final = Sweep()
 
 
@@ -57,7 +57,7 @@ class Limits(Section):
     min_stay: Annotated[Ms, Span(0, 10 * _MINUTE)] = _POLICY.min_stay
     retry_every: Annotated[Ms, Span(100, 60 * _MINUTE)] = _POLICY.retry_every
     on_finish: OnFinish = _POLICY.on_finish
-    surplus: Surplus = _POLICY.surplus
+    extra_agents: ExtraAgents = _POLICY.extra_agents
 
     def said(self) -> dict[str, int | str]:
         """The limits that were written here, without the defaults."""
@@ -73,13 +73,13 @@ class RuleFields(Limits):
     kinds: Annotated[tuple[Kind, ...], AfterValidator(some)] = tuple(sorted(_POLICY.kinds))
     when: Cel = ""
     metadata: Cel = ""
-    on: On = _POLICY.on
+    trigger: Trigger = _POLICY.trigger
     per: Per = _POLICY.per
-    worker: WorkerType = _POLICY.worker
+    worker_type: WorkerType = _POLICY.worker_type
     go_on: Annotated[bool, text(values.truth)] = Field(default=False, alias="continue")
 
 
-class LimitFields(Section):
+class ApiRateLimitFields(Section):
     """How many requests LiveKit gets."""
 
     calls_per_second: Annotated[int, text(values.whole(4, 10_000))]
@@ -87,7 +87,7 @@ class LimitFields(Section):
 
 
 AgentNames = tuple[Annotated[str, text(values.agent_name)], ...]
-MaybeLimit = Annotated[LimitFields | None, _or_off("{calls_per_second: 20}")]
+MaybeApiRateLimit = Annotated[ApiRateLimitFields | None, _or_off("{calls_per_second: 20}")]
 
 
 class ProjectFields(Section):
@@ -101,16 +101,16 @@ class ProjectFields(Section):
     rules: Annotated[tuple[RuleFields, ...], AfterValidator(some)] = ()
     defaults: Limits = Limits()
     paused: AgentNames = ()
-    limit: MaybeLimit = None
+    api_rate_limit: MaybeApiRateLimit = None
 
-    @field_serializer("limit", when_used="always")
-    def _off(self, limit: LimitFields | None) -> object:
+    @field_serializer("api_rate_limit", when_used="always")
+    def _off(self, limit: ApiRateLimitFields | None) -> object:
         return "off" if limit is None else limit
 
     @property
     def limited(self) -> bool:
         """Whether it says itself what its limit is, be it none."""
-        return "limit" in self.model_fields_set
+        return "api_rate_limit" in self.model_fields_set
 
 
 class SweepFields(Section):
@@ -120,11 +120,11 @@ class SweepFields(Section):
     looks_per_second: Annotated[int, text(values.whole(1, 1_000))] = _SWEEP.looks_per_second
 
 
-class PaceFields(Section):
+class CreateRateFields(Section):
     """How fast dispatches are created."""
 
-    per_second: Annotated[int, text(values.whole(1, 1_000))] = _PACE.per_second
-    burst: Annotated[int, text(values.whole(1, 100))] = _PACE.burst
+    per_second: Annotated[int, text(values.whole(1, 1_000))] = _CREATE_RATE.per_second
+    burst: Annotated[int, text(values.whole(1, 100))] = _CREATE_RATE.burst
 
 
 class LogFields(Section):
@@ -141,13 +141,13 @@ class File(Section):
     defaults: Limits = Limits()
     instance: Name = "default"
     sweep: SweepFields = SweepFields()
-    pace: Annotated[PaceFields | None, _or_off("{per_second: 50, burst: 3}")] = PaceFields()
+    create_rate: Annotated[CreateRateFields | None, _or_off("{per_second: 50, burst: 3}")] = CreateRateFields()
     paused: AgentNames = ()
-    limit: MaybeLimit = None
+    api_rate_limit: MaybeApiRateLimit = None
     log: LogFields = LogFields()
-    max_sessions_at_once: Annotated[int, text(values.whole(1, 10_000))] = 256
+    concurrency: Annotated[int, text(values.whole(1, 10_000))] = 256
 
-    @field_serializer("pace", "limit", when_used="always")
+    @field_serializer("create_rate", "api_rate_limit", when_used="always")
     def _off(self, section: Section | None) -> object:
         return "off" if section is None else section
 
@@ -162,8 +162,8 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "rules[].fallback[].split[]": Share,
     "defaults": Limits,
     "sweep": SweepFields,
-    "pace": PaceFields,
-    "limit": LimitFields,
+    "create_rate": CreateRateFields,
+    "api_rate_limit": ApiRateLimitFields,
     "log": LogFields,
 }
 

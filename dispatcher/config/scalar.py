@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import yaml
 from msgspec import Struct
 
-Place: TypeAlias = tuple[int, int]  # line and column, from 1
+Position: TypeAlias = tuple[int, int]  # line and column, from 1
 
 _ESCAPE: Final = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _HEADER: Final = re.compile(r"[|>][^\n]*\n")
@@ -25,7 +25,7 @@ class Scalar(Struct, frozen=True):
 
     text: str
     style: str  # "" plain, ' or " quoted, | or > a block
-    start: Place
+    start: Position
     source: str  # shared by all: an alias used often costs no copy
     begin: int
     end: int
@@ -37,7 +37,7 @@ class Scalar(Struct, frozen=True):
         start = first.line + 1, first.column + 1
         return cls(plain_text(node), node.style or "", start, source, first.index, after.index)
 
-    def place(self, offset: int) -> Place:
+    def position(self, offset: int) -> Position:
         """Where in the file the character at `offset` of the text stands.
 
         YAML folds blanks and line ends and escapes what it quotes, but what is no blank keeps its order: the n-th such

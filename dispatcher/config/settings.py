@@ -23,7 +23,7 @@ def place(url: str) -> str:
     return f"{host}:{port}{parts.path.rstrip('/')}"
 
 
-class Limit(Struct, frozen=True, kw_only=True):
+class ApiRateLimit(Struct, frozen=True, kw_only=True):
     """How many requests a project's LiveKit gets, over all replicas."""
 
     calls_per_second: int
@@ -38,7 +38,7 @@ class Project(Struct, frozen=True, kw_only=True):
     keys: Mapping[str, Secret]  # API key → its secret; at least one, and none is another project's
     rules: tuple[Rule, ...] | None = None  # None: the configuration's
     paused: frozenset[str] = frozenset()  # agents that nobody is to be given for now
-    limit: Limit | None = None  # None: off
+    api_rate_limit: ApiRateLimit | None = None  # None: off
 
 
 class Sweep(Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ class Sweep(Struct, frozen=True, kw_only=True):
     looks_per_second: int = 50
 
 
-class Pace(Struct, frozen=True, kw_only=True):
+class CreateRate(Struct, frozen=True, kw_only=True):
     """How fast dispatches are created, per project and target: LiveKit loses some of those that come at once."""
 
     per_second: int = 50
@@ -62,9 +62,9 @@ class Config(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     instance: str
     sweep: Sweep
-    pace: Pace | None  # None: off
-    masked: bool = False  # identities, in what people read
-    max_sessions_at_once: int = 256  # driven by one process
+    create_rate: CreateRate | None  # None: off
+    redact_identities: bool = False  # identities, in what people read
+    concurrency: int = 256  # driven by one process
     host: str
     port: int  # 0: any free one
     redis_url: Secret | None  # None: the ledger is in memory

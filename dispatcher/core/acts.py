@@ -9,7 +9,17 @@ from dispatcher.core.closing import LINGER_MS, close
 from dispatcher.core.effects import Asked, Outcome
 from dispatcher.core.events import Ms
 from dispatcher.core.plan import Create, Retract
-from dispatcher.core.session import Attempt, Entry, Part, Said, Session, Verdict, tell, with_attempt, with_want
+from dispatcher.core.session import (
+    Attempt,
+    Entry,
+    Part,
+    Said,
+    Session,
+    Verdict,
+    with_assignment,
+    with_attempt,
+    with_entry,
+)
 
 TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): somebody must mend it first
 UNCERTAIN: Final = frozenset({Outcome.UNKNOWN, Outcome.ROOM_ABSENT})  # only a look can tell how things stand
@@ -18,13 +28,18 @@ UNCERTAIN: Final = frozenset({Outcome.UNKNOWN, Outcome.ROOM_ABSENT})  # only a l
 def ask(session: Session, step: Create, now: Ms, *, rule_gone: bool = False) -> Session:
     """The attempt is open, without a dispatch yet. Saved before the call, it is what a successor finds (laws 5, 9)."""
     if rule_gone:
-        session = tell(session, Entry(at=now, said=Said.RULE_GONE, want=step.want))
-    want = session.want(step.want)
-    if want is None:
+        session = with_entry(session, Entry(at=now, said=Said.RULE_GONE, assignment=step.assignment))
+    assignment = session.assignment(step.assignment)
+    if assignment is None:
         return session
-    attempt = Attempt(number=step.number, target=step.target, since=now)
-    session = with_want(session, with_attempt(replace(want, slot=0), attempt))
-    return tell(session, Entry(at=now, said=Said.ASKED, want=step.want, number=step.number, agent=str(step.target)))
+    attempt = Attempt(number=step.number, target=step.target, started_at=now)
+    session = with_assignment(session, with_attempt(replace(assignment, slot_at=0), attempt))
+    return with_entry(
+        session,
+        Entry(
+            at=now, said=Said.DISPATCH_REQUESTED, assignment=step.assignment, number=step.number, agent=str(step.target)
+        ),
+    )
 
 
 def asked(session: Session, step: Create, reply: Asked) -> Session:
@@ -50,22 +65,29 @@ def asked(session: Session, step: Create, reply: Asked) -> Session:
 
 def answered(session: Session, step: Create, dispatch: str) -> Session:
     """LiveKit took the request: the attempt knows its dispatch. That proves nothing about an agent."""
-    want = session.want(step.want)
-    attempt = next((one for one in want.attempts if one.number == step.number), None) if want else None
-    if want is None or attempt is None:
+    assignment = session.assignment(step.assignment)
+    attempt = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
+    if assignment is None or attempt is None:
         return session
-    return with_want(session, with_attempt(replace(want, unsent=0), replace(attempt, dispatch=dispatch)))
+    return with_assignment(session, with_attempt(replace(assignment, unsent=0), replace(attempt, dispatch=dispatch)))
 
 
 def unanswered(session: Session, step: Create, now: Ms, reason: str) -> Session:
     """Nobody knows whether LiveKit took it: the attempt stays open, and looks will bind it or give it up."""
-    entry = Entry(at=now, said=Said.UNKNOWN, want=step.want, number=step.number, agent=str(step.target), reason=reason)
-    return tell(session, entry)
+    entry = Entry(
+        at=now,
+        said=Said.DISPATCH_UNANSWERED,
+        assignment=step.assignment,
+        number=step.number,
+        agent=str(step.target),
+        reason=reason,
+    )
+    return with_entry(session, entry)
 
 
 def refused(session: Session, step: Create, now: Ms, reason: str) -> Session:
     """LiveKit never will take this request: on to the next target."""
-    return close(session, step.want, step.number, Verdict.REFUSED, now, reason)
+    return close(session, step.assignment, step.number, Verdict.REFUSED, now, reason)
 
 
 def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Session:
@@ -73,36 +95,46 @@ def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Sessi
 
     Its agent at once; the dispatch stays listed for LINGER_MS, as nothing else would say whose that agent is.
     """
-    told = Entry(at=now, said=Said.IGNORED, want=step.want, number=step.number, agent=str(step.target))
-    session = refused(tell(answered(session, step, dispatch), told), step, now, Said.IGNORED)
-    want = session.want(step.want)
-    made = next((one for one in want.attempts if one.number == step.number), None) if want else None
-    if want is None or made is None:
+    told = Entry(
+        at=now, said=Said.DEPLOYMENT_IGNORED, assignment=step.assignment, number=step.number, agent=str(step.target)
+    )
+    session = refused(with_entry(answered(session, step, dispatch), told), step, now, Said.DEPLOYMENT_IGNORED)
+    assignment = session.assignment(step.assignment)
+    made = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
+    if assignment is None or made is None:
         return session
-    return with_want(session, with_attempt(want, replace(made, listed=True, retract_at=now + LINGER_MS)))
+    return with_assignment(session, with_attempt(assignment, replace(made, listed=True, retract_at=now + LINGER_MS)))
 
 
 def unsent(session: Session, step: Create, now: Ms, reason: str, *, retry_in: Ms = 0) -> Session:
     """Nothing happened: the number is burnt, the try not counted; again after the backoff or `retry_in`, the longer."""
-    session = close(session, step.want, step.number, Verdict.UNSENT, now, reason)
-    return put_off(session, step.want, now + retry_in)
+    session = close(session, step.assignment, step.number, Verdict.UNSENT, now, reason)
+    return postpone(session, step.assignment, now + retry_in)
 
 
-def put_off(session: Session, key: str, until: Ms) -> Session:
-    """The want's next Create waits until then at least."""
-    want = session.want(key)
-    return session if want is None else with_want(session, replace(want, due=max(want.due, until)))
+def postpone(session: Session, key: str, until: Ms) -> Session:
+    """The assignment's next Create waits until then at least."""
+    assignment = session.assignment(key)
+    return (
+        session
+        if assignment is None
+        else with_assignment(session, replace(assignment, due_at=max(assignment.due_at, until)))
+    )
 
 
-def reserve(session: Session, key: str, slot: Ms) -> Session:
-    """The want's next Create has its turn at `slot`."""
-    want = session.want(key)
-    return session if want is None else with_want(session, replace(want, slot=slot, due=max(want.due, slot)))
+def with_create_slot(session: Session, key: str, slot: Ms) -> Session:
+    """The assignment's next Create has its turn at `slot`."""
+    assignment = session.assignment(key)
+    return (
+        session
+        if assignment is None
+        else with_assignment(session, replace(assignment, slot_at=slot, due_at=max(assignment.due_at, slot)))
+    )
 
 
-def turn(session: Session, slot: Ms) -> Session:
+def with_look_slot(session: Session, slot: Ms) -> Session:
     """The session is looked at next when its turn comes, at `slot`; 0: it has none to wait for."""
-    return session if session.slot == slot else replace(session, slot=slot)
+    return session if session.slot_at == slot else replace(session, slot_at=slot)
 
 
 def retracted(session: Session, step: Retract, now: Ms, *, reason: str = "") -> Session:
@@ -110,31 +142,33 @@ def retracted(session: Session, step: Retract, now: Ms, *, reason: str = "") -> 
 
     With a `reason` it could not be asked.
     """
-    want = session.want(step.want)
-    attempt = next((one for one in want.attempts if one.number == step.number), None) if want else None
-    if want is None or attempt is None:
+    assignment = session.assignment(step.assignment)
+    attempt = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
+    if assignment is None or attempt is None:
         return session
-    again = now + budget.backoff(want.spread_by, attempt.retracts + 1)
+    again = now + budget.backoff(assignment.spread_by, attempt.retracts + 1)
     listed = attempt.listed and not (step.dispatch and not reason)
     after = replace(attempt, retracts=attempt.retracts + 1, retract_at=again, listed=listed)
     entry = Entry(
         at=now,
-        said=Said.RETRACTED,
-        want=step.want,
+        said=Said.ATTEMPT_RETRACTED,
+        assignment=step.assignment,
         number=step.number,
         agent=str(attempt.target),
-        part=Part.AGENT if step.agent else Part.DISPATCH,
+        part=Part.AGENT if step.agent_sid else Part.DISPATCH,
         reason=reason,
     )
-    return tell(with_want(session, with_attempt(want, after)), entry)
+    return with_entry(with_assignment(session, with_attempt(assignment, after)), entry)
 
 
 def would_ask(session: Session, step: Create, now: Ms) -> Session:
     """A dry run: what would have been asked for is told, and again in 30 s if it is still wanted then."""
-    entry = Entry(at=now, said=Said.WOULD_ASK, want=step.want, number=step.number, agent=str(step.target))
-    return put_off(tell(session, entry), step.want, now + TROUBLE_MS)
+    entry = Entry(
+        at=now, said=Said.DISPATCH_SIMULATED, assignment=step.assignment, number=step.number, agent=str(step.target)
+    )
+    return postpone(with_entry(session, entry), step.assignment, now + TROUBLE_MS)
 
 
 def cut_off(session: Session, now: Ms) -> Session:
     """A drive found no end: it is told, and the session goes on in a new one."""
-    return tell(session, Entry(at=now, said=Said.CUT_OFF))
+    return with_entry(session, Entry(at=now, said=Said.CUT_OFF))

@@ -1,4 +1,4 @@
-"""How an attempt is closed: its verdict, what it costs the want, and when what is left of it is taken back."""
+"""How an attempt is closed: its verdict, what it costs the assignment, and when what is left of it is taken back."""
 
 from typing import Final
 
@@ -6,7 +6,17 @@ from msgspec.structs import replace
 
 from dispatcher.core import budget
 from dispatcher.core.events import Ms
-from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want, tell, with_attempt, with_want
+from dispatcher.core.session import (
+    Assignment,
+    Attempt,
+    Entry,
+    Said,
+    Session,
+    Verdict,
+    with_assignment,
+    with_attempt,
+    with_entry,
+)
 
 LINGER_MS: Final = (
     60_000  # a launch already queued survives DeleteDispatch; only a listed one proves whose its agent is
@@ -17,47 +27,57 @@ _NOT_LISTED: Final = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 
 
 def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, reason: str = "") -> Session:
-    """The attempt has ended as `verdict`, and the want's budget has paid for it. What is left is retracted in time."""
-    want = session.want(key)
-    attempt = next((one for one in want.attempts if one.number == number), None) if want else None
-    if want is None or attempt is None:
+    """The attempt has ended as `verdict`, and the assignment's budget has paid for it. What is left is retracted in time."""
+    assignment = session.assignment(key)
+    attempt = next((one for one in assignment.attempts if one.number == number), None) if assignment else None
+    if assignment is None or attempt is None:
         return session
-    agent = "" if attempt.gone else attempt.agent
-    ended = replace(attempt, verdict=verdict, agent=agent, gone=0, retract_at=retract_at(want, attempt, verdict, now))
+    agent = "" if attempt.agent_missed_at else attempt.agent_sid
+    ended = replace(
+        attempt,
+        verdict=verdict,
+        agent_sid=agent,
+        agent_missed_at=0,
+        retract_at=retract_at(assignment, attempt, verdict, now),
+    )
     entry = Entry(
         at=now,
-        said=Said.CLOSED,
-        want=key,
+        said=Said.ATTEMPT_ENDED,
+        assignment=key,
         number=number,
         agent=str(attempt.target),
         verdict=verdict,
         reason=reason,
-        took=now - attempt.since,
+        took=now - attempt.started_at,
     )
-    session = tell(with_want(session, with_attempt(want, ended)), entry)
-    past = number < want.last  # another has followed: found again after the ledger was emptied, it costs nothing anew
+    session = with_entry(with_assignment(session, with_attempt(assignment, ended)), entry)
+    past = (
+        number < assignment.last_number
+    )  # another has followed: found again after the ledger was emptied, it costs nothing anew
     return session if verdict is Verdict.SURPLUS or past else pay(session, key, verdict, now)
 
 
-def retract_at(want: Want, attempt: Attempt, verdict: Verdict, now: Ms) -> Ms:
+def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: Ms) -> Ms:
     """When what is left of an ended attempt is to be taken back; 0: never."""
-    reported = want.policy.surplus == "report" and bool(attempt.agent)
+    reported = assignment.policy.extra_agents == "report" and bool(attempt.agent_sid)
     if not attempt.ours or reported or verdict in _NOT_LISTED:
         return 0
-    if verdict in ON_PURPOSE and want.policy.on_finish == "done":
+    if verdict in ON_PURPOSE and assignment.policy.on_finish == "done":
         return 0
-    if verdict is Verdict.SURPLUS and attempt.agent:
+    if verdict is Verdict.SURPLUS and attempt.agent_sid:
         return now
     return now + LINGER_MS
 
 
 def pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
-    """The want's budget has paid for a failed attempt; that it starves now is told."""
-    want = session.want(key)
-    if want is None or verdict in ON_PURPOSE | {Verdict.CRASHED, Verdict.ENDED}:
+    """The assignment's budget has paid for a failed attempt; that it starves now is told."""
+    assignment = session.assignment(key)
+    if assignment is None or verdict in ON_PURPOSE | {Verdict.CRASHED, Verdict.ENDED}:
         return session
-    paid = budget.failed(want, verdict, now)
-    session = with_want(session, paid)
-    if want.rounds == 0 < paid.rounds:
-        return tell(session, Entry(at=now, said=Said.STARVED, want=key, agent=str(paid.next_target)))
+    paid = budget.failed(assignment, verdict, now)
+    session = with_assignment(session, paid)
+    if assignment.rounds == 0 < paid.rounds:
+        return with_entry(
+            session, Entry(at=now, said=Said.ASSIGNMENT_STARVED, assignment=key, agent=str(paid.next_target))
+        )
     return session

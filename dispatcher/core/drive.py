@@ -10,7 +10,7 @@ from typing import Final, TypeVar, assert_never
 from msgspec import Struct
 
 from dispatcher.core import acts
-from dispatcher.core.births import spoken_for
+from dispatcher.core.births import subject_of
 from dispatcher.core.effects import (
     Ask,
     Asked,
@@ -35,9 +35,9 @@ from dispatcher.core.fold import fold
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.rules import Rule
-from dispatcher.core.see import people, see
-from dispatcher.core.seen import Seen
-from dispatcher.core.session import Session, Want
+from dispatcher.core.see import observe, people
+from dispatcher.core.seen import RoomSnapshot
+from dispatcher.core.session import Assignment, Session
 from dispatcher.core.tags import Tagging
 
 AGAIN_MS: Final = 1_000  # after a drive that found no end
@@ -58,8 +58,8 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 def rounds_max(session: Session) -> int:
-    """How many plans one drive may make: 30,000 simulated lives needed 10 with one want, 14 with two or three."""
-    return 16 + 4 * max(0, len(session.wants) - 1)
+    """How many plans one drive may make: 30,000 simulated lives needed 10 with one assignment, 14 with two or three."""
+    return 16 + 4 * max(0, len(session.assignments) - 1)
 
 
 class Drive:
@@ -70,7 +70,7 @@ class Drive:
         self.terms = terms
         self.now = now
         self.rounds = 0
-        self._seen: Seen | None = None
+        self._seen: RoomSnapshot | None = None
         self._seen_until: Ms = 0
         self._just_looked = False
         self._fold(inbox)
@@ -119,18 +119,18 @@ class Drive:
             return reply.retry_in
         looked = _as(Observed, reply)
         self._seen, self._seen_until, self._just_looked = looked.seen, looked.now, True
-        self.session = see(self.session, looked.seen, self.terms.rules, tags=self.terms.tags, now=looked.began)
+        self.session = observe(self.session, looked.seen, self.terms.rules, tags=self.terms.tags, now=looked.began)
         return 0
 
     def _turn_to_look(self) -> Generator[Effect, Reply, Ms]:
         """In how many ms the session's turn comes, where calls are limited; a turn once taken is kept."""
-        slot = self.session.slot
+        slot = self.session.slot_at
         if not self.terms.limited or 0 < slot <= self.now <= slot + SLOT_MS:
             slot = 0
         elif slot < self.now:
             turn = _as(Turn, (yield from self._effect(TurnToLook())))
             slot = self.now + turn.wait if turn.wait > 0 else 0
-        self.session = acts.turn(self.session, slot)
+        self.session = acts.with_look_slot(self.session, slot)
         return max(0, slot - self.now)
 
     def _create(self, step: Create) -> Generator[Effect, Reply, None]:
@@ -138,17 +138,17 @@ class Drive:
         if self.terms.dry_run:
             self.session = acts.would_ask(self.session, step, self.now)
             return
-        want = next(one for one in self.session.wants if one.key == step.want)
-        if not 0 < want.slot <= self.now <= want.slot + SLOT_MS:
+        assignment = next(one for one in self.session.assignments if one.key == step.assignment)
+        if not 0 < assignment.slot_at <= self.now <= assignment.slot_at + SLOT_MS:
             turn = _as(Turn, (yield from self._effect(TurnToCreate(step.target))))
             if turn.wait > 0:
-                self.session = acts.reserve(self.session, step.want, self.now + turn.wait)
+                self.session = acts.with_create_slot(self.session, step.assignment, self.now + turn.wait)
                 return
-        rule = next((one for one in self.terms.rules if one.name == want.rule), None)
+        rule = next((one for one in self.terms.rules if one.name == assignment.rule), None)
         self.session = acts.ask(self.session, step, self.now, rule_gone=rule is None)
         ask = Ask(
             step=step,
-            metadata=_metadata(rule, want, self._seen),
+            metadata=_metadata(rule, assignment, self._seen),
             tag=self.terms.tags.of(self.session, step),
         )
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
@@ -164,7 +164,7 @@ class Drive:
             self.session = acts.retracted(self.session, step, self.now, reason="dry_run")
             return
         here = self._seen.participants if self._seen else ()
-        identity = next((one.identity for one in here if one.sid == step.agent), "")
+        identity = next((one.identity for one in here if one.sid == step.agent_sid), "")
         self._just_looked = False
         back = _as(TakenBack, (yield from self._effect(TakeBack(step=step, identity=identity))))
         self.session = acts.retracted(self.session, step, back.now, reason=back.reason)
@@ -191,11 +191,11 @@ class Drive:
         return reply
 
 
-def _metadata(rule: Rule | None, want: Want, seen: Seen | None) -> str:
+def _metadata(rule: Rule | None, assignment: Assignment, snapshot: RoomSnapshot | None) -> str:
     """What the rule says of the look just made; empty when a reload took the rule away."""
-    if rule is None or rule.metadata is None or seen is None or seen.room is None:
+    if rule is None or rule.metadata is None or snapshot is None or snapshot.room is None:
         return ""
-    return rule.metadata(seen.room, spoken_for(rule, want, seen.room, people(seen)))
+    return rule.metadata(snapshot.room, subject_of(rule, assignment, snapshot.room, people(snapshot)))
 
 
 def _as(kind: type[_R], reply: Reply) -> _R:

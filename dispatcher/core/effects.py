@@ -13,7 +13,7 @@ from msgspec import Struct
 from dispatcher.core.events import Event, Ms
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
 
 
@@ -82,7 +82,7 @@ class Observed(Struct, frozen=True, tag=True):
 
     now: Ms
     began: Ms
-    seen: Seen
+    seen: RoomSnapshot
 
 
 class Unobserved(Struct, frozen=True, tag=True):

@@ -24,7 +24,9 @@ ROOM_FINISHED: Final = "room_finished"
 JOINED: Final = "participant_joined"
 LEFT: Final = "participant_left"
 ABORTED: Final = "participant_connection_aborted"
-HEARD: Final = frozenset({ROOM_STARTED, ROOM_FINISHED, JOINED, LEFT, ABORTED})  # the others never reach the ledger
+RELEVANT_EVENTS: Final = frozenset(
+    {ROOM_STARTED, ROOM_FINISHED, JOINED, LEFT, ABORTED}
+)  # the others never reach the ledger
 
 
 class Room(Struct, frozen=True, kw_only=True):

@@ -8,33 +8,33 @@ from typing import Final
 
 from dispatcher.core.events import Ms
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Attempt, Entry, Said, Session, State, Verdict, Want
+from dispatcher.core.session import Assignment, Attempt, Entry, Said, Session, State, Verdict
 from dispatcher.core.text import visible
 
-_TOLD: Final = {
-    Said.WANTED: "{want} wants an agent: {agent}",
-    Said.ASKED: "asked for {agent} (attempt {number})",
-    Said.ADOPTED: "found a dispatch of {agent} ({reason}), took it as attempt {number}",
-    Said.BOUND: "found the dispatch of attempt {number}, whose answer was lost",
+SENTENCES: Final = {
+    Said.ASSIGNMENT_CREATED: "{assignment} wants an agent: {agent}",
+    Said.DISPATCH_REQUESTED: "asked for {agent} (attempt {number})",
+    Said.DISPATCH_ADOPTED: "found a dispatch of {agent} ({reason}), took it as attempt {number}",
+    Said.DISPATCH_FOUND: "found the dispatch of attempt {number}, whose answer was lost",
     Said.ELSEWHERE: "another process, with a ledger of its own, made attempt {number} too",
-    Said.SERVED: "{agent} is in the room (attempt {number})",
-    Said.CLOSED: "attempt {number} at {agent} ended: {verdict}{because}",
-    Said.REOPENED: "the agent of attempt {number} came after all",
-    Said.STARVED: "every target of {want} has been tried; goes on slowly",
-    Said.RENEWED: "somebody new came: {want} is wanted again",
-    Said.PAUSED: "{agent} is paused: {want} waits",
-    Said.RESUMED: "{agent} is paused no longer: {want} goes on",
-    Said.PASSED_OVER: "{agent} is paused: passed over",
-    Said.RETRACTED: "took back what was left of attempt {number}: {part}",
-    Said.UNKNOWN: "nobody knows whether LiveKit took attempt {number}: {reason}",
-    Said.UNASKED: "an agent is in the room that no rule asked for: {agent}",
-    Said.OVERFLOW: "too many wants: {want} was left out",
-    Said.MISSED: "LiveKit does not list the room",
-    Said.OVER: "the room is over: {reason}",
-    Said.UNNAMED: "no agent could be computed for {want}: {reason}",
-    Said.IGNORED: "LiveKit ignored the deployment asked for: a server before 1.12.0 does not know them",
-    Said.WOULD_ASK: "dry run: would have asked for {agent}",
-    Said.RULE_GONE: "the rule of {want} is no longer configured: its agent is asked for without metadata",
+    Said.AGENT_JOINED: "{agent} is in the room (attempt {number})",
+    Said.ATTEMPT_ENDED: "attempt {number} at {agent} ended: {verdict}{because}",
+    Said.ATTEMPT_REOPENED: "the agent of attempt {number} came after all",
+    Said.ASSIGNMENT_STARVED: "every target of {assignment} has been tried; goes on slowly",
+    Said.ASSIGNMENT_RENEWED: "somebody new came: {assignment} is wanted again",
+    Said.ASSIGNMENT_PAUSED: "{agent} is paused: {assignment} waits",
+    Said.ASSIGNMENT_RESUMED: "{agent} is paused no longer: {assignment} goes on",
+    Said.TARGET_SKIPPED: "{agent} is paused: passed over",
+    Said.ATTEMPT_RETRACTED: "took back what was left of attempt {number}: {part}",
+    Said.DISPATCH_UNANSWERED: "nobody knows whether LiveKit took attempt {number}: {reason}",
+    Said.AGENT_UNREQUESTED: "an agent is in the room that no rule asked for: {agent}",
+    Said.ASSIGNMENT_OMITTED: "too many assignments: {assignment} was left out",
+    Said.ROOM_UNLISTED: "LiveKit does not list the room",
+    Said.ROOM_FINISHED: "the room is over: {reason}",
+    Said.AGENT_UNNAMED: "no agent could be computed for {assignment}: {reason}",
+    Said.DEPLOYMENT_IGNORED: "LiveKit ignored the deployment asked for: a server before 1.12.0 does not know them",
+    Said.DISPATCH_SIMULATED: "dry run: would have asked for {agent}",
+    Said.RULE_GONE: "the rule of {assignment} is no longer configured: its agent is asked for without metadata",
     Said.CUT_OFF: "a defect: the session needed more steps than one drive may take; it goes on in 1 s",
 }
 
@@ -50,24 +50,24 @@ _CAUSES: Final = {
 }
 
 
-def story(session: Session) -> Iterator[str]:
+def narrative(session: Session) -> Iterator[str]:
     """The timeline in words, each line with its time (UTC) and, where it says something, how long it took."""
     for entry in session.timeline:
         yield visible(f"{clock(entry.at)}  {_sentence(entry)}")
 
 
-def cause(session: Session) -> str:
+def diagnosis(session: Session) -> str:
     """How the session stands, and, where an agent is missing, the likeliest reason and what to look at."""
-    if session.over:
+    if session.finished:
         return "The room is over."
-    if not session.wants:
+    if not session.assignments:
         return "No rule asks for an agent here, or nobody for whom one does has joined."
-    return visible(" ".join(_standing(want) for want in session.wants))
+    return visible(" ".join(_standing(assignment) for assignment in session.assignments))
 
 
 def _sentence(entry: Entry) -> str:
     fields = {
-        "want": entry.want,
+        "assignment": entry.assignment,
         "number": entry.number,
         "agent": entry.agent or "not named yet",
         "verdict": entry.verdict,
@@ -76,34 +76,36 @@ def _sentence(entry: Entry) -> str:
         "reason": entry.reason,
     }
     took = f", {entry.took / 1000:.2f} s" if entry.took is not None else ""
-    told = _TOLD[entry.said]
-    if entry.said is Said.RETRACTED and entry.reason:
+    told = SENTENCES[entry.said]
+    if entry.said is Said.ATTEMPT_RETRACTED and entry.reason:
         told = "could not take back what was left of attempt {number}: {reason}"
     return told.format(**fields) + took
 
 
-def _standing(want: Want) -> str:
-    state = want.state
+def _standing(assignment: Assignment) -> str:
+    state = assignment.state
     match state:
         case State.SERVED:
-            return f"{want.key}: served."
-        case State.DONE:
-            return f"{want.key}: done; the agent left on purpose. Who joins later gets one again."
-        case State.UNATTENDED:
-            return f"{want.key}: nobody waits."
+            return f"{assignment.key}: served."
+        case State.FINISHED:
+            return f"{assignment.key}: done; the agent left on purpose. Who joins later gets one again."
+        case State.IDLE:
+            return f"{assignment.key}: nobody waits."
         case State.PAUSED:
-            return f"{want.key}: paused; out of the configuration's `paused`, its agent is asked for within seconds."
-    if want.unnamed:
-        return f"{want.key}: {state}; the rule's expressions name no agent; `dispatcher rules explain` shows why."
-    failed = next((one for one in reversed(want.attempts) if one.verdict in _CAUSES), None)
+            return (
+                f"{assignment.key}: paused; out of the configuration's `paused`, its agent is asked for within seconds."
+            )
+    if assignment.unnamed:
+        return f"{assignment.key}: {state}; the rule's expressions name no agent; `dispatcher rules explain` shows why."
+    failed = next((one for one in reversed(assignment.attempts) if one.verdict in _CAUSES), None)
     if failed is None:
-        return f"{want.key}: {state}; the first attempt is under way."
-    return f"{want.key}: {state}; {_cause(want, failed)}"
+        return f"{assignment.key}: {state}; the first attempt is under way."
+    return f"{assignment.key}: {state}; {_likeliest_cause(assignment, failed)}"
 
 
-def _cause(want: Want, attempt: Attempt) -> str:
-    policy = want.policy
-    times = sum(1 for one in want.attempts if one.verdict is attempt.verdict and one.target == attempt.target)
+def _likeliest_cause(assignment: Assignment, attempt: Attempt) -> str:
+    policy = assignment.policy
+    times = sum(1 for one in assignment.attempts if one.verdict is attempt.verdict and one.target == attempt.target)
     return _CAUSES[attempt.verdict or Verdict.SILENT].format(
         target=_named(attempt.target),
         times=f", {times} times" if times > 1 else "",

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core.births import may_be_born
+from dispatcher.core.births import may_be_assigned
 from dispatcher.core.events import (
     ABORTED,
     AGENT,
@@ -22,7 +22,7 @@ from dispatcher.core.events import (
     Participant,
 )
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import NOTES_MAX, Entry, Note, Said, Session, tell
+from dispatcher.core.session import NOTES_MAX, Entry, Note, Said, Session, with_entry
 
 ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
 
@@ -37,12 +37,12 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     if session.final:
         return session
     if event.name == ROOM_FINISHED:
-        ended = replace(session, over=True, final=True, stale=False, notes=(), missed_at=0)
-        return tell(ended, Entry(at=now, said=Said.OVER, reason=ROOM_FINISHED))
-    if session.over:  # by looks, and somebody says that it lives
-        session = replace(session, over=False, missed_at=0, stale=True)
+        ended = replace(session, finished=True, final=True, stale=False, notes=(), missed_at=0)
+        return with_entry(ended, Entry(at=now, said=Said.ROOM_FINISHED, reason=ROOM_FINISHED))
+    if session.finished:  # by looks, and somebody says that it lives
+        session = replace(session, finished=False, missed_at=0, stale=True)
     if event.participant is None:
-        stale = event.name != ROOM_STARTED or may_be_born(session, rules, None)
+        stale = event.name != ROOM_STARTED or may_be_assigned(session, rules, None)
         return replace(session, stale=session.stale or stale)
     if event.participant.kind == AGENT:
         return _fold_agent(session, event, event.participant, now)
@@ -52,7 +52,9 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
 def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> Session:
     if event.name == JOINED:
         known = any(
-            attempt.serving and attempt.agent == agent.sid for want in session.wants for attempt in want.attempts
+            attempt.serving and attempt.agent_sid == agent.sid
+            for assignment in session.assignments
+            for attempt in assignment.attempts
         )
         return replace(session, stale=session.stale or not known)
     if event.name not in {LEFT, ABORTED}:
@@ -61,9 +63,9 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
         sid=agent.sid,
         identity=agent.known_as,
         reason=agent.disconnect_reason,
-        heard=now,
+        received_at=now,
         stayed=max(0, event.created_at - agent.joined_at),
-        left=event.created_at + SECOND_MS - 1,
+        left_at=event.created_at + SECOND_MS - 1,
     )
     others = tuple(old for old in session.notes if old.sid != agent.sid)
     session = replace(session, notes=(*others, note)[-NOTES_MAX:])
@@ -74,9 +76,9 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
 
 def _person_matters(session: Session, event: Event, person: Participant, rules: Sequence[Rule]) -> bool:
     if event.name in {LEFT, ABORTED}:
-        return any(want.serving is None and not want.done for want in session.wants)
+        return any(assignment.serving is None and not assignment.finished_at for assignment in session.assignments)
     if person.hidden:
         return False
-    if any(person.kind in want.policy.kinds and want.serving is None for want in session.wants):
+    if any(person.kind in assignment.policy.kinds and assignment.serving is None for assignment in session.assignments):
         return True
-    return may_be_born(session, rules, person)
+    return may_be_assigned(session, rules, person)

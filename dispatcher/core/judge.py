@@ -8,7 +8,7 @@ from dispatcher.core.events import Ms
 from dispatcher.core.fold import ROOM_ENDING
 from dispatcher.core.rules import Policy
 from dispatcher.core.seen import Dispatch
-from dispatcher.core.session import Attempt, Note, Session, Verdict, Want
+from dispatcher.core.session import Assignment, Attempt, Note, Session, Verdict
 
 GRACE_MS: Final = 2_000  # for a missed agent: its webhook may be on its way, or it reconnects
 ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
@@ -20,68 +20,74 @@ class Departure(Struct, frozen=True, kw_only=True):
 
     verdict: Verdict
     stayed: Ms
-    left: Ms
+    left_at: Ms
     reason: str
     sid: str
 
 
-def overdue(session: Session, want: Want, attempt: Attempt, dispatch: Dispatch | None, now: Ms) -> Verdict | None:
+def overdue(
+    session: Session, assignment: Assignment, attempt: Attempt, dispatch: Dispatch | None, now: Ms
+) -> Verdict | None:
     """The verdict on an open attempt whose agent was never here; None: it may still come."""
     if attempt.dispatch and dispatch is None:
-        return Verdict.VANISHED if now >= attempt.since + GRACE_MS else None
+        return Verdict.VANISHED if now >= attempt.started_at + GRACE_MS else None
     jobs = dispatch.jobs if dispatch is not None else ()
     if jobs and all(job.ended and not job.identity for job in jobs):
         return Verdict.REJECTED
-    asked = confirming_since(session, want.policy, attempt)
+    asked = confirming_since(session, assignment.policy, attempt)
     if asked is None:
         return None
     if jobs:
-        return Verdict.NO_SHOW if now >= asked + want.policy.join_within else None
-    return Verdict.SILENT if now >= asked + want.policy.confirm_within and not want.by_name else None
+        return Verdict.NO_SHOW if now >= asked + assignment.policy.join_within else None
+    return Verdict.SILENT if now >= asked + assignment.policy.confirm_within and not assignment.served_by_name else None
 
 
 def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms | None:
     """From when `confirm_within` runs: a publisher worker has no job to take before somebody publishes."""
-    if policy.worker == "room":
-        return attempt.since
-    return max(attempt.since, session.published_at) if session.published_at else None
+    if policy.worker_type == "room":
+        return attempt.started_at
+    return max(attempt.started_at, session.published_at) if session.published_at else None
 
 
-def departure(session: Session, want: Want, attempt: Attempt, now: Ms) -> Departure | None:
+def departure(session: Session, assignment: Assignment, attempt: Attempt, now: Ms) -> Departure | None:
     """As what the leaving of an open attempt's agent counts; None: it has not left, or that cannot be said yet."""
-    note = _note(session, want, attempt)
-    if attempt.serving or (note is None and not attempt.gone):
+    note = _note(session, assignment, attempt)
+    if attempt.serving or (note is None and not attempt.agent_missed_at):
         return None
     reason = note.reason if note else ""
-    missed = now - (attempt.gone or (note.heard if note else now))
+    missed = now - (attempt.agent_missed_at or (note.received_at if note else now))
     patience = ENDING_MS if reason in ROOM_ENDING else GRACE_MS if reason in _NO_REASON else 0
     if missed < patience:
         return None
-    stayed = note.stayed if note else attempt.gone - attempt.came
-    verdict = _counts_as(want, reason, stayed)
+    stayed = note.stayed if note else attempt.agent_missed_at - attempt.agent_seen_at
+    verdict = _counts_as(assignment, reason, stayed)
     return Departure(
-        verdict=verdict, stayed=stayed, left=note.left if note else 0, reason=reason.lower(), sid=attempt.agent
+        verdict=verdict,
+        stayed=stayed,
+        left_at=note.left_at if note else 0,
+        reason=reason.lower(),
+        sid=attempt.agent_sid,
     )
 
 
-def _counts_as(want: Want, reason: str, stayed: Ms) -> Verdict:
-    if not want.attended and want.policy.on == "participant":
+def _counts_as(assignment: Assignment, reason: str, stayed: Ms) -> Verdict:
+    if not assignment.attended and assignment.policy.trigger == "participant_joined":
         return Verdict.ENDED
-    if stayed < want.policy.min_stay:
+    if stayed < assignment.policy.min_stay:
         return Verdict.FAILED
     if reason == "CLIENT_INITIATED":
         return Verdict.FINISHED
     return Verdict.REMOVED if reason == "PARTICIPANT_REMOVED" else Verdict.CRASHED
 
 
-def _note(session: Session, want: Want, attempt: Attempt) -> Note | None:
+def _note(session: Session, assignment: Assignment, attempt: Attempt) -> Note | None:
     """Why this attempt's agent left. One that came and went between two looks is known by its job's identity only.
 
     Identities may recur: what is told of another attempt's agent, or was heard before we asked, is not about this one.
     """
-    if attempt.agent:
-        return next((note for note in session.notes if note.sid == attempt.agent), None)
-    others = {one.last_agent for one in want.attempts if one.number != attempt.number}
+    if attempt.agent_sid:
+        return next((note for note in session.notes if note.sid == attempt.agent_sid), None)
+    others = {one.last_agent_sid for one in assignment.attempts if one.number != attempt.number}
     about = [note for note in session.notes if note.identity in attempt.identities and note.sid not in others]
-    since = [note for note in about if note.heard >= attempt.since or not attempt.ours]
+    since = [note for note in about if note.received_at >= attempt.started_at or not attempt.ours]
     return since[-1] if since else None

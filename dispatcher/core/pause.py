@@ -1,7 +1,8 @@
-"""Agents that nobody is given for now: a want goes on to its next target, or is held where every one is paused.
+"""Agents that nobody is given for now: an assignment goes on to its next target, or is held where every one is paused.
 
-Only wants that wait are touched, each time they are planned for: nothing live is, and nothing of it is pinned. The
-names come in as a value, and what is stored (`Want.held`) says no more than how it stood when it was last asked.
+Only assignments that wait are touched, each time they are planned for: nothing live is, and nothing of it is pinned.
+The names come in as a value, and what is stored (`Assignment.held`) says no more than how it stood when it was last
+asked.
 """
 
 from collections.abc import Collection
@@ -10,43 +11,50 @@ from msgspec.structs import replace
 
 from dispatcher.core import budget
 from dispatcher.core.events import Ms
-from dispatcher.core.session import Entry, Said, Session, Want, tell, with_want
+from dispatcher.core.session import Assignment, Entry, Said, Session, with_assignment, with_entry
 
 
 def pause(session: Session, paused: Collection[str], now: Ms) -> Session:
-    """No want that waits is for a paused agent next, unless it is held; one held no more has its whole budget again."""
-    for want in session.wants:
-        session = _pause(session, want, paused, now)
+    """No assignment that waits is for a paused agent next, unless it is held; one held no more has its whole budget again."""
+    for assignment in session.assignments:
+        session = _pause(session, assignment, paused, now)
     return session
 
 
-def _pause(session: Session, want: Want, paused: Collection[str], now: Ms) -> Session:
-    free = [at for at, target in enumerate(want.policy.targets) if target.agent not in paused]
-    if not want.wanting:
-        return with_want(session, replace(want, held=False)) if want.held else session
+def _pause(session: Session, assignment: Assignment, paused: Collection[str], now: Ms) -> Session:
+    free = [at for at, target in enumerate(assignment.policy.targets) if target.agent not in paused]
+    if not assignment.needs_attempt:
+        return with_assignment(session, replace(assignment, paused=False)) if assignment.paused else session
     if not free:
-        return session if want.held else _hold(session, want, now)
-    if want.held:
-        want = replace(budget.renewed(want), held=False)
-        session = _tell(session, want, Said.RESUMED, now)
-    return _pass_over(session, want, free, now)
+        return session if assignment.paused else _pause_all(session, assignment, now)
+    if assignment.paused:
+        assignment = replace(budget.renewed(assignment), paused=False)
+        session = _with_entry(session, assignment, Said.ASSIGNMENT_RESUMED, now)
+    return _pass_over(session, assignment, free, now)
 
 
-def _hold(session: Session, want: Want, now: Ms) -> Session:
-    return _tell(session, replace(want, held=True), Said.PAUSED, now)
+def _pause_all(session: Session, assignment: Assignment, now: Ms) -> Session:
+    return _with_entry(session, replace(assignment, paused=True), Said.ASSIGNMENT_PAUSED, now)
 
 
-def _pass_over(session: Session, want: Want, free: list[int], now: Ms) -> Session:
-    """The want's next target is the first of `free` from here on; behind the last one its round is used up."""
-    if want.target in free:
+def _pass_over(session: Session, assignment: Assignment, free: list[int], now: Ms) -> Session:
+    """The assignment's next target is the first of `free` from here on; behind the last one its round is used up."""
+    if assignment.target_index in free:
         return session
-    session = _tell(session, want, Said.PASSED_OVER, now)
-    ahead = next((at for at in free if at > want.target), None)
+    session = _with_entry(session, assignment, Said.TARGET_SKIPPED, now)
+    ahead = next((at for at in free if at > assignment.target_index), None)
     if ahead is not None:
-        return with_want(session, replace(want, target=ahead, tries=0))
-    after = replace(budget.next_round(want, now), target=free[0])
-    return with_want(session, after) if want.rounds else _tell(session, after, Said.STARVED, now)
+        return with_assignment(session, replace(assignment, target_index=ahead, tries=0))
+    after = replace(budget.next_round(assignment, now), target_index=free[0])
+    return (
+        with_assignment(session, after)
+        if assignment.rounds
+        else _with_entry(session, after, Said.ASSIGNMENT_STARVED, now)
+    )
 
 
-def _tell(session: Session, want: Want, said: Said, now: Ms) -> Session:
-    return tell(with_want(session, want), Entry(at=now, said=said, want=want.key, agent=str(want.next_target)))
+def _with_entry(session: Session, assignment: Assignment, said: Said, now: Ms) -> Session:
+    return with_entry(
+        with_assignment(session, assignment),
+        Entry(at=now, said=said, assignment=assignment.key, agent=str(assignment.next_target)),
+    )

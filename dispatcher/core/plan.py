@@ -4,12 +4,12 @@
  2  stale, or a deadline passed since the last look                                 Look
  3  the room was not listed, or is closing                                          Wait     for the next look
  4  a closed attempt of ours shows (agent, then dispatch), `retract_at` has come    Retract  on a fresh look, else Look
- 5  a want that waits, and is due                                                   Create   on a fresh look, else Look
+ 5  an assignment that waits, and is due                                                   Create   on a fresh look, else Look
  6  a deadline ahead                                                                Wait     until the earliest
  7  else                                                                            Rest     the sweep still looks in
 
 A passed deadline means Look; it never judges by itself. So no Create is made without a look that saw the room (law 4),
-none while an attempt of the same want is open (law 5), and none in a session that is over (law 14).
+none while an attempt of the same assignment is open (law 5), and none in a session that is over (law 14).
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from msgspec import Struct
 from dispatcher.core.events import Ms
 from dispatcher.core.judge import ENDING_MS, GRACE_MS, confirming_since
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Attempt, Session, Want
-from dispatcher.core.surplus import UNTIED_MS
+from dispatcher.core.session import Assignment, Attempt, Session
+from dispatcher.core.surplus import UNATTRIBUTED_MS
 
 EARLY_LOOK_MS: Final = 2_000  # a worker's no is listed by then
 LISTED_LATE_MS: Final = (6_000, 10_000)  # a job may be listed 5 s late: whose agent left is known only then
@@ -32,9 +32,9 @@ class Look(Struct, frozen=True):
 
 
 class Create(Struct, frozen=True, kw_only=True):
-    """Ask for an agent: this want's attempt of this number."""
+    """Ask for an agent: this assignment's attempt of this number."""
 
-    want: str
+    assignment: str
     number: int
     target: Target
 
@@ -42,9 +42,9 @@ class Create(Struct, frozen=True, kw_only=True):
 class Retract(Struct, frozen=True, kw_only=True):
     """Take back what a closed attempt of ours left: its agent (by SID) first, and once that is gone its dispatch."""
 
-    want: str
+    assignment: str
     number: int
-    agent: str = ""
+    agent_sid: str = ""
     dispatch: str = ""
 
 
@@ -63,9 +63,9 @@ Step: TypeAlias = Look | Create | Retract | Wait | Rest
 
 def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
     """The next step. `fresh`: the session's last look is recent enough to act on."""
-    if session.over:
+    if session.finished:
         return Rest()
-    if session.stale or any(session.seen_at < deadline <= now for deadline in deadlines(session)):
+    if session.stale or any(session.looked_at < deadline <= now for deadline in deadlines(session)):
         return Look()
     if session.missed_at:
         return Wait(session.missed_at + ENDING_MS)
@@ -80,36 +80,36 @@ def deadlines(session: Session) -> Iterator[Ms]:
     """The instants at which the session must be looked at."""
     if session.missed_at:
         yield session.missed_at + ENDING_MS
-    if session.untied_since:
-        yield from (session.untied_since + after for after in UNTIED_MS)
-    for want in session.wants:
-        if want.unnamed:
-            yield want.due
-        if want.by_name:
-            yield session.named_since + want.policy.join_within
-        for attempt in want.open:
-            yield from _attempt_deadlines(session, want, attempt)
+    if session.unattributed_since:
+        yield from (session.unattributed_since + after for after in UNATTRIBUTED_MS)
+    for assignment in session.assignments:
+        if assignment.unnamed:
+            yield assignment.due_at
+        if assignment.served_by_name:
+            yield session.named_since + assignment.policy.join_within
+        for attempt in assignment.open:
+            yield from _attempt_deadlines(session, assignment, attempt)
 
 
-def _attempt_deadlines(session: Session, want: Want, attempt: Attempt) -> Iterator[Ms]:
-    if attempt.gone:
-        yield attempt.gone + GRACE_MS
-        yield attempt.gone + ENDING_MS
-    elif not attempt.agent:
-        yield attempt.since + EARLY_LOOK_MS
+def _attempt_deadlines(session: Session, assignment: Assignment, attempt: Attempt) -> Iterator[Ms]:
+    if attempt.agent_missed_at:
+        yield attempt.agent_missed_at + GRACE_MS
+        yield attempt.agent_missed_at + ENDING_MS
+    elif not attempt.agent_sid:
+        yield attempt.started_at + EARLY_LOOK_MS
         if session.notes and not attempt.identities:
-            yield from (attempt.since + after for after in LISTED_LATE_MS)
-        asked = confirming_since(session, want.policy, attempt)
+            yield from (attempt.started_at + after for after in LISTED_LATE_MS)
+        asked = confirming_since(session, assignment.policy, attempt)
         if asked is not None:
-            yield asked + want.policy.confirm_within
-            yield asked + want.policy.join_within
+            yield asked + assignment.policy.confirm_within
+            yield asked + assignment.policy.join_within
 
 
 def _due(session: Session) -> Iterator[Ms]:
-    for want in session.wants:
-        if want.waits:
-            yield want.due
-        yield from (attempt.retract_at for attempt in want.attempts if _retractable(attempt))
+    for assignment in session.assignments:
+        if assignment.waits:
+            yield assignment.due_at
+        yield from (attempt.retract_at for attempt in assignment.attempts if _retractable(attempt))
 
 
 def _retractable(attempt: Attempt) -> bool:
@@ -117,16 +117,18 @@ def _retractable(attempt: Attempt) -> bool:
 
 
 def _retract(session: Session, now: Ms) -> Retract | None:
-    for want in session.wants:
-        for attempt in want.attempts:
+    for assignment in session.assignments:
+        for attempt in assignment.attempts:
             if _retractable(attempt) and attempt.retract_at <= now:
-                dispatch = "" if attempt.agent else attempt.dispatch
-                return Retract(want=want.key, number=attempt.number, agent=attempt.agent, dispatch=dispatch)
+                dispatch = "" if attempt.agent_sid else attempt.dispatch
+                return Retract(
+                    assignment=assignment.key, number=attempt.number, agent_sid=attempt.agent_sid, dispatch=dispatch
+                )
     return None
 
 
 def _create(session: Session, now: Ms) -> Create | None:
-    for want in session.wants:
-        if want.waits and want.due <= now:
-            return Create(want=want.key, number=want.last + 1, target=want.next_target)
+    for assignment in session.assignments:
+        if assignment.waits and assignment.due_at <= now:
+            return Create(assignment=assignment.key, number=assignment.last_number + 1, target=assignment.next_target)
     return None

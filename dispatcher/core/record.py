@@ -8,11 +8,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core.events import Event, Ms, RoomSid
-from dispatcher.core.session import Attempt, Session, Want
+from dispatcher.core.session import Assignment, Attempt, Session
 
 VERSION: Final = 1
-UNREADABLE: Final = Event(id="", name="unreadable", created_at=0)  # it means no more than: look
-RECORD_MAX: Final = 128 * 1024  # bytes; an ordinary room's has 1 to 6 kB, one with 32 wants at work some 25 kB
+UNDECODABLE: Final = Event(id="", name="undecodable", created_at=0)  # it means no more than: look
+RECORD_MAX: Final = 128 * 1024  # bytes; an ordinary room's has 1 to 6 kB, one with 32 assignments at work some 25 kB
 TOLD_LEAST: Final = 16  # entries of the timeline that stay, half of them the first and half the last
 IDENTITIES_LEAST: Final = 4  # the newest identities of an attempt that stay; those of listed jobs are seen again
 
@@ -44,12 +44,16 @@ def dump(session: Session) -> bytes:
 def slim(session: Session) -> Session:
     """The session without most of its story, and without the attempts that RECORD_MAX has no space for.
 
-    The one of each want that is needed most stays. What goes is found again by its tag, while LiveKit lists it.
+    The one of each assignment that is needed most stays. What goes is found again by its tag, while LiveKit lists it.
     """
     half = TOLD_LEAST // 2
     timeline = session.timeline[:half] + session.timeline[half:][-half:]
-    session = replace(session, timeline=timeline, wants=tuple(_with_few_identities(want) for want in session.wants))
-    bare = replace(session, wants=tuple(replace(want, attempts=()) for want in session.wants))
+    session = replace(
+        session,
+        timeline=timeline,
+        assignments=tuple(_with_few_identities(assignment) for assignment in session.assignments),
+    )
+    bare = replace(session, assignments=tuple(replace(assignment, attempts=()) for assignment in session.assignments))
     space = RECORD_MAX - len(_ENCODER.encode(_Record(v=VERSION, s=bare)))
     kept: set[tuple[str, int]] = set()
     for spare, _, key, attempt in sorted(_ranked(session)):
@@ -57,28 +61,30 @@ def slim(session: Session) -> Session:
         if spare and space < 0:
             break
         kept.add((key, attempt.number))
-    return replace(session, wants=tuple(_with_only(want, kept) for want in session.wants))
+    return replace(session, assignments=tuple(_with_only(assignment, kept) for assignment in session.assignments))
 
 
 def _ranked(session: Session) -> Iterator[tuple[bool, tuple[bool, bool, bool, Ms, int], str, Attempt]]:
-    """Every attempt with what decides whether it stays: whether its want needs another more, its rank, the want."""
-    for want in session.wants:
-        for place, (rank, attempt) in enumerate(sorted((_rank(one), one) for one in want.attempts)):
-            yield place > 0, rank, want.key, attempt
+    """Every attempt with what decides whether it stays: whether its assignment needs another more, its rank, the assignment."""
+    for assignment in session.assignments:
+        for place, (rank, attempt) in enumerate(sorted((_rank(one), one) for one in assignment.attempts)):
+            yield place > 0, rank, assignment.key, attempt
 
 
 def _rank(one: Attempt) -> tuple[bool, bool, bool, Ms, int]:
     """Who serves, then what is under way, then what is to be taken back; of several the newest."""
-    return not one.serving, not one.open, not one.shows, -one.since, -one.number
+    return not one.serving, not one.open, not one.shows, -one.started_at, -one.number
 
 
-def _with_few_identities(want: Want) -> Want:
-    few = (replace(one, identities=one.identities[-IDENTITIES_LEAST:]) for one in want.attempts)
-    return replace(want, attempts=tuple(few))
+def _with_few_identities(assignment: Assignment) -> Assignment:
+    few = (replace(one, identities=one.identities[-IDENTITIES_LEAST:]) for one in assignment.attempts)
+    return replace(assignment, attempts=tuple(few))
 
 
-def _with_only(want: Want, kept: Collection[tuple[str, int]]) -> Want:
-    return replace(want, attempts=tuple(one for one in want.attempts if (want.key, one.number) in kept))
+def _with_only(assignment: Assignment, kept: Collection[tuple[str, int]]) -> Assignment:
+    return replace(
+        assignment, attempts=tuple(one for one in assignment.attempts if (assignment.key, one.number) in kept)
+    )
 
 
 def load(record: bytes | None, room: str, sid: RoomSid) -> Session:
@@ -112,4 +118,4 @@ def load_event(entry: bytes) -> Event:
     try:
         return _EVENT.decode(entry)
     except (msgspec.DecodeError, ValueError):
-        return UNREADABLE
+        return UNDECODABLE

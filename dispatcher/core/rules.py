@@ -1,6 +1,6 @@
 """Rules: in rooms like this, for people like this, we want that agent.
 
-A rule's `Policy` is what a want takes with it when it is born; a later reload does not change it.
+A rule's `Policy` is what an assignment takes with it when it is born; a later reload does not change it.
 Conditions, metadata and computed targets are functions handed in by the configuration, so that the core knows no
 expression language.
 """
@@ -12,18 +12,18 @@ from msgspec import Struct
 
 from dispatcher.core.events import PERSON_KINDS, Ms, Participant, Room
 
-On: TypeAlias = Literal["participant", "room"]
+Trigger: TypeAlias = Literal["participant_joined", "room_started"]
 Per: TypeAlias = Literal["room", "participant"]
 WorkerType: TypeAlias = Literal["room", "publisher"]
 OnFinish: TypeAlias = Literal["done", "replace"]
-Surplus: TypeAlias = Literal["remove", "report"]
+ExtraAgents: TypeAlias = Literal["remove", "report"]
 
 Condition: TypeAlias = Callable[[Room, Participant | None], bool]
 Render: TypeAlias = Callable[[Room, Participant | None], str]
 
 
 class Target(Struct, frozen=True):
-    """An agent that may serve a want: the name (and deployment) its workers register under."""
+    """An agent that may serve an assignment: the name (and deployment) its workers register under."""
 
     agent: str  # "" of NAMELESS alone
     deployment: str = ""
@@ -47,26 +47,27 @@ Aim: TypeAlias = Callable[[Room, Participant | None], Aimed]
 
 
 class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a want is served: its targets in order, whom it is for, and every limit. Spans in milliseconds."""
+    """How an assignment is served: its targets in order, whom it is for, and every limit. Spans in milliseconds."""
 
     targets: tuple[Target, ...]
     kinds: frozenset[str] = PERSON_KINDS
-    on: On = "participant"
+    trigger: Trigger = "participant_joined"
     per: Per = "room"
-    worker: WorkerType = "room"
+    worker_type: WorkerType = "room"
     attempts: int = 3  # per target, at least 1
     confirm_within: Ms = 12_000  # a healthy agent's job was listed after at most 10.5 s (docs/livekit.md §0)
     join_within: Ms = 30_000
     min_stay: Ms = 5_000
     retry_every: Ms = 30_000
     on_finish: OnFinish = "done"
-    surplus: Surplus = "remove"
+    extra_agents: ExtraAgents = "remove"
 
 
 class Rule(Struct, frozen=True, kw_only=True):
     """One rule of the configuration. `go_on` is its `continue`: rules after it may match as well.
 
-    With `aim`, the policy's targets are all that the rule names outright, and a want's are those that `aim` gives.
+    With `aim`, the policy's targets are all that the rule names outright, and an assignment's are those that `aim`
+    gives.
     """
 
     name: str
@@ -90,7 +91,7 @@ def matching(rules: Sequence[Rule], room: Room, person: Participant | None) -> t
 
 
 def aimed(rule: Rule, room: Room, person: Participant | None) -> Aimed:
-    """The targets of a want of this rule, as things are now; NAMELESS where no agent could be named."""
+    """The targets of an assignment of this rule, as things are now; NAMELESS where no agent could be named."""
     if rule.aim is None:
         return Aimed(rule.policy.targets)
     found = rule.aim(room, person)
@@ -98,7 +99,7 @@ def aimed(rule: Rule, room: Room, person: Participant | None) -> Aimed:
 
 
 def _applies(rule: Rule, room: Room, person: Participant | None) -> bool:
-    if (person is None) != (rule.policy.on == "room"):
+    if (person is None) != (rule.policy.trigger == "room_started"):
         return False
     if person is not None and person.kind not in rule.policy.kinds:
         return False

@@ -1,6 +1,6 @@
 """What a look means. Everything is judged here, on fresh facts; seeing the same look twice changes nothing.
 
-The order: which wants there are, which dispatch belongs to which attempt, whose agent is whose, how open attempts
+The order: which assignments there are, which dispatch belongs to which attempt, whose agent is whose, how open attempts
 ended, which agents are too many.
 """
 
@@ -10,77 +10,91 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core import budget
-from dispatcher.core.births import aim_again, give_birth, waiting_for
+from dispatcher.core.births import assign, retarget, waiting_for
 from dispatcher.core.closing import ON_PURPOSE, close
 from dispatcher.core.events import AGENT, Ms, Participant, Room
 from dispatcher.core.judge import ENDING_MS, Departure, departure, overdue
 from dispatcher.core.rules import Rule
-from dispatcher.core.seen import Seen
-from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, Want, tell, with_attempt, with_want
-from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_untied
+from dispatcher.core.seen import RoomSnapshot
+from dispatcher.core.session import (
+    Assignment,
+    Attempt,
+    Entry,
+    Said,
+    Session,
+    Verdict,
+    with_assignment,
+    with_attempt,
+    with_entry,
+)
+from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_unattributed
 from dispatcher.core.tags import Tag, Tagging
-from dispatcher.core.ties import bind, recall, tie
+from dispatcher.core.ties import attribute, bind, recall
 
 PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
 
 
-def see(session: Session, seen: Seen, rules: Sequence[Rule], *, tags: Tagging, now: Ms) -> Session:
-    """The session after a look that began at `now`: every want, attempt and agent judged by what it showed."""
-    session = replace(session, stale=False, seen_at=now)
-    if seen.room is None:
+def observe(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], *, tags: Tagging, now: Ms) -> Session:
+    """The session after a look that began at `now`: every assignment, attempt and agent judged by what it showed."""
+    session = replace(session, stale=False, looked_at=now)
+    if snapshot.room is None:
         return _missed(session, now)
-    found = tags.found(session, seen)
+    found = tags.found(session, snapshot)
     for _ in range(PASSES_MAX):
-        before, session = session, _judged(session, seen, seen.room, rules, found, now)
+        before, session = session, _judged(session, snapshot, snapshot.room, rules, found, now)
         if session == before:
             break
     return session
 
 
 def _judged(
-    session: Session, seen: Seen, room: Room, rules: Sequence[Rule], tags: Mapping[str, Tag], now: Ms
+    session: Session, snapshot: RoomSnapshot, room: Room, rules: Sequence[Rule], tags: Mapping[str, Tag], now: Ms
 ) -> Session:
     """One pass: what ends in it makes room for what the next pass finds."""
-    there = people(seen)
-    agents = [one for one in seen.participants if one.active and one.is_agent]
-    session = replace(session, over=False, missed_at=0, published_at=_published(session, there, now))
-    session = recall(session, seen, rules, there, tags, now)
-    session = give_birth(_attend(session, there, now), rules, room, there, now)
-    session = aim_again(_attend(session, there, now), rules, room, there, now)
-    session, untied = tie(bind(session, seen, rules, tags, now), agents, now)
-    session = serve_by_name(session, untied, now)
-    listed = {dispatch.id: dispatch for dispatch in seen.dispatches}
-    for want in session.wants:
-        for attempt in want.open:
+    there = people(snapshot)
+    agents = [one for one in snapshot.participants if one.active and one.is_agent]
+    session = replace(session, finished=False, missed_at=0, published_at=_published(session, there, now))
+    session = recall(session, snapshot, rules, there, tags, now)
+    session = assign(_attend(session, there, now), rules, room, there, now)
+    session = retarget(_attend(session, there, now), rules, room, there, now)
+    session, unattributed = attribute(bind(session, snapshot, rules, tags, now), agents, now)
+    session = serve_by_name(session, unattributed, now)
+    listed = {dispatch.id: dispatch for dispatch in snapshot.dispatches}
+    for assignment in session.assignments:
+        for attempt in assignment.open:
             session = _judge(
-                session, want.key, attempt, overdue(session, want, attempt, listed.get(attempt.dispatch), now), now
+                session,
+                assignment.key,
+                attempt,
+                overdue(session, assignment, attempt, listed.get(attempt.dispatch), now),
+                now,
             )
-    session = watch_untied(serve_by_name(session, untied, now), untied, now)
-    joined = {one.sid: one.joined_at for one in seen.participants}
+    session = watch_unattributed(serve_by_name(session, unattributed, now), unattributed, now)
+    joined = {one.sid: one.joined_at for one in snapshot.participants}
     identities = {one.known_as for one in agents}
-    for want in session.wants:
-        session = reopen(session, want.key, joined, now)
-        session = part_surplus(session, want.key, joined, now)
-        session = spare_namesakes(session, want.key, identities, now)
-        session = _welcome(session, want.key, joined, now)
-        session = _since_when(session, want.key, now)
+    for assignment in session.assignments:
+        session = reopen(session, assignment.key, joined, now)
+        session = part_surplus(session, assignment.key, joined, now)
+        session = spare_namesakes(session, assignment.key, identities, now)
+        session = _announce(session, assignment.key, joined, now)
+        session = _since_when(session, assignment.key, now)
     return session
 
 
 def _missed(session: Session, now: Ms) -> Session:
     """The room's SID is not listed: the second time, ENDING_MS later, it is over until somebody says that it lives."""
-    if session.over:
+    if session.finished:
         return session
     if session.missed_at and now >= session.missed_at + ENDING_MS:
-        return tell(replace(session, over=True), Entry(at=now, said=Said.OVER, reason="not_listed"))
+        return with_entry(replace(session, finished=True), Entry(at=now, said=Said.ROOM_FINISHED, reason="not_listed"))
     if session.missed_at:
         return session
-    return tell(replace(session, missed_at=now), Entry(at=now, said=Said.MISSED))
+    return with_entry(replace(session, missed_at=now), Entry(at=now, said=Said.ROOM_UNLISTED))
 
 
-def people(seen: Seen) -> list[Participant]:
+def people(snapshot: RoomSnapshot) -> list[Participant]:
     """Those for whom an agent may be wanted, by joining: ACTIVE, not hidden, no agents; kinds are the rules'."""
-    there = [one for one in seen.participants if one.active and not one.hidden and one.kind != AGENT]
+    there = [one for one in snapshot.participants if one.active and not one.hidden and one.kind != AGENT]
     return sorted(there, key=lambda one: one.joined_at)
 
 
@@ -89,66 +103,77 @@ def _published(session: Session, there: Sequence[Participant], now: Ms) -> Ms:
 
 
 def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
-    for want in session.wants:
-        waiting = waiting_for(want, there)
-        hoped = want.hoped or (waiting[0].joined_at if waiting else 0)
-        attended = replace(want, attended=bool(waiting), hoped=hoped)
-        if want.done and any(one.joined_at > want.done for one in waiting):
+    for assignment in session.assignments:
+        waiting = waiting_for(assignment, there)
+        hoped = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
+        attended = replace(assignment, attended=bool(waiting), first_waiting_at=hoped)
+        if assignment.finished_at and any(one.joined_at > assignment.finished_at for one in waiting):
             attended = budget.renewed(attended)
-            session = tell(session, Entry(at=now, said=Said.RENEWED, want=want.key))
-        if want.rounds and waiting and not want.attended:  # starved, and somebody new has come
+            session = with_entry(session, Entry(at=now, said=Said.ASSIGNMENT_RENEWED, assignment=assignment.key))
+        if assignment.rounds and waiting and not assignment.attended:  # starved, and somebody new has come
             attended = budget.renewed(attended)
-        session = with_want(session, attended)
+        session = with_assignment(session, attended)
     return session
 
 
 def _judge(session: Session, key: str, attempt: Attempt, late: Verdict | None, now: Ms) -> Session:
-    want = session.want(key)
-    if want is None or attempt.serving:
+    assignment = session.assignment(key)
+    if assignment is None or attempt.serving:
         return session
-    left = departure(session, want, attempt, now)
+    left = departure(session, assignment, attempt, now)
     if left is not None:
-        return _depart(session, want, attempt, left, now)
-    if attempt.agent or late is None:
+        return _depart(session, assignment, attempt, left, now)
+    if attempt.agent_sid or late is None:
         return session
     return close(session, key, attempt.number, late, now)
 
 
-def _depart(session: Session, want: Want, attempt: Attempt, left: Departure, now: Ms) -> Session:
-    """The want after its agent left: done, replaced with a brake, or another failed attempt."""
-    session = close(session, want.key, attempt.number, left.verdict, now, left.reason)
+def _depart(session: Session, assignment: Assignment, attempt: Attempt, left: Departure, now: Ms) -> Session:
+    """The assignment after its agent left: done, replaced with a brake, or another failed attempt."""
+    session = close(session, assignment.key, attempt.number, left.verdict, now, left.reason)
     heard = [note for note in session.notes if note.sid != left.sid and note.identity not in attempt.identities]
     session = replace(session, notes=tuple(heard))
-    paid = session.want(want.key)
+    paid = session.assignment(assignment.key)
     if paid is None:
         return session
     if left.verdict is Verdict.ENDED:
-        return with_want(session, budget.renewed(paid))
-    if left.verdict is Verdict.CRASHED or (left.verdict is Verdict.FINISHED and want.policy.on_finish == "replace"):
-        return with_want(session, budget.crashed(paid, left.stayed, now))
+        return with_assignment(session, budget.renewed(paid))
+    if left.verdict is Verdict.CRASHED or (
+        left.verdict is Verdict.FINISHED and assignment.policy.on_finish == "replace"
+    ):
+        return with_assignment(session, budget.crashed(paid, left.stayed, now))
     if left.verdict in ON_PURPOSE:
-        return with_want(session, replace(paid, done=left.left))
+        return with_assignment(session, replace(paid, finished_at=left.left_at))
     return session
 
 
-def _welcome(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
-    """That an agent serves is told once for each attempt; with the time it took, for the want's first."""
-    want = session.want(key)
-    serving = want.serving if want else None
-    if want is None or serving is None or serving.told:
+def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
+    """That an agent serves is told once for each attempt; with the time it took, for the assignment's first."""
+    assignment = session.assignment(key)
+    serving = assignment.serving if assignment else None
+    if assignment is None or serving is None or serving.announced:
         return session
-    arrived = joined.get(serving.agent, 0)
-    took = max(0, arrived - want.hoped) if arrived and want.hoped and not want.welcomed else None
-    want = with_attempt(want, replace(serving, told=True))
-    session = with_want(session, replace(want, welcomed=True))
-    return tell(
-        session, Entry(at=now, said=Said.SERVED, want=key, number=serving.number, agent=str(serving.target), took=took)
+    arrived = joined.get(serving.agent_sid, 0)
+    took = (
+        max(0, arrived - assignment.first_waiting_at)
+        if arrived and assignment.first_waiting_at and not assignment.announced
+        else None
+    )
+    assignment = with_attempt(assignment, replace(serving, announced=True))
+    session = with_assignment(session, replace(assignment, announced=True))
+    return with_entry(
+        session,
+        Entry(
+            at=now, said=Said.AGENT_JOINED, assignment=key, number=serving.number, agent=str(serving.target), took=took
+        ),
     )
 
 
 def _since_when(session: Session, key: str, now: Ms) -> Session:
-    want = session.want(key)
-    if want is None:
+    assignment = session.assignment(key)
+    if assignment is None:
         return session
-    unserved = want.attended and not (want.serving or want.by_name or want.done)
-    return with_want(session, replace(want, waiting_since=(want.waiting_since or now) if unserved else 0))
+    unserved = assignment.attended and not (assignment.serving or assignment.served_by_name or assignment.finished_at)
+    return with_assignment(
+        session, replace(assignment, waiting_since=(assignment.waiting_since or now) if unserved else 0)
+    )

@@ -34,7 +34,7 @@ class Dispatch(Struct, frozen=True, kw_only=True):
         return Target(self.agent, self.deployment)
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class RoomSnapshot(Struct, frozen=True, kw_only=True):
     """One look. `room` is None when LiveKit does not list the session's own SID; the rest is then empty."""
 
     room: Room | None

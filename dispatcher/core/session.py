@@ -1,8 +1,8 @@
 """A session: one life of one room, as much of it as must survive between two steps.
 
-Stored are attempts and facts; the state a want is in is derived from them (`Want.state`). Everything here is a frozen
-value: functions take a session and give the next one. Instants are epoch ms of the ledger's clock ("our clock"),
-except where a name or comment says LiveKit's.
+Stored are attempts and facts; the state an assignment is in is derived from them (`Assignment.state`). Everything here
+is a frozen value: functions take a session and give the next one. Instants are epoch ms of the ledger's clock ("our
+clock"), except where a name or comment says LiveKit's.
 """
 
 from enum import StrEnum
@@ -16,7 +16,7 @@ from dispatcher.core.rules import Policy, Target
 
 ATTEMPTS_MAX: Final = 8
 NOTES_MAX: Final = 16
-WANTS_MAX: Final = 32
+ASSIGNMENTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
 
 
@@ -34,48 +34,50 @@ class Verdict(StrEnum):
     FINISHED = "finished"  # the agent left of its own will
     REMOVED = "removed"  # somebody removed the agent
     ENDED = "ended"  # the agent left, and nobody was there any more
-    SURPLUS = "surplus"  # another attempt serves the want
+    SURPLUS = "surplus"  # another attempt serves the assignment
 
 
 class State(StrEnum):
-    """Where a want stands, for people."""
+    """Where an assignment stands, for people."""
 
     WAITING = "waiting"
-    UNATTENDED = "unattended"
-    ASKED = "asked"
+    IDLE = "idle"
+    REQUESTED = "requested"
     SERVED = "served"
     STARVED = "starved"
     PAUSED = "paused"
-    DONE = "done"
+    FINISHED = "finished"
 
 
 class Said(StrEnum):
     """What an entry of the timeline tells; the same words are the actions in the log."""
 
-    WANTED = "wanted"
-    ASKED = "asked"
-    ADOPTED = "adopted"
-    BOUND = "bound"
+    ASSIGNMENT_CREATED = "assignment.created"
+    DISPATCH_REQUESTED = "dispatch.requested"
+    DISPATCH_ADOPTED = "dispatch.adopted"
+    DISPATCH_FOUND = "dispatch.found"
     ELSEWHERE = "asked_elsewhere"  # by a process of this instance that has another ledger
-    SERVED = "served"
-    CLOSED = "closed"
-    REOPENED = "reopened"
-    STARVED = "starved"
-    RENEWED = "renewed"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    PASSED_OVER = "passed_over"
-    RETRACTED = "retracted"
-    UNKNOWN = "outcome_unknown"
-    UNNAMED = "agent_unnamed"  # an expression of the rule named no agent
-    IGNORED = "deployment_ignored"  # by a server that does not know deployments
-    UNASKED = "unasked_agent"
-    OVERFLOW = "too_many_wants"
-    MISSED = "room_not_listed"
-    OVER = "over"
-    WOULD_ASK = "would_ask"
-    RULE_GONE = "rule_gone"  # a reload took away the rule of a want that is asked for: it goes on, without metadata
-    CUT_OFF = "rounds_exceeded"  # a drive found no end: a defect
+    AGENT_JOINED = "agent.joined"
+    ATTEMPT_ENDED = "attempt.ended"
+    ATTEMPT_REOPENED = "attempt.reopened"
+    ASSIGNMENT_STARVED = "assignment.starved"
+    ASSIGNMENT_RENEWED = "assignment.renewed"
+    ASSIGNMENT_PAUSED = "assignment.paused"
+    ASSIGNMENT_RESUMED = "assignment.resumed"
+    TARGET_SKIPPED = "target.skipped"
+    ATTEMPT_RETRACTED = "attempt.retracted"
+    DISPATCH_UNANSWERED = "dispatch.unanswered"
+    AGENT_UNNAMED = "agent.unnamed"  # an expression of the rule named no agent
+    DEPLOYMENT_IGNORED = "deployment.ignored"  # by a server that does not know deployments
+    AGENT_UNREQUESTED = "agent.unrequested"
+    ASSIGNMENT_OMITTED = "assignment.omitted"
+    ROOM_UNLISTED = "room.unlisted"
+    ROOM_FINISHED = "room.finished"
+    DISPATCH_SIMULATED = "dispatch.simulated"
+    RULE_GONE = (
+        "rule_gone"  # a reload took away the rule of an assignment that is asked for: it goes on, without metadata
+    )
+    CUT_OFF = "rounds.exceeded"  # a drive found no end: a defect
 
 
 class Part(StrEnum):
@@ -90,7 +92,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     at: Ms
     said: Said
-    want: str = ""
+    assignment: str = ""
     number: int = 0
     agent: str = ""
     verdict: Verdict | None = None  # CLOSED: as what the attempt ended
@@ -105,9 +107,9 @@ class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sid: str
     identity: str
     reason: str
-    heard: Ms
+    received_at: Ms
     stayed: Ms  # by LiveKit's clock; up to 1 s short, as webhooks carry whole seconds
-    left: Ms  # LiveKit's clock, the end of the second that the webhook bears
+    left_at: Ms  # LiveKit's clock, the end of the second that the webhook bears
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,16 +117,16 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     number: int
     target: Target
-    since: Ms  # asked, or first seen
+    started_at: Ms  # asked, or first seen
     dispatch: str = ""  # the dispatch's id; "" while it is not known
     ours: bool = True
     listed: bool = False  # the last look listed the dispatch
     identities: tuple[str, ...] = ()  # of its jobs: what ties an agent to it
-    agent: str = ""  # SID of its agent: present in the last look, or (open and `gone`) the one that is missed
-    last_agent: str = ""  # SID of the latest agent it had
-    told: bool = False  # that its agent serves
-    came: Ms = 0  # its agent was first seen
-    gone: Ms = 0  # its agent was first missed
+    agent_sid: str = ""  # SID of its agent: present in the last look, or (open and `gone`) the one that is missed
+    last_agent_sid: str = ""  # SID of the latest agent it had
+    announced: bool = False  # that its agent serves
+    agent_seen_at: Ms = 0  # its agent was first seen
+    agent_missed_at: Ms = 0  # its agent was first missed
     verdict: Verdict | None = None
     retract_at: Ms = 0  # 0: not to be retracted
     retracts: int = 0
@@ -136,37 +138,37 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def serving(self) -> bool:
         """Its agent is in the room: the only proof that there is one."""
-        return self.open and bool(self.agent) and not self.gone
+        return self.open and bool(self.agent_sid) and not self.agent_missed_at
 
     @property
     def shows(self) -> bool:
         """Something of it was still there in the last look."""
-        return bool(self.agent) or self.listed
+        return bool(self.agent_sid) or self.listed
 
 
-class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One agent wanted in one session. The policy is its rule's when it was born."""
 
     rule: str
     policy: Policy
     identity: str = ""  # `per: participant`: for whom
     attempts: tuple[Attempt, ...] = ()  # by number, ATTEMPTS_MAX newest
-    last: int = 0  # the highest attempt number so far
-    target: int = 0
+    last_number: int = 0  # the highest attempt number so far
+    target_index: int = 0
     tries: int = 0  # failed attempts at this target
     rounds: int = 0  # times all targets were used up since it was last served
     unsent: int = 0  # requests in a row that never reached LiveKit
     crashes: int = 0
-    due: Ms = 0  # the next Create, not before
-    slot: Ms = 0  # its turn, when creates are paced
-    done: Ms = 0  # LiveKit's clock; who joined after it reopens the want
+    due_at: Ms = 0  # the next Create, not before
+    slot_at: Ms = 0  # its turn, when creates are paced
+    finished_at: Ms = 0  # LiveKit's clock; who joined after it reopens the assignment
     attended: bool = False  # somebody of its kinds was there in the last look
     remnant: bool = False  # nobody wants it: it only holds what is to be taken back
-    held: bool = False  # it waited when it was last asked, and every target was paused
-    by_name: bool = False  # an agent of a target's name, not tied to any attempt, was there in the last look
+    paused: bool = False  # it waited when it was last asked, and every target was paused
+    served_by_name: bool = False  # an agent of a target's name, not tied to any attempt, was there in the last look
     waiting_since: Ms = 0  # somebody is there, and no agent
-    hoped: Ms = 0  # LiveKit's clock; the earliest joining of somebody who waits for the first agent
-    welcomed: bool = False  # the time to its first agent has been told
+    first_waiting_at: Ms = 0  # LiveKit's clock; the earliest joining of somebody who waits for the first agent
+    announced: bool = False  # the time to its first agent has been told
 
     @property
     def key(self) -> str:
@@ -176,7 +178,7 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def spread_by(self) -> str:
         """What its backoffs are spread by. Never the identity: the instants that come of it are recorded and shown."""
-        return f"{self.rule}/{self.hoped}" if self.identity else self.rule
+        return f"{self.rule}/{self.first_waiting_at}" if self.identity else self.rule
 
     @property
     def open(self) -> tuple[Attempt, ...]:
@@ -187,38 +189,38 @@ class Want(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return next((attempt for attempt in self.attempts if attempt.serving), None)
 
     @property
-    def wanting(self) -> bool:
+    def needs_attempt(self) -> bool:
         """Somebody waits, and nothing is under way."""
-        there = self.attended or self.policy.on == "room"
-        return there and not (self.open or self.done or self.by_name or self.remnant)
+        there = self.attended or self.policy.trigger == "room_started"
+        return there and not (self.open or self.finished_at or self.served_by_name or self.remnant)
 
     @property
     def waits(self) -> bool:
         """Somebody waits, and the next Create is only a matter of time."""
-        return self.wanting and not self.held and bool(self.next_target.agent)
+        return self.needs_attempt and not self.paused and bool(self.next_target.agent)
 
     @property
     def unnamed(self) -> bool:
         """Somebody waits, and the rule's expressions name no agent: the next look may show one."""
-        return self.wanting and not self.next_target.agent
+        return self.needs_attempt and not self.next_target.agent
 
     @property
     def next_target(self) -> Target:
-        return self.policy.targets[self.target % len(self.policy.targets)]
+        return self.policy.targets[self.target_index % len(self.policy.targets)]
 
     @property
     def state(self) -> State:
-        if self.serving or self.by_name:
+        if self.serving or self.served_by_name:
             return State.SERVED
-        if self.done or self.remnant:
-            return State.DONE
-        if self.held and self.wanting:
+        if self.finished_at or self.remnant:
+            return State.FINISHED
+        if self.paused and self.needs_attempt:
             return State.PAUSED
-        if self.rounds and (self.attended or self.policy.on == "room"):
+        if self.rounds and (self.attended or self.policy.trigger == "room_started"):
             return State.STARVED
         if self.open:
-            return State.ASKED
-        return State.WAITING if self.wanting else State.UNATTENDED
+            return State.REQUESTED
+        return State.WAITING if self.needs_attempt else State.IDLE
 
 
 class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -226,55 +228,57 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     room: str
     sid: RoomSid
-    wants: tuple[Want, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
     notes: tuple[Note, ...] = ()
-    over: bool = False  # by room_finished: final; by two looks: until somebody says that it lives
+    finished: bool = False  # by room_finished: final; by two looks: until somebody says that it lives
     final: bool = False
     stale: bool = False  # something happened that a look will show
-    seen_at: Ms = 0  # the last look began
-    slot: Ms = 0  # its turn to be looked at, where calls are limited
+    looked_at: Ms = 0  # the last look began
+    slot_at: Ms = 0  # its turn to be looked at, where calls are limited
     missed_at: Ms = 0  # LiveKit said that the room is closing, or a look did not list it
     published_at: Ms = 0  # the first look that showed a publisher
-    untied: tuple[str, ...] = ()  # SIDs of agents that no attempt accounts for
-    untied_since: Ms = 0  # the newest of them was first seen
+    unattributed: tuple[str, ...] = ()  # SIDs of agents that no attempt accounts for
+    unattributed_since: Ms = 0  # the newest of them was first seen
     strange_since: Ms = 0  # there were such agents, one or another, and it has not been told since
-    unasked: bool = False  # that has been told
+    unrequested_announced: bool = False  # that has been told
     named_since: Ms = 0  # there were such agents of a target's name, one or another
-    overflow: bool = False  # that has been told
+    overflow_announced: bool = False  # that has been told
     timeline: tuple[Entry, ...] = ()
-    told: int = 0  # entries ever told
+    entries_total: int = 0  # entries ever told
 
-    def want(self, key: str) -> Want | None:
-        return next((want for want in self.wants if want.key == key), None)
-
-
-def with_want(session: Session, want: Want) -> Session:
-    """The want replaces the one of its key, or is the newest."""
-    if session.want(want.key) is None:
-        return replace(session, wants=(*session.wants, want))
-    return replace(session, wants=tuple(want if old.key == want.key else old for old in session.wants))
+    def assignment(self, key: str) -> Assignment | None:
+        return next((assignment for assignment in self.assignments if assignment.key == key), None)
 
 
-def with_attempt(want: Want, attempt: Attempt) -> Want:
+def with_assignment(session: Session, assignment: Assignment) -> Session:
+    """The assignment replaces the one of its key, or is the newest."""
+    if session.assignment(assignment.key) is None:
+        return replace(session, assignments=(*session.assignments, assignment))
+    return replace(
+        session, assignments=tuple(assignment if old.key == assignment.key else old for old in session.assignments)
+    )
+
+
+def with_attempt(assignment: Assignment, attempt: Attempt) -> Assignment:
     """The attempt replaces the one of its number, or is added; beyond ATTEMPTS_MAX a closed one goes."""
-    kept = {one.number: one for one in want.attempts} | {attempt.number: attempt}
+    kept = {one.number: one for one in assignment.attempts} | {attempt.number: attempt}
     attempts = [kept[number] for number in sorted(kept)]
     if len(attempts) > ATTEMPTS_MAX:
         closed = [one for one in attempts if not one.open]
         attempts.remove(min(closed or attempts, key=lambda one: (one.shows, one.number)))
-    return replace(want, attempts=tuple(attempts), last=max(want.last, attempt.number))
+    return replace(assignment, attempts=tuple(attempts), last_number=max(assignment.last_number, attempt.number))
 
 
-def tell(session: Session, entry: Entry) -> Session:
+def with_entry(session: Session, entry: Entry) -> Session:
     """The entry stands in the timeline; the oldest make room, but for the first, which say how it began."""
     timeline = (*session.timeline, entry)
     if len(timeline) > TIMELINE_MAX:
         first = TIMELINE_MAX // 4
         timeline = timeline[:first] + timeline[first + 1 :]
-    return replace(session, timeline=timeline, told=session.told + 1)
+    return replace(session, timeline=timeline, entries_total=session.entries_total + 1)
 
 
-def news(session: Session, told: int) -> tuple[Entry, ...]:
+def entries_since(session: Session, told: int) -> tuple[Entry, ...]:
     """The entries told since there were `told` of them; of very many at once, those that the timeline still has."""
-    new = session.told - told
+    new = session.entries_total - told
     return session.timeline[-new:] if new > 0 else ()

@@ -1,6 +1,6 @@
 """The tag by which a dispatch of ours is known where its id is not: after a lost reply, a crash, an emptied ledger.
 
-`<instance>:<room SID>:<want key>#<number>:<signature>`. Whoever opens a room may write any attribute into its
+`<instance>:<room SID>:<assignment key>#<number>:<signature>`. Whoever opens a room may write any attribute into its
 dispatches (a token's `room_config`), so a tag counts only where it is signed: for the room's name, and for the agent
 that the dispatch asks for. The SID is that of the life that was asked for. A room that closed, and that our own request
 opened again, lists a dispatch of its life before: that is ours.
@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.seen import Dispatch, RoomSnapshot
 from dispatcher.core.session import Session
 
-AHEAD_MAX: Final = 10_000  # attempts that an emptied ledger may have forgotten: five days of a starved want's
+AHEAD_MAX: Final = 10_000  # attempts that an emptied ledger may have forgotten: five days of a starved assignment's
 _TAG_MAX: Final = 1_024  # characters: ours have some 400 at most, and longer ones are not worth a hash
 
 
@@ -33,7 +33,7 @@ class Signer(Protocol):
 
 
 class Tag(NamedTuple):
-    """For which want a dispatch of ours was made, and as which attempt."""
+    """For which assignment a dispatch of ours was made, and as which attempt."""
 
     key: str
     number: int
@@ -46,7 +46,7 @@ class Tagging(Protocol):
         """What the dispatch of this step carries."""
         ...
 
-    def found(self, session: Session, seen: Seen) -> dict[str, Tag]:
+    def found(self, session: Session, snapshot: RoomSnapshot) -> dict[str, Tag]:
         """The tags of those listed dispatches that are ours, by the dispatches' ids."""
         ...
 
@@ -59,12 +59,12 @@ class Tags(Struct, frozen=True):
 
     def of(self, session: Session, step: Create) -> str:
         """What the dispatch of this step carries."""
-        proven = self._proven(session.room, session.sid, step.want, str(step.number), step.target)
-        return f"{self.instance}:{session.sid}:{step.want}#{step.number}:{self.signer.sign(proven)}"
+        proven = self._proven(session.room, session.sid, step.assignment, str(step.number), step.target)
+        return f"{self.instance}:{session.sid}:{step.assignment}#{step.number}:{self.signer.sign(proven)}"
 
-    def found(self, session: Session, seen: Seen) -> dict[str, Tag]:
+    def found(self, session: Session, snapshot: RoomSnapshot) -> dict[str, Tag]:
         """The tags of those listed dispatches that are ours, by the dispatches' ids."""
-        read = {dispatch.id: self._read(session.room, dispatch) for dispatch in seen.dispatches}
+        read = {dispatch.id: self._read(session.room, dispatch) for dispatch in snapshot.dispatches}
         return {id_: tag for id_, tag in read.items() if tag is not None and _in_reach(session, tag)}
 
     def _read(self, room: str, dispatch: Dispatch) -> Tag | None:
@@ -84,5 +84,5 @@ class Tags(Struct, frozen=True):
 
 
 def _in_reach(session: Session, tag: Tag) -> bool:
-    want = session.want(tag.key)
-    return tag.number <= (want.last if want else 0) + AHEAD_MAX
+    assignment = session.assignment(tag.key)
+    return tag.number <= (assignment.last_number if assignment else 0) + AHEAD_MAX

@@ -1,6 +1,6 @@
 """CEL, behind one door: what rules compute. Checked when they load, total when they are judged: an error is a value."""
 
-from dispatcher.expressions.judged import Agents, Failed, Metadata, Split, When, heard
+from dispatcher.expressions.judged import Agents, Failed, Metadata, Split, When, reporting
 from dispatcher.expressions.language import BadExpression, Expression, Language, Result
 from dispatcher.expressions.mistakes import Mistake
 from dispatcher.expressions.outcome import Failure, Reason
@@ -18,5 +18,5 @@ __all__ = [
     "Result",
     "Split",
     "When",
-    "heard",
+    "reporting",
 ]

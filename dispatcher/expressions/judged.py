@@ -31,7 +31,7 @@ class Failed(Struct, frozen=True):
     room: str
 
 
-Hear: TypeAlias = Callable[[Failed], object]
+Report: TypeAlias = Callable[[Failed], object]
 
 
 class When(Struct, frozen=True):
@@ -39,7 +39,7 @@ class When(Struct, frozen=True):
 
     rule: str
     expression: Expression
-    hear: Hear | None = None
+    report: Report | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -49,7 +49,7 @@ class When(Struct, frozen=True):
     def __call__(self, room: Room, person: Participant | None) -> bool:
         found = self.expression.judge(room, person)
         if isinstance(found, Failure) and found.reason is not Reason.MISSING_KEY:
-            _tell(self.hear, self.rule, "when", found, room)
+            _report(self.report, self.rule, "when", found, room)
         return found is True
 
 
@@ -58,12 +58,12 @@ class Metadata(Struct, frozen=True):
 
     rule: str
     expression: Expression
-    hear: Hear | None = None
+    report: Report | None = None
 
     def __call__(self, room: Room, person: Participant | None) -> str:
         sent = self.render(room, person)
         if isinstance(sent, Failure):
-            _tell(self.hear, self.rule, "metadata", sent, room)
+            _report(self.report, self.rule, "metadata", sent, room)
             return ""
         return sent
 
@@ -107,7 +107,7 @@ class Agents(Struct, frozen=True):
 
     rule: str
     choices: tuple[Target | Expression | Split, ...]
-    hear: Hear | None = None
+    report: Report | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -118,19 +118,19 @@ class Agents(Struct, frozen=True):
         found = [_named(choice, room, person) for choice in self.choices]
         failed = [one for one in found if isinstance(one, Failure)]
         for one in failed:
-            _tell(self.hear, self.rule, "agent", one, room)
+            _report(self.report, self.rule, "agent", one, room)
         targets = dict.fromkeys(one for one in found if isinstance(one, Target))  # the same one twice is one
         return Aimed(tuple(targets), tuple(one.reason for one in failed))
 
 
-def heard(rules: Sequence[Rule], hear: Hear) -> tuple[Rule, ...]:
+def reporting(rules: Sequence[Rule], hear: Report) -> tuple[Rule, ...]:
     """The rules, whose failures are told."""
     return tuple(
         replace(
             rule,
-            when=replace(rule.when, hear=hear) if isinstance(rule.when, When) else rule.when,
-            metadata=replace(rule.metadata, hear=hear) if isinstance(rule.metadata, Metadata) else rule.metadata,
-            aim=replace(rule.aim, hear=hear) if isinstance(rule.aim, Agents) else rule.aim,
+            when=replace(rule.when, report=hear) if isinstance(rule.when, When) else rule.when,
+            metadata=replace(rule.metadata, report=hear) if isinstance(rule.metadata, Metadata) else rule.metadata,
+            aim=replace(rule.aim, report=hear) if isinstance(rule.aim, Agents) else rule.aim,
         )
         for rule in rules
     )
@@ -152,7 +152,7 @@ def _written(choice: Target | Expression | Split) -> object:
             assert_never(choice)
 
 
-def _tell(hear: Hear | None, rule: str, field: str, failure: Failure, room: Room) -> None:
+def _report(hear: Report | None, rule: str, field: str, failure: Failure, room: Room) -> None:
     if hear is not None:
         hear(Failed(rule, field, failure.reason, room.name))
 

@@ -16,7 +16,7 @@ from cel_expr_python.ext.ext_strings import ExtStrings
 from msgspec import Struct
 
 from dispatcher.core.events import Participant, Room
-from dispatcher.core.rules import On
+from dispatcher.core.rules import Trigger
 from dispatcher.expressions.cost import estimate
 from dispatcher.expressions.facts import SMALL, Facts, Sizes, facts, shapes
 from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS, Messages
@@ -62,15 +62,15 @@ class Expression(Struct, frozen=True, eq=False):
     """A checked expression. Judging it never raises, whatever the room and the participant hold."""
 
     text: str
-    on: On
+    trigger: Trigger
     node: Node
     language: "Language"
     _program: cel.Expression
     _costs: dict[Sizes, float]
 
     def judge(self, room: Room, person: Participant | None) -> Outcome:
-        """What it comes to for this person (`on: room`: for the room)."""
-        return self.language.judge(self, room, person if self.on == "participant" else None)
+        """What it comes to for this person (`trigger: room_started`: for the room)."""
+        return self.language.judge(self, room, person if self.trigger == "participant_joined" else None)
 
     def evaluate(self, activation: cel.Activation) -> Outcome:
         """What CEL makes of it, however long that takes."""
@@ -97,40 +97,40 @@ class Expression(Struct, frozen=True, eq=False):
 
 
 class Language:
-    """CEL as rules speak it: two environments, as a rule `on: room` knows no participant."""
+    """CEL as rules speak it: two environments, as a rule `trigger: room_started` knows no participant."""
 
     def __init__(self) -> None:
         self._messages = Messages()
         self._grammar = Grammar()
-        self._envs = {"room": self._env(_ROOM), "participant": self._env(_ROOM | _PARTICIPANT)}
+        self._envs = {"room_started": self._env(_ROOM), "participant_joined": self._env(_ROOM | _PARTICIPANT)}
         self._matches = self._env(_PATTERN).compile("''.matches(pattern)")
-        self._compiled: dict[tuple[str, On, Result], Expression] = {}
+        self._compiled: dict[tuple[str, Trigger, Result], Expression] = {}
         self._read: frozenset[str] = frozenset()  # variables that any expression reads
         self._left = JUDGED_MAX
         self._looked: tuple[Room, Participant | None, Facts] | None = None
-        self._activated: tuple[Facts, On, cel.Activation] | None = None
+        self._activated: tuple[Facts, Trigger, cel.Activation] | None = None
 
     def begin(self) -> None:
         """Others have had their turn: what is judged from now on may take JUDGED_MAX again."""
         self._left = JUDGED_MAX
 
-    def compile(self, text: str, on: On, result: Result) -> Expression:
+    def compile(self, text: str, trigger: Trigger, result: Result) -> Expression:
         """The expression; the same one for the same text. Raises BadExpression with everything that is wrong in it."""
-        known = self._compiled.get((text, on, result))
+        known = self._compiled.get((text, trigger, result))
         if known is not None:
             return known
-        program = self._program(text, on)
+        program = self._program(text, trigger)
         types, otherwise = result.value
         name = program.return_type().name()
         if name.partition("<")[0] not in types:
             raise BadExpression([Mistake(0, _wrong_type(name, otherwise))])
-        made = self._expression(text, on, program)
+        made = self._expression(text, trigger, program)
         if wrong := list(unwritten(made.node, self._bad)):
             raise BadExpression(sorted(wrong, key=lambda mistake: mistake.offset))
         if (cost := made.cost(SMALL)) > JUDGED_MAX:
             raise BadExpression([Mistake(0, _too_much(cost))])
         self._read |= {node.name for node in below(made.node) if isinstance(node, Name)}
-        self._compiled[text, on, result] = made
+        self._compiled[text, trigger, result] = made
         return made
 
     def judge(self, expression: Expression, room: Room, person: Participant | None) -> Outcome:
@@ -143,16 +143,16 @@ class Language:
         if cost > self._left and (cost := estimate(expression.node, shapes(known.sizes))) > self._left:
             return Failure(Reason.EXHAUSTED)
         began = perf_counter()
-        found = expression.evaluate(self._activation(expression.on, known))
+        found = expression.evaluate(self._activation(expression.trigger, known))
         self._spend(began, cost)
         return found
 
     def parts(self, whole: Expression) -> Iterator[Expression]:
         """What the expression's `&&` joins."""
         tree = self._tree(whole._program)  # noqa: SLF001  an expression's own language
-        env = self._envs[whole.on]
+        env = self._envs[whole.trigger]
         for text, part in zip(_cut(whole.text, tree.joints()), tree.conjuncts(), strict=True):
-            yield self._expression(text, whole.on, env.deserialize(part))
+            yield self._expression(text, whole.trigger, env.deserialize(part))
 
     def _env(self, variables: dict[str, cel.Type]) -> cel.Env:
         overload = cel.Overload("phone_string", return_type=cel.Type.STRING, parameters=[cel.Type.STRING], impl=phone)
@@ -163,13 +163,13 @@ class Language:
             functions=[cel.FunctionDecl("phone", [overload])],
         )
 
-    def _program(self, text: str, on: On) -> cel.Expression:
+    def _program(self, text: str, trigger: Trigger) -> cel.Expression:
         if len(text) > TEXT_MAX:
             raise BadExpression([Mistake(0, f"over {TEXT_MAX // 1024} KiB")])
         try:
-            return self._envs[on].compile(text)
+            return self._envs[trigger].compile(text)
         except RuntimeError as error:
-            raise BadExpression(mistakes(str(error), text, on)) from None
+            raise BadExpression(mistakes(str(error), text, trigger)) from None
 
     def _tree(self, program: cel.Expression) -> Tree:
         return self._grammar.tree(program.serialize())
@@ -179,8 +179,8 @@ class Language:
         tried = self._matches.eval(data={"pattern": regex})
         return "" if tried.type().name() == "BOOL" else str(tried.value()).partition(": ")[2]
 
-    def _expression(self, text: str, on: On, program: cel.Expression) -> Expression:
-        return Expression(text, on, self._tree(program).root(), self, program, {})
+    def _expression(self, text: str, trigger: Trigger, program: cel.Expression) -> Expression:
+        return Expression(text, trigger, self._tree(program).root(), self, program, {})
 
     def _facts(self, room: Room, person: Participant | None) -> Facts:
         """Made once for each look at one person; the last are kept, and nothing else of anybody's metadata."""
@@ -194,9 +194,9 @@ class Language:
         self._spend(began, found.made)
         return found
 
-    def _activation(self, on: On, known: Facts) -> cel.Activation:
-        if self._activated is None or self._activated[0] is not known or self._activated[1] != on:
-            self._activated = (known, on, self._envs[on].Activation(known.variables))
+    def _activation(self, trigger: Trigger, known: Facts) -> cel.Activation:
+        if self._activated is None or self._activated[0] is not known or self._activated[1] != trigger:
+            self._activated = (known, trigger, self._envs[trigger].Activation(known.variables))
         return self._activated[2]
 
     def _spend(self, began: float, most: float) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from dispatcher.core.rules import On
+from dispatcher.core.rules import Trigger
 from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS
 
 _SAID: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
@@ -15,7 +15,7 @@ _FIELD: Final = re.compile(r"undefined field '(.*)' not found in struct '(.*)'")
 _NAME: Final = re.compile(r"undeclared reference to '\.?((\w*)[^']*)'")
 _OVERLOAD: Final = re.compile(r"found no matching overload for '(.*)' applied to '(.*)'")
 _FIELDS: Final = {ROOM: ("room", ROOM_FIELDS), PARTICIPANT: ("participant", PARTICIPANT_FIELDS)}
-_ABSENT: Final = frozenset({"participant", "participant_metadata", "kind"})  # from `on: room`
+_ABSENT: Final = frozenset({"participant", "participant_metadata", "kind"})  # from `trigger: room_started`
 _NAMES: Final = (
     *(
         "room",
@@ -41,20 +41,20 @@ class Mistake(Struct, frozen=True):
     reason: str
 
 
-def mistakes(said: str, text: str, on: On) -> list[Mistake]:
+def mistakes(said: str, text: str, trigger: Trigger) -> list[Mistake]:
     """Everything that CEL said of an expression, in the order of its text; nothing of what follows a syntax error."""
-    found = sorted(_each(said, text, on), key=lambda mistake: mistake.offset)
+    found = sorted(_each(said, text, trigger), key=lambda mistake: mistake.offset)
     syntax = [mistake for mistake in found if mistake.reason.startswith("syntax error")]
     if "recursion" in said:
         return [Mistake(0, "nested deeper than 32; each + of a sum nests, too")]
     return syntax[:1] or found or [Mistake(0, "CEL cannot read it")]
 
 
-def _each(said: str, text: str, on: On) -> Iterator[Mistake]:
+def _each(said: str, text: str, trigger: Trigger) -> Iterator[Mistake]:
     for line, column, reason in _SAID.findall(said):
         before = text.split("\n")[: int(line) - 1]
         offset = min(len(text), sum(len(one) + 1 for one in before) + int(column) - 1)
-        yield Mistake(_start(text, offset, reason), _reason(reason.removesuffix(" [INVALID_ARGUMENT]"), on))
+        yield Mistake(_start(text, offset, reason), _reason(reason.removesuffix(" [INVALID_ARGUMENT]"), trigger))
 
 
 def _start(text: str, offset: int, reason: str) -> int:
@@ -66,7 +66,7 @@ def _start(text: str, offset: int, reason: str) -> int:
     return offset
 
 
-def _reason(said: str, on: On) -> str:
+def _reason(said: str, trigger: Trigger) -> str:
     if said.startswith("Syntax error: "):
         return _syntax(said.removeprefix("Syntax error: "))
     if found := _FIELD.fullmatch(said):
@@ -74,8 +74,8 @@ def _reason(said: str, on: On) -> str:
         near = f"; {_KIND}" if found[1] == "kind" else _near(found[1], fields)
         return f"undefined field '{found[1]}' of {variable}{near}"
     if found := _NAME.match(said):
-        if on == "room" and found[2] in _ABSENT:
-            return f"`on: room` has no participant: '{found[1]}' means nothing here"
+        if trigger == "room_started" and found[2] in _ABSENT:
+            return f"`trigger: room_started` has no participant: '{found[1]}' means nothing here"
         return f"unknown name '{found[1]}'{_near(found[2], _NAMES)}"
     if found := _OVERLOAD.fullmatch(said):
         return f"'{found[1].strip('@_')}' does not take {found[2]}".replace(ROOM, "room").replace(

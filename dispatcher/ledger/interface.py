@@ -53,7 +53,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     until: Ms
 
 
-class Held(Struct, frozen=True, kw_only=True):
+class Handover(Struct, frozen=True, kw_only=True):
     """A session in one's hands: its lease, its record (None: new, or lost) and what came in since it was last folded.
 
     `upto` is the absolute inbox position behind `inbox`; saving with it drains exactly these entries, however often
@@ -78,7 +78,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """What became of an event, and, if nobody held the session, the session itself."""
 
     outcome: Delivered
-    held: Held | None = None
+    handover: Handover | None = None
 
 
 class SaveResult(StrEnum):
@@ -90,11 +90,11 @@ class SaveResult(StrEnum):
 
 class SaveAnswer(Struct, frozen=True, kw_only=True):
     result: SaveResult
-    held: Held | None = None  # with KEPT (the inbox is empty: it is folded once per claim) and MORE
+    held: Handover | None = None  # with KEPT (the inbox is empty: it is folded once per claim) and MORE
 
 
 class Standing(Struct, frozen=True, order=True):
-    """One line of the index that `save` carries: a want's state and the agent it is about. Fit for a label."""
+    """One line of the index that `save` carries: an assignment's state and the agent it is about. Fit for a label."""
 
     state: str
     agent: str
@@ -107,7 +107,7 @@ class Life(Struct, frozen=True, kw_only=True):
     record: bytes | None
     born: Ms  # when it was first heard of
     due_at: Ms | None  # None: at rest, held or over
-    over: bool
+    finished: bool
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -133,7 +133,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+    async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
         """Up to `limit` sessions whose due time has come or whose lease has run out are handed out, longest due first.
 
         The second value is how many ms from now the next one will be (0: more wait now; None: none is known).
@@ -172,7 +172,7 @@ class Ledger(Protocol):
         ...
 
     async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
-        """Live sessions of the project, those with a want in `state` if one is named, newest first."""
+        """Live sessions of the project, those with an assignment in `state` if one is named, newest first."""
         ...
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
@@ -187,7 +187,7 @@ class Ledger(Protocol):
         ...
 
     async def standings(self) -> Mapping[tuple[str, Standing], int]:
-        """How many wants stand where, over all live sessions: (project, standing) → number."""
+        """How many assignments stand where, over all live sessions: (project, standing) → number."""
         ...
 
     async def turn(self, name: str, every: Ms) -> bool:

@@ -15,7 +15,7 @@ from dispatcher.ledger.interface import (
     Counts,
     Delivered,
     Delivery,
-    Held,
+    Handover,
     Key,
     Lease,
     LedgerUnavailable,
@@ -56,18 +56,18 @@ class MemoryLedger:
             return Delivery(outcome=Delivered.OVER)
         if event_id in self._event_ids:
             again = self._take(session, now) if take and session and session.inbox else None
-            return Delivery(outcome=Delivered.DUPLICATE, held=again)
+            return Delivery(outcome=Delivered.DUPLICATE, handover=again)
         session = session or self._open(key, now)
         session.append(event)
         self._event_ids.add(event_id)
-        if take and (held := self._take(session, now)):
-            return Delivery(outcome=Delivered.ACCEPTED, held=held)
+        if take and (handover := self._take(session, now)):
+            return Delivery(outcome=Delivered.ACCEPTED, handover=handover)
         self._sessions.hasten(session, now)
         return Delivery(outcome=Delivered.ACCEPTED)
 
-    async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+    async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
         now = self._begin()
-        taken: list[Held] = []
+        taken: list[Handover] = []
         while len(taken) < limit and (first := self._agenda.first()) and first.at <= now:
             taken.append(self._hand_out(first, now))
         return taken, self._agenda.wait(now)
@@ -165,10 +165,10 @@ class MemoryLedger:
             raise LedgerUnavailable(f"{self._max_sessions} sessions in memory, none at rest")
         return self._sessions.open(key, now)
 
-    def _take(self, session: Session, now: Ms) -> Held | None:
+    def _take(self, session: Session, now: Ms) -> Handover | None:
         return None if session.is_held(now) else self._hand_out(session, now)
 
-    def _hand_out(self, session: Session, now: Ms) -> Held:
+    def _hand_out(self, session: Session, now: Ms) -> Handover:
         due = session.at if session.place is not Place.REST else now
         session.token = f"{self._process}-{next(self._leases)}"
         self._lease(session, now)

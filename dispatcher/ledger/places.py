@@ -21,7 +21,7 @@ from dispatcher.ledger.interface import (
     OVER_FINAL_MS,
     OVER_TTL_MS,
     Counts,
-    Held,
+    Handover,
     Key,
     Lease,
     Life,
@@ -74,7 +74,7 @@ class Session:
         return self.place is Place.HELD and self.at > now
 
     def is_listed(self, project: str, state: str | None) -> bool:
-        """Whether it is a live one of the project, with a want in that state if one is named."""
+        """Whether it is a live one of the project, with an assignment in that state if one is named."""
         if self.place is Place.OVER or self.key.project != project:
             return False
         return state is None or any(line.state == state for line in self.index)
@@ -83,17 +83,17 @@ class Session:
         """The lease it is held under."""
         return Lease(key=self.key, token=self.token, until=self.at)
 
-    def held(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None) -> Held:
+    def held(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None) -> Handover:
         """The session for the holder of its lease, with this beginning of its inbox."""
         upto = self.head + len(inbox)
-        return Held(
+        return Handover(
             lease=self.lease(), record=self.record, inbox=inbox, upto=upto, now=now, due=now if due is None else due
         )
 
     def life(self) -> Life:
         """The session to read only."""
         due_at = self.at if self.place is Place.DUE else None
-        return Life(key=self.key, record=self.record, born=self.born, due_at=due_at, over=self.place is Place.OVER)
+        return Life(key=self.key, record=self.record, born=self.born, due_at=due_at, finished=self.place is Place.OVER)
 
 
 class Agenda:

@@ -8,8 +8,8 @@ from msgspec import Struct
 from dispatcher.core import record
 from dispatcher.core.effects import Save, Saved
 from dispatcher.core.events import Event, Ms, Room, RoomSid
-from dispatcher.core.session import Entry, Session, news
-from dispatcher.ledger.interface import Delivery, Held, Key, Ledger, Life, SaveResult, Standing
+from dispatcher.core.session import Entry, Session, entries_since
+from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, SaveResult, Standing
 
 CALL_MS: Final = 7_000  # the longest call (5 s), its look (2 s): a lease that ends sooner is renewed first
 
@@ -47,7 +47,7 @@ async def live(ledger: Ledger, project: str, state: str | None = None, *, limit:
 
 def _known(life: Life) -> KnownSession:
     session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
-    return KnownSession(key=life.key, session=session, born=life.born, due_at=life.due_at, over=life.over)
+    return KnownSession(key=life.key, session=session, born=life.born, due_at=life.due_at, over=life.finished)
 
 
 class LostError(Exception):
@@ -57,12 +57,12 @@ class LostError(Exception):
 class LeasedSession:
     """A session that was handed out: as it was saved last, what came in since, and its lease."""
 
-    def __init__(self, ledger: Ledger, held: Held) -> None:
+    def __init__(self, ledger: Ledger, handover: Handover) -> None:
         self.ledger = ledger
-        self.key = held.lease.key
-        self.session = record.load(held.record, self.key.room, RoomSid(self.key.sid))
-        self._lease = held.lease
-        self.inbox = self._take(held)
+        self.key = handover.lease.key
+        self.session = record.load(handover.record, self.key.room, RoomSid(self.key.sid))
+        self._lease = handover.lease
+        self.inbox = self._take(handover)
 
     @property
     def now(self) -> Ms:
@@ -75,7 +75,9 @@ class LeasedSession:
         Raises LostError: nothing was changed.
         """
         session = save.session
-        standings = () if session.over else tuple(Standing(w.state, w.next_target.agent) for w in session.wants)
+        standings = (
+            () if session.finished else tuple(Standing(w.state, w.next_target.agent) for w in session.assignments)
+        )
         saved = await self.ledger.save(
             self._lease, record.dump(session), self._upto, save.then, due_at=save.due_at, index=standings
         )
@@ -84,7 +86,7 @@ class LeasedSession:
         before, self.session = self.session, session
         inbox = self._take(saved.held) if saved.held is not None else ()
         more = inbox if saved.result is SaveResult.MORE else None
-        return Saved(self.now, more), news(session, before.told)
+        return Saved(self.now, more), entries_since(session, before.entries_total)
 
     async def renew(self) -> None:
         """The lease outlives the next call. Raises LostError."""
@@ -99,8 +101,8 @@ class LeasedSession:
         """The session is due now, for anybody."""
         await self.ledger.release(self._lease)
 
-    def _take(self, held: Held) -> tuple[Event, ...]:
-        self._lease = held.lease
-        self._upto = held.upto
-        self._offset = held.now - time.monotonic() * 1000
-        return tuple(record.load_event(entry) for entry in held.inbox)
+    def _take(self, handover: Handover) -> tuple[Event, ...]:
+        self._lease = handover.lease
+        self._upto = handover.upto
+        self._offset = handover.now - time.monotonic() * 1000
+        return tuple(record.load_event(entry) for entry in handover.inbox)

@@ -6,7 +6,7 @@ from typing import TypeAlias, TypeVar
 
 from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
-from dispatcher.ledger.interface import Counts, Delivery, Held, Key, Lease, Ledger, Life, SaveAnswer, Standing
+from dispatcher.ledger.interface import Counts, Delivery, Handover, Key, Lease, Ledger, Life, SaveAnswer, Standing
 
 T = TypeVar("T")
 Observe: TypeAlias = Callable[[str, float], None]  # operation, seconds
@@ -29,7 +29,7 @@ class TimedLedger:
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
         return await self._timed("deliver", self._ledger.deliver(key, event_id, event, take=take))
 
-    async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+    async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
         return await self._timed("claim", self._ledger.claim(limit))
 
     async def save(

@@ -14,11 +14,11 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from dispatcher.config import Config
-from dispatcher.core.births import may_be_born
+from dispatcher.core.births import may_be_assigned
 from dispatcher.core.effects import Observed, Save, Saved
 from dispatcher.core.rules import Rule, Target
-from dispatcher.core.see import people, see
-from dispatcher.core.seen import Seen
+from dispatcher.core.see import observe, people
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
 from dispatcher.rehearsal.hidden import CannotTell, CarefulRules
 from dispatcher.rehearsal.replay import RecordedTags, Write, recorded, told, visible
@@ -82,7 +82,7 @@ class _Room:
         self.project = first.project
         self.decided: dict[str, Target] = {}
         self.otherwise: dict[str, Target] = {}
-        began_before = first.session.wants or first.session.timeline
+        began_before = first.session.assignments or first.session.timeline
         self.obstacle = "it began before the recording" if began_before else ""
         self._rules_of = rules_of
         self._session = Session(room=self.name, sid=first.session.sid)
@@ -100,18 +100,18 @@ class _Room:
 
     @property
     def why_unknown(self) -> str:
-        return self.obstacle or ("" if self._session.seen_at else "no look at it was recorded")
+        return self.obstacle or ("" if self._session.looked_at else "no look at it was recorded")
 
     def take(self, one: Recorded) -> None:
         """The next claim of the session. A look of which nothing was saved decided nothing."""
         looks: list[tuple[Observed, Exchange]] = []
         for exchange in one.claim.exchanges:
             match exchange.effect, exchange.reply:
-                case _, Observed(seen=seen) as look if seen.room is not None:
+                case _, Observed(seen=seen) as look if snapshot.room is not None:
                     looks.append((look, exchange))
                 case Save(session=session), Saved():
-                    wanted = (want for want in session.wants if not want.remnant)
-                    self.decided |= _named((want.key, want.policy.targets[0]) for want in wanted)
+                    wanted = (assignment for assignment in session.assignments if not assignment.remnant)
+                    self.decided |= _named((assignment.key, assignment.policy.targets[0]) for assignment in wanted)
                     for look, looked in looks:
                         self._judge(look, looked, one.terms)
                     looks.clear()
@@ -121,35 +121,38 @@ class _Room:
     def _judge(self, look: Observed, exchange: Exchange, terms: RecordedTerms) -> None:
         if self.obstacle:
             return
-        if exchange.found and not self._session.seen_at:
+        if exchange.found and not self._session.looked_at:
             self.obstacle = "it began before the recording"
             return
-        seen = replace(look.seen, participants=tuple(people(look.seen)), dispatches=())
+        snapshot = replace(look.seen, participants=tuple(people(look.seen)), dispatches=())
         try:
             rules = self._rules_of(self.project, terms.hides)
-            if self._settled(seen, rules.rules):
+            if self._settled(snapshot, rules.rules):
                 return
             rules.remember(terms, exchange.judged)
-            session = see(self._session, seen, rules.rules, tags=RecordedTags(), now=look.began)
+            session = observe(self._session, snapshot, rules.rules, tags=RecordedTags(), now=look.began)
         except CannotTell as why:
             self.obstacle = str(why)
             return
-        found = _named((want.key, want.policy.targets[0]) for want in session.wants)
+        found = _named((assignment.key, assignment.policy.targets[0]) for assignment in session.assignments)
         self.otherwise = found | self.otherwise  # who was asked for first stays
         self._session = replace(
-            session, wants=tuple(replace(want, last=int(want.key in found)) for want in session.wants)
+            session,
+            assignments=tuple(
+                replace(assignment, last_number=int(assignment.key in found)) for assignment in session.assignments
+            ),
         )
 
-    def _settled(self, seen: Seen, rules: Sequence[Rule]) -> bool:
+    def _settled(self, snapshot: RoomSnapshot, rules: Sequence[Rule]) -> bool:
         """Whatever the rules say of who is there now, nobody more is asked for."""
-        named = all(want.next_target.agent for want in self._session.wants)
-        nobody = not any(may_be_born(self._session, rules, one) for one in (None, *people(seen)))
-        return bool(self._session.seen_at) and named and nobody
+        named = all(assignment.next_target.agent for assignment in self._session.assignments)
+        nobody = not any(may_be_assigned(self._session, rules, one) for one in (None, *people(snapshot)))
+        return bool(self._session.looked_at) and named and nobody
 
 
-def _named(wants: Iterable[tuple[str, Target]]) -> dict[str, Target]:
+def _named(assignments: Iterable[tuple[str, Target]]) -> dict[str, Target]:
     """Those whose agent could be named."""
-    return {key: target for key, target in wants if target.agent}
+    return {key: target for key, target in assignments if target.agent}
 
 
 def _table(rooms: Sequence[_Room], file: str) -> Iterator[str]:

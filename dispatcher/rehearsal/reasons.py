@@ -50,8 +50,8 @@ def _asks(rule: Rule, situation: Situation) -> str:
 
 def _objection(rule: Rule, situation: Situation) -> str:
     policy, person = rule.policy, situation.person
-    if (person is None) != (policy.on == "room"):
-        return f"it is `on: {policy.on}`"
+    if (person is None) != (policy.trigger == "room_started"):
+        return f"it is `trigger: {policy.trigger}`"
     if person is not None and person.kind not in policy.kinds:
         return f"kind {person.kind} is not one of {', '.join(sorted(policy.kinds))}"
     return "; ".join(_false_parts(rule, situation))

@@ -26,13 +26,13 @@ from dispatcher.core.events import Ms, Participant, Room
 from dispatcher.core.explain import clock
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
 from dispatcher.core.tags import Tag
 from dispatcher.rehearsal.situation import Unusable
 from dispatcher.tape import Ended, Exchange, Recorded, RecordedClaim, RecordedRule, RecordedTerms, UnreadLine, read
 
-SHOWN_MAX: Final = 10  # differences, and unreadable lines
+SHOWN_MAX: Final = 10  # differences, and undecodable lines
 FIELDS_MAX: Final = 5  # of a session that is saved otherwise
 
 _PLAIN: Final = {
@@ -156,7 +156,7 @@ class RecordedTags:
         """None."""
         return ""
 
-    def found(self, _session: Session, _seen: Seen) -> dict[str, Tag]:
+    def found(self, _session: Session, _seen: RoomSnapshot) -> dict[str, Tag]:
         """Those of the look that is taken in."""
         return self.known
 
@@ -268,10 +268,10 @@ def _asked(effect: Effect) -> str:
         case TurnToCreate(target):
             return f"take a turn to ask for {target}"
         case Ask(step=create):
-            return f"ask for {create.target}: {visible(create.want)}, attempt {create.number}"
+            return f"ask for {create.target}: {visible(create.assignment)}, attempt {create.number}"
         case TakeBack(step=retract):
-            what = "agent" if retract.agent else "dispatch"
-            return f"take back the {what} of {visible(retract.want)}, attempt {retract.number}"
+            what = "agent" if retract.agent_sid else "dispatch"
+            return f"take back the {what} of {visible(retract.assignment)}, attempt {retract.number}"
         case Save(then=Then.DUE, due_at=due_at):
             return f"save, due at {clock(due_at)}"
         case Save(then=then):

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from dispatcher.config import Config, Project
 from dispatcher.config.problems import did_you_mean
-from dispatcher.core.events import HEARD, JOINED, ROOM_FINISHED, Participant, Room
+from dispatcher.core.events import JOINED, RELEVANT_EVENTS, ROOM_FINISHED, Participant, Room
 from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.see import people
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.text import visible
-from dispatcher.webhook import ApiKey, Unreadable, receive, sign, verify
+from dispatcher.webhook import ApiKey, Undecodable, receive, sign, verify
 
 BODY_MAX: Final = 4 * 1024 * 1024  # bytes, as of the server
 _KEY: Final = "rehearsal"
@@ -71,7 +71,7 @@ def read_event(file: Path) -> Situation:
     body = read_body(file)
     token = sign(body, key=_KEY, secret=_KEY, now=0)
     received = receive(body, verify(token, {_KEY: ApiKey(_KEY, _KEY)}, 0))
-    if isinstance(received, Unreadable):
+    if isinstance(received, Undecodable):
         raise Unusable(f"{file}: no webhook: {received.why}")
     event = received.event
     if event.room is None:
@@ -82,11 +82,11 @@ def read_event(file: Path) -> Situation:
 def obstacle(situation: Situation) -> str:
     """Why no rule is asked at all; "" where they are."""
     person = situation.person
-    if situation.event not in HEARD:
+    if situation.event not in RELEVANT_EVENTS:
         return f"{situation.event} says nothing that a rule uses"
     if situation.event == ROOM_FINISHED:
         return "the room is over"
-    if person is None or people(Seen(room=situation.room, participants=(person,))):
+    if person is None or people(RoomSnapshot(room=situation.room, participants=(person,))):
         return ""
     if person.hidden:
         return "hidden participants never count"

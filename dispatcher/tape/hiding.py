@@ -2,7 +2,8 @@
 
 Metadata is left out. Attributes keep their names; their values, and participants' names, become marks of a key that
 stays in the process. Of agents, the core reads the name they registered under, and that an avatar speaks for another.
-Identities recur in participants, jobs, notes, wants and attempts: where they are redacted, they are so everywhere.
+Identities recur in participants, jobs, notes, assignments and attempts: where they are redacted, they are so
+everywhere.
 """
 
 from typing import Final
@@ -11,8 +12,8 @@ from msgspec.structs import replace
 
 from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, TakeBack
 from dispatcher.core.events import AGENT, Event, Participant, Room
-from dispatcher.core.seen import Dispatch, Seen
-from dispatcher.core.session import Attempt, Session, Want
+from dispatcher.core.seen import Dispatch, RoomSnapshot
+from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.masks import Mask
 from dispatcher.tape.lines import Exchange, Hides
 
@@ -44,9 +45,11 @@ class Hiding:
         return replace(
             session,
             room=self._people.numbers(session.room),
-            wants=tuple(self._want(want) for want in session.wants),
+            assignments=tuple(self._assignment(assignment) for assignment in session.assignments),
             notes=tuple(replace(note, identity=self._people.identity(note.identity)) for note in session.notes),
-            timeline=tuple(replace(entry, want=self._people.want(entry.want)) for entry in session.timeline),
+            timeline=tuple(
+                replace(entry, assignment=self._people.assignment(entry.assignment)) for entry in session.timeline
+            ),
         )
 
     def event(self, event: Event) -> Event:
@@ -66,10 +69,10 @@ class Hiding:
             case Save():
                 return replace(effect, session=self.session(effect.session))
             case Ask():
-                asked = replace(effect.step, want=self._key(effect.step.want))
+                asked = replace(effect.step, assignment=self._key(effect.step.assignment))
                 return Ask(step=asked, metadata="", tag="")
             case TakeBack():
-                step = replace(effect.step, want=self._key(effect.step.want))
+                step = replace(effect.step, assignment=self._key(effect.step.assignment))
                 return TakeBack(step=step, identity=self._identity(effect.identity))
             case _:
                 return effect
@@ -83,11 +86,11 @@ class Hiding:
             case _:
                 return reply
 
-    def _seen(self, seen: Seen) -> Seen:
-        return Seen(
-            room=seen.room and self._room(seen.room),
-            participants=tuple(self._participant(one) for one in seen.participants),
-            dispatches=tuple(self._dispatch(one) for one in seen.dispatches),
+    def _seen(self, snapshot: RoomSnapshot) -> RoomSnapshot:
+        return RoomSnapshot(
+            room=snapshot.room and self._room(snapshot.room),
+            participants=tuple(self._participant(one) for one in snapshot.participants),
+            dispatches=tuple(self._dispatch(one) for one in snapshot.dispatches),
         )
 
     def _room(self, room: Room) -> Room:
@@ -113,15 +116,15 @@ class Hiding:
         jobs = tuple(replace(job, identity=self._people.identity(job.identity)) for job in one.jobs)
         return replace(one, tag=one.tag if self._plain else self._facts.identity(one.tag), jobs=jobs)
 
-    def _want(self, want: Want) -> Want:
-        attempts = tuple(self._attempt(attempt) for attempt in want.attempts)
-        return replace(want, identity=self._people.identity(want.identity), attempts=attempts)
+    def _assignment(self, assignment: Assignment) -> Assignment:
+        attempts = tuple(self._attempt(attempt) for attempt in assignment.attempts)
+        return replace(assignment, identity=self._people.identity(assignment.identity), attempts=attempts)
 
     def _attempt(self, attempt: Attempt) -> Attempt:
         return replace(attempt, identities=tuple(self._people.identity(one) for one in attempt.identities))
 
-    def _key(self, want: str) -> str:
-        return want if self._plain else self._people.want(want)
+    def _key(self, assignment: str) -> str:
+        return assignment if self._plain else self._people.assignment(assignment)
 
     def _identity(self, identity: str) -> str:
         return identity if self._plain else self._people.identity(identity)

@@ -10,7 +10,7 @@ from dispatcher.core.effects import Effect, Reply
 from dispatcher.core.events import Event, Ms, Participant, Room
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
 from dispatcher.core.tags import Tag, Tagging
 from dispatcher.expressions import Agents, When
@@ -118,9 +118,9 @@ class ListenedTags:
         """As `Tagging.of`."""
         return self._given.of(session, step)
 
-    def found(self, session: Session, seen: Seen) -> dict[str, Tag]:
+    def found(self, session: Session, snapshot: RoomSnapshot) -> dict[str, Tag]:
         """As `Tagging.found`."""
-        self.seen = self._given.found(session, seen)
+        self.seen = self._given.found(session, snapshot)
         return self.seen
 
 

@@ -13,15 +13,15 @@ from msgspec.structs import replace
 
 from dispatcher import client
 from dispatcher.config import Secret, load_offline
-from dispatcher.core.explain import cause, story
+from dispatcher.core.explain import diagnosis, narrative
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Entry, Said, Verdict, tell
+from dispatcher.core.session import Entry, Said, Verdict, with_entry
 from dispatcher.logs import Log
 from dispatcher.rehearsal import Unusable, explain, rehearse
 from dispatcher.webhook import sign
 from tests.integration.house import TOKEN, house, rule
 from tests.unit.core.test_text import INVISIBLE
-from tests.unit.core.world import attempt, policy, session, want
+from tests.unit.core.world import assignment, attempt, policy, session
 
 FORGED = "x\n12:00:00.000  greeter is in the room (attempt 1)\x1b[1A\x1b[2K"
 NAMES = [FORGED, *(f"a{one}b" for one in INVISIBLE)]
@@ -34,17 +34,20 @@ def safe(*texts: str) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-@pytest.mark.parametrize("said", [Said.WANTED, Said.CLOSED, Said.UNASKED, Said.OVER, Said.RETRACTED])
+@pytest.mark.parametrize(
+    "said",
+    [Said.ASSIGNMENT_CREATED, Said.ATTEMPT_ENDED, Said.AGENT_UNREQUESTED, Said.ROOM_FINISHED, Said.ATTEMPT_RETRACTED],
+)
 def test_a_story_is_told_line_by_line(said: Said, name: str) -> None:
     """`/v1/rooms/{room}` and `explain` tell it: of identities, agents' names and reasons as they are written out."""
-    waiting = replace(want(attempt(1, verdict=Verdict.SILENT), name="each", identity=name), rounds=1)
+    waiting = replace(assignment(attempt(1, verdict=Verdict.SILENT), name="each", identity=name), rounds=1)
     waiting = replace(waiting, policy=replace(policy(), targets=(Target(name, name),)))
     waiting = replace(waiting, attempts=(replace(waiting.attempts[0], target=Target(name, name)),))
-    told = tell(session(waiting), Entry(at=0, said=said, want=waiting.key, agent=name, reason=name))
+    told = with_entry(session(waiting), Entry(at=0, said=said, assignment=waiting.key, agent=name, reason=name))
 
-    [line] = story(told)
-    assert safe(line, cause(told))
-    assert "\n" not in line + cause(told)
+    [line] = narrative(told)
+    assert safe(line, diagnosis(told))
+    assert "\n" not in line + diagnosis(told)
 
 
 @pytest.mark.parametrize("name", WIRED, ids=ascii)
@@ -54,15 +57,15 @@ async def test_explain_shows_a_room_and_its_people_written_out(name: str) -> Non
     async with house(rule("greeter", per="participant")) as here:
         here.livekit.worker("greeter")
         await here.livekit.join(f"room {name}", f"alice {name}")
-        await here.told("served")
+        await here.told("agent.joined")
         code = await client.explain(here.service.url, TOKEN, f"room {name}", written.append)
         address = f"{here.service.url}/v1/rooms/{quote(f'room {name}', safe='')}"
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
-            [life] = (await (await http.get(address)).json())["lives"]
+            [life] = (await (await http.get(address)).json())["sessions"]
 
     assert code == 0
-    assert safe(*written, life["cause"], *life["story"])
-    assert "".join(written).count("\n") == 2 + len(life["story"])
+    assert safe(*written, life["diagnosis"], *life["narrative"])
+    assert "".join(written).count("\n") == 2 + len(life["narrative"])
 
 
 @asynccontextmanager
@@ -86,8 +89,8 @@ async def test_what_another_service_answers_is_written_out(name: str) -> None:
     """Whoever sits at that address; and a room that the shell handed over in bytes that are no text."""
     told, sent = list[str](), list[str]()
     says = name if name in WIRED else "x"
-    life = {"room": says, "sid": says, "project": says, "story": [says], "cause": says}
-    for answer in ({"lives": [life]}, {"error": says}):
+    life = {"room": says, "sid": says, "project": says, "narrative": [says], "diagnosis": says}
+    for answer in ({"sessions": [life]}, {"error": says}):
         async with stranger(answer) as url:
             await client.explain(url, "", name, told.append)
     async with stranger({"result": says}) as url:
@@ -151,7 +154,7 @@ def test_a_line_of_the_log_is_a_line(style: str, name: str) -> None:
     """As a value of its own and inside a list."""
     lines: list[str] = []
     log = Log(lines.append, lambda: 0.0, style="text" if style == "text" else "json")
-    log.warning("served", room=name, agents=[name])
+    log.warning("agent.joined", room=name, agents=[name])
 
     [line] = lines
     assert safe(line.replace("\x7f", "") if style == "json" else line)

@@ -22,9 +22,9 @@ TAGS: dict[str, Callable[[str], dict[str, str]]] = {
 
 
 async def attempts(here: House) -> list[Attempt]:
-    """Those of the lobby's one want."""
-    [want] = (await here.session("lobby")).wants
-    return list(want.attempts)
+    """Those of the lobby's one assignment."""
+    [assignment] = (await here.session("lobby")).assignments
+    return list(assignment.attempts)
 
 
 @pytest.mark.parametrize("forged", TAGS.values(), ids=TAGS)
@@ -41,7 +41,7 @@ async def test_law_13_a_strangers_dispatch_with_a_forged_tag_denies_nobody_the_a
             asked.attributes.update(forged(room.info.sid))
             await api.agent_dispatch.create_dispatch(asked)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", agent="greeter")
+        await here.told("agent.joined", room="lobby", agent="greeter")
         await here.idle()
 
         assert [(one.ours, one.target.agent) for one in await attempts(here)] == [(True, "greeter")]
@@ -50,13 +50,13 @@ async def test_law_13_a_strangers_dispatch_with_a_forged_tag_denies_nobody_the_a
 
 
 async def test_law_13_a_token_s_own_agent_with_a_forged_tag_is_a_foreign_one() -> None:
-    """It suits the want, so it serves as any token's does; but it is never taken for one that we may remove."""
+    """It suits the assignment, so it serves as any token's does; but it is never taken for one that we may remove."""
     tag = {OLD: "default:default#1", NEW: f"default:RM_1:default#1:{'0' * 32}"}
     async with house() as here:
         here.livekit.worker("greeter")
         await here.livekit.open_room("lobby", agents=[RoomAgentDispatch(agent_name="greeter", attributes=tag)])
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         await here.idle()
 
         assert [one.ours for one in await attempts(here)] == [False]
@@ -69,7 +69,7 @@ async def test_law_13_our_own_tag_on_another_agent_s_dispatch_is_none() -> None:
         here.livekit.worker("greeter")
         here.livekit.worker("stranger")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         [ours] = here.livekit.dispatches_in("lobby")
         async with client(here.livekit) as api:
             copied = asks("lobby", "stranger")
@@ -87,7 +87,7 @@ async def test_law_11_what_goes_out_as_a_tag_holds_no_secret() -> None:
     async with house() as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         [asked] = here.livekit.create_calls
         text, _, signature = asked.attributes[NEW].rpartition(":")
 

@@ -13,10 +13,10 @@ from dispatcher.core.fold import fold
 from dispatcher.core.plan import Create, Retract, plan
 from dispatcher.core.record import RECORD_MAX, dump, dump_event, load, load_event
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
-from dispatcher.core.see import see
-from dispatcher.core.seen import Seen
+from dispatcher.core.see import observe
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import (
-    WANTS_MAX,
+    ASSIGNMENTS_MAX,
     Session,
 )
 from dispatcher.core.text import AGENT_MAX
@@ -41,7 +41,9 @@ def computed(_: Room, who: Participant | None) -> Aimed:
 
 
 RULES = (
-    Rule(name="each", policy=Policy(targets=(Target("greeter"),), per="participant", worker="publisher"), go_on=True),
+    Rule(
+        name="each", policy=Policy(targets=(Target("greeter"),), per="participant", worker_type="publisher"), go_on=True
+    ),
     Rule(name="named", policy=Policy(targets=(Target("x"),), per="participant"), aim=computed, go_on=True),
     Rule(name="one", policy=Policy(targets=(Target("greeter", "blue"), Target("x"))), go_on=True),
 )
@@ -103,13 +105,13 @@ class Hostile:
             event = load_event(entry)
             assert event is not None
             self.session = fold(self.session, event, RULES, self.now)
-        seen = Seen(
+        snapshot = RoomSnapshot(
             room=self.room,
             participants=tuple(map(participant_of, here)),
             dispatches=tuple(map(dispatch_of, listed)),
         )
-        self.session = see(self.session, seen, RULES, tags=TAGS, now=self.now)
-        for _ in range(WANTS_MAX):
+        self.session = observe(self.session, snapshot, RULES, tags=TAGS, now=self.now)
+        for _ in range(ASSIGNMENTS_MAX):
             self._act(plan(self.session, self.now, fresh=True))
 
     def _act(self, step: object) -> None:
@@ -130,7 +132,7 @@ def test_law_8_no_sequence_of_inputs_makes_a_record_too_large(name: str, life: l
         record = dump(hostile.session)
 
         assert len(record) <= RECORD_MAX
-        assert len(load(record, hostile.room.name, hostile.room.sid).wants) == len(hostile.session.wants)
+        assert len(load(record, hostile.room.name, hostile.room.sid).assignments) == len(hostile.session.assignments)
 
 
 def test_law_8_eight_agents_with_names_of_56_kb_leave_a_small_record() -> None:

@@ -15,8 +15,8 @@ async def test_law_15_an_impostor_denies_nobody_the_agent_for_long() -> None:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "impostor", kind="AGENT", agent=True, attributes=AGENT)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", agent="greeter")
-        await here.told("unasked_agent", room="lobby", agent="greeter", within=15)
+        await here.told("agent.joined", room="lobby", agent="greeter")
+        await here.told("agent.unrequested", room="lobby", agent="greeter", within=15)
         await here.idle()
 
         assert len(here.livekit.create_calls) == 1
@@ -46,7 +46,7 @@ async def test_law_15_impostors_who_come_and_go_deny_nobody_the_agent() -> None:
         await here.livekit.join("lobby", "alice")
         async with asyncio.TaskGroup() as tasks:
             turns = tasks.create_task(come_and_go(here))
-            await here.told("served", room="lobby", agent="greeter")
+            await here.told("agent.joined", room="lobby", agent="greeter")
             turns.cancel()
 
         assert len(here.livekit.create_calls) == 1
@@ -58,6 +58,6 @@ async def test_law_15_one_without_the_grant_of_an_agent_is_not_waited_for() -> N
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "bot", kind="AGENT", attributes=AGENT)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", agent="greeter")
+        await here.told("agent.joined", room="lobby", agent="greeter")
 
-        assert (await here.session("lobby")).wants[0].state is State.SERVED
+        assert (await here.session("lobby")).assignments[0].state is State.SERVED

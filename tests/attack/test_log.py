@@ -18,7 +18,7 @@ from tests.attack.running_service import SERVE, lines_of, running_service, true_
 from tests.integration.house import SPEED
 
 STOP_S = 4.0  # an idle service ends at once; on a busy machine not much later
-UNREADABLE = b'{"event": 7}'
+UNDECODABLE = b'{"event": 7}'
 
 
 @pytest.fixture
@@ -116,12 +116,12 @@ async def test_p3_when_the_disk_has_space_again_the_log_goes_on(livekit: FakeLiv
             resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (-1, -1))
             await service.gives_an_agent(livekit, "lobby")
             await true_soon(
-                lambda: {"room": "lobby", "action": "served"}.items() <= lines_of(log.read_text())[-1].items()
+                lambda: {"room": "lobby", "action": "agent.joined"}.items() <= lines_of(log.read_text())[-1].items()
             )
             service.process.send_signal(SIGTERM)
             assert await service.ended() == 0
     serving, broken, told, *later = log.read_text().splitlines()
-    assert lines_of(serving)[0]["action"] == "serving"
+    assert lines_of(serving)[0]["action"] == "service.started"
     assert len(broken) == 50
     assert lines_of(told)[0].items() >= {"level": "warning", "action": "log_lines_dropped"}.items()
     assert lines_of(told)[0]["lines"] >= lost
@@ -137,7 +137,7 @@ async def test_p3_every_line_is_written_or_counted(livekit: FakeLiveKit, tmp_pat
         os.close(writer)
         await service.ready()
         while await service.lines_dropped() < 100:
-            assert set(await asyncio.gather(*(service.post(UNREADABLE) for _ in range(200)))) == {200}
+            assert set(await asyncio.gather(*(service.post(UNDECODABLE) for _ in range(200)))) == {200}
             sent += 200
         reading = asyncio.create_task(asyncio.to_thread(_all_of, reader))
         await true_soon(lambda: livekit.calls != [])
@@ -147,7 +147,7 @@ async def test_p3_every_line_is_written_or_counted(livekit: FakeLiveKit, tmp_pat
         lines = lines_of(await reading)
     actions = [line["action"] for line in lines]
     assert sum(line["lines"] for line in lines if line["action"] == "log_lines_dropped") == lost
-    assert actions.count("unreadable") + lost == sent
+    assert actions.count("undecodable") + lost == sent
     assert [actions[0], *actions[-2:]] == ["serving", "stopping", "stopped"]
 
 

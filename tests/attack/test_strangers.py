@@ -20,8 +20,8 @@ from tests.attack.attacked import MIB, TOKEN, Attacked, attacked, request
 ANSWERED_WITHIN: Final = 2.0  # seconds, on a busy machine; a probe that takes longer gets processes killed
 FEW: Final = 10  # lines of the log, about any number of strangers
 LITTLE: Final = 64 * MIB
-DEFECTS: Final = 'dispatcher_loop_errors_total{loop="http"}'
-STRANGE: Final = ("not_http", "connections_crowded", "accept_failed", "library", "http_failed", "loop_failed")
+DEFECTS: Final = 'livekit_dispatcher_loop_errors_total{loop="http"}'
+STRANGE: Final = ("not_http", "connections_crowded", "accept_failed", "library", "request.failed", "loop.failed")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ async def test_idle_connections_beyond_the_files_there_are(few_files: Attacked) 
     async with crowd(few_files, 400):
         await webhooks_are_taken(few_files, 3)
         assert few_files.files() < 256 * 0.75
-    assert few_files.metric('dispatcher_http_connections_ended_total{reason="crowded"}') >= 400 - 128
+    assert few_files.metric('livekit_dispatcher_http_connections_ended_total{reason="crowded"}') >= 400 - 128
     assert few_files.lines("connections_crowded")
     assert len(few_files.lines(*STRANGE)) <= FEW
 
@@ -179,7 +179,7 @@ async def test_what_is_no_http(service: Attacked) -> None:
         noise = dice.randbytes(dice.randrange(1, 400)) + b"\r\n\r\n"
         status, _ = await service.asked(noise, within=5)
         assert status in {0, 400}
-    assert service.metric('dispatcher_http_connections_ended_total{reason="not_http"}') >= 900
+    assert service.metric('livekit_dispatcher_http_connections_ended_total{reason="not_http"}') >= 900
     assert len(service.lines(*STRANGE)) - lines <= FEW
     assert service.metric(DEFECTS) == 0
 

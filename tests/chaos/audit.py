@@ -74,9 +74,11 @@ def _session(life: Life) -> Session:
 
 
 def _standings(lives: list[Life]) -> Mapping[tuple[str, Standing], int]:
-    sessions = [session for life in lives if not (session := _session(life)).over]
+    sessions = [session for life in lives if not (session := _session(life)).finished]
     return Counter(
-        (PROJECT, Standing(want.state, want.next_target.agent)) for session in sessions for want in session.wants
+        (PROJECT, Standing(assignment.state, assignment.next_target.agent))
+        for session in sessions
+        for assignment in session.assignments
     )
 
 
@@ -90,7 +92,7 @@ def _forgotten(life: Life, now: Ms) -> str:
 
 def _strangers(scene: Scene, lives: list[Life]) -> list[str]:
     """Rooms without a session and, where the sweep makes up for lost ends, sessions without a room."""
-    known = {life.key.room for life in lives if not _session(life).over}  # over by looks alone: at rest for a day
+    known = {life.key.room for life in lives if not _session(life).finished}  # over by looks alone: at rest for a day
     live = {room for room in scene.livekit.rooms() if scene.livekit.people_in(room)}
     told = {one.room for one in scene.balancer.accepted().values()}
     missing = live - known if scene.sweeps else live & told - known
@@ -106,7 +108,7 @@ async def _metrics(scene: Scene, standings: Mapping[tuple[str, Standing], int]) 
     every = [await replica.series() for replica in scene.replicas]
     told = []
     for replica, series in zip(scene.replicas, every, strict=True):
-        shown = {state: int(series[f'dispatcher_wants{{state="{state}"}}']) for state in State}
+        shown = {state: int(series[f'livekit_dispatcher_assignments{{state="{state}"}}']) for state in State}
         told += [f"{replica.name} shows {shown}, the index {wanted}"] * (shown != wanted)
     if not any(replica.kills for replica in scene.replicas):
         told += _counters(scene, every)
@@ -119,7 +121,7 @@ def _counters(scene: Scene, every: list[Series]) -> list[str]:
             int(value)
             for series in every
             for key, value in series.items()
-            if key.partition("{")[0] == f"dispatcher_{name}"
+            if key.partition("{")[0] == f"livekit_dispatcher_{name}"
             and (not labels or any(f'"{one}"' in key for one in labels))
         )
 

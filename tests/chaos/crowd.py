@@ -70,7 +70,7 @@ class Crowd:
         return [room for room in self._livekit.rooms() if self.agents(room) > 1]
 
     def asked_twice(self) -> int:
-        """CreateDispatch calls beyond the first for one number of one want."""
+        """CreateDispatch calls beyond the first for one number of one assignment."""
         tags = Counter((call.room, call.attributes["dispatcher.assignment"]) for call in self._livekit.create_calls)
         return sum(number - 1 for number in tags.values())
 

@@ -101,7 +101,7 @@ async def test_two_installations_on_one_redis_leave_each_others_rooms_alone(tmp_
         assert all(one.served() for one in both)
         assert max(seconds for one in both for seconds in one.healed.values()) < HEALED_S
         for one in both:
-            assert one.said() & {"over", "room_not_listed", "lease_lost", "drive_failed"} == set()
+            assert one.said() & {"over", "room.unlisted", "lease.lost", "drive.failed"} == set()
 
 
 @pytest.mark.real
@@ -114,7 +114,7 @@ async def test_the_second_of_one_name_is_refused_until_it_takes_over(tmp_path: P
             for number in range(ROOMS):
                 await first.join(f"room-{number}", lost=False)
             await first.livekit.wait_until(first.served, within=HEALED_S)
-            assert first.said() & {"over", "room_not_listed", "ledger_taken"} == set()
+            assert first.said() & {"over", "room.unlisted", "ledger_taken"} == set()
         async with working(tmp_path / "third", redis, "default", options=["--take-over"]) as third:
             await all_ready(third.replicas)
             await third.join("lobby", lost=False)

@@ -68,7 +68,7 @@ async def test_two_releases_side_by_side_destroy_nothing_of_each_other(tmp_path:
         had = [tuple(versions) for versions in reader.versions.values()]
         assert set(had) <= {(later.OURS,), (later.LATER,), (later.OURS, later.LATER)}, had
         assert {version for versions in had for version in versions} == {later.OURS, later.LATER}
-        assert "left_to_newer" in scene.replicas[0].log.read_text()
+        assert "session.deferred" in scene.replicas[0].log.read_text()
 
 
 def staying(livekit: FakeLiveKit) -> Crowd:

@@ -13,7 +13,7 @@ import pytest
 from dispatcher.answers import TwirpSession, twirp_session
 from dispatcher.core.events import AGENT, STANDARD, Participant, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Job, Seen
+from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
 from dispatcher.livekit import LiveKit, Reason, Refused, Unknown
 from dispatcher.testing import FakeLiveKit, Fate, Timings
 
@@ -50,46 +50,48 @@ class Visit:
     async def create(self, target: Target, tag: str = "") -> Dispatch:
         return await self.livekit.create(self.room, target, metadata="{}", tag=tag)
 
-    async def look(self) -> Seen:
+    async def look(self) -> RoomSnapshot:
         return await self.livekit.look(self.room, self.sid)
 
-    async def look_until(self, claim: Callable[[Seen], bool]) -> Seen:
+    async def look_until(self, claim: Callable[[RoomSnapshot], bool]) -> RoomSnapshot:
         """The first look that shows what is claimed."""
-        seen = await self.look()
+        snapshot = await self.look()
         try:
             async with asyncio.timeout(SLOWEST):
-                while not claim(seen):
+                while not claim(snapshot):
                     await asyncio.sleep(0.05)
-                    seen = await self.look()
+                    snapshot = await self.look()
         except TimeoutError:
-            raise AssertionError(f"not seen; last: {seen}") from None
-        return seen
+            raise AssertionError(f"not seen; last: {snapshot}") from None
+        return snapshot
 
     async def serve(self, target: Target) -> tuple[Dispatch, str]:
         """A new dispatch whose job is listed and whose agent is in the room, and the agent's identity."""
         made = await self.create(target)
-        seen = await self.look_until(lambda seen: bool(set(identities(seen, made.id)) & agents(seen).keys()))
-        return listed(seen, made.id), identities(seen, made.id)[0]
+        snapshot = await self.look_until(
+            lambda snapshot: bool(set(identities(snapshot, made.id)) & agents(snapshot).keys())
+        )
+        return listed(snapshot, made.id), identities(snapshot, made.id)[0]
 
 
-def listed(seen: Seen, dispatch: str) -> Dispatch:
+def listed(snapshot: RoomSnapshot, dispatch: str) -> Dispatch:
     """The dispatch with this id."""
-    return next(one for one in seen.dispatches if one.id == dispatch)
+    return next(one for one in snapshot.dispatches if one.id == dispatch)
 
 
-def jobs(seen: Seen, dispatch: str) -> tuple[Job, ...]:
+def jobs(snapshot: RoomSnapshot, dispatch: str) -> tuple[Job, ...]:
     """The jobs of this dispatch."""
-    return listed(seen, dispatch).jobs
+    return listed(snapshot, dispatch).jobs
 
 
-def identities(seen: Seen, dispatch: str) -> list[str]:
+def identities(snapshot: RoomSnapshot, dispatch: str) -> list[str]:
     """Who the agents of this dispatch are."""
-    return [job.identity for job in jobs(seen, dispatch) if job.identity]
+    return [job.identity for job in jobs(snapshot, dispatch) if job.identity]
 
 
-def agents(seen: Seen) -> dict[str, Participant]:
+def agents(snapshot: RoomSnapshot) -> dict[str, Participant]:
     """The active agents in the room."""
-    return {one.identity: one for one in seen.participants if one.is_agent and one.active}
+    return {one.identity: one for one in snapshot.participants if one.is_agent and one.active}
 
 
 @asynccontextmanager
@@ -176,24 +178,24 @@ async def visiting(livekit: LiveKit, room: str) -> Visit:
 async def test_q1_q2_an_absent_room_is_known_at_once(livekit: LiveKit) -> None:
     """Its dispatches are not waited for, which takes a real server 3 s (Q1)."""
     async with asyncio.timeout(0.9):
-        assert await livekit.look(new_room(), RoomSid("RM_none")) == Seen(room=None)
+        assert await livekit.look(new_room(), RoomSid("RM_none")) == RoomSnapshot(room=None)
 
 
 async def test_another_life_of_the_room_is_not_the_session(visit: Visit) -> None:
     """A room name with another SID is as good as absent (W3)."""
-    assert await visit.livekit.look(visit.room, RoomSid("RM_none")) == Seen(room=None)
+    assert await visit.livekit.look(visit.room, RoomSid("RM_none")) == RoomSnapshot(room=None)
 
 
 async def test_a_live_room_shows_who_is_there(visit: Visit) -> None:
     """A person is ACTIVE as soon as connected, even without audio or video."""
-    seen = await visit.look()
-    assert seen.room is not None
-    assert (seen.room.sid, seen.room.name) == (visit.sid, visit.room)
-    assert seen.room in await visit.livekit.rooms()
-    [alice] = seen.participants
+    snapshot = await visit.look()
+    assert snapshot.room is not None
+    assert (snapshot.room.sid, snapshot.room.name) == (visit.sid, visit.room)
+    assert snapshot.room in await visit.livekit.rooms()
+    [alice] = snapshot.participants
     assert (alice.identity, alice.kind, alice.active, alice.hidden) == ("alice", STANDARD, True, False)
     assert alice.sid.startswith("PA_")
-    assert alice.joined_at >= seen.room.created_at > 1_600_000_000_000
+    assert alice.joined_at >= snapshot.room.created_at > 1_600_000_000_000
 
 
 async def test_a_room_lists_its_implicit_dispatch(visit: Visit) -> None:
@@ -207,8 +209,8 @@ async def test_a_dispatch_of_the_opening_token_is_foreign(home: Home, livekit: L
     room = new_room()
     async with home.present(room, agents=[STEADY.agent]):
         visit = await visiting(livekit, room)
-        seen = await visit.look_until(lambda seen: bool(agents(seen)))
-    [foreign] = seen.dispatches
+        snapshot = await visit.look_until(lambda snapshot: bool(agents(snapshot)))
+    [foreign] = snapshot.dispatches
     assert (foreign.agent, foreign.tag) == (STEADY.agent, "")
 
 
@@ -241,10 +243,10 @@ async def test_every_create_adds_an_agent(visit: Visit) -> None:
 async def test_a_rejected_job_has_ended_without_identity(visit: Visit) -> None:
     """A worker's no is seen in the job, and nobody comes (D7)."""
     made = await visit.create(SHY)
-    seen = await visit.look_until(lambda seen: bool(jobs(seen, made.id)))
-    [job] = jobs(seen, made.id)
+    snapshot = await visit.look_until(lambda snapshot: bool(jobs(snapshot, made.id)))
+    [job] = jobs(snapshot, made.id)
     assert (job.identity, job.ended) == ("", True)
-    assert agents(seen) == {}
+    assert agents(snapshot) == {}
 
 
 async def test_a_deleted_dispatch_takes_its_agent_along(visit: Visit) -> None:
@@ -252,15 +254,15 @@ async def test_a_deleted_dispatch_takes_its_agent_along(visit: Visit) -> None:
     made, identity = await visit.serve(STEADY)
     await visit.livekit.delete(visit.room, made.id)
     assert made.id not in {one.id for one in (await visit.look()).dispatches}
-    await visit.look_until(lambda seen: identity not in agents(seen))
+    await visit.look_until(lambda snapshot: identity not in agents(snapshot))
 
 
 async def test_a_removed_agent_leaves_its_job_behind(visit: Visit) -> None:
     """RemoveParticipant takes the agent away; the job looks as if it ran (D2)."""
     made, identity = await visit.serve(STEADY)
     await visit.livekit.remove(visit.room, identity)
-    seen = await visit.look_until(lambda seen: identity not in agents(seen))
-    assert listed(seen, made.id) == made
+    snapshot = await visit.look_until(lambda snapshot: identity not in agents(snapshot))
+    assert listed(snapshot, made.id) == made
 
 
 async def test_what_is_gone_may_be_retracted_again(visit: Visit) -> None:
@@ -295,9 +297,9 @@ async def test_a_create_opens_an_absent_room(livekit: LiveKit) -> None:
     """It lives, or lives again, with nobody in it and under a SID that no session knows (W4)."""
     room = new_room()
     made = await livekit.create(room, NOBODY, metadata="{}", tag="")
-    seen = await (await visiting(livekit, room)).look()
-    assert made.id in {one.id for one in seen.dispatches}
-    assert seen.participants == ()
+    snapshot = await (await visiting(livekit, room)).look()
+    assert made.id in {one.id for one in snapshot.dispatches}
+    assert snapshot.participants == ()
 
 
 @pytest.mark.parametrize("call", ["look", "rooms", "create", "remove", "delete"])

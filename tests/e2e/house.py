@@ -92,7 +92,7 @@ def serving(
 def house(
     directory: Path, rules: Sequence[Mapping[str, object]] = (), *, version: str = VERSION, **defaults: object
 ) -> Iterator[House]:
-    """LiveKit and the service run; without rules every room that somebody joins wants `greeter`."""
+    """LiveKit and the service run; without rules every room that somebody joins assignments `greeter`."""
     port = free_port()
     with running_server(directory, webhooks=[f"http://127.0.0.1:{port}/webhook"], version=version) as server:
         file = directory / "dispatcher.yaml"

@@ -37,7 +37,7 @@ async def test_d1_a_lost_dispatch_that_was_healed(tmp_path: Path) -> None:
             await here.asked("lobby")
             with start_worker(here.server, tmp_path, "greeter") as worker:
                 wait_registered(worker)
-                await here.service.told("served", room="lobby", number=2, within=40)
+                await here.service.told("agent.joined", room="lobby", number=2, within=40)
                 *_, closed, asked, served, standing = await story(here, "lobby")
     assert "attempt 1 at greeter ended: silent" in closed
     assert "asked for greeter (attempt 2)" in asked
@@ -52,9 +52,9 @@ async def test_l1_an_agent_that_was_killed_and_replaced(tmp_path: Path) -> None:
         worker.wait_until(lambda: len(idle_processes(worker)) == 1, "its process is ready", within=30)
         (agent,) = idle_processes(worker)
         async with present(here.server, "lobby"):
-            await here.service.told("served", room="lobby", number=1)
+            await here.service.told("agent.joined", room="lobby", number=1)
             os.kill(agent, signal.SIGKILL)
-            await here.service.told("served", room="lobby", number=2, within=40)
+            await here.service.told("agent.joined", room="lobby", number=2, within=40)
             told = await story(here, "lobby")
     assert any("attempt 1 at greeter ended: crashed connection_timeout" in line for line in told)
     assert told[-1] == "everyone: served."
@@ -64,7 +64,7 @@ async def test_d5_a_room_that_starves(tmp_path: Path) -> None:
     """No worker is there: the last line says what to look at."""
     with house(tmp_path, attempts=2) as here:
         async with present(here.server, "lobby"):
-            await here.service.told("starved", room="lobby", within=40)
+            await here.service.told("assignment.starved", room="lobby", within=40)
             told = await story(here, "lobby")
     assert told[-1] == (
         "everyone: starved; no worker took the job within 12 s, 2 times; "

@@ -62,13 +62,13 @@ async def test_l1_a_killed_agent_is_replaced(tmp_path: Path) -> None:
         worker.wait_until(lambda: len(idle_processes(worker)) == 1, "its process is ready", within=30)
         (agent,) = idle_processes(worker)
         async with present(here.server, "lobby"):
-            await here.service.told("served", room="lobby", number=1)
+            await here.service.told("agent.joined", room="lobby", number=1)
             await asyncio.sleep(1.0)  # `min_stay`: until then it would count as failed
             with _takes("agent killed", GHOST + SLACK):
                 os.kill(agent, signal.SIGKILL)
-                await here.service.told("served", room="lobby", number=2, within=40)
+                await here.service.told("agent.joined", room="lobby", number=2, within=40)
             await _one_agent(here, "lobby")
-    assert here.service.lines(action="closed", number=1, verdict="crashed", reason="connection_timeout")
+    assert here.service.lines(action="attempt.ended", number=1, verdict="crashed", reason="connection_timeout")
 
 
 async def test_l5_an_agent_that_fails_at_the_start_makes_way(tmp_path: Path) -> None:
@@ -79,11 +79,11 @@ async def test_l5_an_agent_that_fails_at_the_start_makes_way(tmp_path: Path) -> 
         with faulty, start_worker(here.server, tmp_path, "greeter") as greeter:
             wait_registered(faulty, greeter)
             async with present(here.server, "lobby"):
-                await here.service.told("wanted", room="lobby")
+                await here.service.told("assignment.created", room="lobby")
                 with _takes("exception at the start, twice, and the fallback", 3 * LISTED_LATE + SLACK):
-                    await here.service.told("served", room="lobby", agent="greeter", within=40)
+                    await here.service.told("agent.joined", room="lobby", agent="greeter", within=40)
                 await _one_agent(here, "lobby")
-    ended = here.service.lines(action="closed", agent="faulty")
+    ended = here.service.lines(action="attempt.ended", agent="faulty")
     assert [(line["verdict"], line["reason"]) for line in ended] == [("failed", "client_initiated")] * 2
 
 
@@ -95,11 +95,11 @@ async def test_d2_a_job_without_an_agent_is_given_up(tmp_path: Path) -> None:
         with absent, start_worker(here.server, tmp_path, "greeter") as greeter:
             wait_registered(absent, greeter)
             async with present(here.server, "lobby"):
-                await here.service.told("asked", room="lobby")
+                await here.service.told("dispatch.requested", room="lobby")
                 with _takes("no-show after 8 s, and the fallback", 8.0 + SLACK, least=8.0):
-                    await here.service.told("served", room="lobby", agent="greeter", within=30)
+                    await here.service.told("agent.joined", room="lobby", agent="greeter", within=30)
                 await _one_agent(here, "lobby")
-    assert here.service.lines(action="closed", number=1)[0]["verdict"] == "no_show"
+    assert here.service.lines(action="attempt.ended", number=1)[0]["verdict"] == "no_show"
 
 
 async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> None:
@@ -110,11 +110,11 @@ async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> 
         with slow, start_worker(here.server, tmp_path, "greeter") as greeter:
             wait_registered(slow, greeter)
             async with present(here.server, "lobby"):
-                await here.service.told("asked", room="lobby")
+                await here.service.told("dispatch.requested", room="lobby")
                 with _takes("request handler too slow, and the fallback", 12.0 + SLACK, least=12.0):
-                    await here.service.told("served", room="lobby", agent="greeter", within=30)
+                    await here.service.told("agent.joined", room="lobby", agent="greeter", within=30)
                 await _one_agent(here, "lobby")
-    assert here.service.lines(action="closed", number=1)[0]["verdict"] == "silent"
+    assert here.service.lines(action="attempt.ended", number=1)[0]["verdict"] == "silent"
 
 
 async def test_l2_an_agent_that_says_goodbye_is_not_replaced(tmp_path: Path) -> None:
@@ -124,11 +124,11 @@ async def test_l2_an_agent_that_says_goodbye_is_not_replaced(tmp_path: Path) -> 
         with polite:
             wait_registered(polite)
             async with present(here.server, "lobby"):
-                closed = await here.service.told("closed", room="lobby")
+                closed = await here.service.told("attempt.ended", room="lobby")
                 await asyncio.sleep(QUIET)
                 assert await here.agents("lobby") == []
     assert (closed["verdict"], closed["reason"]) == ("finished", "client_initiated")
-    assert len(here.service.lines(action="asked")) == 1
+    assert len(here.service.lines(action="dispatch.requested")) == 1
 
 
 async def test_i1_five_copies_of_each_webhook_bring_one_agent(tmp_path: Path) -> None:
@@ -136,12 +136,12 @@ async def test_i1_five_copies_of_each_webhook_bring_one_agent(tmp_path: Path) ->
     with _house(tmp_path, copies=5) as here, start_worker(here.server, tmp_path, "greeter") as worker:
         wait_registered(worker)
         async with present(here.server, "lobby"):
-            await here.service.told("served", room="lobby")
+            await here.service.told("agent.joined", room="lobby")
             await _one_agent(here, "lobby")
             async with ClientSession() as http, http.get(f"{here.service.url}/metrics") as answer:
                 metrics = await answer.text()
-    assert len(here.service.lines(action="asked")) == 1
-    assert 'dispatcher_webhooks_total{event="room_started",result="repeated"} 4.0' in metrics
+    assert len(here.service.lines(action="dispatch.requested")) == 1
+    assert 'livekit_dispatcher_webhooks_total{event="room_started",result="duplicate"} 4.0' in metrics
 
 
 async def test_w2_without_any_webhook_the_sweep_serves(tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ async def test_w2_without_any_webhook_the_sweep_serves(tmp_path: Path) -> None:
         wait_registered(worker)
         async with present(here.server, "lobby"):
             with _takes("no webhooks, swept each 3 s", 3.0 + 1.0 + 0.5):  # a turn is asked for every second
-                await here.service.told("asked", room="lobby")
-            await here.service.told("served", room="lobby")
+                await here.service.told("dispatch.requested", room="lobby")
+            await here.service.told("agent.joined", room="lobby")
             await _one_agent(here, "lobby")
 
 
@@ -171,8 +171,8 @@ async def test_w4_late_webhooks_of_dead_rooms_revive_none(tmp_path: Path) -> Non
             again.mkdir()
             with serving(here.server, again, port, "--config", str(tmp_path / "dispatcher.yaml")) as service:
                 for room in rooms:
-                    await service.told("over", room=room, within=30)
-                assert service.lines(action="asked") == []
+                    await service.told("room.finished", room=room, within=30)
+                assert service.lines(action="dispatch.requested") == []
                 assert list((await api.room.list_rooms(ListRoomsRequest())).rooms) == []
 
 
@@ -188,9 +188,9 @@ async def test_w4_rooms_that_die_as_their_agents_are_asked_for(tmp_path: Path) -
         await asyncio.sleep(QUIET)
         async with asyncio.timeout(120):  # a minute, and a sweep, where LiveKit revives a room under its old SID
             for room in rooms:
-                while await here.agents(room) and not here.service.lines(action="unasked_agent", room=room):
+                while await here.agents(room) and not here.service.lines(action="agent.unrequested", room=room):
                     await asyncio.sleep(0.2)
-        asked = [line["room"] for line in here.service.lines(action="asked")]
+        asked = [line["room"] for line in here.service.lines(action="dispatch.requested")]
         assert len(asked) == len(set(asked))
 
 
@@ -204,10 +204,10 @@ async def test_t1_those_who_are_nobody_to_talk_to_bring_no_agent(tmp_path: Path)
                 await there.enter_async_context(present(here.server, kind, kind=kind))
             await there.enter_async_context(present(here.server, "hidden", hidden=True))
             await asyncio.sleep(QUIET)
-            assert here.service.lines(action="asked") == []
+            assert here.service.lines(action="dispatch.requested") == []
             await there.enter_async_context(present(here.server, "hidden", "alice"))
-            await here.service.told("served", room="hidden")  # the webhooks did come
-    assert {line["room"] for line in here.service.lines(action="asked")} == {"hidden"}
+            await here.service.told("agent.joined", room="hidden")  # the webhooks did come
+    assert {line["room"] for line in here.service.lines(action="dispatch.requested")} == {"hidden"}
 
 
 async def test_d1_thirty_rooms_at_once_get_thirty_agents(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ async def test_d1_thirty_rooms_at_once_get_thirty_agents(tmp_path: Path) -> None
             await asyncio.gather(*(there.enter_async_context(present(here.server, room)) for room in rooms))
             with _takes("thirty rooms at once", 15.0):
                 for room in rooms:
-                    await here.service.told("served", room=room, within=60)
+                    await here.service.told("agent.joined", room=room, within=60)
             await asyncio.sleep(QUIET)
             agents = [len(await here.agents(room)) for room in rooms]
     assert agents == [1] * 30

@@ -25,9 +25,9 @@ async def test_who_joins_gets_exactly_one_agent(tmp_path: Path) -> None:
     with house(tmp_path) as here, start_worker(here.server, tmp_path, "greeter") as worker:
         wait_registered(worker)
         async with present(here.server, "lobby"):
-            await here.service.told("served", room="lobby")
+            await here.service.told("agent.joined", room="lobby")
             await _one_agent(here, "lobby")
-        assert [line["number"] for line in here.service.lines(room="lobby", action="asked")] == [1]
+        assert [line["number"] for line in here.service.lines(room="lobby", action="dispatch.requested")] == [1]
 
 
 async def test_a_tokens_dispatch_stays_the_only_one(tmp_path: Path) -> None:
@@ -35,20 +35,20 @@ async def test_a_tokens_dispatch_stays_the_only_one(tmp_path: Path) -> None:
     with house(tmp_path) as here, start_worker(here.server, tmp_path, "greeter") as worker:
         wait_registered(worker)
         async with present(here.server, "lobby", agents=["greeter"]):
-            await here.service.told("adopted", room="lobby", reason="foreign")
-            await here.service.told("served", room="lobby")
+            await here.service.told("dispatch.adopted", room="lobby", reason="foreign")
+            await here.service.told("agent.joined", room="lobby")
             await _one_agent(here, "lobby")
-        assert here.service.lines(room="lobby", action="asked") == []
+        assert here.service.lines(room="lobby", action="dispatch.requested") == []
 
 
 async def test_d5_a_worker_that_starts_late_is_found(tmp_path: Path) -> None:
     """Nobody of that name: the room is starved, and served soon after the worker has come."""
     with house(tmp_path, attempts=1, confirm_within="3s", retry_every="2s") as here:
         async with present(here.server, "lobby"):
-            await here.service.told("starved", room="lobby")
+            await here.service.told("assignment.starved", room="lobby")
             with start_worker(here.server, tmp_path, "greeter") as worker:
                 wait_registered(worker)
-                await here.service.told("served", room="lobby", within=30)
+                await here.service.told("agent.joined", room="lobby", within=30)
                 await _one_agent(here, "lobby")
 
 
@@ -60,8 +60,8 @@ async def test_d7_a_worker_that_rejects_makes_way_for_the_fallback(tmp_path: Pat
         with busy, start_worker(here.server, tmp_path, "greeter") as greeter:
             wait_registered(busy, greeter)
             async with present(here.server, "lobby"):
-                rejected = await here.service.told("closed", room="lobby", number=1)
-                await here.service.told("served", room="lobby", agent="greeter")
+                rejected = await here.service.told("attempt.ended", room="lobby", number=1)
+                await here.service.told("agent.joined", room="lobby", agent="greeter")
                 await _one_agent(here, "lobby")
     assert rejected["verdict"] == "rejected"
 
@@ -73,8 +73,8 @@ async def test_a_forged_webhook_is_refused(tmp_path: Path) -> None:
             refused = await http.post(f"{here.service.url}/webhook", data=b"{}", headers={"Authorization": "nonsense"})
             assert (refused.status, await refused.json()) == (401, {"error": "malformed_token"})
             metrics = await (await http.get(f"{here.service.url}/metrics")).text()
-        await here.service.told("webhook_rejected", reason="malformed_token")
-    assert 'dispatcher_webhooks_total{event="unknown",result="malformed_token"} 1.0' in metrics
+        await here.service.told("webhook.rejected", reason="malformed_token")
+    assert 'livekit_dispatcher_webhooks_total{event="unknown",result="malformed_token"} 1.0' in metrics
 
 
 async def test_killed_in_mid_attempt_it_adds_no_agent(tmp_path: Path) -> None:
@@ -87,13 +87,13 @@ async def test_killed_in_mid_attempt_it_adds_no_agent(tmp_path: Path) -> None:
             again = tmp_path / "again"
             again.mkdir()
             with serving(here.server, again, port, "--config", str(tmp_path / "dispatcher.yaml")) as service:
-                adopted = await service.told("adopted", room="lobby")
+                adopted = await service.told("dispatch.adopted", room="lobby")
                 assert adopted["reason"] == "ours"
-                assert service.lines(room="lobby", action="asked") == []
+                assert service.lines(room="lobby", action="dispatch.requested") == []
 
 
 async def test_told_to_stop_it_is_gone_at_once(tmp_path: Path) -> None:
     """SIGTERM: exit code 0, long before the 10 s it may take."""
     with house(tmp_path) as here:
         here.service.process.stop(within=10)
-        assert here.service.lines(action="stopped")
+        assert here.service.lines(action="service.stopped")

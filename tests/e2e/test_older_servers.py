@@ -31,7 +31,7 @@ async def _webhooks(here: House) -> dict[str, float]:
     """How many webhooks came to which result."""
     async with ClientSession() as http, http.get(f"{here.service.url}/metrics") as answer:
         lines = (await answer.text()).splitlines()
-    samples = (line.rsplit(" ", 1) for line in lines if line.startswith("dispatcher_webhooks_total"))
+    samples = (line.rsplit(" ", 1) for line in lines if line.startswith("livekit_dispatcher_webhooks_total"))
     results: dict[str, float] = {}
     for series, value in samples:
         result = series.partition('result="')[2].partition('"')[0]
@@ -65,13 +65,13 @@ async def test_who_joins_gets_exactly_one_agent(tmp_path: Path, version: str) ->
     with house(tmp_path, version=version) as here, start_worker(here.server, tmp_path, "greeter") as worker:
         wait_registered(worker)
         async with present(here.server, "lobby"):
-            await here.service.told("served", room="lobby", within=15)
+            await here.service.told("agent.joined", room="lobby", within=15)
             await _one_agent(here, "lobby")
         results = await _webhooks(here)
-        assert here.service.lines(action="repaired") == []
+        assert here.service.lines(action="session.repaired") == []
     assert results["recorded"] >= 3  # room_started, and two joined
     assert results.keys() <= {"recorded", "repeated", "ignored"}
-    assert [line["number"] for line in here.service.lines(action="asked")] == [1]
+    assert [line["number"] for line in here.service.lines(action="dispatch.requested")] == [1]
 
 
 async def test_a_worker_that_rejects_makes_way_for_the_fallback(tmp_path: Path, version: str) -> None:
@@ -82,8 +82,8 @@ async def test_a_worker_that_rejects_makes_way_for_the_fallback(tmp_path: Path, 
         with busy, start_worker(here.server, tmp_path, "greeter") as greeter:
             wait_registered(busy, greeter)
             async with present(here.server, "lobby"):
-                rejected = await here.service.told("closed", room="lobby", number=1)
-                await here.service.told("served", room="lobby", agent="greeter")
+                rejected = await here.service.told("attempt.ended", room="lobby", number=1)
+                await here.service.told("agent.joined", room="lobby", agent="greeter")
                 await _one_agent(here, "lobby")
     assert rejected["why"] == "rejected"
 
@@ -98,10 +98,10 @@ async def test_a_crashed_agent_is_replaced(tmp_path: Path, version: str) -> None
         worker.wait_until(lambda: len(idle_processes(worker)) == 1, "its process is ready", within=30)
         (agent,) = idle_processes(worker)
         async with present(here.server, "lobby"):
-            await here.service.told("served", room="lobby", number=1)
+            await here.service.told("agent.joined", room="lobby", number=1)
             os.kill(agent, signal.SIGKILL)
-            closed = await here.service.told("closed", room="lobby", within=60)
-            await here.service.told("served", room="lobby", number=2, within=60)
+            closed = await here.service.told("attempt.ended", room="lobby", within=60)
+            await here.service.told("agent.joined", room="lobby", number=2, within=60)
             await _one_agent(here, "lobby")
     assert closed["why"] == "crashed connection_timeout"
 
@@ -117,10 +117,10 @@ async def test_killed_in_mid_attempt_it_adds_no_agent(tmp_path: Path, version: s
             again = tmp_path / "again"
             again.mkdir()
             with serving(here.server, again, port, "--config", str(tmp_path / "dispatcher.yaml")) as service:
-                adopted = await service.told("adopted", room="lobby")
-                await service.told("served", room="lobby")
+                adopted = await service.told("dispatch.adopted", room="lobby")
+                await service.told("agent.joined", room="lobby")
                 await _one_agent(here, "lobby")
-                assert service.lines(room="lobby", action="asked") == []
+                assert service.lines(room="lobby", action="dispatch.requested") == []
     assert adopted["why"] == "foreign"
 
 
@@ -132,8 +132,8 @@ async def test_a_deployment_that_it_does_not_know_is_found_out(tmp_path: Path, v
         with greeter, start_worker(here.server, tmp_path, "backup") as backup:
             wait_registered(greeter, backup)
             async with present(here.server, "lobby"):
-                await here.service.told("deployment_ignored", room="lobby")
-                await here.service.told("served", room="lobby", agent="backup")
+                await here.service.told("deployment.ignored", room="lobby")
+                await here.service.told("agent.joined", room="lobby", agent="backup")
                 async with asyncio.timeout(20):
                     while [one.attributes["lk.agent_name"] for one in await here.agents("lobby")] != ["backup"]:
                         await asyncio.sleep(0.1)

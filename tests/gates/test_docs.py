@@ -195,8 +195,8 @@ def test_the_numbers_promised_are_the_codes() -> None:
     ("listed", "existing", "wrong"),
     [
         ({"app", "core.plan"}, {"app", "core.plan"}, set()),
-        ({"app"}, {"app", "driver"}, {"driver"}),
-        ({"app", "driver"}, {"app"}, {"driver"}),
+        ({"app"}, {"app", "reconciler"}, {"reconciler"}),
+        ({"app", "reconciler"}, {"app"}, {"reconciler"}),
         ({"config."}, {"config", "config.load"}, set()),
         ({"config."}, {"config", "configuration"}, {"configuration"}),
         ({"config."}, set(), {"config."}),
@@ -212,7 +212,9 @@ def test_a_module_that_is_listed_or_exists_alone_is_found(
 def test_what_the_documents_name_is_read_from_their_tables_and_code() -> None:
     """Modules and metrics come from tables, make targets and links from wherever they stand."""
     assert listed_modules("| `core/plan` | x |\n| `config/` | y |\n`app`") == {"core.plan", "config."}
-    assert metrics_named("| `dispatcher_wants{state}` | x |\n`dispatcher_other`") == {"dispatcher_wants"}
+    assert metrics_named("| `livekit_dispatcher_assignments{state}` | x |\n`livekit_dispatcher_other`") == {
+        "livekit_dispatcher_assignments"
+    }
     assert targets_named("`make demo`, make sense\n```\nmake e2e-long\n```") == {"demo", "e2e-long"}
     assert targets("demo: x  ## y\n$(BIN)/uv:\nclean:\n") == {"demo"}
     assert relative_links("[a](b.md#c) [d](https://e.f) [g](../h)") == ["b.md", "../h"]

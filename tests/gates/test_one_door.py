@@ -117,16 +117,16 @@ def test_the_core_is_pure() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "wrong"),
     [
-        ("driver", "import redis.asyncio", {"redis"}),
+        ("reconciler", "import redis.asyncio", {"redis"}),
         ("ledger.memory", "from redis import Redis", {"redis"}),
         ("ledger.redis.client", "from redis.asyncio import Redis", set()),
         ("sweep", "from livekit import api", {"livekit.api"}),
         ("testing.fake", "from livekit import protocol", set()),
         ("testing.fake", "from livekit.api import LiveKitAPI", {"livekit.api"}),
-        ("driver", "def f():\n    import jwt", {"jwt"}),
+        ("reconciler", "def f():\n    import jwt", {"jwt"}),
         ("cli", "from dispatcher import testing", {"dispatcher.testing"}),
         ("demo", "from dispatcher.testing.fake import FakeLiveKit", set()),
-        ("driver", "import redistribution", set()),
+        ("reconciler", "import redistribution", set()),
     ],
 )
 def test_a_second_door_is_found(module: str, source: str, wrong: set[str]) -> None:

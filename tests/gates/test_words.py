@@ -80,7 +80,7 @@ def test_every_command_is_in_the_readme_and_no_document_names_another() -> None:
     [
         ("log.info('served')", {"served"}),
         ("self.log.error(UNAVAILABLE)", {"ledger_unavailable"}),
-        ("write = log.error\nwrite('look_failed', why=1)", {"look_failed"}),
+        ("write = log.error\nwrite('look_failed', why=1)", {"look.failed"}),
         ("print('served'); write('A sentence.'); catalog.inform('x'); log.bind('x')", set()),
     ],
 )

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.bodies import Bodies
 from dispatcher.connection import Limits
 from dispatcher.core.events import Event, Ms
-from dispatcher.intake import Heard
+from dispatcher.intake import IntakeResult
 from dispatcher.listener import listening
 from dispatcher.logs import Log
 from dispatcher.metrics import Metrics
@@ -32,7 +32,7 @@ JOIN = {
     "participant": {"sid": "PA_1", "identity": "alice"},
 }
 
-Hear: TypeAlias = Callable[[Event], Awaitable[Heard]]
+Hear: TypeAlias = Callable[[Event], Awaitable[IntakeResult]]
 
 
 class World:
@@ -47,13 +47,13 @@ class World:
         self.metrics = Metrics(self.registry)
         self.log = Log(self.lines.append, lambda: NOW / 1000)
         self.verify_as: Verify = lambda authorization, now: verify(authorization, KEYS, now)
-        self.hear_as: Hear = partial(answering, Heard.RECORDED)
+        self.hear_as: Hear = partial(answering, IntakeResult.RECORDED)
 
     def verify(self, authorization: str | None, now: Ms) -> Signed:
         """The verification."""
         return self.verify_as(authorization, now)
 
-    async def hear(self, project: str, event: Event) -> Heard:
+    async def accept(self, project: str, event: Event) -> IntakeResult:
         """The intake."""
         self.heard.append((project, event))
         return await self.hear_as(event)
@@ -72,11 +72,11 @@ class World:
 
     def count(self, event: str, result: str) -> float | None:
         """Requests counted under these labels."""
-        return self.registry.get_sample_value("dispatcher_webhooks_total", {"event": event, "result": result})
+        return self.registry.get_sample_value("livekit_dispatcher_webhooks_total", {"event": event, "result": result})
 
     def value(self, name: str, **labels: str) -> float | None:
         """A sample."""
-        return self.registry.get_sample_value(f"dispatcher_{name}", labels)
+        return self.registry.get_sample_value(f"livekit_dispatcher_{name}", labels)
 
     def logged(self) -> list[dict[str, Any]]:
         """Every line."""
@@ -101,12 +101,12 @@ async def served(world: World, bodies: Bodies | None = None, **limits: float) ->
         yield Client(http, host, port)
 
 
-async def answering(heard: Heard, _event: Event) -> Heard:
+async def answering(heard: IntakeResult, _event: Event) -> IntakeResult:
     """An intake that says so."""
     return heard
 
 
-async def failing(error: Exception, _event: Event) -> Heard:
+async def failing(error: Exception, _event: Event) -> IntakeResult:
     """An intake that fails so."""
     raise error
 

@@ -12,7 +12,7 @@ import aiohttp
 from msgspec.structs import replace
 
 from dispatcher.app import Service, running
-from dispatcher.config import Config, Pace, Project, Secret, Sweep
+from dispatcher.config import Config, CreateRate, Project, Secret, Sweep
 from dispatcher.core import record
 from dispatcher.core.events import RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
@@ -107,7 +107,7 @@ class House:
 
 
 def config(
-    url: str, *rules: Rule, sweep_every: int = 60_000, pace: Pace | None = None, token: str | None = TOKEN
+    url: str, *rules: Rule, sweep_every: int = 60_000, pace: CreateRate | None = None, token: str | None = TOKEN
 ) -> Config:
     """A configuration for one project at `url`."""
     keys = {key: Secret(secret) for key, secret in DEV_KEYS.items()}
@@ -116,7 +116,7 @@ def config(
         rules=rules,
         instance="default",
         sweep=Sweep(every=sweep_every),
-        pace=pace,
+        create_rate=pace,
         host="127.0.0.1",
         port=0,
         redis_url=None,
@@ -131,7 +131,7 @@ async def house(
     *rules: Rule,
     livekit: FakeLiveKit | None = None,
     sweep_every: int = 60_000,
-    pace: Pace | None = None,
+    pace: CreateRate | None = None,
     dry_run: bool = False,
     token: str | None = TOKEN,
 ) -> AsyncIterator[House]:

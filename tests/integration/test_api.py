@@ -49,8 +49,8 @@ async def test_whoever_has_not_the_token_is_401(path: str, authorization: bytes)
     async with house() as here:
         assert await status(here, path, authorization) == 401
         metrics = await here.metrics()
-    assert metrics['dispatcher_api_requests_total{result="unauthorized"}'] == 1
-    assert 'dispatcher_loop_errors_total{loop="http"}' not in metrics
+    assert metrics['livekit_dispatcher_api_requests_total{result="unauthorized"}'] == 1
+    assert 'livekit_dispatcher_loop_errors_total{loop="http"}' not in metrics
 
 
 async def test_requests_are_counted_by_what_became_of_them() -> None:
@@ -59,7 +59,7 @@ async def test_requests_are_counted_by_what_became_of_them() -> None:
     async with house() as here:
         assert {path: await status(here, path, BEARER) for path in paths} == paths
         metrics = await here.metrics()
-    name = "dispatcher_api_requests_total"
+    name = "livekit_dispatcher_api_requests_total"
     assert {series: value for series, value in metrics.items() if series.startswith(name)} == {
         f'{name}{{result="{result}"}}': 1 for result in ("ok", "bad_request", "not_found")
     }
@@ -78,7 +78,7 @@ async def test_an_odd_name_of_a_room_is_one_that_is_unknown(room: str) -> None:
     """No name is a defect."""
     async with house() as here:
         assert await status(here, f"/v1/rooms/{room}", BEARER) == 404
-        assert 'dispatcher_loop_errors_total{loop="http"}' not in await here.metrics()
+        assert 'livekit_dispatcher_loop_errors_total{loop="http"}' not in await here.metrics()
 
 
 async def later(service: Service) -> None:

@@ -70,7 +70,10 @@ async def test_it_stops_in_order() -> None:
             await ready(http, service)
         counts = await service.ledger.counts()
         assert (counts.held, counts.due) == (0, 2), "the room that was asked for, and the late one, for others"
-        assert [line["action"] for line in ears.lines if line.get("room") == "lobby"] == ["wanted", "asked"]
+        assert [line["action"] for line in ears.lines if line.get("room") == "lobby"] == [
+            "assignment.created",
+            "dispatch.requested",
+        ]
         assert len(livekit.create_calls) == 1
 
 
@@ -82,7 +85,7 @@ async def test_an_address_in_use_is_an_error_and_disturbs_nobody() -> None:
             await AsyncExitStack().enter_async_context(running(taken, Log(here.ears.hear, time.time), version="test"))
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
 
 
 async def test_a_webhook_belongs_to_the_project_whose_key_signed_it() -> None:
@@ -107,13 +110,13 @@ async def test_every_call_is_measured() -> None:
         here.livekit.worker("greeter")
         here.livekit.fail("ListDispatch", 500)
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
         metrics = await here.metrics()
-    assert metrics["dispatcher_create_seconds_count"] == 1
-    assert metrics['dispatcher_livekit_request_seconds_count{method="CreateDispatch",result="ok"}'] == 1
-    assert metrics['dispatcher_livekit_request_seconds_count{method="ListDispatch",result="server"}'] == 1
-    assert metrics['dispatcher_ledger_seconds_count{op="deliver"}'] >= 1
-    assert metrics['dispatcher_build_info{version="test"}'] == 1
+    assert metrics["livekit_dispatcher_create_seconds_count"] == 1
+    assert metrics['livekit_dispatcher_livekit_request_seconds_count{method="CreateDispatch",result="ok"}'] == 1
+    assert metrics['livekit_dispatcher_livekit_request_seconds_count{method="ListDispatch",result="server"}'] == 1
+    assert metrics['livekit_dispatcher_ledger_seconds_count{op="deliver"}'] >= 1
+    assert metrics['livekit_dispatcher_build_info{version="test"}'] == 1
 
 
 async def test_a_loop_survives_what_nobody_expected() -> None:
@@ -135,13 +138,13 @@ async def test_a_loop_survives_what_nobody_expected() -> None:
     (line,) = ears.lines
     assert (line["level"], line["action"], line["loop"], line["error"]) == (
         "error",
-        "loop_failed",
+        "loop.failed",
         "sweep",
         "ValueError",
     )
     assert "secret" not in json.dumps(ears.lines)
     text = metrics.exposition()[0].decode()
-    assert 'dispatcher_loop_errors_total{loop="sweep"} 1.0' in text
+    assert 'livekit_dispatcher_loop_errors_total{loop="sweep"} 1.0' in text
 
 
 async def test_a_rule_that_fails_when_judged_stops_nobody_else() -> None:
@@ -150,10 +153,10 @@ async def test_a_rule_that_fails_when_judged_stops_nobody_else() -> None:
     async with house(odd) as here:
         here.livekit.worker("greeter")
         await here.livekit.join("odd", "alice")
-        assert (await here.told("drive_failed"))["error"] == "ZeroDivisionError"
+        assert (await here.told("drive.failed"))["error"] == "ZeroDivisionError"
         await here.livekit.join("lobby", "bob")
-        await here.told("served", room="lobby")
-        assert (await here.metrics())['dispatcher_loop_errors_total{loop="drive"}'] >= 1
+        await here.told("agent.joined", room="lobby")
+        assert (await here.metrics())['livekit_dispatcher_loop_errors_total{loop="drive"}'] >= 1
 
 
 async def test_no_more_sessions_are_driven_at_once_than_it_was_told() -> None:
@@ -161,7 +164,7 @@ async def test_no_more_sessions_are_driven_at_once_than_it_was_told() -> None:
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
         livekit.worker("greeter")
         ears = Ears()
-        one = replace(config(livekit.url, rule("greeter")), max_sessions_at_once=1)
+        one = replace(config(livekit.url, rule("greeter")), concurrency=1)
         async with running(one, Log(ears.hear, time.time), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
             await until(lambda: bool(livekit.calls))  # the sweep's, at the start
@@ -169,6 +172,6 @@ async def test_no_more_sessions_are_driven_at_once_than_it_was_told() -> None:
             for room in ("first", "second"):
                 await livekit.join(room, "alice")
             await livekit.wait_until(lambda: livekit.agents_in("first") and livekit.agents_in("second"))
-            await until(lambda: sum(line["action"] == "served" for line in ears.lines) == 2)
+            await until(lambda: sum(line["action"] == "agent.joined" for line in ears.lines) == 2)
     told = [line["action"] for line in ears.lines]
-    assert told.index("look_failed") < told.index("wanted")
+    assert told.index("look.failed") < told.index("assignment.created")

@@ -239,7 +239,7 @@ def test_serve_needs_its_port(shell: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         shell.setenv("DISPATCHER_PORT", str(taken.getsockname()[1]))
         assert main(["serve"]) == 1
     (line,) = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert (line["level"], line["action"], line["host"]) == ("error", "cannot_listen", "127.0.0.1")
+    assert (line["level"], line["action"], line["host"]) == ("error", "address.refused", "127.0.0.1")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -255,7 +255,7 @@ def test_serve_goes_on_until_it_is_told_to_stop(
     assert main(["serve", "--dry-run"]) == 0
     teller.join()
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    serving = next(line for line in lines if line["action"] == "serving")
+    serving = next(line for line in lines if line["action"] == "service.started")
     assert (serving["url"], serving["dry_run"]) == (f"http://127.0.0.1:{port}/webhook", True)
     assert (serving["ledger"], serving["instance"]) == ("memory", "default")
     assert [line["level"] for line in lines if line["action"] == "redis_not_used"] == ["warning"]
@@ -305,7 +305,7 @@ async def serving(folder: Path, livekit: FakeLiveKit) -> AsyncIterator[Process]:
     )
     service = Process(process)
     try:
-        livekit.webhook_url = (await service.told("serving"))["url"]
+        livekit.webhook_url = (await service.told("service.started"))["url"]
         yield service
     finally:
         if process.returncode is None:
@@ -321,7 +321,7 @@ async def test_told_to_stop_in_mid_create_it_ends_within_ten_seconds(tmp_path: P
         await livekit.wait_until(lambda: livekit.create_calls)
         began = time.monotonic()
         service.process.terminate()
-        await service.told("stopping")
+        await service.told("service.stopping")
         assert livekit.webhook_url is not None
         async with aiohttp.ClientSession() as http:
             body = b'{"event":"room_started","id":"EV_late","room":{"sid":"RM_late","name":"late"}}'
@@ -330,10 +330,10 @@ async def test_told_to_stop_in_mid_create_it_ends_within_ten_seconds(tmp_path: P
             assert late.status in {200, 503}
             readiness = await http.get(livekit.webhook_url.replace("/webhook", "/readyz"))
             assert (readiness.status, (await readiness.json())["reason"]) == (503, "draining")
-        await service.told("stopped")
+        await service.told("service.stopped")
         assert await service.process.wait() == 0
         assert time.monotonic() - began < 10
-        assert [line["reason"] for line in service.lines if line["action"] == "outcome_unknown"] == ["timeout"]
+        assert [line["reason"] for line in service.lines if line["action"] == "dispatch.unanswered"] == ["timeout"]
         assert len(livekit.create_calls) == 1
 
 
@@ -341,6 +341,6 @@ async def test_a_hangup_reads_the_configuration_again(tmp_path: Path) -> None:
     """SIGHUP, as daemons have it: the process goes on."""
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit, serving(tmp_path, livekit) as service:
         service.process.send_signal(signal.SIGHUP)
-        assert (await service.told("reloaded"))["projects"] == ["default"]
+        assert (await service.told("config.reloaded"))["projects"] == ["default"]
         service.process.terminate()
-        await service.told("stopped")
+        await service.told("service.stopped")

@@ -45,13 +45,13 @@ async def test_s4_clocks_a_minute_apart_are_not_noticed(ahead: float) -> None:
     async with apart(ahead) as livekit, house(livekit=livekit) as here:
         livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=2.0)
         await livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", number=2)
+        await here.told("agent.joined", room="lobby", number=2)
         await here.idle()
         levels = {(line["level"], line["action"]) for line in here.lines if line["level"] != "info"}
         metrics = await here.metrics()
         assert await examine(config(livekit.url, rule("greeter")), None, lambda _: None) == 0
     assert levels <= {("warning", "closed")}  # of the crash
-    assert 0 <= metrics['dispatcher_time_to_agent_seconds_sum{agent="greeter"}'] < 5
+    assert 0 <= metrics['livekit_dispatcher_time_to_agent_seconds_sum{agent="greeter"}'] < 5
 
 
 async def test_s4_a_clock_too_far_behind_livekits_takes_no_webhook() -> None:
@@ -59,8 +59,8 @@ async def test_s4_a_clock_too_far_behind_livekits_takes_no_webhook() -> None:
     async with apart(90.0) as livekit, house(livekit=livekit, sweep_every=300) as here:
         livekit.worker("greeter")
         await livekit.join("lobby", "alice")
-        assert (await here.told("webhook_rejected"))["reason"] == "not_yet_valid"
-        await here.told("served", room="lobby")
+        assert (await here.told("webhook.rejected"))["reason"] == "not_yet_valid"
+        await here.told("agent.joined", room="lobby")
 
 
 async def test_s4_a_clock_too_far_ahead_of_livekits_may_call_nothing() -> None:
@@ -72,7 +72,7 @@ async def test_s4_a_clock_too_far_ahead_of_livekits_may_call_nothing() -> None:
         async with running(settings, Log(ears.hear, time.time), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
             await livekit.join("lobby", "alice")
-            failed = await House(livekit, service, ears).told("look_failed")
+            failed = await House(livekit, service, ears).told("look.failed")
         assert await examine(settings, None, told.append) == 1
     assert (failed["level"], failed["why"]) == ("error", "unauthorized")
     assert "unauthorized; the key or the secret is not this server's, or the clocks differ by over a minute" in told[-1]

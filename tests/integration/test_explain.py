@@ -29,7 +29,7 @@ async def test_a_healed_silent_drop_explained() -> None:
     async with house() as here:
         here.livekit.worker("greeter", drop=1)
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
         code, lines = await _told(here, "lobby")
     assert code == 0
     assert [line[16:].split(",")[0] for line in lines[1:-1]] == [
@@ -46,7 +46,7 @@ async def test_a_starved_room_explained() -> None:
     """No worker of that name: the last line says so, how often, and what to look at."""
     async with house(rule("greeter", attempts=2)) as here:
         await here.livekit.join("lobby", "alice")
-        await here.told("starved")
+        await here.told("assignment.starved")
         _, lines = await _told(here, "lobby")
     assert lines[-1].strip() == (
         "default: starved; no worker took the job within 0.4 s, 2 times; "
@@ -59,7 +59,7 @@ async def test_a_replaced_crash_explained() -> None:
     async with house() as here:
         here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=2.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", number=2)
+        await here.told("agent.joined", number=2)
         _, lines = await _told(here, "lobby")
     assert any("attempt 1 at greeter ended: crashed connection_timeout" in line for line in lines)
     assert lines[-1].strip() == "default: served."
@@ -69,10 +69,10 @@ async def test_rooms_are_listed_by_state() -> None:
     """Served and starved rooms apart."""
     async with house(rule("greeter", attempts=1)) as here:
         await here.livekit.join("empty", "alice")
-        await here.told("starved", room="empty")
+        await here.told("assignment.starved", room="empty")
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "bob")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         async with _asking(here) as http:
             served = await (await http.get("/v1/rooms?state=served&project=default&limit=10")).json()
             everything = await (await http.get("/v1/rooms")).json()
@@ -83,7 +83,7 @@ async def test_rooms_are_listed_by_state() -> None:
 @pytest.mark.parametrize(
     ("path", "error"),
     [
-        ("/v1/rooms?state=odd", "state: one of waiting, unattended, asked, served, starved, paused, done"),
+        ("/v1/rooms?state=odd", "state: one of waiting, idle, asked, served, starved, paused, done"),
         ("/v1/rooms?project=other", "project: one of default"),
         ("/v1/rooms?limit=0", "limit: 1 to 1000"),
         ("/v1/rooms?limit=many", "limit: 1 to 1000"),

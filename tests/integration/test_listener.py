@@ -12,7 +12,7 @@ from aiohttp import web
 
 from dispatcher.connection import HEAD_MAX, Limits
 from dispatcher.core.events import Event
-from dispatcher.intake import Heard
+from dispatcher.intake import IntakeResult
 from dispatcher.listener import ACCEPTS, TOLD_EVERY, _RareLog, limits_here, listening
 from dispatcher.server import EXPOSED_EVERY
 from tests.integration.front import Client, World, body_of, post, served, signed, wait_until
@@ -77,10 +77,10 @@ class Stuck:
         self.entered = asyncio.Event()
         self.on = asyncio.Event()
 
-    async def hear(self, _event: Event) -> Heard:
+    async def hear(self, _event: Event) -> IntakeResult:
         self.entered.set()
         await self.on.wait()
-        return Heard.RECORDED
+        return IntakeResult.RECORDED
 
 
 # How many -----------------------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ async def test_who_hung_up_before_the_answer_takes_no_place(world: World) -> Non
             await stuck.entered.wait()
         await wait_until(lambda: world.value("http_connections") == 0)
         stuck.on.set()
-        await wait_until(lambda: world.count("participant_joined", Heard.RECORDED) == 1)
+        await wait_until(lambda: world.count("participant_joined", IntakeResult.RECORDED) == 1)
         async with connected(client, 6) as sockets:
             assert await sockets[-1].ask() == ALIVE
             await wait_until(lambda: world.value("http_connections") == 2)

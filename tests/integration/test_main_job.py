@@ -9,14 +9,14 @@ async def test_who_joins_gets_the_agent_and_the_service_says_so() -> None:
     async with house() as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        served = await here.told("served", room="lobby")
+        served = await here.told("agent.joined", room="lobby")
         assert len(here.livekit.agents_in("lobby")) == 1
-        assert here.said("lobby") == ["wanted", "asked", "served"]
-        assert served["ms"] >= 0
+        assert here.said("lobby") == ["assignment.created", "dispatch.requested", "agent.joined"]
+        assert served["duration_ms"] >= 0
         metrics = await here.metrics()
-    assert metrics['dispatcher_time_to_agent_seconds_count{agent="greeter"}'] == 1
-    assert metrics['dispatcher_attempts_total{agent="greeter",verdict="served"}'] == 1
-    assert metrics['dispatcher_webhooks_total{event="participant_joined",result="recorded"}'] >= 1
+    assert metrics['livekit_dispatcher_time_to_agent_seconds_count{agent="greeter"}'] == 1
+    assert metrics['livekit_dispatcher_agents_joined_total{agent="greeter"}'] == 1
+    assert metrics['livekit_dispatcher_webhooks_total{event="participant_joined",result="recorded"}'] >= 1
 
 
 async def test_one_ordinary_join_costs_seven_calls() -> None:
@@ -24,7 +24,7 @@ async def test_one_ordinary_join_costs_seven_calls() -> None:
     async with house() as here:
         here.livekit.worker("greeter", accept_after=0.02, join_after=1.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
         await here.quiet()
         service_calls = [call.method for call in here.livekit.calls]
     assert sorted(service_calls) == sorted(
@@ -38,7 +38,7 @@ async def test_i1_five_copies_of_a_webhook_make_one_dispatch() -> None:
         here.livekit.worker("greeter")
         here.livekit.duplicate_webhooks(5, "participant_joined")
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
         await here.quiet()
         assert len(here.livekit.create_calls) == 1
 
@@ -48,9 +48,9 @@ async def test_d1_d4_a_silent_drop_is_healed() -> None:
     async with house() as here:
         here.livekit.worker("greeter", drop=2)
         await here.livekit.join("lobby", "alice")
-        served = await here.told("served")
+        served = await here.told("agent.joined")
         assert served["number"] == 3
-        assert [line["verdict"] for line in here.lines if line["action"] == "closed"] == ["silent", "silent"]
+        assert [line["verdict"] for line in here.lines if line["action"] == "attempt.ended"] == ["silent", "silent"]
 
 
 async def test_d2_a_job_that_runs_is_no_proof() -> None:
@@ -58,17 +58,17 @@ async def test_d2_a_job_that_runs_is_no_proof() -> None:
     async with house() as here:
         here.livekit.worker("greeter", Fate.NEVER_SHOWS, Fate.SERVES)
         await here.livekit.join("lobby", "alice")
-        assert (await here.told("served"))["number"] == 2
-        assert (await here.told("closed"))["verdict"] == "no_show"
+        assert (await here.told("agent.joined"))["number"] == 2
+        assert (await here.told("attempt.ended"))["verdict"] == "no_show"
 
 
 async def test_d5_a_worker_that_starts_late_is_found() -> None:
     """No worker at all: starved, told, and retried until one registers."""
     async with house(rule("greeter", attempts=1)) as here:
         await here.livekit.join("lobby", "alice")
-        await here.told("starved")
+        await here.told("assignment.starved")
         here.livekit.worker("greeter")
-        await here.told("served")
+        await here.told("agent.joined")
         assert len(here.livekit.agents_in("lobby")) == 1
 
 
@@ -78,7 +78,7 @@ async def test_d7_a_worker_that_says_no_is_not_asked_twice() -> None:
         here.livekit.worker("busy", Fate.REJECTS)
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", agent="greeter")
+        await here.told("agent.joined", agent="greeter")
         assert [asked.agent_name for asked in here.livekit.create_calls] == ["busy", "greeter"]
 
 
@@ -88,7 +88,7 @@ async def test_a_tokens_dispatch_is_adopted() -> None:
         here.livekit.worker("greeter")
         await here.livekit.open_room("lobby", agents=["greeter"])
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
         await here.quiet()
         assert here.livekit.create_calls == []
         assert len(here.livekit.agents_in("lobby")) == 1
@@ -112,9 +112,9 @@ async def test_w2_a_webhook_that_never_came_is_made_up_for() -> None:
         here.livekit.worker("greeter")
         here.livekit.lose_webhooks(2)
         await here.livekit.join("lobby", "alice")
-        await here.told("repaired", room="lobby")
-        await here.told("served", room="lobby")
-        assert (await here.metrics())['dispatcher_sweep_repairs_total{kind="unknown_room"}'] == 1
+        await here.told("session.repaired", room="lobby")
+        await here.told("agent.joined", room="lobby")
+        assert (await here.metrics())['livekit_dispatcher_sweep_repairs_total{kind="unknown_room"}'] == 1
 
 
 async def test_w3_a_room_that_comes_back_is_another_session() -> None:
@@ -122,7 +122,7 @@ async def test_w3_a_room_that_comes_back_is_another_session() -> None:
     async with house() as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
         await here.livekit.close_room("lobby")
         await here.livekit.join("lobby", "bob")
         await here.livekit.wait_until(lambda: len(here.livekit.create_calls) == 2)
@@ -131,17 +131,17 @@ async def test_w3_a_room_that_comes_back_is_another_session() -> None:
 
 
 async def test_l4_a_person_who_comes_back_finds_an_agent() -> None:
-    """The agent left because nobody was there: that is not the end of the want."""
+    """The agent left because nobody was there: that is not the end of the assignment."""
     async with house() as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
         await here.livekit.leave("lobby", "alice")
         agent = here.livekit.agents_in("lobby")[0]
         await here.livekit.leave("lobby", agent.identity)
-        await here.told("closed", verdict="ended", reason="client_initiated")
+        await here.told("attempt.ended", verdict="ended", reason="client_initiated")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", number=2)
+        await here.told("agent.joined", number=2)
         assert len(here.livekit.agents_in("lobby")) == 1
 
 
@@ -150,7 +150,7 @@ async def test_a_dry_run_creates_nothing() -> None:
     async with house(dry_run=True) as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("would_ask", room="lobby", agent="greeter")
+        await here.told("dispatch.simulated", room="lobby", agent="greeter")
         assert here.livekit.create_calls == []
 
 
@@ -162,8 +162,8 @@ async def test_a_restart_adds_no_agent() -> None:
             await livekit.join("lobby", "alice")
             await livekit.wait_until(lambda: livekit.create_calls)
         async with house(livekit=livekit) as here:
-            await here.told("adopted", room="lobby", reason="ours")
-            await here.told("served", room="lobby")
+            await here.told("dispatch.adopted", room="lobby", reason="ours")
+            await here.told("agent.joined", room="lobby")
             await here.quiet()
             assert len(livekit.create_calls) == 1
             assert len(livekit.agents_in("lobby")) == 1

@@ -81,8 +81,8 @@ async def test_a_dry_run_changes_nothing_in_redis(livekit: FakeLiveKit, valkey: 
         await wait_ready(dry.url)
         livekit.webhook_url = f"{dry.url}/webhook"
         await livekit.join("heard", "carol")
-        await said(ears, "would_ask", rooms=2)
-        assert {line["room"] for line in ears.lines if line["action"] == "would_ask"} == {"swept", "heard"}
+        await said(ears, "dispatch.simulated", rooms=2)
+        assert {line["room"] for line in ears.lines if line["action"] == "dispatch.simulated"} == {"swept", "heard"}
         assert [life.key.room for life in await dry.ledger.list("default")] != []
         livekit.webhook_url = None
 
@@ -118,7 +118,7 @@ async def test_a_dry_run_says_that_it_is_one(livekit: FakeLiveKit, valkey: Valke
             await wait_ready(service.url)
             livekit.webhook_url = f"{service.url}/webhook"
             await livekit.join(f"lobby-{dry_run}", "alice")
-            await said(ears, "would_ask" if dry_run else "asked")
+            await said(ears, "dispatch.simulated" if dry_run else "asked")
             livekit.webhook_url = None
             async with aiohttp.ClientSession(service.url, headers=headers) as http:
                 rooms = await (await http.get("/v1/rooms")).json()
@@ -157,7 +157,7 @@ async def test_an_installation_of_another_livekit_is_refused(livekit: FakeLiveKi
     ]
     assert "another `instance`" in told[0]["hint"]
     assert put_off == [], "told once, not with each try"
-    assert not [line for line in first_ears.lines if line["action"] in {"over", "room_not_listed", "ledger_taken"}]
+    assert not [line for line in first_ears.lines if line["action"] in {"over", "room.unlisted", "ledger_taken"}]
 
 
 async def test_an_installation_that_has_moved_takes_over(livekit: FakeLiveKit, valkey: Valkey) -> None:
@@ -195,7 +195,7 @@ async def test_two_instances_have_one_redis(livekit: FakeLiveKit, valkey: Valkey
                 one.webhook_url = None
     assert known == [2, 2]
     assert [sorted(call.room for call in one.create_calls) for one in both] == [["heard", "swept"]] * 2
-    assert not [line for ears in (blue_ears, green_ears) for line in ears.lines if line["action"] == "over"]
+    assert not [line for ears in (blue_ears, green_ears) for line in ears.lines if line["action"] == "room.finished"]
 
 
 async def test_two_processes_without_a_shared_ledger_are_found_out(livekit: FakeLiveKit) -> None:

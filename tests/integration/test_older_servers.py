@@ -44,11 +44,11 @@ async def test_who_joins_gets_their_agent(version: Version) -> None:
     async with served_by(version) as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         await one_agent(here)
         assert len(here.livekit.create_calls) == 1
         metrics = await here.metrics()
-    assert metrics['dispatcher_webhooks_total{event="participant_joined",result="recorded"}'] >= 1
+    assert metrics['livekit_dispatcher_webhooks_total{event="participant_joined",result="recorded"}'] >= 1
 
 
 @pytest.mark.parametrize("names_itself", [True, False])
@@ -57,7 +57,7 @@ async def test_an_agent_whose_job_is_listed_late(version: Version, *, names_itse
     async with served_by(version) as here:
         here.livekit.worker("greeter", list_after=6.0, names_itself=names_itself)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", within=15)
+        await here.told("agent.joined", room="lobby", within=15)
         await one_agent(here)
         assert len(here.livekit.create_calls) == 1
 
@@ -67,7 +67,7 @@ async def test_a_silent_drop_is_healed(version: Version) -> None:
     async with served_by(version) as here:
         here.livekit.worker("greeter", drop=1)
         await here.livekit.join("lobby", "alice")
-        assert (await here.told("served", room="lobby"))["number"] == 2
+        assert (await here.told("agent.joined", room="lobby"))["number"] == 2
         await one_agent(here)
 
 
@@ -76,8 +76,8 @@ async def test_a_crashed_agent_is_replaced(version: Version) -> None:
     async with served_by(version) as here:
         here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=4.0)
         await here.livekit.join("lobby", "alice")
-        assert (await here.told("closed", room="lobby"))["why"] == "crashed connection_timeout"
-        await here.told("served", room="lobby", number=2)
+        assert (await here.told("attempt.ended", room="lobby"))["why"] == "crashed connection_timeout"
+        await here.told("agent.joined", room="lobby", number=2)
         await one_agent(here)
 
 
@@ -87,7 +87,7 @@ async def test_a_lost_reply_adds_no_agent(version: Version) -> None:
         here.livekit.worker("greeter")
         here.livekit.lose_replies("CreateDispatch")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", within=15)
+        await here.told("agent.joined", room="lobby", within=15)
         await one_agent(here)
         assert len(here.livekit.create_calls) == 1
 
@@ -97,9 +97,9 @@ async def test_of_two_agents_one_is_removed(version: Version) -> None:
     async with served_by(version) as here:
         here.livekit.worker("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", room="lobby", why="silent")
+        await here.told("attempt.ended", room="lobby", why="silent")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2, within=15)
-        await here.told("retracted", room="lobby", why="agent", within=15)
+        await here.told("attempt.retracted", room="lobby", why="agent", within=15)
         await one_agent(here)
 
 
@@ -109,9 +109,9 @@ async def test_a_worker_that_says_no_makes_way_for_the_fallback(version: Version
         here.livekit.worker("busy", Fate.REJECTS)
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", agent="greeter")
+        await here.told("agent.joined", room="lobby", agent="greeter")
         await one_agent(here)
-        why = (await here.told("closed", room="lobby", agent="busy"))["why"]
+        why = (await here.told("attempt.ended", room="lobby", agent="busy"))["why"]
     assert why == ("silent" if version < (1, 9, 2) else "rejected")
 
 
@@ -123,7 +123,7 @@ async def test_a_restart_adds_no_agent(version: Version) -> None:
             await livekit.join("lobby", "alice")
             await livekit.wait_until(lambda: livekit.create_calls)
         async with house(livekit=livekit) as here:
-            await here.told("adopted", room="lobby")
-            await here.told("served", room="lobby")
+            await here.told("dispatch.adopted", room="lobby")
+            await here.told("agent.joined", room="lobby")
             await one_agent(here)
             assert len(livekit.create_calls) == 1

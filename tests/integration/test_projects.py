@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.app import running
-from dispatcher.config import Config, Limit, Project, Secret
+from dispatcher.config import ApiRateLimit, Config, Project, Secret
 from dispatcher.core.rules import Rule
 from dispatcher.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
@@ -61,11 +61,11 @@ async def test_each_project_has_its_own_rules() -> None:
             livekit.worker("greeter")
             livekit.worker("host")
             await livekit.join("lobby", "alice")
-        await here.told("served", project="eu", agent="host")
-        await here.told("served", project="us", agent="greeter")
+        await here.told("agent.joined", project="eu", agent="host")
+        await here.told("agent.joined", project="us", agent="greeter")
         assert [[asked.agent_name for asked in livekit.create_calls] for livekit in (eu, us)] == [["host"], ["greeter"]]
         metrics = await here.metrics()
-        assert metrics['dispatcher_attempts_total{agent="host",verdict="served"}'] == 1
+        assert metrics['livekit_dispatcher_agents_joined_total{agent="host"}'] == 1
 
 
 async def test_each_project_has_its_own_pauses() -> None:
@@ -74,8 +74,8 @@ async def test_each_project_has_its_own_pauses() -> None:
         for livekit in (eu, us):
             livekit.worker("greeter")
             await livekit.join("lobby", "alice")
-        await here.told("served", project="us")
-        await here.told("paused", project="eu")
+        await here.told("agent.joined", project="us")
+        await here.told("assignment.paused", project="eu")
         assert eu.create_calls == []
 
 
@@ -102,13 +102,13 @@ async def test_one_bad_project_does_not_stop_the_others(trouble: Trouble) -> Non
         trouble(eu)
         for number in range(MANY):
             await eu.join(f"room-{number}", "alice")
-        await here.told("look_failed", project="eu", within=20)
+        await here.told("look.failed", project="eu", within=20)
         for number in range(20):
             await us.join(f"room-{number}", "alice")
         await us.wait_until(lambda: all(us.agents_in(f"room-{number}") for number in range(20)), within=20)
         metrics = await here.metrics()
-        assert metrics['dispatcher_failed_looks{project="eu"}'] > 0
-        assert 'dispatcher_failed_looks{project="us"}' not in metrics
+        assert metrics['livekit_dispatcher_livekit_consecutive_failures{project="eu"}'] > 0
+        assert 'livekit_dispatcher_livekit_consecutive_failures{project="us"}' not in metrics
         assert eu.create_calls == []
 
 
@@ -118,16 +118,16 @@ async def test_a_project_whose_livekit_is_away_is_well_again_by_itself() -> None
         eu.worker("greeter")
         await eu.go_down()
         await eu.join("lobby", "alice")
-        await here.told("look_failed", project="eu", why="unreachable")
+        await here.told("look.failed", project="eu", why="unreachable")
         await eu.come_back()
-        await here.told("served", project="eu")
-        await here.told("looked_again", project="eu")
-        assert (await here.metrics())['dispatcher_failed_looks{project="eu"}'] == 0
+        await here.told("agent.joined", project="eu")
+        await here.told("look.recovered", project="eu")
+        assert (await here.metrics())['livekit_dispatcher_livekit_consecutive_failures{project="eu"}'] == 0
 
 
 async def test_a_projects_calls_keep_to_its_limit() -> None:
     """Looks, creates and the sweep's list: in no second more than a second's worth and a burst, and all are served."""
-    limit = Limit(calls_per_second=80, burst=8)
+    limit = ApiRateLimit(calls_per_second=80, burst=8)
     async with two(limit=limit) as (here, eu, _):
         eu.worker("greeter")
         times: list[float] = []
@@ -143,7 +143,7 @@ async def test_a_projects_calls_keep_to_its_limit() -> None:
 
         await eu.wait_until(served, within=20)
         assert len(eu.create_calls) == 20
-        assert [line for line in here.lines if line["action"] == "closed"] == []
+        assert [line for line in here.lines if line["action"] == "attempt.ended"] == []
     busiest = max(sum(start <= instant < start + 1 for instant in times) for start in times)
     assert busiest <= (limit.calls_per_second + limit.burst) * 1.1, "a tenth for a busy machine's timers"
 
@@ -158,7 +158,7 @@ async def test_q5_a_livekit_that_says_too_much_is_left_alone() -> None:
             before, began = len(livekit.calls), time.monotonic()
             for number in range(10):
                 await livekit.join(f"room-{number}", "alice")
-            await here.told("look_failed", why="limited")
+            await here.told("look.failed", why="limited")
             await livekit.wait_until(lambda: all(livekit.agents_in(f"room-{n}") for n in range(10)), within=15)
             assert time.monotonic() - began > 0.5
             refused = [call for call in livekit.calls[before:] if call.status == 429]
@@ -170,5 +170,5 @@ async def test_without_a_limit_nobody_waits_for_a_turn() -> None:
     async with house() as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
-        assert (await here.session("lobby")).slot == 0
+        await here.told("agent.joined")
+        assert (await here.session("lobby")).slot_at == 0

@@ -20,7 +20,7 @@ from tests.integration.house import SPEED, TOKEN, Ears, House, config, rule
 from tests.unit.desk import PROJECT, Desk
 
 KEY, SECRET = next(iter(DEV_KEYS.items()))
-HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\npace: off\n"
+HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\ncreate_rate: null\n"
 GREETER = "rules: [{name: all, agent: greeter}]\n"
 BAD = "rules:\n- {name: all, agnet: greeter}\n"
 
@@ -71,7 +71,7 @@ async def flipping(here: House, written: Written, over: asyncio.Event) -> int:
     flips = 0
     while not over.is_set():
         host = GREETER.replace("greeter", "host")
-        for text, told in ((host, "reloaded"), (BAD, "reload_failed"), (GREETER, "reloaded")):
+        for text, told in ((host, "reloaded"), (BAD, "config.rejected"), (GREETER, "reloaded")):
             await reload(here, written, text, told)
             flips += 1
     return flips
@@ -113,8 +113,8 @@ async def test_a_reload_under_traffic_loses_nothing(tmp_path: Path) -> None:
         assert sorted(asked.room for asked in here.livekit.create_calls) == sorted(rooms)
         assert {one.status for one in here.livekit.webhooks_sent} == {200}
         metrics = await here.metrics()
-        assert metrics["dispatcher_config_last_reload_successful"] == 1
-        assert not [series for series in metrics if series.startswith("dispatcher_loop_errors_total")]
+        assert metrics["livekit_dispatcher_config_last_reload_successful"] == 1
+        assert not [series for series in metrics if series.startswith("livekit_dispatcher_loop_errors_total")]
 
 
 async def test_a_file_that_changes_is_followed_by_itself(tmp_path: Path) -> None:
@@ -122,16 +122,16 @@ async def test_a_file_that_changes_is_followed_by_itself(tmp_path: Path) -> None
     async with following(tmp_path) as (here, written):
         here.livekit.worker("host")
         written.write(BAD)
-        failed = await here.told("reload_failed")
+        failed = await here.told("config.rejected")
         assert failed["problems"][0].endswith("rules[0].agent: missing")
-        assert (await here.metrics())["dispatcher_config_last_reload_successful"] == 0
+        assert (await here.metrics())["livekit_dispatcher_config_last_reload_successful"] == 0
         written.write(GREETER.replace("greeter", "host"))
-        await here.told("reloaded")
+        await here.told("config.reloaded")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", agent="host")
+        await here.told("agent.joined", agent="host")
 
 
-async def test_a_live_want_keeps_the_policy_it_was_born_with(tmp_path: Path) -> None:
+async def test_a_live_assignment_keeps_the_policy_it_was_born_with(tmp_path: Path) -> None:
     """Its rule is gone and its agent dies: it is replaced by the same agent, without metadata, counted."""
     async with following(tmp_path, "rules: [{name: all, agent: greeter, metadata: room.metadata}]\n") as (
         here,
@@ -140,14 +140,14 @@ async def test_a_live_want_keeps_the_policy_it_was_born_with(tmp_path: Path) -> 
         here.livekit.worker("greeter")
         await here.livekit.open_room("lobby", metadata="about the room")
         await here.livekit.join("lobby", "alice")
-        await here.told("served")
+        await here.told("agent.joined")
         await reload(here, written, "rules: [{name: other, agent: host, kinds: [SIP]}]\n")
         agent = here.livekit.agents_in("lobby")[0]
         await here.livekit.leave("lobby", agent.identity, reason="CONNECTION_TIMEOUT")
-        await here.told("served", number=2, agent="greeter")
-        await here.told("rule_gone", rule="all", room="lobby")
+        await here.told("agent.joined", number=2, agent="greeter")
+        await here.told("rule.removed", rule="all", room="lobby")
         assert [asked.metadata for asked in here.livekit.create_calls] == ["about the room", ""]
-        gone = 'dispatcher_rule_errors_total{field="metadata",reason="rule_gone",rule="all"}'
+        gone = 'livekit_dispatcher_rule_errors_total{field="metadata",reason="rule_gone",rule="all"}'
         assert (await here.metrics())[gone] == 1
 
 
@@ -156,10 +156,10 @@ async def test_a_pause_by_reload_and_its_end(tmp_path: Path) -> None:
     async with following(tmp_path) as (here, written):
         here.livekit.worker("greeter")
         await here.livekit.join("before", "alice")
-        await here.told("served", room="before")
+        await here.told("agent.joined", room="before")
         await reload(here, written, f"{GREETER}paused: [greeter]\n")
         await here.livekit.join("lobby", "bob")
-        await here.told("paused", room="lobby", agent="greeter")
+        await here.told("assignment.paused", room="lobby", agent="greeter")
         await here.idle()
         assert len(here.livekit.agents_in("before")) == 1
         assert here.livekit.agents_in("lobby") == []
@@ -168,12 +168,18 @@ async def test_a_pause_by_reload_and_its_end(tmp_path: Path) -> None:
             listed = await (await http.get("/v1/rooms?state=paused")).json()
             told = await (await http.get("/v1/rooms/lobby")).json()
         assert [room["room"] for room in listed["rooms"]] == ["lobby"]
-        assert told["lives"][0]["cause"].startswith("all: paused;")
+        assert told["sessions"][0]["diagnosis"].startswith("all: paused;")
         began = time.monotonic()
         await reload(here, written, GREETER)
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         assert time.monotonic() - began < 5
-        assert here.said("lobby") == ["wanted", "paused", "resumed", "asked", "served"]
+        assert here.said("lobby") == [
+            "assignment.created",
+            "assignment.paused",
+            "assignment.resumed",
+            "dispatch.requested",
+            "agent.joined",
+        ]
 
 
 async def test_a_pause_with_a_fallback(tmp_path: Path) -> None:
@@ -183,7 +189,7 @@ async def test_a_pause_with_a_fallback(tmp_path: Path) -> None:
         here.livekit.worker("greeter")
         here.livekit.worker("host")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", agent="host")
+        await here.told("agent.joined", agent="host")
         assert [asked.agent_name for asked in here.livekit.create_calls] == ["host"]
 
 
@@ -197,7 +203,7 @@ async def test_keys_are_rotated_without_a_lost_webhook(tmp_path: Path) -> None:
         return f"projects: [{{url: '{livekit.url}', keys: {{{pairs}}}}}]\n"
 
     def used(metrics: Mapping[str, float]) -> list[float]:
-        name = "dispatcher_webhook_key_last_used_timestamp_seconds"
+        name = "livekit_dispatcher_webhook_key_last_used_timestamp_seconds"
         return [at for series, at in metrics.items() if series.startswith(name)]
 
     async with following(tmp_path) as (here, written), aiohttp.ClientSession() as http:
@@ -240,12 +246,12 @@ async def test_the_apis_token_is_rotated_too(tmp_path: Path) -> None:
 async def test_identities_are_masked_from_the_next_line_on(tmp_path: Path) -> None:
     """In the log, the API and the story: a mark, the same in each; the room is found by its own name."""
     number = "+442079460000"
-    rules = "rules: [{name: callers, agent: greeter, per: participant}]\nlog: {identities: masked}\n"
+    rules = "rules: [{name: callers, agent: greeter, per: participant}]\nredact_identities: true\n"
     async with following(tmp_path, rules) as (here, _):
         here.livekit.worker("greeter")
         room = f"call-_{number}_x"
         await here.livekit.join(room, f"sip_{number}", kind="SIP")
-        served = await here.told("served")
+        served = await here.told("agent.joined")
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with aiohttp.ClientSession(here.service.url, headers=headers) as http:
             answer = await http.get(f"/v1/rooms/{room.replace('+', '%2B')}")
@@ -253,8 +259,8 @@ async def test_identities_are_masked_from_the_next_line_on(tmp_path: Path) -> No
             listed = await (await http.get("/v1/rooms")).text()
         assert answer.status == 200
         assert number.removeprefix("+") not in json.dumps(here.lines) + shown + listed
-        assert served["want"].startswith("callers/#")
-        assert shown.count(served["want"]) > 3
+        assert served["assignment"].startswith("callers/#")
+        assert shown.count(served["assignment"]) > 3
         assert served["room"] in listed
 
 
@@ -269,15 +275,15 @@ async def test_a_project_goes_and_another_comes(tmp_path: Path) -> None:
         for livekit in (here.livekit, us):
             livekit.worker("greeter")
             await livekit.join("lobby", "alice")
-        await here.told("served", project="default")
+        await here.told("agent.joined", project="default")
         written.project = f"projects: [{{name: us, url: '{us.url}', keys: {{APIus: {keys['APIus']}}}}}]\n"
         await reload(here, written, GREETER)
-        await here.told("repaired", project="us", room="lobby")
-        await here.told("served", project="us")
+        await here.told("session.repaired", project="us", room="lobby")
+        await here.told("agent.joined", project="us")
         assert await post(here, http, KEY, SECRET) == 401
         assert len(here.livekit.agents_in("lobby")) == 1
         calls = len(here.livekit.calls)
-        await here.told("webhook_rejected")
+        await here.told("webhook.rejected")
         await reload(here, written, GREETER)
         assert len(here.livekit.calls) == calls
 
@@ -286,8 +292,10 @@ async def test_a_ledger_that_cannot_be_asked_stops_no_reload() -> None:
     """The configuration is in force; whom its pauses concern the sweep finds."""
     desk = Desk()
     desk.watch.broken = True
-    after = replace(desk.driver.current.now, sites={PROJECT: replace(desk.site(desk.livekit), paused=frozenset({"x"}))})
+    after = replace(
+        desk.reconciler.holder.snapshot, projects={PROJECT: replace(desk.site(desk.livekit), paused=frozenset({"x"}))}
+    )
     settings = config("", rule("greeter"))
-    await _swap(desk.driver.current, lambda _: after, desk.ledger, desk.log, settings)
-    assert desk.driver.current.now is after
-    assert [line["why"] for line in desk.said("nudge_put_off")] == ["ledger_unavailable"]
+    await _swap(desk.reconciler.holder, lambda _: after, desk.ledger, desk.log, settings)
+    assert desk.reconciler.holder.snapshot is after
+    assert [line["why"] for line in desk.said("nudge.postponed")] == ["ledger_unavailable"]

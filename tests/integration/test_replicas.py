@@ -130,7 +130,7 @@ async def test_i6_r3_a_replica_killed_while_it_asks_is_succeeded(livekit: FakeLi
             dying.signal(SIGKILL)
             await livekit.wait_until(lambda: livekit.agents_in("lobby"))
             async with asyncio.timeout(15):  # a lease, and what is owed after it
-                while not (served := [line for line in ears.lines if line["action"] == "served"]):
+                while not (served := [line for line in ears.lines if line["action"] == "agent.joined"]):
                     ears.said.clear()
                     await ears.said.wait()
             livekit.webhook_url = None

@@ -13,7 +13,7 @@ from dispatcher.testing import FakeLiveKit, Fate, Timings
 from dispatcher.testing.release import SEEN, Version
 from tests.integration.house import SPEED, Ears, House
 
-HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\npace: off\n"
+HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\ncreate_rate: null\n"
 
 
 @asynccontextmanager
@@ -76,14 +76,14 @@ async def test_w8_metadata_set_after_the_join_decides(tmp_path: Path) -> None:
     async with ruled(tmp_path, "rules: [{name: as-asked, agent: {cel: metadata.agent}}]") as here:
         here.livekit.worker("tutor")
         await here.livekit.join("lobby", "alice")
-        unnamed = await here.told("agent_unnamed", room="lobby")
+        unnamed = await here.told("agent.unnamed", room="lobby")
         assert (unnamed["reason"], unnamed["level"]) == ("missing_key", "warning")
-        await here.told("starved", room="lobby")
+        await here.told("assignment.starved", room="lobby")
         await here.livekit.set_metadata("lobby", '{"agent": "tutor"}')
-        await here.told("served", room="lobby", agent="tutor")
+        await here.told("agent.joined", room="lobby", agent="tutor")
 
         assert asked(here, "lobby") == [("tutor", "")]
-        errors = 'dispatcher_rule_errors_total{field="agent",reason="missing_key",rule="as-asked"}'
+        errors = 'livekit_dispatcher_rule_errors_total{field="agent",reason="missing_key",rule="as-asked"}'
         assert (await here.metrics())[errors] >= 1
 
 
@@ -92,7 +92,7 @@ async def test_an_agent_that_cannot_be_named_leaves_the_fallback(tmp_path: Path)
     async with ruled(tmp_path, "rules: [{name: a, agent: {cel: metadata.agent}, fallback: [greeter]}]") as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", agent="greeter")
+        await here.told("agent.joined", room="lobby", agent="greeter")
 
         assert asked(here, "lobby") == [("greeter", "")]
 
@@ -103,8 +103,8 @@ async def test_metadata_that_fails_is_empty_and_told(tmp_path: Path) -> None:
         here.livekit.worker("greeter")
         await here.livekit.open_room("lobby", metadata='{"tenant": "hush-hush"}')
         await here.livekit.join("lobby", "alice")
-        failed = await here.told("rule_failed", room="lobby")
-        await here.told("served", room="lobby")
+        failed = await here.told("rule.failed", room="lobby")
+        await here.told("agent.joined", room="lobby")
 
         assert (failed["project"], failed["rule"], failed["field"], failed["why"]) == (
             "default", "all", "metadata", "invalid_argument"
@@ -154,7 +154,7 @@ async def test_g2_a_canary_that_fails_is_seen_and_nobody_pays_for_it(tmp_path: P
         for room in rooms:
             await here.livekit.join(room, "alice")
         for room in rooms:
-            await here.told("served", room=room)
+            await here.told("agent.joined", room=room)
         attempts = {
             (side, verdict): int(value)
             for side in ("greeter", "greeter@canary")
@@ -170,12 +170,15 @@ async def test_g2_a_canary_that_fails_is_seen_and_nobody_pays_for_it(tmp_path: P
             ("greeter", "served"): len(rooms) - canary.asked + refused,
         }
         assert all(len(here.livekit.agents_in(room)) == 1 for room in rooms)
-        assert here.said("room-0")[:2] == ["wanted", "asked"]
-        assert {line["agent"] for line in here.lines if line["action"] == "asked"} == {"greeter", "greeter@canary"}
+        assert here.said("room-0")[:2] == ["assignment.created", "dispatch.requested"]
+        assert {line["agent"] for line in here.lines if line["action"] == "dispatch.requested"} == {
+            "greeter",
+            "greeter@canary",
+        }
 
 
 def _attempts(agent: str, verdict: str) -> str:
-    return f'dispatcher_attempts_total{{agent="{agent}",verdict="{verdict}"}}'
+    return f'livekit_dispatcher_dispatches_total{{agent="{agent}",verdict="{verdict}"}}'
 
 
 async def test_d9_a_server_that_ignores_deployments_is_found_out(tmp_path: Path) -> None:
@@ -185,17 +188,17 @@ async def test_d9_a_server_that_ignores_deployments_is_found_out(tmp_path: Path)
         here.livekit.worker("greeter")
         here.livekit.worker("safe")
         await here.livekit.join("lobby", "alice")
-        told = await here.told("deployment_ignored", room="lobby")
+        told = await here.told("deployment.ignored", room="lobby")
         assert (told["agent"], told["number"], told["level"]) == ("greeter@canary", 1, "warning")
-        await here.told("closed", number=1, verdict="refused", reason="deployment_ignored")
-        await here.told("served", room="lobby", agent="safe")
+        await here.told("attempt.ended", number=1, verdict="refused", reason="deployment.ignored")
+        await here.told("agent.joined", room="lobby", agent="safe")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1)
         await here.idle()
 
         assert here.livekit.agents_in("lobby")[0].attributes["lk.agent_name"] == "safe"
         metrics = await here.metrics()
-        assert metrics['dispatcher_deployments_ignored_total{agent="greeter@canary"}'] == 1
-        assert metrics['dispatcher_attempts_total{agent="greeter@canary",verdict="refused"}'] == 1
+        assert metrics['livekit_dispatcher_deployments_ignored_total{agent="greeter@canary"}'] == 1
+        assert metrics['livekit_dispatcher_dispatches_total{agent="greeter@canary",result="refused"}'] == 1
 
 
 async def test_a_server_that_knows_deployments_is_believed(tmp_path: Path) -> None:
@@ -204,7 +207,7 @@ async def test_a_server_that_knows_deployments_is_believed(tmp_path: Path) -> No
     async with ruled(tmp_path, rules) as here:
         here.livekit.worker("greeter", deployment="canary")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
 
         assert asked(here, "lobby") == [("greeter", "canary")]
-        assert "deployment_ignored" not in here.said("lobby")
+        assert "deployment.ignored" not in here.said("lobby")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from dispatcher.config import Pace
+from dispatcher.config import CreateRate
 from dispatcher.core.session import State
 from dispatcher.testing import FakeLiveKit, Fate, Recording, Timings, play
 from tests.integration.house import SPEED, house, rule
@@ -14,18 +14,18 @@ async def test_d6_d8_a_worker_whose_requests_are_lost_at_first_is_found_in_the_e
     async with house(rule("greeter", attempts=2, confirm_within=200)) as here:
         here.livekit.worker("greeter", drop=4)
         await here.livekit.join("lobby", "alice")
-        await here.told("starved", room="lobby")
-        assert (await here.told("served", room="lobby"))["number"] == 5
+        await here.told("assignment.starved", room="lobby")
+        assert (await here.told("agent.joined", room="lobby"))["number"] == 5
         assert len(here.livekit.agents_in("lobby")) == 1
 
 
 async def test_i2_the_room_and_its_first_person_together_make_one_dispatch() -> None:
-    """room_started and participant_joined race, five copies of each, and both are reasons for the same want."""
-    async with house(rule("greeter", on="room")) as here:
+    """room_started and participant_joined race, five copies of each, and both are reasons for the same assignment."""
+    async with house(rule("greeter", trigger="room_started")) as here:
         here.livekit.worker("greeter")
         here.livekit.duplicate_webhooks(5, times=2)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         await here.quiet()
         assert len(here.livekit.create_calls) == 1
 
@@ -36,21 +36,21 @@ async def test_i5_a_dispatch_that_livekit_cannot_take_now_is_sent_once_for_each_
         here.livekit.worker("greeter")
         here.livekit.fail("CreateDispatch", 503, times=3)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         tags = [asked.attributes["dispatcher.assignment"].split(":") for asked in here.livekit.create_calls]
         assert [tag[2] for tag in tags] == [f"default#{number}" for number in range(1, len(tags) + 1)]
 
 
 async def test_i7_two_agents_that_are_wanted_stay_and_a_third_goes() -> None:
-    """Two rules want one each; an attempt of the first that was given up brings its agent after all."""
+    """Two rules assignment one each; an attempt of the first that was given up brings its agent after all."""
     rules = rule("greeter", name="talks", go_on=True), rule("scribe", name="writes")
     async with house(*rules) as here:
         here.livekit.worker("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)
         here.livekit.worker("scribe")
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", agent="greeter", verdict="silent")
-        await here.told("served", agent="greeter", within=15)
-        await here.told("retracted", want="talks", part="agent", within=15)
+        await here.told("attempt.ended", agent="greeter", verdict="silent")
+        await here.told("agent.joined", agent="greeter", within=15)
+        await here.told("attempt.retracted", assignment="talks", part="agent", within=15)
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2, within=15)
         names = {agent.attributes["lk.agent_name"] for agent in here.livekit.agents_in("lobby")}
         assert names == {"greeter", "scribe"}
@@ -62,8 +62,8 @@ async def test_i8_an_agent_that_joins_every_room_is_nobodys_answer() -> None:
         here.livekit.worker("")
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", agent="greeter")
-        await here.told("unasked_agent", room="lobby", within=15)
+        await here.told("agent.joined", room="lobby", agent="greeter")
+        await here.told("agent.unrequested", room="lobby", within=15)
         await here.idle()
         assert len(here.livekit.create_calls) == 1
         assert sorted(one.attributes["lk.agent_name"] for one in here.livekit.agents_in("lobby")) == ["", "greeter"]
@@ -83,7 +83,7 @@ async def test_w1_who_has_left_before_their_joining_is_told_gets_no_agent() -> N
 
 async def test_w1_a_room_that_was_finished_before_its_start_is_told_stays_over() -> None:
     """room_finished first, room_started and participant_joined after it: over, and nothing is asked for."""
-    async with house(rule("greeter", on="room")) as here:
+    async with house(rule("greeter", trigger="room_started")) as here:
         here.livekit.worker("greeter")
         here.livekit.delay_webhooks(6, "room_started")
         here.livekit.delay_webhooks(6, "participant_joined")
@@ -99,11 +99,11 @@ async def test_w5_a_connection_that_was_aborted_has_left() -> None:
     """participant_connection_aborted is all that is told of the last person: nobody waits any more."""
     async with house(rule("greeter", confirm_within=200)) as here:
         await here.livekit.join("lobby", "alice")
-        await here.told("asked", room="lobby")
+        await here.told("dispatch.requested", room="lobby")
         await here.livekit.abort("lobby", "alice")
-        await here.told("closed", room="lobby")
+        await here.told("attempt.ended", room="lobby")
         await here.idle()
-        assert (await here.session("lobby")).wants[0].state is State.UNATTENDED
+        assert (await here.session("lobby")).assignments[0].state is State.IDLE
         assert len(here.livekit.create_calls) == 1
 
 
@@ -112,14 +112,16 @@ async def test_w6_a_track_is_no_reason_to_look() -> None:
     async with house() as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         await here.quiet()
         calls = len(here.livekit.calls)
         await here.livekit.publish("lobby", "alice")
         await here.livekit.wait_until(lambda: here.livekit.webhooks_sent[-1].event == "track_published")
         await here.quiet()
         assert len(here.livekit.calls) == calls
-        assert (await here.metrics())['dispatcher_webhooks_total{event="track_published",result="ignored"}'] == 1
+        assert (await here.metrics())[
+            'livekit_dispatcher_webhooks_total{event="track_published",result="ignored"}'
+        ] == 1
 
 
 async def test_w7_how_many_livekit_counts_in_a_room_decides_nothing() -> None:
@@ -130,7 +132,7 @@ async def test_w7_how_many_livekit_counts_in_a_room_decides_nothing() -> None:
             await here.livekit.open_room(room)
             await here.livekit.miscount(room, counted)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         await here.livekit.join("empty", "recorder", hidden=True)
         await here.livekit.wait_until(lambda: here.livekit.webhooks_sent[-1].event == "participant_joined")
         await here.idle()
@@ -155,11 +157,11 @@ async def test_w9_what_is_new_in_a_webhook_is_passed_over() -> None:
         assert answers == [200, 200, 200]
         heard = {series: value for series, value in (await here.metrics()).items() if "webhooks_total" in series}
         assert heard == {
-            'dispatcher_webhooks_total{event="agent_job_started",result="ignored"}': 1,
-            'dispatcher_webhooks_total{event="other",result="ignored"}': 1,
-            'dispatcher_webhooks_total{event="participant_joined",result="recorded"}': 1,
+            'livekit_dispatcher_webhooks_total{event="agent_job_started",result="ignored"}': 1,
+            'livekit_dispatcher_webhooks_total{event="other",result="ignored"}': 1,
+            'livekit_dispatcher_webhooks_total{event="participant_joined",result="recorded"}': 1,
         }
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
 
 
 async def test_l6_a_dead_agent_that_livekit_still_shows_is_replaced_once_it_is_gone() -> None:
@@ -167,11 +169,11 @@ async def test_l6_a_dead_agent_that_livekit_still_shows_is_replaced_once_it_is_g
     async with house(sweep_every=100) as here:
         here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=0.2, ghost=20.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", number=1)
+        await here.told("agent.joined", room="lobby", number=1)
         ghost = here.livekit.agents_in("lobby")
-        await here.told("closed", room="lobby", verdict="crashed", reason="connection_timeout")
+        await here.told("attempt.ended", room="lobby", verdict="crashed", reason="connection_timeout")
         assert len(here.livekit.create_calls) == 1
-        await here.told("served", room="lobby", number=2)
+        await here.told("agent.joined", room="lobby", number=2)
         await here.idle()
         assert len(here.livekit.create_calls) == 2
         assert here.livekit.agents_in("lobby") != ghost
@@ -182,13 +184,13 @@ async def test_l3_an_agent_that_joins_again_is_the_same_agent() -> None:
     async with house() as here:
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby")
+        await here.told("agent.joined", room="lobby")
         agent = here.livekit.agents_in("lobby")[0]
         await here.livekit.join("lobby", agent.identity, kind="AGENT", attributes=dict(agent.attributes))
         await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) == 5)
         await here.idle()
         assert len(here.livekit.create_calls) == 1
-        assert (await here.session("lobby")).wants[0].state is State.SERVED
+        assert (await here.session("lobby")).assignments[0].state is State.SERVED
 
 
 async def test_l5_an_agent_that_fails_at_the_start_again_and_again_makes_way() -> None:
@@ -197,21 +199,21 @@ async def test_l5_an_agent_that_fails_at_the_start_again_and_again_makes_way() -
         here.livekit.worker("faulty", Fate.RAISES)
         here.livekit.worker("greeter")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", agent="greeter", within=10)
-        ended = [(line["verdict"], line["reason"]) for line in here.lines if line["action"] == "closed"]
+        await here.told("agent.joined", room="lobby", agent="greeter", within=10)
+        ended = [(line["verdict"], line["reason"]) for line in here.lines if line["action"] == "attempt.ended"]
         assert ended == [("failed", "client_initiated")] * 2
 
 
 async def test_l7_agents_that_are_lost_together_are_replaced_at_the_pace() -> None:
     """A deploy takes twenty at once: each is replaced, once, and not all in one moment."""
-    pace = Pace(per_second=40, burst=1)
+    pace = CreateRate(per_second=40, burst=1)
     async with house(pace=pace) as here:
         here.livekit.worker("greeter", *[Fate.CRASHES] * 20, Fate.SERVES, stay=30.0, ghost=0.1)
         rooms = [f"room-{number}" for number in range(20)]
         for room in rooms:
             await here.livekit.join(room, "alice")
         began = asyncio.get_running_loop().time()
-        await asyncio.gather(*(here.told("served", room=room, number=2, within=15) for room in rooms))
+        await asyncio.gather(*(here.told("agent.joined", room=room, number=2, within=15) for room in rooms))
         assert asyncio.get_running_loop().time() - began >= 19 * 1 / pace.per_second
         await here.idle()
         assert len(here.livekit.create_calls) == 40
@@ -222,9 +224,9 @@ async def test_l8_nobody_is_asked_for_again_once_everybody_has_left() -> None:
     """The last person goes while a dispatch is under way that nobody takes: given up, and that was it."""
     async with house(rule("greeter", confirm_within=200)) as here:
         await here.livekit.join("lobby", "alice")
-        await here.told("asked", room="lobby")
+        await here.told("dispatch.requested", room="lobby")
         await here.livekit.leave("lobby", "alice")
-        await here.told("closed", room="lobby", verdict="silent")
+        await here.told("attempt.ended", room="lobby", verdict="silent")
         await here.idle()
         assert len(here.livekit.create_calls) == 1
 
@@ -234,10 +236,10 @@ async def test_l9_joining_leaving_and_joining_again_makes_one_dispatch() -> None
     async with house() as here:
         here.livekit.worker("greeter", accept_after=2.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("asked", room="lobby")
+        await here.told("dispatch.requested", room="lobby")
         await here.livekit.leave("lobby", "alice")
         await here.livekit.join("lobby", "alice")
-        await here.told("served", room="lobby", number=1)
+        await here.told("agent.joined", room="lobby", number=1)
         await here.quiet()
         assert len(here.livekit.create_calls) == 1
 
@@ -253,7 +255,7 @@ async def test_q3_a_room_that_has_closed_is_not_opened_for_its_agent() -> None:
         await livekit.join("lobby", "alice")
         await livekit.wait_until(lambda: livekit.create_calls)
         await livekit.close_room("lobby")
-        assert (await here.told("outcome_unknown", room="lobby"))["reason"] == "server"
-        await here.told("over", room="lobby")
+        assert (await here.told("dispatch.unanswered", room="lobby"))["reason"] == "server"
+        await here.told("room.finished", room="lobby")
         await here.idle()
         assert (len(livekit.create_calls), livekit.rooms()) == (1, [])

@@ -42,7 +42,7 @@ async def test_a_webhook_of_nobody_arrives_and_does_nothing(capsys: pytest.Captu
     async with house() as here:
         assert await sent(here.service.url) == 0
         assert capsys.readouterr().out == f"{here.service.url}/webhook: 200 ignored, signed with {KEY}\n"
-        assert await heard(here) == {'dispatcher_webhooks_total{event="other",result="ignored"}': 1}
+        assert await heard(here) == {'livekit_dispatcher_webhooks_total{event="other",result="ignored"}': 1}
         assert await here.service.ledger.list("default") == []
 
 

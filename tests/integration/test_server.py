@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession, TraceConfig, web
 
 from dispatcher.core.events import Event, Ms
-from dispatcher.intake import Heard
+from dispatcher.intake import IntakeResult
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.listener import listening
 from dispatcher.repeats import FIRST
@@ -49,8 +49,8 @@ async def client(world: World) -> AsyncIterator[Client]:
 # What LiveKit is answered --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("heard", Heard)
-async def test_what_the_intake_took_is_200(world: World, client: Client, heard: Heard) -> None:
+@pytest.mark.parametrize("heard", IntakeResult)
+async def test_what_the_intake_took_is_200(world: World, client: Client, heard: IntakeResult) -> None:
     """Recorded, repeated, over or ignored: the answer says which, and so does the metric."""
     world.hear_as = partial(answering, heard)
     body = body_of()
@@ -79,7 +79,7 @@ async def test_an_event_without_a_known_name_is_counted_as_other(world: World, c
     answer = await client.post("/webhook", data=body, headers=signed(body))
 
     assert answer.status == 200
-    assert world.count("other", Heard.RECORDED) == 1
+    assert world.count("other", IntakeResult.RECORDED) == 1
 
 
 async def test_age_skew_and_time_are_measured(world: World, client: Client) -> None:
@@ -127,7 +127,7 @@ async def test_what_cannot_be_verified_is_401_with_the_reason(
     assert not world.heard
     assert world.count("unknown", reason) == 1
     [line] = world.logged()
-    assert line.items() >= {"level": "warning", "action": "webhook_rejected", "reason": reason}.items()
+    assert line.items() >= {"level": "warning", "action": "webhook.rejected", "reason": reason}.items()
     assert len(line["hint"]) > len(reason)
 
 
@@ -141,16 +141,19 @@ async def test_strangers_do_not_fill_the_log(world: World, client: Client) -> No
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[" * 100_000, b"\xff\xfe", b'{"event": 3}'])
-async def test_s8_what_is_signed_but_unreadable_is_200_counted_and_loud(
+async def test_s8_what_is_signed_but_undecodable_is_200_counted_and_loud(
     world: World, client: Client, body: bytes
 ) -> None:
     """A 4xx would change nothing: LiveKit never sends it again either way."""
     answer = await client.post("/webhook", data=body, headers=signed(body))
 
-    assert (answer.status, await answer.json()) == (200, {"result": "unreadable"})
-    assert world.count("unknown", "unreadable") == 1
+    assert (answer.status, await answer.json()) == (200, {"result": "undecodable"})
+    assert world.count("unknown", "undecodable") == 1
     [line] = world.logged()
-    assert line.items() >= {"level": "error", "action": "unreadable", "project": "default", "key": "devkey"}.items()
+    assert (
+        line.items()
+        >= {"level": "error", "action": "webhook.undecodable", "project": "default", "key": "devkey"}.items()
+    )
 
 
 # Law 1 --------------------------------------------------------------------------------------------------------------
@@ -160,12 +163,12 @@ async def test_s8_what_is_signed_but_unreadable_is_200_counted_and_loud(
     ("error", "said", "action"),
     [
         (LedgerUnavailable(), "ledger_unavailable", "ledger_unavailable"),
-        (RuntimeError(SECRET), "failed", "http_failed"),
-        (TimeoutError(), "failed", "http_failed"),
-        (ConnectionResetError(), "failed", "http_failed"),
-        (BadWebhook.__new__(BadWebhook), "failed", "http_failed"),
-        (web.HTTPBadRequest(), "failed", "http_failed"),
-        (RecursionError(), "failed", "http_failed"),
+        (RuntimeError(SECRET), "failed", "request.failed"),
+        (TimeoutError(), "failed", "request.failed"),
+        (ConnectionResetError(), "failed", "request.failed"),
+        (BadWebhook.__new__(BadWebhook), "failed", "request.failed"),
+        (web.HTTPBadRequest(), "failed", "request.failed"),
+        (RecursionError(), "failed", "request.failed"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -213,20 +216,20 @@ async def test_law_1_holds_for_a_bug_in_the_verification(world: World, client: C
 async def test_w10_a_stuck_intake_holds_up_nobody_else(world: World, client: Client) -> None:
     """While one room's event waits, others are answered; the one that waited is answered as ever."""
     body, other = body_of(), body_of(id="EV_2")
-    stuck, on = asyncio.Event(), asyncio.Event()
+    stuck, trigger = asyncio.Event(), asyncio.Event()
 
-    async def slow(event: Event) -> Heard:
+    async def slow(event: Event) -> IntakeResult:
         if event.id == "EV_1":
             stuck.set()
-            await on.wait()
-        return Heard.RECORDED
+            await trigger.wait()
+        return IntakeResult.RECORDED
 
     world.hear_as = slow
     waiting = asyncio.create_task(post(client, body))
     await stuck.wait()
     assert await post(client, other) == 200
     assert (await client.get("/healthz")).status == 200
-    on.set()
+    trigger.set()
 
     assert await waiting == 200
 
@@ -234,12 +237,12 @@ async def test_w10_a_stuck_intake_holds_up_nobody_else(world: World, client: Cli
 async def test_a_sender_that_hangs_up_does_not_stop_the_intake(world: World, client: Client) -> None:
     """An event that is being recorded when the connection breaks is recorded."""
     body = body_of()
-    stuck, on = asyncio.Event(), asyncio.Event()
+    stuck, trigger = asyncio.Event(), asyncio.Event()
 
-    async def slow(_event: Event) -> Heard:
+    async def slow(_event: Event) -> IntakeResult:
         stuck.set()
-        await on.wait()
-        return Heard.RECORDED
+        await trigger.wait()
+        return IntakeResult.RECORDED
 
     world.hear_as = slow
     head = f"POST /webhook HTTP/1.1\r\nHost: x\r\nAuthorization: {signed(body)['Authorization']}\r\n"
@@ -248,9 +251,9 @@ async def test_a_sender_that_hangs_up_does_not_stop_the_intake(world: World, cli
     await stuck.wait()
     writer.transport.abort()
     await wait_until(lambda: world.value("http_connections") == 0)
-    on.set()
+    trigger.set()
 
-    await wait_until(lambda: world.count("participant_joined", Heard.RECORDED) == 1)
+    await wait_until(lambda: world.count("participant_joined", IntakeResult.RECORDED) == 1)
 
 
 # The rest -----------------------------------------------------------------------------------------------------------
@@ -286,7 +289,7 @@ async def test_metrics_are_prometheus_text(client: Client) -> None:
     answer = await client.get("/metrics")
 
     assert answer.content_type == "text/plain"
-    assert 'dispatcher_webhooks_total{event="unknown",result="no_token"} 1.0' in await answer.text()
+    assert 'livekit_dispatcher_webhooks_total{event="unknown",result="no_token"} 1.0' in await answer.text()
 
 
 @pytest.mark.parametrize(
@@ -352,12 +355,12 @@ async def test_it_listens_where_told(world: World) -> None:
 async def test_a_request_under_way_is_answered_before_it_stops(world: World) -> None:
     """Stopping takes no new connection, but ends what it began."""
     body = body_of()
-    stuck, on = asyncio.Event(), asyncio.Event()
+    stuck, trigger = asyncio.Event(), asyncio.Event()
 
-    async def slow(_event: Event) -> Heard:
+    async def slow(_event: Event) -> IntakeResult:
         stuck.set()
-        await on.wait()
-        return Heard.RECORDED
+        await trigger.wait()
+        return IntakeResult.RECORDED
 
     world.hear_as = slow
     async with ClientSession() as session:
@@ -365,7 +368,7 @@ async def test_a_request_under_way_is_answered_before_it_stops(world: World) -> 
             post = session.post(f"http://{host}:{port}/webhook", data=body, headers=signed(body))
             waiting = asyncio.ensure_future(post)
             await stuck.wait()
-            asyncio.get_running_loop().call_soon(on.set)
+            asyncio.get_running_loop().call_soon(trigger.set)
         answer = await waiting
 
     assert (answer.status, len(world.heard)) == (200, 1)

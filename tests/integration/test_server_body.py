@@ -11,7 +11,7 @@ import pytest
 
 from dispatcher.bodies import BODY_MAX, Bodies
 from dispatcher.core.events import Event
-from dispatcher.intake import Heard
+from dispatcher.intake import IntakeResult
 from dispatcher.webhook import sign
 from tests.integration.front import NOW, SECRET, Client, World, body_of, post, served, signed, wait_until
 
@@ -55,7 +55,7 @@ async def test_a_body_has_4_mib_at_most(world: World, client: Client, length: in
     if status == 413:
         assert await answer.json() == {"error": "too_large"}
         assert world.count("unknown", "too_large") == 1
-        assert world.logged()[0].items() >= {"action": "webhook_rejected", "reason": "too_large"}.items()
+        assert world.logged()[0].items() >= {"action": "webhook.rejected", "reason": "too_large"}.items()
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,13 @@ async def test_what_is_beyond_the_sum_of_bodies_is_503(world: World, sending: st
     """While one webhook is being recorded there is no room for a second one, which then comes again."""
     body = body_of(id="EV_1", padding="x" * 4_000)
     other = body_of(id="EV_2", padding="x" * 4_000)
-    stuck, on = asyncio.Event(), asyncio.Event()
+    stuck, trigger = asyncio.Event(), asyncio.Event()
 
-    async def slow(event: Event) -> Heard:
+    async def slow(event: Event) -> IntakeResult:
         if event.id == "EV_1":
             stuck.set()
-            await on.wait()
-        return Heard.RECORDED
+            await trigger.wait()
+        return IntakeResult.RECORDED
 
     world.hear_as = slow
     coding = {"Content-Encoding": "gzip"} if sending == "gzip" else {}
@@ -213,7 +213,7 @@ async def test_what_is_beyond_the_sum_of_bodies_is_503(world: World, sending: st
         answer = await client.post("/webhook", data=data, headers=signed(other, **coding))
         assert (answer.status, await answer.json()) == (503, {"error": "busy"})
         assert answer.headers["Retry-After"] == "1"
-        on.set()
+        trigger.set()
         assert await waiting == 200
         assert await post(client, other) == 200
     assert world.count("unknown", "busy") == 1

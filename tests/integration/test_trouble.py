@@ -4,7 +4,7 @@ import time
 
 import aiohttp
 
-from dispatcher.config import Pace
+from dispatcher.config import CreateRate
 from dispatcher.testing import FakeLiveKit, Fate, Timings
 from dispatcher.webhook import sign
 from tests.integration.house import SPEED, house, rule
@@ -16,9 +16,9 @@ async def test_i3_a_reply_that_was_lost_is_no_second_dispatch() -> None:
         here.livekit.worker("greeter")
         here.livekit.lose_replies("CreateDispatch", 1)
         await here.livekit.join("lobby", "alice")
-        await here.told("outcome_unknown", reason="broken")
-        await here.told("bound", number=1)
-        await here.told("served", number=1)
+        await here.told("dispatch.unanswered", reason="broken")
+        await here.told("dispatch.found", number=1)
+        await here.told("agent.joined", number=1)
         await here.quiet()
         assert len(here.livekit.create_calls) == 1
 
@@ -29,8 +29,8 @@ async def test_i4_a_request_that_was_refused_costs_no_try() -> None:
         here.livekit.worker("greeter")
         here.livekit.fail("CreateDispatch", 429)
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", verdict="unsent", reason="limited")
-        assert (await here.told("served"))["number"] == 2
+        await here.told("attempt.ended", verdict="unsent", reason="limited")
+        assert (await here.told("agent.joined"))["number"] == 2
 
 
 async def test_q6_livekit_is_away_for_a_while() -> None:
@@ -39,10 +39,10 @@ async def test_q6_livekit_is_away_for_a_while() -> None:
         here.livekit.worker("greeter")
         await here.livekit.go_down()
         await here.livekit.join("lobby", "alice")
-        await here.told("look_failed", why="unreachable")
+        await here.told("look.failed", why="unreachable")
         await here.livekit.come_back()
-        await here.told("served", room="lobby")
-        assert here.said("lobby") == ["wanted", "asked", "served"]
+        await here.told("agent.joined", room="lobby")
+        assert here.said("lobby") == ["assignment.created", "dispatch.requested", "agent.joined"]
 
 
 async def test_i9_a_look_that_failed_is_not_an_empty_room() -> None:
@@ -52,8 +52,8 @@ async def test_i9_a_look_that_failed_is_not_an_empty_room() -> None:
         await here.livekit.open_room("lobby", agents=["greeter"])
         here.livekit.fail("ListDispatch", 500, times=2)
         await here.livekit.join("lobby", "alice")
-        await here.told("look_failed")
-        await here.told("served", room="lobby")
+        await here.told("look.failed")
+        await here.told("agent.joined", room="lobby")
         assert here.livekit.create_calls == []
 
 
@@ -63,9 +63,9 @@ async def test_q4_a_wrong_key_is_the_projects_trouble() -> None:
         livekit.worker("greeter")
         livekit.fail("CreateDispatch", 401)
         await livekit.join("lobby", "alice")
-        await here.told("closed", verdict="unsent", reason="unauthorized")
-        want = (await here.session("lobby")).wants[0]
-        assert want.tries == 0
+        await here.told("attempt.ended", verdict="unsent", reason="unauthorized")
+        assignment = (await here.session("lobby")).assignments[0]
+        assert assignment.tries == 0
 
 
 async def test_d9_a_request_that_livekit_never_will_take() -> None:
@@ -74,8 +74,8 @@ async def test_d9_a_request_that_livekit_never_will_take() -> None:
         here.livekit.worker("greeter")
         here.livekit.fail("CreateDispatch", 400)
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", verdict="refused", reason="invalid")
-        await here.told("served", agent="greeter")
+        await here.told("attempt.ended", verdict="refused", reason="invalid")
+        await here.told("agent.joined", agent="greeter")
 
 
 async def test_d3_of_two_agents_the_first_stays() -> None:
@@ -83,10 +83,10 @@ async def test_d3_of_two_agents_the_first_stays() -> None:
     async with house() as here:
         here.livekit.worker("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", verdict="silent")
-        await here.told("served")
+        await here.told("attempt.ended", verdict="silent")
+        await here.told("agent.joined")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2)
-        await here.told("retracted", part="agent")
+        await here.told("attempt.retracted", part="agent")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1, within=15)
 
 
@@ -98,8 +98,8 @@ async def test_w4_a_late_event_revives_no_room() -> None:
         await here.livekit.join("lobby", "alice")
         here.livekit.lose_webhooks(1, "room_finished")
         await here.livekit.close_room("lobby")
-        await here.told("room_not_listed", room="lobby")
-        await here.told("over", room="lobby", reason="not_listed", within=8)
+        await here.told("room.unlisted", room="lobby")
+        await here.told("room.finished", room="lobby", reason="not_listed", within=8)
         assert here.livekit.create_calls == []
         assert here.livekit.rooms() == []
 
@@ -111,8 +111,8 @@ async def test_a_forged_webhook_is_refused_by_name() -> None:
             forged = sign(b"{}", key="unknown", secret="x" * 32, now=int(time.time() * 1000))
             answer = await http.post(f"{here.service.url}/webhook", data=b"{}", headers={"Authorization": forged})
             assert (answer.status, await answer.json()) == (401, {"error": "unknown_key"})
-        assert (await here.told("webhook_rejected"))["reason"] == "unknown_key"
-        assert (await here.metrics())['dispatcher_webhooks_total{event="unknown",result="unknown_key"}'] == 1
+        assert (await here.told("webhook.rejected"))["reason"] == "unknown_key"
+        assert (await here.metrics())['livekit_dispatcher_webhooks_total{event="unknown",result="unknown_key"}'] == 1
 
 
 async def test_l1_a_crashed_agent_is_replaced() -> None:
@@ -120,11 +120,11 @@ async def test_l1_a_crashed_agent_is_replaced() -> None:
     async with house() as here:
         here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=10.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", verdict="crashed", reason="connection_timeout")
-        await here.told("served", number=2)
+        await here.told("attempt.ended", verdict="crashed", reason="connection_timeout")
+        await here.told("agent.joined", number=2)
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1)
         metrics = await here.metrics()
-    assert metrics['dispatcher_agents_left_total{agent="greeter",reason="CONNECTION_TIMEOUT"}'] == 1
+    assert metrics['livekit_dispatcher_agents_left_total{agent="greeter",reason="CONNECTION_TIMEOUT"}'] == 1
 
 
 async def test_l2_an_agent_that_is_done_is_not_replaced() -> None:
@@ -132,14 +132,14 @@ async def test_l2_an_agent_that_is_done_is_not_replaced() -> None:
     async with house() as here:
         here.livekit.worker("greeter", Fate.LEAVES, stay=24.0)  # longer than a second: webhooks tell time by seconds
         await here.livekit.join("lobby", "alice")
-        await here.told("closed", verdict="finished", reason="client_initiated")
+        await here.told("attempt.ended", verdict="finished", reason="client_initiated")
         await here.quiet()
         assert len(here.livekit.create_calls) == 1
 
 
 async def test_thirty_rooms_at_once_are_paced() -> None:
     """No two creates of one agent name come closer than the pace allows, but for the burst."""
-    async with house(pace=Pace(per_second=100, burst=3)) as here:
+    async with house(pace=CreateRate(per_second=100, burst=3)) as here:
         here.livekit.worker("greeter")
         for number in range(30):
             await here.livekit.join(f"room-{number}", "alice")

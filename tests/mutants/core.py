@@ -11,7 +11,7 @@ MUTANTS = {
     "dispatcher/core/session.py": (
         Mutant("asks while an attempt is open", "not (self.open or self.done or", "not (self.done or"),
         Mutant("asks for what was ended on purpose", "not (self.open or self.done or", "not (self.open or"),
-        Mutant("an agent by name does not serve", "self.done or self.by_name or", "self.done or"),
+        Mutant("an agent by name does not serve", "self.done or self.served_by_name or", "self.done or"),
     ),
     "dispatcher/core/plan.py": (
         Mutant(
@@ -27,7 +27,11 @@ MUTANTS = {
             "        yield from (attempt.retract_at for",
             "        ((attempt.retract_at) for",
         ),
-        Mutant("a name's end is no reason to look", "        if want.by_name:\n", "        if not want:\n"),
+        Mutant(
+            "a name's end is no reason to look",
+            "        if assignment.served_by_name:\n",
+            "        if not assignment:\n",
+        ),
     ),
     "dispatcher/core/fold.py": (
         Mutant(
@@ -37,7 +41,7 @@ MUTANTS = {
         ),
         Mutant(
             "nobody who joins is a reason to look",
-            "    return may_be_born(session, rules, person)\n",
+            "    return may_be_assigned(session, rules, person)\n",
             "    return False\n",
         ),
         Mutant("a final end is not final", "    if session.final:\n        return session\n", ""),
@@ -45,9 +49,11 @@ MUTANTS = {
     ),
     "dispatcher/core/judge.py": (
         Mutant("no grace for a missed agent", "GRACE_MS: Final = 2_000", "GRACE_MS: Final = 0"),
-        Mutant("silent after two seconds", "now >= asked + want.policy.confirm_within", "now >= asked + GRACE_MS"),
+        Mutant(
+            "silent after two seconds", "now >= asked + assignment.policy.confirm_within", "now >= asked + GRACE_MS"
+        ),
         Mutant("a crash counts as an end on purpose", "else Verdict.CRASHED", "else Verdict.FINISHED"),
-        Mutant("who leaves at once has finished", "if stayed < want.policy.min_stay:", "if stayed < 0:"),
+        Mutant("who leaves at once has finished", "if stayed < assignment.policy.min_stay:", "if stayed < 0:"),
     ),
     "dispatcher/core/closing.py": (
         Mutant("nothing lingers", "    60_000  #", "    0  #"),
@@ -56,17 +62,23 @@ MUTANTS = {
             "if verdict is Verdict.SURPLUS and attempt.agent:",
             "if verdict is Verdict.SURPLUS:",
         ),
-        Mutant("failed attempts cost nothing", "    paid = budget.failed(want, verdict, now)\n", "    paid = want\n"),
+        Mutant(
+            "failed attempts cost nothing",
+            "    paid = budget.failed(assignment, verdict, now)\n",
+            "    paid = assignment\n",
+        ),
     ),
     "dispatcher/core/surplus.py": (
         Mutant("the latest agent is kept", "    keep = min(serving,", "    keep = max(serving,"),
         Mutant(
             "a late agent serves nobody",
-            "    if want is None or want.done or want.remnant:",
-            "    if want is not None:",
+            "    if assignment is None or assignment.done or assignment.remnant:",
+            "    if assignment is not None:",
         ),
-        Mutant("untied agents are not watched", "untied=sids, untied_since=since,", "untied=sids,"),
-        Mutant("a name serves for good", "now < since + want.policy.join_within", "now >= since"),
+        Mutant(
+            "unattributed agents are not watched", "unattributed=sids, unattributed_since=since,", "unattributed=sids,"
+        ),
+        Mutant("a name serves for good", "now < since + assignment.policy.join_within", "now >= since"),
         Mutant("a name begins anew with each look", "(session.named_since or now) if free", "now if free"),
         Mutant("who has no grant serves by name", "if agent.granted and agent.agent_name", "if agent.agent_name"),
         Mutant("newcomers put off what is told", "else session.strange_since or now", "else since"),
@@ -77,10 +89,10 @@ MUTANTS = {
         Mutant("nothing is adopted", "new = sorted(unknown,", "new = sorted(unknown[:0],"),
         Mutant(
             "a foreign dispatch is ours",
-            "replace(_attempt(dispatch, want.last + 1, now), ours=False)",
-            "_attempt(dispatch, want.last + 1, now)",
+            "replace(_attempt(dispatch, assignment.last + 1, now), ours=False)",
+            "_attempt(dispatch, assignment.last + 1, now)",
         ),
-        Mutant("what the record forgot is open again", "elif number < want.last:", "elif number < 0:"),
+        Mutant("what the record forgot is open again", "elif number < assignment.last:", "elif number < 0:"),
         Mutant("jobs are not remembered", "(*attempt.identities, *fresh)[-ATTEMPT", "fresh[-ATTEMPT"),
     ),
     "dispatcher/core/tags.py": (
@@ -88,7 +100,7 @@ MUTANTS = {
         Mutant("a tag needs no signature", "return Tag(key, int(number)) if ours else None", "return Tag(key, 1)"),
         Mutant("a tag is any room's", "[self.instance, room, sid,", '[self.instance, "", sid,'),
         Mutant("a tag is any life's", "[self.instance, room, sid,", '[self.instance, room, "",'),
-        Mutant("a tag is any want's", " key, number, target.agent,", ' "", number, target.agent,'),
+        Mutant("a tag is any assignment's", " key, number, target.agent,", ' "", number, target.agent,'),
         Mutant("a tag is any attempt's", " key, number, target.agent,", ' key, "", target.agent,'),
         Mutant("a tag is any agent's", "target.agent, target.deployment])", "target.deployment])"),
         Mutant("a tag is any deployment's", "target.agent, target.deployment])", "target.agent])"),
@@ -116,33 +128,39 @@ MUTANTS = {
         ),
         Mutant("what is to be taken back is left out", " not one.shows, -one.since,", " one.shows, -one.since,"),
         Mutant("the oldest stay", " not one.shows, -one.since,", " not one.shows, one.since,"),
-        Mutant("a want is left without any", "if spare and space < 0:", "if space < 0:"),
+        Mutant("an assignment is left without any", "if spare and space < 0:", "if space < 0:"),
     ),
     "dispatcher/core/see.py": (
-        Mutant("done for ever", "if want.done and any(", "if want.done < 0 and any("),
+        Mutant("done for ever", "if assignment.done and any(", "if assignment.done < 0 and any("),
         Mutant("over at the first look", "if session.missed_at and now >=", "if now >="),
         Mutant(
             "over although it is listed", "replace(session, over=False, missed_at=0,", "replace(session, missed_at=0,"
         ),
-        Mutant("stale for ever", "replace(session, stale=False, seen_at=now)", "replace(session, seen_at=now)"),
+        Mutant("stale for ever", "replace(session, stale=False, looked_at=now)", "replace(session, looked_at=now)"),
     ),
     "dispatcher/core/budget.py": (
         Mutant("no backoff", "(BACKOFF_MS << min(failures - 1, 10))", "0 * failures"),
-        Mutant("starved for good", "due=now + want.policy.retry_every", "due=now + 10**12"),
-        Mutant("no fallback", "if want.target + 1 < len(want.policy.targets):", "if not want.policy.targets:"),
+        Mutant("starved for good", "due=now + assignment.policy.retry_every", "due=now + 10**12"),
+        Mutant(
+            "no fallback",
+            "if assignment.target + 1 < len(assignment.policy.targets):",
+            "if not assignment.policy.targets:",
+        ),
         Mutant("no brake on crashes", "crashes=crashes + 1, due=now + wait)", "crashes=crashes + 1)"),
     ),
     "dispatcher/core/acts.py": (
         Mutant(
             "an unknown outcome counts as unsent",
-            "    return tell(session, entry)\n",
+            "    return with_entry(session, entry)\n",
             "    return unsent(session, step, now, why)\n",
         ),
         Mutant("what was asked to go is asked at once again", "retract_at=again,", "retract_at=now,"),
     ),
     "dispatcher/core/births.py": (
         Mutant(
-            "everybody's rule has a want", "    if rule.go_on or rule.policy.per", "    if rules or rule.policy.per"
+            "everybody's rule has an assignment",
+            "    if rule.go_on or rule.policy.per",
+            "    if rules or rule.policy.per",
         ),
     ),
 }

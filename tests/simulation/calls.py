@@ -9,7 +9,7 @@ from dispatcher.core.effects import Asked, Outcome, TakenBack
 from dispatcher.core.events import Ms, RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from tests.simulation.clock import Clock, Do
 from tests.simulation.house import LOBBY
 from tests.simulation.life import Call, Life, Reply
@@ -56,14 +56,14 @@ class Line:
         self._knows_deployments = life.knows_deployments
         self._faults = {"create": iter(life.creates), "look": iter(life.looks), "retract": iter(life.retracts)}
 
-    def look(self, sid: RoomSid) -> Generator[Ms, None, Seen]:
+    def look(self, sid: RoomSid) -> Generator[Ms, None, RoomSnapshot]:
         """As `LiveKit.look`: three reads side by side, each of its own instant. Raises Unseen."""
         call = self._next("look")
         yield from self._fail(call, LOOK_MS)
         yield call.took // 3
         room = self.rooms.open
         if room is None or room.sid != sid:
-            return Seen(room=None)
+            return RoomSnapshot(room=None)
         shown = room.shown(LOBBY)
         yield call.took // 3
         there = self.rooms.open
@@ -73,7 +73,7 @@ class Line:
         if dispatches is None:  # nobody answers for 3 s, and that is too long
             yield LOOK_MS
             raise Unseen(unauthorized=False)
-        return Seen(room=shown, participants=participants, dispatches=dispatches)
+        return RoomSnapshot(room=shown, participants=participants, dispatches=dispatches)
 
     def rooms_listed(self) -> Generator[Ms, None, tuple[RoomSid, ...]]:
         """As `LiveKit.rooms`. Raises Unseen."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from dispatcher.core.drive import Terms
 from dispatcher.core.events import Event, Ms, Room, RoomSid
 from dispatcher.core.record import dump_event
-from dispatcher.ledger.interface import Delivered, Held, Key
+from dispatcher.ledger.interface import Delivered, Handover, Key
 from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
 from tests.simulation.calls import Line, Unseen
@@ -60,7 +60,7 @@ class Cluster(Processes):
             terms=replace(self.setting.terms, paused=frozenset(agents if self.clock.now < self.calm else ())),
         )
         for life in self.lives():
-            if not life.over:
+            if not life.finished:
                 self._nudge(life.key, Room(sid=RoomSid(life.key.sid), name=LOBBY))
 
     def lives(self) -> list[Known]:
@@ -86,8 +86,8 @@ class Cluster(Processes):
         self.heard += 1
         entry = b"of another version" if self.heard in self.life.undecodable else dump_event(event)
         delivery = at_once(self.ledger.deliver(Key(PROJECT, LOBBY, event.room.sid), event.id, entry))
-        if delivery.held is not None:
-            self._drive(replica, delivery.held)
+        if delivery.handover is not None:
+            self._drive(replica, delivery.handover)
 
     # What is due
 
@@ -107,14 +107,14 @@ class Cluster(Processes):
             self._claim_in(100)
             return
         claimed, wait = at_once(self.ledger.claim(8))
-        for held in claimed:
-            self._drive(replica, held)
+        for handover in claimed:
+            self._drive(replica, handover)
         if wait is not None:
             self._claim_in(wait)
 
-    def _drive(self, replica: Replica, held: Held) -> None:
-        self.laws.handed(held)
-        claimed = Claimed(held, self.clock, self.line, lambda: self.ledger, self.setting, laws=self.laws)
+    def _drive(self, replica: Replica, handover: Handover) -> None:
+        self.laws.handed(handover)
+        claimed = Claimed(handover, self.clock, self.line, lambda: self.ledger, self.setting, laws=self.laws)
         self._start(replica, claimed.run(replica.failures))
 
     # The sweep

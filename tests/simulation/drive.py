@@ -29,7 +29,7 @@ from dispatcher.core.effects import (
     Unobserved,
 )
 from dispatcher.core.events import Event, Ms, RoomSid
-from dispatcher.ledger.interface import Held, Ledger, SaveResult
+from dispatcher.ledger.interface import Handover, Ledger, SaveResult
 from dispatcher.tape import Tape
 from tests.simulation.calls import Line, Unseen, asked, taken_back
 from tests.simulation.clock import Clock
@@ -68,7 +68,14 @@ class Claimed:
     """A session in the hands of a simulated process, whose `failures` are its looks that failed in a row."""
 
     def __init__(
-        self, held: Held, clock: Clock, line: Line, ledger: Callable[[], Ledger], setting: Setting, *, laws: Laws
+        self,
+        handover: Handover,
+        clock: Clock,
+        line: Line,
+        ledger: Callable[[], Ledger],
+        setting: Setting,
+        *,
+        laws: Laws,
     ) -> None:
         self.clock = clock
         self.line = line
@@ -76,11 +83,11 @@ class Claimed:
         self.setting = setting
         self.terms = setting.terms
         self.laws = laws
-        self.lease = held.lease
-        self.upto = held.upto
-        session = record.load(held.record, held.lease.key.room, RoomSid(held.lease.key.sid))
-        given = session, self._hold(held), setting.terms, clock.now
-        recorded = setting.tape.drive(held.lease.key.project, *given) if setting.tape else None
+        self.lease = handover.lease
+        self.upto = handover.upto
+        session = record.load(handover.record, handover.lease.key.room, RoomSid(handover.lease.key.sid))
+        given = session, self._hold(handover), setting.terms, clock.now
+        recorded = setting.tape.drive(handover.lease.key.project, *given) if setting.tape else None
         self.drive = recorded.drive if recorded else Drive(*given)
         self.conversation = recorded.run() if recorded else self.drive.run()
         self.failures: list[Ms] = []
@@ -130,23 +137,23 @@ class Claimed:
         inbox = self._hold(saved.held) if saved.held is not None else ()
         return Saved(self.clock.now, inbox if saved.result is SaveResult.MORE else None)
 
-    def _hold(self, held: Held) -> tuple[Event, ...]:
-        self.lease, self.upto = held.lease, held.upto
-        return tuple(record.load_event(entry) for entry in held.inbox)
+    def _hold(self, handover: Handover) -> tuple[Event, ...]:
+        self.lease, self.upto = handover.lease, handover.upto
+        return tuple(record.load_event(entry) for entry in handover.inbox)
 
     def _look(self) -> Generator[Ms, None, Observed | Unobserved]:
         yield from self._renew()
         began = self.clock.now
         session = self.drive.session
         try:
-            seen = yield from self.line.look(session.sid)
+            snapshot = yield from self.line.look(session.sid)
         except Unseen as error:
             self.failures.append(began)
             wait = acts.TROUBLE_MS if error.unauthorized else RETRY_MS[min(len(self.failures), len(RETRY_MS)) - 1]
             return Unobserved(self.clock.now, wait)
         self.failures.clear()
-        self.laws.looked(session, seen, self.terms, began)
-        return Observed(self.clock.now, began, seen)
+        self.laws.looked(session, snapshot, self.terms, began)
+        return Observed(self.clock.now, began, snapshot)
 
     def _renew(self) -> Iterator[Ms]:
         if self.lease.until - self.clock.now >= CALL_MS:

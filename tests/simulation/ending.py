@@ -1,4 +1,4 @@
-"""How a life must end: soon after the world behaves again, every want has exactly one agent, and keeps it."""
+"""How a life must end: soon after the world behaves again, every assignment has exactly one agent, and keeps it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from typing import Final
 from dispatcher.core import record
 from dispatcher.core.events import Ms, RoomSid
 from dispatcher.core.rules import Rule, matching
-from dispatcher.core.session import Session, Want
+from dispatcher.core.session import Assignment, Session
 from tests.simulation.clock import Clock
 from tests.simulation.cluster import SWEEP_MS, Cluster
 from tests.simulation.house import LOBBY
@@ -24,7 +24,7 @@ SETTLING: Final[Ms] = 10_000  # a lease of before the calm
 
 
 class Doubles:
-    """Watches for two agents of ours for one want: how long each time, while all is heard or after the calm."""
+    """Watches for two agents of ours for one assignment: how long each time, while all is heard or after the calm."""
 
     def __init__(self, clock: Clock, laws: Laws, calm: Ms) -> None:
         self.clock = clock
@@ -89,7 +89,7 @@ class Ending:
         self._watch_ending()
         room = self.rooms.open
         life = next((one for one in self.cluster.lives() if room and one.key.sid == room.sid), None)
-        if room and (life is None or life.over):
+        if room and (life is None or life.finished):
             self.laws.broken(7, f"{room.sid} lives, and is {'over' if life else 'unknown'} in the ledger")
 
     # Exactly one
@@ -117,7 +117,11 @@ class Ending:
             single = [key for key in ours if key in self._exclusive]
             if len(single) > 1:
                 yield f"agents for {' and '.join(single)}, of which a room has one"
-            if not room.attended and ours and all(rule.policy.on == "participant" for rule in self.cluster.rules):
+            if (
+                not room.attended
+                and ours
+                and all(rule.policy.trigger == "participant_joined" for rule in self.cluster.rules)
+            ):
                 yield f"{room.sid} never had anybody in it but agents of ours"
             if self.laws.life.dry_run:
                 continue
@@ -130,12 +134,12 @@ class Ending:
         for key, rule, waiting in self._wanted(room, session):
             names = {target.agent for target in rule.policy.targets}
             name = next((name for name in names if others[name] > 0), None)
-            want = session.want(key) if session else None
+            assignment = session.assignment(key) if session else None
             if ours[key] and name and self._strict:
                 yield f"for {key} an agent of ours beside another's"
             if ours[key]:
                 continue
-            if want and want.done and self._on_purpose(room.sid, want, waiting):
+            if assignment and assignment.finished_at and self._on_purpose(room.sid, assignment, waiting):
                 self.excused += 1
             elif name:
                 others[name] -= 1
@@ -143,7 +147,7 @@ class Ending:
                 yield f"no agent for {key}"
 
     def _wanted(self, room: Opened, session: Session | None) -> Iterator[tuple[str, Rule, list[Member]]]:
-        """The wants that the rules ask for now, with those who wait."""
+        """The assignments that the rules ask for now, with those who wait."""
         there = sorted(
             (one for one in room.members.values() if one.is_person and one.active), key=lambda one: one.joined_at
         )
@@ -158,30 +162,34 @@ class Ending:
                 yield from ((f"{rule.name}/{one.identity}", rule, [one]) for one in matched)
             elif rule.go_on or not self._taken(session, rule):
                 yield rule.name, rule, [one for one in there if one.kind in rule.policy.kinds]
-            elif session and not any(want.attended for want in session.wants):
+            elif session and not any(assignment.attended for assignment in session.assignments):
                 self.left_alone += 1
 
     def _taken(self, session: Session | None, rule: Rule) -> bool:
-        """Whether another rule's want is the one `per: room` want of the session."""
+        """Whether another rule's assignment is the one `per: room` assignment of the session."""
         going_on = {other.name for other in self.cluster.rules if other.go_on}
         single = (
-            [want.rule for want in session.wants if want.policy.per == "room" and want.rule not in going_on]
+            [
+                assignment.rule
+                for assignment in session.assignments
+                if assignment.policy.per == "room" and assignment.rule not in going_on
+            ]
             if session
             else []
         )
         return bool(single) and single != [rule.name]
 
-    def _on_purpose(self, sid: RoomSid, want: Want, waiting: list[Member]) -> bool:
+    def _on_purpose(self, sid: RoomSid, assignment: Assignment, waiting: list[Member]) -> bool:
         """Whether somebody ended it, since the last of those who wait have come (1 s: webhooks bear whole seconds)."""
         came = max((one.joined_at for one in waiting), default=0)
-        names = {target.agent for target in want.policy.targets}
+        names = {target.agent for target in assignment.policy.targets}
         return any(
             gone.left >= came - 1_000
             and gone.room == sid
             and not gone.by_us
             and gone.stayed >= MIN_STAY
             and gone.reason in {"CLIENT_INITIATED", "PARTICIPANT_REMOVED"}
-            and (gone.want == want.key if gone.want else gone.agent in names)
+            and (gone.assignment == assignment.key if gone.assignment else gone.agent in names)
             for gone in self.rooms.departures
         )
 
@@ -194,5 +202,5 @@ class Ending:
 
 
 def _ours(room: Opened) -> Counter[str]:
-    """How many agents of ours there are for each want."""
-    return Counter(one.made.want for one in room.members.values() if one.made and one.made.ours and one.active)
+    """How many agents of ours there are for each assignment."""
+    return Counter(one.made.assignment for one in room.members.values() if one.made and one.made.ours and one.active)

@@ -101,10 +101,10 @@ class House:
         if member.made and reason != "DUPLICATE_IDENTITY":
             member.made.running.discard(member.identity)
         if member.is_agent:
-            want = member.made.want if member.made else ""
+            assignment = member.made.assignment if member.made else ""
             by_us = member.sid in self.retracting or (member.made is not None and member.made.id in self.retracting)
             stayed = self.clock.now - member.since if member.active else 0
-            self.departures.append(Departure(member.agent, want, reason, self.stamp, stayed, by_us, room.sid))
+            self.departures.append(Departure(member.agent, assignment, reason, self.stamp, stayed, by_us, room.sid))
         self.tell(room, LEFT if member.active else ABORTED, member, reason)
 
     def expire(self, room: Opened) -> None:

@@ -10,17 +10,17 @@ from dispatcher.core.drive import Terms
 from dispatcher.core.effects import Save, Then
 from dispatcher.core.events import Ms
 from dispatcher.core.plan import Create, Rest, Retract, plan
-from dispatcher.core.see import see
-from dispatcher.core.seen import Seen
+from dispatcher.core.see import observe
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
-from dispatcher.ledger.interface import Held, Lease
+from dispatcher.ledger.interface import Handover, Lease
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life
 from tests.simulation.rooms import Rooms
 
-ROUNDS: Final = 11  # with one want, and retracts that take 5 s; the driver allows 16
+ROUNDS: Final = 11  # with one assignment, and retracts that take 5 s; the reconciler allows 16
 ROUNDS_MORE: Final = 14  # with two or three
-RECORD_BYTES: Final = 16_000  # a handful of wants; the timeline is half of it
+RECORD_BYTES: Final = 16_000  # a handful of assignments; the timeline is half of it
 LATER: Final[Ms] = 3_600_000
 ENOUGH: Final = 20  # violations; a life that goes so wrong may have no end
 _ABSENT: Final[Ms] = -1
@@ -42,12 +42,12 @@ class Worst(Struct):
     """The extremes of a life."""
 
     rounds: int = 0
-    rounds_more: int = 0  # with more than one want
+    rounds_more: int = 0  # with more than one assignment
     record: int = 0
     creates: int = 0
     looks: int = 0
     settled: Ms = 0  # after the calm, until everything is as it should be
-    double: Ms = 0  # two agents of ours for one want, while all is heard
+    double: Ms = 0  # two agents of ours for one assignment, while all is heard
 
 
 class Laws:
@@ -77,11 +77,11 @@ class Laws:
 
     def rounds(self, session: Session, number: int) -> None:
         """So many plans of one claim until now."""
-        if len(session.wants) <= 1:
+        if len(session.assignments) <= 1:
             self.worst.rounds = max(self.worst.rounds, number)
         else:
             self.worst.rounds_more = max(self.worst.rounds_more, number)
-        if number > (ROUNDS if len(session.wants) <= 1 else ROUNDS_MORE):
+        if number > (ROUNDS if len(session.assignments) <= 1 else ROUNDS_MORE):
             self.broken(0, f"round {number} of one claim")
 
     # The ledger
@@ -103,9 +103,9 @@ class Laws:
             self._unknown[sid] = self.clock.now
         self._asking.clear()
 
-    def handed(self, held: Held) -> None:
+    def handed(self, handover: Handover) -> None:
         """A lease was given."""
-        self._tokens[held.lease.key.sid] = held.lease.token
+        self._tokens[handover.lease.key.sid] = handover.lease.token
 
     def saved(self, save: Save, made: bytes, asked_at: Ms) -> None:
         """Laws 7 and 8, and that a record says all there is."""
@@ -123,13 +123,13 @@ class Laws:
 
     # LiveKit
 
-    def looked(self, before: Session, seen: Seen, terms: Terms, began: Ms) -> None:
+    def looked(self, before: Session, snapshot: RoomSnapshot, terms: Terms, began: Ms) -> None:
         """Seeing the same twice changes nothing."""
         self.worst.looks += 1
-        self._looked[before.sid] = began if seen.room is not None else _ABSENT
-        session = see(before, seen, terms.rules, tags=terms.tags, now=began)
-        again = see(session, seen, terms.rules, tags=terms.tags, now=began)
-        again = replace(again, timeline=session.timeline, told=session.told)
+        self._looked[before.sid] = began if snapshot.room is not None else _ABSENT
+        session = observe(before, snapshot, terms.rules, tags=terms.tags, now=began)
+        again = observe(session, snapshot, terms.rules, tags=terms.tags, now=began)
+        again = replace(again, timeline=session.timeline, entries_total=session.entries_total)
         if again != session:
             self.broken(2, f"the same look, seen again, changes {_difference(session, again)}")
 
@@ -150,13 +150,13 @@ class Laws:
         if self._tokens.get(session.sid) != lease.token:
             return  # the ledger was emptied since, or somebody stalled: see law 3
         self.worst.creates += 1
-        want = session.want(step.want)
-        if session.over:
+        assignment = session.assignment(step.assignment)
+        if session.finished:
             self.broken(14, f"{step} into a session that is over")
-        if want is None or [attempt.number for attempt in want.open] != [step.number]:
+        if assignment is None or [attempt.number for attempt in assignment.open] != [step.number]:
             self.broken(5, f"{step} while an attempt is open")
         self._looked_before(session, step)
-        sent = (session.sid, step.want, step.number)
+        sent = (session.sid, step.assignment, step.number)
         if sent in self._sent:
             self.broken(2, f"{step} a second time")
         self._sent.add(sent)
@@ -172,20 +172,20 @@ class Laws:
         """Law 13: only what is ours."""
         if terms.dry_run:
             self.broken(13, f"{step} in a dry run")
-        self.rooms.retracting |= {step.agent, step.dispatch}
+        self.rooms.retracting |= {step.agent_sid, step.dispatch}
         self._holds(lease)
         made = self.rooms.made.get(step.dispatch)
         if step.dispatch and (made is None or not made.ours):
             self.broken(13, f"{step} of a dispatch that is not ours")
         member = (
-            next((one for one in self.rooms.open.members.values() if one.sid == step.agent), None)
+            next((one for one in self.rooms.open.members.values() if one.sid == step.agent_sid), None)
             if self.rooms.open
             else None
         )
         if member is not None and not member.ours:
             self.broken(13, f"{step} of an agent that is not ours")
-        want = session.want(step.want)
-        if want is None or any(one.number == step.number and one.verdict is None for one in want.attempts):
+        assignment = session.assignment(step.assignment)
+        if assignment is None or any(one.number == step.number and one.verdict is None for one in assignment.attempts):
             self.broken(13, f"{step} of an open attempt")
 
     def _holds(self, lease: Lease) -> None:
@@ -201,6 +201,8 @@ class Laws:
 def _difference(one: Session, other: Session) -> str:
     """The names of the fields that differ."""
     changed = {name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name)}
-    for was, became in zip(one.wants, other.wants, strict=False):
-        changed |= {f"wants.{name}" for name in was.__struct_fields__ if getattr(was, name) != getattr(became, name)}
-    return ", ".join(sorted(changed - {"wants"}))
+    for was, became in zip(one.assignments, other.assignments, strict=False):
+        changed |= {
+            f"assignments.{name}" for name in was.__struct_fields__ if getattr(was, name) != getattr(became, name)
+        }
+    return ", ".join(sorted(changed - {"assignments"}))

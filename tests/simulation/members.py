@@ -10,13 +10,13 @@ from tests.simulation.life import EXTRAS, PEOPLE, Fate
 
 @dataclass(slots=True, eq=False)
 class Made:
-    """A dispatch. `want` is "" for one that is not ours, whatever its tag says."""
+    """A dispatch. `assignment` is "" for one that is not ours, whatever its tag says."""
 
     id: str
     target: Target
     tag: str
     fate: Fate
-    want: str = ""  # the key of the want that it was made for
+    assignment: str = ""  # the key of the assignment that it was made for
     number: int = 0  # of the attempt
     jobs: list[Job] = field(default_factory=list)  # as listed
     running: set[str] = field(default_factory=set)  # identities of assigned jobs whose agent has not left
@@ -25,7 +25,7 @@ class Made:
 
     @property
     def ours(self) -> bool:
-        return bool(self.want)
+        return bool(self.assignment)
 
     def shown(self) -> Dispatch:
         """As ListDispatch shows it."""
@@ -128,7 +128,7 @@ class Departure:
     """An agent has left."""
 
     agent: str
-    want: str  # "": not ours
+    assignment: str  # "": not ours
     reason: str
     left: Ms  # LiveKit's clock
     stayed: Ms

@@ -50,7 +50,7 @@ class Rooms(House):
             self._dispatch(room, target, ours)
             return
         session = Session(room=LOBBY, sid=room.sid)
-        step = Create(want=RULEBOOK[self.life.rules][0].name, number=1 + self.random.randrange(4), target=target)
+        step = Create(assignment=RULEBOOK[self.life.rules][0].name, number=1 + self.random.randrange(4), target=target)
         self._dispatch(room, target, THEIRS.of(session, step))
 
     def deletes(self) -> None:
@@ -119,7 +119,7 @@ class Rooms(House):
         fate = self.life.fates[number] if number < len(self.life.fates) and not calm else HEALTHY
         made = Made(self.name("AD"), target, tag, fate)
         if step is not None:
-            made.want, made.number = step.want, step.number
+            made.assignment, made.number = step.assignment, step.number
         self.made[made.id] = room.dispatches[made.id] = made
         if fate.answer is not Answer.SILENT:
             self.clock.after(fate.take, partial(self._answer, room, made))
@@ -132,7 +132,7 @@ class Rooms(House):
             self.clock.after(made.fate.lag, partial(made.jobs.append, Job(id=self.name("AJ"), ended=True)))
             return
         job = self.name("AJ")
-        identity = f"the-{made.target.agent}-{made.want}" if made.fate.fixed else f"agent-{job}"
+        identity = f"the-{made.target.agent}-{made.assignment}" if made.fate.fixed else f"agent-{job}"
         late = made.deleted  # its deletion ended no job of it
         made.running.add(identity)
         self.clock.after(made.fate.lag, partial(made.jobs.append, Job(id=job, identity=identity)))

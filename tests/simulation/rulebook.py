@@ -29,7 +29,7 @@ RULEBOOK: Final[dict[str, tuple[Rule, ...]]] = {
     "fallback": (_rule("line", _policy("greeter", "overflow", "voicemail")),),
     "each": (_rule("each", Policy(targets=_GREETER, per="participant")),),
     "two": (_rule("first", _policy("greeter"), go_on=True), _rule("second", _policy("notes"))),
-    "room": (_rule("open", Policy(targets=_GREETER, on="room")),),
+    "room": (_rule("open", Policy(targets=_GREETER, trigger="room_started")),),
     "kinds": (
         _rule("phone", Policy(targets=(Target("phone"),), kinds=_PHONE)),
         _rule("rest", Policy(targets=_GREETER)),

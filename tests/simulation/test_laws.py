@@ -128,7 +128,7 @@ SLOW = [Fate(take=10_400), Fate(lag=5_000), Fate(take=2_000, lag=5_000), Fate(st
 @pytest.mark.parametrize("fate", SLOW)
 @pytest.mark.parametrize("rules", RULEBOOK)
 def test_a_slow_agent_is_waited_for(rules: str, fate: Fate) -> None:
-    """Healthy agents, as slow as were seen: one Create for each want."""
+    """Healthy agents, as slow as were seen: one Create for each assignment."""
     outcome = well(Life(rules=rules, happenings=GATHERING, fates=(fate, fate), calm=45_000))
 
     assert (outcome.worst.creates, outcome.arrived) == (AGENTS[rules], AGENTS[rules])

@@ -26,7 +26,7 @@ LIVES = {
         "happenings": [{"at": 593, "what": "joins", "who": "cal"}, {"at": 1137, "what": "wipes"},
         {"at": 2412, "what": "leaves", "who": "cal"}, {"at": 16736, "what": "joins", "who": "bob"}],
         "fates": [{"take": 11000, "start": 35000}], "calm": 19381}""",
-    "what ended before the ledger was emptied starves the want": """{
+    "what ended before the ledger was emptied starves the assignment": """{
         "happenings": [{"at": 738, "what": "joins", "who": "bob"}, {"at": 41393, "what": "kicks"},
         {"at": 47281, "what": "wipes"}], "fates": [{"answer": "silent"}, {"answer": "rejects"}], "calm": 51961}""",
     "the ledger is emptied while the agent is on its way": """{"rules": "kinds",
@@ -41,7 +41,7 @@ def test_a_life_goes_well(life: str) -> None:
     assert live(msgspec.json.decode(life, type=Life)).violations == ()
 
 
-def test_who_came_after_an_agent_had_gone_reopens_the_want_in_the_look_that_shows_both() -> None:
+def test_who_came_after_an_agent_had_gone_reopens_the_assignment_in_the_look_that_shows_both() -> None:
     """Else they wait for the next sweep: the same look, seen again, would change the session."""
     life = """{"happenings": [{"at": 163, "what": "joins", "who": "ann"}, {"at": 41347, "what": "kicks"},
         {"at": 49492, "what": "joins", "who": "ann"}],

@@ -27,8 +27,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     violations: tuple[Violation, ...]
     worst: Worst
-    excused: int  # wants that nobody serves, rightly
-    left_alone: int  # people whom a rule covers while another rule has the room's one want
+    excused: int  # assignments that nobody serves, rightly
+    left_alone: int  # people whom a rule covers while another rule has the room's one assignment
     arrived: int  # agents of ours, ever
     kept: tuple[str, ...]  # agents of ours that are there at the end, with the numbers of their attempts
     died: bool  # a dispatcher did

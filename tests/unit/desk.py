@@ -9,16 +9,16 @@ from typing import Any, NoReturn, TypeAlias
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from dispatcher.chronicle import Chronicle
-from dispatcher.config import Limit, Pace
+from dispatcher.chronicle import SessionRecorder
+from dispatcher.config import ApiRateLimit, CreateRate
 from dispatcher.core import record
 from dispatcher.core.events import JOINED, Event, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule, Target
-from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.seen import Dispatch, RoomSnapshot
 from dispatcher.core.session import Session
-from dispatcher.current import Current, InForce, Site
-from dispatcher.driver import Driver
-from dispatcher.ledger.interface import Held, Key, LedgerUnavailable, Life
+from dispatcher.current import ConfigHolder, ConfigSnapshot, ProjectRuntime
+from dispatcher.driver import Reconciler
+from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable, Life
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.livekit import LiveKit, LiveKitError, Reason
 from dispatcher.logs import Log
@@ -53,7 +53,7 @@ class Staged(LiveKit):
     """LiveKit as values: what each life of a room shows, and what happens before and after calls, once each."""
 
     def __init__(self, *present: Participant) -> None:
-        self.lives = {LOBBY.sid: Seen(room=LOBBY, participants=present)}
+        self.lives = {LOBBY.sid: RoomSnapshot(room=LOBBY, participants=present)}
         self.calls: list[str] = []
         self.metadata: list[str] = []
         self._happenings: dict[str, deque[Happening]] = {}
@@ -71,25 +71,25 @@ class Staged(LiveKit):
         self.lives[sid] = replace(self.lives[sid], **changes)
 
     def dispatches(self, sid: RoomSid = LOBBY.sid) -> tuple[str, ...]:
-        """For which want, and as which attempt, each of the room's dispatches was made."""
+        """For which assignment, and as which attempt, each of the room's dispatches was made."""
         return tuple(one.tag.split(":")[2] for one in self.lives[sid].dispatches)
 
-    async def look(self, room: str, sid: RoomSid) -> Seen:
+    async def look(self, room: str, sid: RoomSid) -> RoomSnapshot:
         await self._begin("look")
-        seen = self.lives.get(sid, Seen(room=None))
-        assert seen.room is None or seen.room.name == room
+        snapshot = self.lives.get(sid, RoomSnapshot(room=None))
+        assert snapshot.room is None or snapshot.room.name == room
         await self._happen("after look")
-        return seen
+        return snapshot
 
     async def rooms(self) -> tuple[Room, ...]:
         await self._begin("rooms")
-        return tuple(seen.room for seen in self.lives.values() if seen.room)
+        return tuple(snapshot.room for snapshot in self.lives.values() if snapshot.room)
 
     async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
         await self._begin("create")
         self.metadata.append(metadata)
         made = Dispatch(id=f"AD_{len(self.metadata)}", agent=target.agent, deployment=target.deployment, tag=tag)
-        sid = next(sid for sid, seen in self.lives.items() if seen.room and seen.room.name == room)
+        sid = next(sid for sid, snapshot in self.lives.items() if snapshot.room and snapshot.room.name == room)
         self.show(sid, dispatches=(*self.lives[sid].dispatches, made))
         await self._happen("after create")
         return made
@@ -141,8 +141,8 @@ class Desk:
         self,
         *rules: Rule,
         livekit: Staged | None = None,
-        pace: Pace | None = None,
-        limit: Limit | None = None,
+        create_rate: CreateRate | None = None,
+        api_rate_limit: ApiRateLimit | None = None,
         dry_run: bool = False,
     ) -> None:
         self.rules = rules or (rule(),)
@@ -155,35 +155,41 @@ class Desk:
         self.metrics = Metrics(self.registry, agents=agents, rules=[one.name for one in self.rules])
         self.lines: list[dict[str, Any]] = []
         self.log = Log(lambda line: self.lines.append(json.loads(line)), lambda: self.watch.time / 1000)
-        self.pace = pace
-        self.limit = limit
+        self.create_rate = create_rate
+        self.api_rate_limit = api_rate_limit
         self.dry_run = dry_run
-        self.driver = self.started()
+        self.reconciler = self.started()
 
-    def started(self, **sites: LiveKit) -> Driver:
-        """The driver of a process that starts now; `sites` are further projects."""
-        return Driver(
+    def started(self, **sites: LiveKit) -> Reconciler:
+        """The reconciler of a process that starts now; `sites` are further projects."""
+        return Reconciler(
             ledger=self.ledger,
-            current=self.current(**sites),
+            holder=self.current(**sites),
             pacer=Pacer(self.ledger),
-            chronicle=Chronicle(self.log, self.metrics),
+            recorder=SessionRecorder(self.log, self.metrics),
             dry_run=self.dry_run,
         )
 
-    def current(self, **sites: LiveKit) -> Current:
+    def current(self, **sites: LiveKit) -> ConfigHolder:
         """This project is in force, and these."""
         livekits: dict[str, LiveKit] = {PROJECT: self.livekit, **sites}
-        return Current(InForce(sites={name: self.site(one) for name, one in livekits.items()}))
+        return ConfigHolder(ConfigSnapshot(projects={name: self.site(one) for name, one in livekits.items()}))
 
-    def site(self, livekit: LiveKit) -> Site:
+    def site(self, livekit: LiveKit) -> ProjectRuntime:
         """A project as this desk has it."""
-        return Site(livekit=livekit, rules=self.rules, tags=TAGS, pace=self.pace, limit=self.limit)
+        return ProjectRuntime(
+            livekit=livekit,
+            rules=self.rules,
+            tags=TAGS,
+            create_rate=self.create_rate,
+            api_rate_limit=self.api_rate_limit,
+        )
 
     def reload(self, **changes: object) -> None:
         """This project is another one from now on."""
-        now = self.driver.current.now
-        site = replace(now.sites[PROJECT], **changes)
-        self.driver.current.now = replace(now, sites={**now.sites, PROJECT: site})
+        snapshot = self.reconciler.holder.snapshot
+        runtime = replace(snapshot.projects[PROJECT], **changes)
+        self.reconciler.holder.snapshot = replace(snapshot, projects={**snapshot.projects, PROJECT: runtime})
 
     async def hear(self, name: str = JOINED, who: Participant | None = None, key: Key = KEY) -> None:
         """The ledger has such an event, which is no repeat; nobody drives."""
@@ -191,7 +197,7 @@ class Desk:
         event = Event(id="", name=name, created_at=self.watch.time, room=room, participant=who)
         await self.ledger.deliver(key, "", record.dump_event(event), take=False)
 
-    async def claim(self) -> Held:
+    async def claim(self) -> Handover:
         """The session that is due longest, in our hands."""
         claimed, _ = await self.ledger.claim(1)
         assert claimed, f"nothing is due; {self.livekit.calls} {self.lines}"
@@ -199,15 +205,15 @@ class Desk:
 
     async def drive(self) -> Ms | None:
         """The session that is due longest was driven; in how many ms it is due again."""
-        return await self.driver.drive(await self.claim())
+        return await self.reconciler.drive(await self.claim())
 
     async def drive_on(self, ms: Ms) -> None:
         """So much time has passed, and whatever came due in it was driven."""
         end = self.watch.time + ms
         while True:
             claimed, wait = await self.ledger.claim(1)
-            for held in claimed:
-                await self.driver.drive(held)
+            for handover in claimed:
+                await self.reconciler.drive(handover)
             if claimed:
                 continue
             if wait is None or self.watch.time + wait > end:
@@ -234,7 +240,7 @@ class Desk:
 
     def value(self, name: str, **labels: str) -> float:
         """A sample of the metrics; 0 where there is none."""
-        return self.registry.get_sample_value(f"dispatcher_{name}", labels) or 0.0
+        return self.registry.get_sample_value(f"livekit_dispatcher_{name}", labels) or 0.0
 
 
 async def until(claim: Callable[[], object], within: float = 3.0) -> None:

@@ -11,7 +11,9 @@ from tests.unit.core.world import GREETER, LOBBY, NOW, agent, dispatch, person
 from tests.unit.desk import Happening, Staged, fails, nothing
 
 ASK = Ask(
-    step=Create(want="greeter", number=1, target=GREETER), metadata="for alice", tag="default:RM_1:greeter#1:signed"
+    step=Create(assignment="greeter", number=1, target=GREETER),
+    metadata="for alice",
+    tag="default:RM_1:greeter#1:signed",
 )
 
 
@@ -56,7 +58,7 @@ async def test_a_dispatch_is_asked_to_go(reply: Happening, reason: str) -> None:
     livekit = Staged()
     livekit.show(dispatches=(dispatch("AD_1"), dispatch("AD_2")))
     livekit.before("delete", reply)
-    back = TakeBack(step=Retract(want="greeter", number=1, dispatch="AD_1"))
+    back = TakeBack(step=Retract(assignment="greeter", number=1, dispatch="AD_1"))
 
     assert await take_back(livekit, LOBBY.name, back, now) == TakenBack(NOW, reason)
     assert [one.id for one in livekit.lives[LOBBY.sid].dispatches] == (["AD_1"] if reason else []) + ["AD_2"]
@@ -66,7 +68,7 @@ async def test_a_dispatch_is_asked_to_go(reply: Happening, reason: str) -> None:
 async def test_an_agent_is_asked_to_go_by_its_identity(identity: str, left: list[str]) -> None:
     """Without one it has left since the look: nobody is removed."""
     livekit = Staged(person(), agent())
-    back = TakeBack(step=Retract(want="greeter", number=1, agent=agent().sid), identity=identity)
+    back = TakeBack(step=Retract(assignment="greeter", number=1, agent_sid=agent().sid), identity=identity)
 
     assert await take_back(livekit, LOBBY.name, back, now) == TakenBack(NOW)
     assert [one.identity for one in livekit.lives[LOBBY.sid].participants] == left

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dispatcher.chronicle import Chronicle
-from dispatcher.core.session import TIMELINE_MAX, Entry, Part, Said, Session, Verdict, news, tell
+from dispatcher.chronicle import SessionRecorder
+from dispatcher.core.session import TIMELINE_MAX, Entry, Part, Said, Session, Verdict, entries_since, with_entry
 from dispatcher.livekit import Reason, Unavailable
 from tests.unit.core.world import NOW, session
 from tests.unit.desk import KEY, PROJECT, Desk
@@ -14,27 +14,35 @@ def told(*entries: Entry, before: Session | None = None) -> Desk:
     desk = Desk()
     old = new = before or session()
     for entry in entries:
-        new = tell(new, entry)
-    Chronicle(desk.log, desk.metrics).tell(KEY, news(new, old.told))
+        new = with_entry(new, entry)
+    SessionRecorder(desk.log, desk.metrics).tell(KEY, entries_since(new, old.entries_total))
     return desk
 
 
 def entry(said: Said, **fields: object) -> Entry:
     """An entry about the greeter."""
-    return Entry(at=NOW, said=said, **{"want": "greeter", "number": 1, "agent": "greeter", **fields})  # type: ignore[arg-type]
+    return Entry(at=NOW, said=said, **{"assignment": "greeter", "number": 1, "agent": "greeter", **fields})  # type: ignore[arg-type]
 
 
 def counted(desk: Desk) -> dict[str, float]:
     """Every counter that is not 0, as series → value."""
     return {
-        ",".join((sample.name.removeprefix("dispatcher_"), *sample.labels.values())): sample.value
+        ",".join((sample.name.removeprefix("livekit_dispatcher_"), *sample.labels.values())): sample.value
         for metric in desk.registry.collect()
         for sample in metric.samples
         if sample.value and sample.name.endswith(("_total", "_count", "_sum"))
     }
 
 
-ALARMS = (Said.STARVED, Said.UNASKED, Said.OVERFLOW, Said.UNKNOWN, Said.UNNAMED, Said.IGNORED, Said.RULE_GONE)
+ALARMS = (
+    Said.ASSIGNMENT_STARVED,
+    Said.AGENT_UNREQUESTED,
+    Said.ASSIGNMENT_OMITTED,
+    Said.DISPATCH_UNANSWERED,
+    Said.AGENT_UNNAMED,
+    Said.DEPLOYMENT_IGNORED,
+    Said.RULE_GONE,
+)
 
 
 @pytest.mark.parametrize("said", Said)
@@ -43,14 +51,16 @@ def test_every_entry_is_a_line_of_its_own_name(said: Said) -> None:
     desk = told(entry(said))
     level = "error" if said is Said.CUT_OFF else "warning" if said in ALARMS else "info"
     assert [(line["action"], line["level"]) for line in desk.lines] == [(said, level)]
-    assert {"project": PROJECT, "room": "lobby", "sid": "RM_1", "want": "greeter"}.items() <= desk.lines[0].items()
+    assert {"project": PROJECT, "room": "lobby", "sid": "RM_1", "assignment": "greeter"}.items() <= desk.lines[
+        0
+    ].items()
 
 
 def test_a_line_has_what_the_entry_says_and_no_more() -> None:
     """No empty fields; a span that is 0 is a span."""
-    desk = told(entry(Said.SERVED, took=0), Entry(at=NOW, said=Said.MISSED))
+    desk = told(entry(Said.AGENT_JOINED, took=0), Entry(at=NOW, said=Said.ROOM_UNLISTED))
     served, missed = desk.lines
-    assert served["ms"] == 0
+    assert served["duration_ms"] == 0
     assert missed.keys() == {"ts", "level", "action", "project", "room", "sid"}
 
 
@@ -58,37 +68,40 @@ def test_a_line_has_what_the_entry_says_and_no_more() -> None:
     ("one", "counts"),
     [
         (
-            entry(Said.SERVED, took=1_500),
+            entry(Said.AGENT_JOINED, took=1_500),
             {
                 "attempts_total,greeter,served": 1,
                 "time_to_agent_seconds_count,greeter": 1,
                 "time_to_agent_seconds_sum,greeter": 1.5,
             },
         ),
-        (entry(Said.SERVED), {"attempts_total,greeter,served": 1}),
+        (entry(Said.AGENT_JOINED), {"attempts_total,greeter,served": 1}),
         (
-            entry(Said.CLOSED, verdict=Verdict.CRASHED, reason="connection_timeout"),
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.CRASHED, reason="connection_timeout"),
             {"agents_left_total,greeter,CONNECTION_TIMEOUT": 1, "attempts_total,greeter,crashed": 1},
         ),
         (
-            entry(Said.CLOSED, verdict=Verdict.FAILED),
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.FAILED),
             {"agents_left_total,greeter,UNKNOWN_REASON": 1, "attempts_total,greeter,failed": 1},
         ),
-        (entry(Said.CLOSED, verdict=Verdict.SILENT), {"attempts_total,greeter,silent": 1}),
-        (entry(Said.CLOSED, verdict=Verdict.UNSENT, reason="limited"), {"attempts_total,greeter,unsent": 1}),
+        (entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT), {"attempts_total,greeter,silent": 1}),
+        (entry(Said.ATTEMPT_ENDED, verdict=Verdict.UNSENT, reason="limited"), {"attempts_total,greeter,unsent": 1}),
         (
-            entry(Said.CLOSED, verdict=Verdict.SURPLUS),
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.SURPLUS),
             {"attempts_total,greeter,surplus": 1, "surplus_agents_total,found": 1},
         ),
-        (entry(Said.RETRACTED, part=Part.AGENT), {"surplus_agents_total,removed": 1}),
-        (entry(Said.RETRACTED, part=Part.DISPATCH), {}),
-        (entry(Said.RETRACTED, part=Part.AGENT, reason="timeout"), {}),
-        (entry(Said.UNASKED), {"surplus_agents_total,reported": 1}),
-        (entry(Said.IGNORED), {"deployments_ignored_total,greeter": 1}),
-        (entry(Said.CLOSED, verdict=Verdict.SILENT, agent="nobody-knows-it"), {"attempts_total,other,silent": 1}),
-        (entry(Said.ASKED), {}),
+        (entry(Said.ATTEMPT_RETRACTED, part=Part.AGENT), {"surplus_agents_total,removed": 1}),
+        (entry(Said.ATTEMPT_RETRACTED, part=Part.DISPATCH), {}),
+        (entry(Said.ATTEMPT_RETRACTED, part=Part.AGENT, reason="timeout"), {}),
+        (entry(Said.AGENT_UNREQUESTED), {"surplus_agents_total,reported": 1}),
+        (entry(Said.DEPLOYMENT_IGNORED), {"deployments_ignored_total,greeter": 1}),
+        (
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, agent="nobody-knows-it"),
+            {"attempts_total,other,silent": 1},
+        ),
+        (entry(Said.DISPATCH_REQUESTED), {}),
         (entry(Said.RULE_GONE), {"rule_errors_total,greeter,metadata,rule_gone": 1}),
-        (entry(Said.CUT_OFF), {"driver_rounds_exceeded_total": 1}),
+        (entry(Said.CUT_OFF), {"reconciler_rounds_exceeded_total": 1}),
     ],
 )
 def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
@@ -99,7 +112,7 @@ def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
 @pytest.mark.parametrize("verdict", Verdict)
 def test_every_verdict_counts_as_an_ended_attempt(verdict: Verdict) -> None:
     """And as an agent that left where there was one."""
-    counts = counted(told(entry(Said.CLOSED, verdict=verdict)))
+    counts = counted(told(entry(Said.ATTEMPT_ENDED, verdict=verdict)))
     assert counts[f"attempts_total,greeter,{verdict}"] == 1
     left = verdict in {Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED}
     assert ("agents_left_total,greeter,UNKNOWN_REASON" in counts) == left
@@ -109,22 +122,22 @@ def test_only_what_is_new_is_told() -> None:
     """Also of a timeline that is full, whose length says nothing."""
     full = session()
     for _ in range(TIMELINE_MAX + 5):
-        full = tell(full, entry(Said.ASKED))
+        full = with_entry(full, entry(Said.DISPATCH_REQUESTED))
     assert told(before=full).lines == []
-    assert [line["action"] for line in told(entry(Said.SERVED), before=full).lines] == ["served"]
+    assert [line["action"] for line in told(entry(Said.AGENT_JOINED), before=full).lines] == ["agent.joined"]
 
 
 @pytest.mark.parametrize(("reason", "level"), [(Reason.UNAUTHORIZED, "error"), (Reason.TIMEOUT, "warning")])
 def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
     """A refused key is an error: it stays so until somebody mends it."""
     desk = Desk()
-    Chronicle(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason), 3)
+    SessionRecorder(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason), 3)
     line = {name: value for name, value in desk.lines[0].items() if name != "ts"}
-    assert line == {"level": level, "action": "look_failed", "project": PROJECT, "why": reason}
+    assert line == {"level": level, "action": "look.failed", "project": PROJECT, "why": reason}
 
 
 def test_a_lost_lease_is_told() -> None:
     """With the session that was lost."""
     desk = Desk()
-    Chronicle(desk.log, desk.metrics).lost(KEY)
-    assert [(line["level"], line["action"], line["sid"]) for line in desk.lines] == [("warning", "lease_lost", "RM_1")]
+    SessionRecorder(desk.log, desk.metrics).lost(KEY)
+    assert [(line["level"], line["action"], line["sid"]) for line in desk.lines] == [("warning", "lease.lost", "RM_1")]

@@ -1,4 +1,4 @@
-"""The driver and the laws that it keeps: each test drives one session of a ledger whose time the test moves."""
+"""The reconciler and the laws that it keeps: each test drives one session of a ledger whose time the test moves."""
 
 import asyncio
 
@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from dispatcher.core.drive import AGAIN_MS
 from dispatcher.core.events import LEFT, ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.rules import Rule
-from dispatcher.core.seen import Seen
-from dispatcher.ledger.interface import LEASE_MS, Held, Key, LedgerUnavailable
+from dispatcher.core.seen import RoomSnapshot
+from dispatcher.ledger.interface import LEASE_MS, Handover, Key, LedgerUnavailable
 from dispatcher.livekit import Reason, Refused, Unavailable, Unknown
 from dispatcher.sweep import SWEPT
 from tests.unit.core.world import LOBBY, agent, job, only, person, rule
@@ -35,10 +35,10 @@ async def joined(*rules: Rule) -> Desk:
 
 def serve(desk: Desk) -> None:
     """The newest dispatch has its job, and the job's agent is in the room."""
-    seen = desk.livekit.lives[LOBBY.sid]
-    *others, newest = seen.dispatches
+    snapshot = desk.livekit.lives[LOBBY.sid]
+    *others, newest = snapshot.dispatches
     with_job = replace(newest, jobs=(job(),))
-    desk.livekit.show(dispatches=(*others, with_job), participants=(*seen.participants, agent()))
+    desk.livekit.show(dispatches=(*others, with_job), participants=(*snapshot.participants, agent()))
 
 
 async def test_an_ordinary_join() -> None:
@@ -51,7 +51,7 @@ async def test_an_ordinary_join() -> None:
     desk.watch.later(2_000 + SLACK)
     assert await desk.drive() is None
     assert await desk.due_in() is None
-    assert [line["action"] for line in desk.lines] == ["wanted", "asked", "served"]
+    assert [line["action"] for line in desk.lines] == ["assignment.created", "dispatch.requested", "agent.joined"]
     assert [(standing.state, standing.agent) for _, standing in await desk.ledger.standings()] == [
         ("served", "greeter")
     ]
@@ -64,7 +64,7 @@ async def test_a_room_that_has_ended_is_over_without_a_look() -> None:
     await desk.hear(ROOM_FINISHED)
     calls = list(desk.livekit.calls)
     assert await desk.drive() is None
-    assert (await desk.life()).over
+    assert (await desk.life()).finished
     assert desk.livekit.calls == calls
     assert await desk.ledger.standings() == {}
 
@@ -78,8 +78,8 @@ async def test_a_room_that_is_not_listed_is_looked_at_again_and_then_rests() -> 
     desk.watch.later(5_100)
     assert await desk.drive() is None
     life = await desk.life()
-    assert (life.over, life.due_at) == (False, None)
-    assert (await desk.session()).over
+    assert (life.finished, life.due_at) == (False, None)
+    assert (await desk.session()).finished
 
 
 # The laws -----------------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ async def test_a_room_that_is_not_listed_is_looked_at_again_and_then_rests() -> 
 async def test_law_3_who_lost_the_lease_before_asking_does_not_ask() -> None:
     """Another took the session during the look: the save before the Create fails, and nothing more is done."""
     desk = await joined()
-    others: list[Held] = []
+    others: list[Handover] = []
 
     async def overtaken() -> None:
         desk.watch.later(LEASE_MS)
@@ -98,9 +98,9 @@ async def test_law_3_who_lost_the_lease_before_asking_does_not_ask() -> None:
     assert await desk.drive() is None
     assert desk.livekit.dispatches() == ()
     assert [(line["action"], line["level"]) for line in desk.lines] == [
-        ("lease_lost", "warning")
+        ("lease.lost", "warning")
     ]  # and no Create is told
-    await desk.driver.drive(others[0])
+    await desk.reconciler.drive(others[0])
     assert desk.livekit.dispatches() == ("greeter#1",)
 
 
@@ -113,10 +113,15 @@ async def test_law_3_who_lost_the_lease_while_asking_saves_nothing() -> None:
         await desk.drive()
 
     desk.livekit.after("create", overtaken)
-    held = await desk.claim()
-    assert await desk.driver.drive(held) is None
+    handover = await desk.claim()
+    assert await desk.reconciler.drive(handover) is None
     assert desk.livekit.dispatches() == ("greeter#1",)
-    assert [line["action"] for line in desk.lines] == ["wanted", "asked", "bound", "lease_lost"]
+    assert [line["action"] for line in desk.lines] == [
+        "assignment.created",
+        "dispatch.requested",
+        "dispatch.found",
+        "lease.lost",
+    ]
     assert await desk.due_in() is not None
 
 
@@ -124,20 +129,20 @@ async def test_law_3_who_lost_the_lease_while_asking_saves_nothing() -> None:
 async def test_law_3_a_lease_that_ends_before_the_call_is_renewed_first(left: Ms, looks: int) -> None:
     """It is lost, which only asking for it shows: nothing is done. With more than a call's time left nobody asks."""
     desk = await joined()
-    held = await desk.claim()
+    handover = await desk.claim()
     desk.watch.later(LEASE_MS)
     await desk.claim()
-    assert await desk.driver.drive(replace(held, now=held.lease.until - left)) is None
+    assert await desk.reconciler.drive(replace(handover, now=handover.lease.until - left)) is None
     assert len(desk.livekit.calls) == looks
-    assert desk.said("lease_lost")
+    assert desk.said("lease.lost")
 
 
 async def test_a_lease_that_is_renewed_goes_on() -> None:
     """It ran out, and nobody took it: it is still ours."""
     desk = await joined()
-    held = await desk.claim()
+    handover = await desk.claim()
     desk.watch.later(LEASE_MS)
-    await desk.driver.drive(replace(held, now=desk.watch.time))
+    await desk.reconciler.drive(replace(handover, now=desk.watch.time))
     assert desk.livekit.dispatches() == ("greeter#1",)
 
 
@@ -155,7 +160,7 @@ async def test_a_lease_that_is_renewed_goes_on() -> None:
 async def test_law_4_no_create_after_an_unknown_outcome_without_a_new_look(
     outcome: Happening, calls: list[str]
 ) -> None:
-    """The session's second want waits for a look begun after the first one's outcome became unknown."""
+    """The session's second assignment waits for a look begun after the first one's outcome became unknown."""
     desk = await joined(rule("first", go_on=True), rule("second"))
     desk.livekit.before("create", outcome)
     await desk.drive()
@@ -165,10 +170,10 @@ async def test_law_4_no_create_after_an_unknown_outcome_without_a_new_look(
 async def test_law_4_the_room_of_another_life_is_not_ours() -> None:
     """LiveKit lists the name under another SID: no Create."""
     desk = await joined()
-    desk.livekit.lives = {RoomSid("RM_2"): Seen(room=Room(sid=RoomSid("RM_2"), name="lobby"))}
+    desk.livekit.lives = {RoomSid("RM_2"): RoomSnapshot(room=Room(sid=RoomSid("RM_2"), name="lobby"))}
     await desk.drive_on(60_000)
     assert "create" not in desk.livekit.calls
-    assert (await desk.session()).over
+    assert (await desk.session()).finished
 
 
 async def test_law_5_no_create_while_an_attempt_is_open() -> None:
@@ -183,15 +188,15 @@ async def test_law_5_no_create_while_an_attempt_is_open() -> None:
     desk.watch.later(1_000)
     await desk.drive_on(1_000)
     assert desk.livekit.dispatches() == ("greeter#1", "greeter#2")
-    assert [line["verdict"] for line in desk.said("closed")] == ["silent"]
+    assert [line["verdict"] for line in desk.said("attempt.ended")] == ["silent"]
 
 
 async def test_law_6_a_failed_look_changes_nothing_but_the_due_time() -> None:
-    """Not the record, not the wants: absent is what a look shows, not what it fails to."""
+    """Not the record, not the assignments: absent is what a look shows, not what it fails to."""
     desk = await joined()
     desk.livekit.before("look", *12 * [DOWN])
     await desk.drive()
-    kept, lines = (await desk.life()).record, desk.said("asked")
+    kept, lines = (await desk.life()).record, desk.said("dispatch.requested")
     due = []
     for _ in range(4):
         desk.watch.later(await desk.due_in() or 0)
@@ -201,14 +206,14 @@ async def test_law_6_a_failed_look_changes_nothing_but_the_due_time() -> None:
     assert due == pytest.approx([2_000, 4_000, 8_000, 8_000], abs=SLACK)
     assert desk.livekit.dispatches() == ()
     assert lines == []
-    assert {line["why"] for line in desk.said("look_failed")} == {"unreachable"}
+    assert {line["why"] for line in desk.said("look.failed")} == {"unreachable"}
 
 
 async def test_law_6_the_wait_after_a_failed_look_grows_for_each_project_alone() -> None:
     """One that answers again starts anew; another is none the slower."""
     desk = await joined()
     other = Staged(person())
-    desk.driver = desk.started(other=other)
+    desk.reconciler = desk.started(other=other)
     desk.livekit.before("look", DOWN, DOWN, nothing, DOWN)
     other.before("look", DOWN)
     for expected in (1_000, 2_000):
@@ -216,12 +221,12 @@ async def test_law_6_the_wait_after_a_failed_look_grows_for_each_project_alone()
         desk.watch.later(expected + SLACK)
     await desk.hear(who=person(), key=Key("other", KEY.room, KEY.sid))
     first, second = await desk.claim(), await desk.claim()
-    elsewhere, here = sorted((first, second), key=lambda held: held.lease.key.project == PROJECT)
-    assert await desk.driver.drive(elsewhere) == pytest.approx(1_000, abs=SLACK)
-    await desk.driver.drive(here)
+    elsewhere, here = sorted((first, second), key=lambda handover: handover.lease.key.project == PROJECT)
+    assert await desk.reconciler.drive(elsewhere) == pytest.approx(1_000, abs=SLACK)
+    await desk.reconciler.drive(here)
     assert desk.livekit.dispatches() == ("greeter#1",)
     await desk.hear(SWEPT)
-    assert await desk.driver.drive(await desk.claim()) == pytest.approx(1_000, abs=SLACK)
+    assert await desk.reconciler.drive(await desk.claim()) == pytest.approx(1_000, abs=SLACK)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +245,7 @@ async def test_how_long_a_failed_look_waits(failure: Happening, due_in: Ms, leve
     desk.livekit.before("look", failure)
     assert await desk.drive() == pytest.approx(due_in, abs=SLACK)
     assert await desk.due_in() == pytest.approx(due_in, abs=SLACK)
-    assert desk.said("look_failed")[0]["level"] == level
+    assert desk.said("look.failed")[0]["level"] == level
 
 
 async def test_law_9_who_dies_before_the_attempt_is_saved_has_asked_for_nothing() -> None:
@@ -270,9 +275,9 @@ async def test_law_9_who_dies_in_the_create_leaves_an_attempt(when: str) -> None
     await asyncio.gather(dying, return_exceptions=True)
     await _succeed(desk)
     assert len(desk.livekit.dispatches()) == (when == "after")
-    assert [attempt.number for attempt in (await desk.session()).wants[0].attempts] == [1]
-    assert len(desk.said("bound")) == (when == "after")
-    assert len(desk.said("asked")) == 1
+    assert [attempt.number for attempt in (await desk.session()).assignments[0].attempts] == [1]
+    assert len(desk.said("dispatch.found")) == (when == "after")
+    assert len(desk.said("dispatch.requested")) == 1
 
 
 async def test_law_9_who_dies_after_the_create_has_its_dispatch_adopted() -> None:
@@ -289,12 +294,12 @@ async def test_law_9_who_dies_after_the_create_has_its_dispatch_adopted() -> Non
     serve(desk)
     await _succeed(desk)
     assert desk.livekit.dispatches() == ("greeter#1",)
-    assert [line["number"] for line in desk.said("served")] == [1]
+    assert [line["number"] for line in desk.said("agent.joined")] == [1]
 
 
 async def _succeed(desk: Desk) -> None:
     """Another process claims the session when the lease has run out, not sooner."""
-    desk.driver = desk.started()
+    desk.reconciler = desk.started()
     assert (await desk.ledger.claim(1))[0] == []
     desk.watch.later(LEASE_MS)
     await desk.drive()
@@ -306,7 +311,7 @@ async def test_law_14_a_room_that_closes_between_look_and_create() -> None:
     desk.livekit.after("look", lambda: desk.hear(ROOM_FINISHED))
     desk.livekit.before("create", fails(Refused, Reason.NOT_FOUND))
     assert await desk.drive() is None
-    assert (await desk.life()).over
+    assert (await desk.life()).finished
     assert desk.livekit.dispatches() == ()
 
 
@@ -359,7 +364,7 @@ async def test_an_entry_that_cannot_be_read_means_look() -> None:
     await desk.ledger.deliver(KEY, "", b"\x00not an event", take=False)
     await desk.drive()
     assert desk.livekit.calls == ["look", "create", "look"]
-    assert desk.said("served")
+    assert desk.said("agent.joined")
 
 
 @pytest.mark.parametrize(("events", "due_in"), [(7, AGAIN_MS), (8, 0)], ids=["in all but the last", "in every look"])
@@ -370,8 +375,8 @@ async def test_a_drive_that_finds_no_end_is_cut_off(events: int, due_in: Ms) -> 
     assert await desk.drive() == due_in
     assert await desk.due_in() == pytest.approx(due_in, abs=SLACK)
     assert desk.livekit.calls == ["look", "create", *7 * ["look"]]
-    assert desk.value("driver_rounds_exceeded_total") == 1
-    assert [(line["level"], line["room"]) for line in desk.said("rounds_exceeded")] == [("error", "lobby")]
+    assert desk.value("reconciler_rounds_exceeded_total") == 1
+    assert [(line["level"], line["room"]) for line in desk.said("rounds.exceeded")] == [("error", "lobby")]
 
 
 # What it was given --------------------------------------------------------------------------------------------------
@@ -382,12 +387,12 @@ async def test_a_session_of_a_project_that_left_the_configuration_rests() -> Non
     desk = await joined()
     await desk.drive()
     kept = await desk.session()
-    now = desk.driver.current.now
-    desk.driver.current.now = replace(now, sites={"another": now.sites[PROJECT]})
+    snapshot = desk.reconciler.holder.snapshot
+    desk.reconciler.holder.snapshot = replace(snapshot, projects={"another": snapshot.projects[PROJECT]})
     await desk.hear(SWEPT)
     assert await desk.drive() is None
     assert await desk.due_in() is None
-    assert (await desk.session()).wants == kept.wants
+    assert (await desk.session()).assignments == kept.assignments
     assert desk.livekit.calls == ["look", "create"]
 
 
@@ -400,23 +405,23 @@ async def test_the_rules_metadata_says_what_the_look_shows() -> None:
 
 
 async def test_a_rule_that_a_reload_took_away_sends_no_metadata() -> None:
-    """The want lives on with the policy it was born with; that its metadata is empty is told and counted."""
+    """The assignment lives on with the policy it was born with; that its metadata is empty is told and counted."""
     desk = await joined(replace(rule(), metadata=lambda room, _: room.name))
     desk.livekit.before("create", DOWN)
     await desk.drive()
     desk.reload(rules=(rule("another", when=only("nobody")),))
     await desk.drive_on(1_000)
     assert desk.livekit.metadata == [""]
-    assert [line["want"] for line in desk.said("rule_gone")] == ["greeter"]
+    assert [line["assignment"] for line in desk.said("rule.removed")] == ["greeter"]
     assert desk.value("rule_errors_total", rule="greeter", field="metadata", reason="rule_gone") == 1
 
 
-async def test_an_unreadable_record_is_rebuilt_from_a_look() -> None:
+async def test_an_undecodable_record_is_rebuilt_from_a_look() -> None:
     """The dispatch that is there is adopted: no second one."""
     desk = await joined()
     await desk.drive()
     desk.watch.later(2_000 + SLACK)
-    held = await desk.claim()
-    await desk.driver.drive(replace(held, record=b"of another version"))
+    handover = await desk.claim()
+    await desk.reconciler.drive(replace(handover, record=b"of another version"))
     assert desk.livekit.dispatches() == ("greeter#1",)
-    assert [line["reason"] for line in desk.said("adopted")] == ["ours"]
+    assert [line["reason"] for line in desk.said("dispatch.adopted")] == ["ours"]

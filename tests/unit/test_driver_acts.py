@@ -1,13 +1,13 @@
-"""What the driver does beyond the first create: it takes its turn, takes back what is too much, or only says so."""
+"""What the reconciler does beyond the first create: it takes its turn, takes back what is too much, or only says so."""
 
 import asyncio
 
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import Pace
+from dispatcher.config import CreateRate
 from dispatcher.core.events import Ms, Room, RoomSid
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Verdict
 from dispatcher.ledger.interface import LEASE_MS, Key
 from dispatcher.livekit import Reason, Unavailable, Unknown
@@ -16,20 +16,20 @@ from tests.unit.core.world import LOBBY, agent, job, person, tagged
 from tests.unit.desk import KEY, PROJECT, Desk, Staged, fails
 
 SLACK: Ms = 300
-ONE_A_SECOND = Pace(per_second=1, burst=1)
+ONE_A_SECOND = CreateRate(per_second=1, burst=1)
 
 
 # Paced --------------------------------------------------------------------------------------------------------------
 
 
-async def paced(rooms: int, pace: Pace = ONE_A_SECOND) -> tuple[Desk, list[Key]]:
+async def paced(rooms: int, pace: CreateRate = ONE_A_SECOND) -> tuple[Desk, list[Key]]:
     """So many rooms with somebody in each, all heard of and driven once, in order."""
     livekit = Staged(person())
-    desk = Desk(livekit=livekit, pace=pace)
+    desk = Desk(livekit=livekit, create_rate=pace)
     keys = [KEY]
     for number in range(2, rooms + 1):
         sid = RoomSid(f"RM_{number}")
-        livekit.lives[sid] = Seen(room=Room(sid=sid, name=f"room-{number}"), participants=(person(),))
+        livekit.lives[sid] = RoomSnapshot(room=Room(sid=sid, name=f"room-{number}"), participants=(person(),))
         keys.append(Key(PROJECT, f"room-{number}", sid))
     for key in keys:
         await desk.hear(who=person(), key=key)
@@ -83,7 +83,7 @@ async def test_a_slot_not_used_for_a_while_still_counts() -> None:
 
 async def test_a_burst_goes_at_once() -> None:
     """As many as the configuration allows."""
-    desk, keys = await paced(3, Pace(per_second=1, burst=2))
+    desk, keys = await paced(3, CreateRate(per_second=1, burst=2))
     assert [asked(desk, key) for key in keys] == [True, True, False]
 
 
@@ -96,7 +96,7 @@ LATE = agent("agent-AJ_2", joined_at=LOBBY.created_at + 2_000)
 
 
 async def two_agents() -> Desk:
-    """Two agents of ours for one want are in the lobby, and the sweep has found it."""
+    """Two agents of ours for one assignment are in the lobby, and the sweep has found it."""
     desk = Desk(livekit=Staged(person(), EARLY, LATE))
     desk.livekit.show(dispatches=(FIRST, SECOND))
     await desk.hear(SWEPT)
@@ -105,8 +105,8 @@ async def two_agents() -> Desk:
 
 def there(desk: Desk) -> tuple[list[str], list[str]]:
     """The agents and the dispatches that LiveKit shows."""
-    seen = desk.livekit.lives[LOBBY.sid]
-    return [one.identity for one in seen.participants if one.is_agent], [one.id for one in seen.dispatches]
+    snapshot = desk.livekit.lives[LOBBY.sid]
+    return [one.identity for one in snapshot.participants if one.is_agent], [one.id for one in snapshot.dispatches]
 
 
 async def test_of_two_agents_the_later_one_goes_and_its_dispatch_after_it() -> None:
@@ -119,7 +119,7 @@ async def test_of_two_agents_the_later_one_goes_and_its_dispatch_after_it() -> N
     acts = [call for call in desk.livekit.calls if call != "look"]
     assert acts == ["remove", "delete"]
     assert desk.livekit.calls.index("delete") > desk.livekit.calls.index("remove") + 1, "a look in between"
-    assert [line["part"] for line in desk.said("retracted")] == ["agent", "dispatch"]
+    assert [line["part"] for line in desk.said("attempt.retracted")] == ["agent", "dispatch"]
     assert desk.value("surplus_agents_total", action="removed") == 1
 
 
@@ -135,7 +135,7 @@ async def test_what_could_not_be_taken_back_is_tried_again_later_each_time() -> 
     assert waits[0] == pytest.approx(500, abs=125 + SLACK)
     assert waits[1] == pytest.approx(1_000, abs=250 + SLACK)
     assert there(desk)[0] == ["agent-AJ_1", "agent-AJ_2"]
-    assert [line["reason"] for line in desk.said("retracted")] == ["timeout", "unreachable"]
+    assert [line["reason"] for line in desk.said("attempt.retracted")] == ["timeout", "unreachable"]
     assert desk.value("surplus_agents_total", action="removed") == 0
     await desk.drive_on(10_000)
     assert there(desk) == (["agent-AJ_1"], ["AD_1"])
@@ -155,18 +155,18 @@ async def test_an_agent_that_has_left_by_itself_is_not_removed_again() -> None:
 async def test_law_3_a_lease_that_is_lost_before_taking_back_takes_nothing_back() -> None:
     """It was long enough for the look and is not for the removal: asking for more of it shows that it is gone."""
     desk = await two_agents()
-    held = await desk.claim()
+    handover = await desk.claim()
 
     async def overtaken() -> None:
-        await asyncio.sleep(0.35)  # the driver's own clock: 7.3 s of the lease become less than 7
+        await asyncio.sleep(0.35)  # the reconciler's own clock: 7.3 s of the lease become less than 7
         desk.watch.later(LEASE_MS)
         await desk.claim()
 
     desk.livekit.after("look", overtaken)
-    assert await desk.driver.drive(replace(held, now=held.lease.until - 7_300)) is None
+    assert await desk.reconciler.drive(replace(handover, now=handover.lease.until - 7_300)) is None
     assert desk.livekit.calls == ["look"]
     assert there(desk)[0] == ["agent-AJ_1", "agent-AJ_2"]
-    assert desk.said("lease_lost")
+    assert desk.said("lease.lost")
 
 
 async def test_law_13_an_agent_that_nobody_here_asked_for_stays() -> None:
@@ -175,7 +175,7 @@ async def test_law_13_an_agent_that_nobody_here_asked_for_stays() -> None:
     desk.livekit.show(dispatches=(FIRST, replace(SECOND, tag="")))
     await desk.drive_on(15_000)
     assert there(desk) == (["agent-AJ_1", "agent-AJ_2"], ["AD_1", "AD_2"])
-    assert [line["agent"] for line in desk.said("unasked_agent")] == ["greeter"]
+    assert [line["agent"] for line in desk.said("agent.unrequested")] == ["greeter"]
     assert desk.value("surplus_agents_total", action="reported") == 1
 
 
@@ -187,15 +187,15 @@ async def test_a_dry_run_says_what_it_would_ask_for_and_asks_again_later() -> No
     desk = Desk(livekit=Staged(person()), dry_run=True)
     await desk.hear(who=person())
     await desk.drive()
-    assert [line["agent"] for line in desk.said("would_ask")] == ["greeter"]
+    assert [line["agent"] for line in desk.said("dispatch.simulated")] == ["greeter"]
     await desk.drive_on(30_000 + SLACK)
-    assert len(desk.said("would_ask")) == 2
+    assert len(desk.said("dispatch.simulated")) == 2
     assert set(desk.livekit.calls) == {"look"}
 
 
 async def test_a_dry_run_takes_no_slot() -> None:
     """Beside a real one it would make that wait."""
-    desk = Desk(livekit=Staged(person()), dry_run=True, pace=ONE_A_SECOND)
+    desk = Desk(livekit=Staged(person()), dry_run=True, create_rate=ONE_A_SECOND)
     await desk.hear(who=person())
     await desk.drive()
     assert await desk.ledger.pace(f"{PROJECT}/greeter", interval=1_000, burst=1) == 0
@@ -205,7 +205,7 @@ async def test_a_dry_run_removes_nothing() -> None:
     """Another of the same name may be at work here: its agents and dispatches are not this one's to take back."""
     desk = await two_agents()
     desk.dry_run = True
-    desk.driver = desk.started()
+    desk.reconciler = desk.started()
     await desk.drive_on(10_000)
     assert there(desk) == (["agent-AJ_1", "agent-AJ_2"], ["AD_1", "AD_2"])
     assert set(desk.livekit.calls) == {"look"}
@@ -217,5 +217,5 @@ async def test_a_verdict_survives_the_backoff_of_its_taking_back() -> None:
     desk = await two_agents()
     desk.livekit.before("remove", *8 * [fails(Unknown, Reason.TIMEOUT)])
     await desk.drive_on(20_000)
-    verdicts = [attempt.verdict for attempt in (await desk.session()).wants[0].attempts]
+    verdicts = [attempt.verdict for attempt in (await desk.session()).assignments[0].attempts]
     assert verdicts == [None, Verdict.SURPLUS]

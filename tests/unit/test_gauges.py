@@ -5,21 +5,21 @@ import asyncio
 from dispatcher.core import record
 from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
-from dispatcher.core.session import State, Want
+from dispatcher.core.session import Assignment, State
 from dispatcher.gauges import Gauges
 from dispatcher.ledger.interface import Key, Standing
 from dispatcher.livekit import LiveKit
-from tests.unit.core.world import NOW, session, want
+from tests.unit.core.world import NOW, assignment, session
 from tests.unit.desk import PROJECT, Desk, until
 
 
 async def stands(desk: Desk, sid: str, state: State, *, since: Ms = 0, project: str = PROJECT) -> None:
-    """A session with a want in this state, that waits since then."""
+    """A session with an assignment in this state, that waits since then."""
     await desk.hear(key=Key(project, "lobby", sid))
-    held = await desk.claim()
-    one: Want = want(waiting_since=since)
+    handover = await desk.claim()
+    one: Assignment = assignment(waiting_since=since)
     index = (Standing(state, "greeter"),)
-    await desk.ledger.save(held.lease, record.dump(session(one)), held.upto, Then.REST, index=index)
+    await desk.ledger.save(handover.lease, record.dump(session(one)), handover.upto, Then.REST, index=index)
 
 
 def gauges(desk: Desk, *projects: str) -> Gauges:
@@ -28,15 +28,15 @@ def gauges(desk: Desk, *projects: str) -> Gauges:
     return Gauges(desk.ledger, desk.current(**sites), desk.log, desk.metrics)
 
 
-async def test_wants_are_counted_by_state() -> None:
-    """Of every state, also one that no want is in, or is in any more."""
+async def test_assignments_are_counted_by_state() -> None:
+    """Of every state, also one that no assignment is in, or is in any more."""
     desk = Desk()
     await stands(desk, "RM_1", State.SERVED)
     await stands(desk, "RM_2", State.SERVED)
     await stands(desk, "RM_3", State.WAITING)
-    desk.metrics.wants.labels(state=State.STARVED).set(7)
+    desk.metrics.assignments.labels(state=State.STARVED).set(7)
     await gauges(desk).refresh()
-    counts = {state: desk.value("wants", state=state) for state in State}
+    counts = {state: desk.value("assignments", state=state) for state in State}
     assert {state: count for state, count in counts.items() if count} == {State.SERVED: 2, State.WAITING: 1}
 
 
@@ -44,7 +44,7 @@ async def test_the_longest_wait_of_any_project() -> None:
     """Asked, waiting and starved ones wait; a served one does not, whatever its record says."""
     desk = Desk()
     await stands(desk, "RM_1", State.WAITING, since=NOW - 2_000)
-    await stands(desk, "RM_2", State.ASKED, since=NOW - 4_000)
+    await stands(desk, "RM_2", State.REQUESTED, since=NOW - 4_000)
     await stands(desk, "RM_3", State.SERVED, since=NOW - 60_000)
     await stands(desk, "RM_4", State.STARVED, since=NOW - 9_000, project="other")
     await gauges(desk).refresh()
@@ -69,37 +69,39 @@ async def test_they_are_kept_true() -> None:
     desk = Desk()
     await stands(desk, "RM_1", State.SERVED)
     running = asyncio.create_task(gauges(desk).run())
-    await until(lambda: desk.value("wants", state="served") == 1)
+    await until(lambda: desk.value("assignments", state="served") == 1)
     running.cancel()
     desk.watch.broken = True
     again = asyncio.create_task(gauges(desk).run())
-    await until(lambda: desk.said("gauges_put_off"))
+    await until(lambda: desk.said("gauges.postponed"))
     again.cancel()
     ended = await asyncio.gather(running, again, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError) for one in ended)
-    assert desk.said("gauges_put_off")[0]["why"] == "ledger_unavailable"
+    assert desk.said("gauges.postponed")[0]["why"] == "ledger_unavailable"
 
 
 async def test_what_is_paused_waits_for_nobody() -> None:
-    """Counted as paused, and no wait; beside it another want of the same session does wait."""
+    """Counted as paused, and no wait; beside it another assignment of the same session does wait."""
     desk = Desk()
     await stands(desk, "RM_1", State.PAUSED, since=NOW - 9_000)
     await gauges(desk).refresh()
     assert desk.value("oldest_wait_seconds") == 0
-    assert desk.value("wants", state=State.PAUSED) == 1
+    assert desk.value("assignments", state=State.PAUSED) == 1
     await desk.hear(key=Key(PROJECT, "lobby", "RM_2"))
-    held = await desk.claim()
-    two = session(want(waiting_since=NOW - 9_000, held=True), want(name="other", waiting_since=NOW - 2_000))
+    handover = await desk.claim()
+    two = session(
+        assignment(waiting_since=NOW - 9_000, paused=True), assignment(name="other", waiting_since=NOW - 2_000)
+    )
     index = (Standing(State.PAUSED, "greeter"), Standing(State.WAITING, "other"))
-    await desk.ledger.save(held.lease, record.dump(two), held.upto, Then.REST, index=index)
+    await desk.ledger.save(handover.lease, record.dump(two), handover.upto, Then.REST, index=index)
     await gauges(desk).refresh()
     assert desk.value("oldest_wait_seconds") == 2
 
 
 async def test_a_project_that_has_left_the_configuration_does_not_count() -> None:
-    """Nobody sees to its wants any more."""
+    """Nobody sees to its assignments any more."""
     desk = Desk()
     await stands(desk, "RM_1", State.STARVED, since=NOW - 9_000, project="gone")
     await gauges(desk).refresh()
-    assert desk.value("wants", state=State.STARVED) == 0
+    assert desk.value("assignments", state=State.STARVED) == 0
     assert desk.value("oldest_wait_seconds") == 0

@@ -11,7 +11,7 @@ from livekit.protocol import room as room_service
 
 from dispatcher.core.events import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Job, Seen
+from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 from dispatcher.livekit import Refused
 from tests.unit.twirp import READS, SID, Answer, Script, fail, reply, scripted
@@ -48,7 +48,7 @@ async def test_an_absent_session_is_known_from_list_rooms_alone(server: Script, 
     server.answer_all(server.hang)
     server.answer("ListRooms", reply(room_service.ListRoomsResponse(rooms=listed)))
     async with asyncio.timeout(AT_ONCE):
-        assert await server.client().look("r", SID) == Seen(room=None)
+        assert await server.client().look("r", SID) == RoomSnapshot(room=None)
     assert server.told == [("ListRooms", "ok")]
 
 
@@ -176,9 +176,9 @@ async def test_a_look_shows_people_as_livekit_lists_them(
 ) -> None:
     """A participant keeps LiveKit's words; what is not known here keeps its number."""
     server.show(listed)
-    seen = await server.client().look("r", SID)
-    assert seen.participants == (expected,)
-    assert seen.room == Room(sid=SID, name="r", metadata="m", created_at=7_000)
+    snapshot = await server.client().look("r", SID)
+    assert snapshot.participants == (expected,)
+    assert snapshot.room == Room(sid=SID, name="r", metadata="m", created_at=7_000)
 
 
 STATES: Mapping[str, tuple[agent.JobState, Job]] = {
@@ -199,8 +199,8 @@ async def test_a_look_shows_jobs(server: Script, state: agent.JobState, expected
     """A job has ended when LiveKit dates its end or calls it finished."""
     jobs = agent_dispatch.AgentDispatchState(jobs=[agent.Job(id="AJ", state=state)])
     server.show(dispatches=(agent_dispatch.AgentDispatch(id="AD", agent_name="sales", state=jobs),))
-    seen = await server.client().look("r", SID)
-    assert seen.dispatches == (Dispatch(id="AD", agent="sales", jobs=(expected,)),)
+    snapshot = await server.client().look("r", SID)
+    assert snapshot.dispatches == (Dispatch(id="AD", agent="sales", jobs=(expected,)),)
 
 
 async def test_a_look_shows_every_dispatch_but_deleted_ones(server: Script) -> None:
@@ -214,8 +214,8 @@ async def test_a_look_shows_every_dispatch_but_deleted_ones(server: Script) -> N
     implicit = agent_dispatch.AgentDispatch(id="AD_2")
     deleted = agent_dispatch.AgentDispatch(id="AD_3", state=agent_dispatch.AgentDispatchState(deleted_at=1))
     server.show(dispatches=(ours, implicit, deleted, before_tags_were_signed))
-    seen = await server.client().look("r", SID)
-    assert seen.dispatches == (
+    snapshot = await server.client().look("r", SID)
+    assert snapshot.dispatches == (
         Dispatch(id="AD_1", agent="sales", deployment="blue", tag="i:w#1"),
         Dispatch(id="AD_2", agent=""),
         Dispatch(id="AD_4", agent="sales"),

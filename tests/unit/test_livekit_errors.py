@@ -279,8 +279,8 @@ async def test_a_read_is_tried_a_second_time(server: Script, first: Answer) -> N
     """A passing trouble costs a look a moment, not a backoff."""
     server.show()
     server.answer("ListParticipants", first, reply(room_service.ListParticipantsResponse()))
-    seen = await server.client().look("r", SID)
-    assert seen.room is not None
+    snapshot = await server.client().look("r", SID)
+    assert snapshot.room is not None
     assert asked(server, "ListParticipants") == 2
 
 

@@ -92,8 +92,8 @@ def test_a_level_is_named(lines: Lines) -> None:
 def test_bound_fields_are_in_every_line(lines: Lines) -> None:
     """A bound log has its fields and those of the call, of which the latter win; the log it came from has none."""
     log = lines.log()
-    log.bind(room="lobby", want="a").bind(want="b").info("said", want="c")
-    assert lines.last().items() >= {"room": "lobby", "want": "c"}.items()
+    log.bind(room="lobby", assignment="a").bind(assignment="b").info("said", assignment="c")
+    assert lines.last().items() >= {"room": "lobby", "assignment": "c"}.items()
 
     log.info("said")
     assert "room" not in lines.last()
@@ -258,7 +258,7 @@ def test_a_person_reads_local_time_and_plain_words(lines: Lines) -> None:
     log = lines.log("text")
     log.info("dispatched", room="lobby", agent="greeter", number=2, name="Ødegård")
     log.info("dispatched", room="a b", agent="", why='x="1"', path="a\\b", odd="\x1b[31m", many=[1, "a"])
-    log.warning("starved")
+    log.warning("assignment.starved")
 
     assert lines == [
         "13:03:04.123 dispatched         room=lobby agent=greeter number=2 name=Ødegård\n",
@@ -283,7 +283,7 @@ def test_a_librarys_arguments_stay_out(lines: Lines, library: logging.Logger) ->
     assert line["template"] == "Could not connect with %s"
     assert line["at"].startswith("unit/test_logs.py:")
     assert line["at"].endswith(" test_a_librarys_arguments_stay_out")
-    assert line.items() >= {"level": "warning", "action": "library", "logger": "some.library"}.items()
+    assert line.items() >= {"level": "warning", "action": "library.warned", "logger": "some.library"}.items()
     assert SECRET not in lines[-1]
 
 
@@ -351,15 +351,15 @@ def test_what_strangers_cause_is_told_a_few_times_and_then_once_a_minute(lines: 
     clock = Clock()
     log = Log(lines.append, clock)
     for _ in range(20):
-        log.bind(project="default").warning("webhook_rejected", reason="no_token")
-        log.warning("webhook_rejected", reason="expired")
-        log.info("asked")
+        log.bind(project="default").warning("webhook.rejected", reason="no_token")
+        log.warning("webhook.rejected", reason="expired")
+        log.info("dispatch.requested")
     clock.now += 60
-    log.warning("webhook_rejected", reason="no_token")
+    log.warning("webhook.rejected", reason="no_token")
 
     read = [json.loads(line) for line in lines]
     assert [line["action"] for line in read].count("asked") == 20
-    assert [line["reason"] for line in read if line["action"] == "webhook_rejected"] == [
+    assert [line["reason"] for line in read if line["action"] == "webhook.rejected"] == [
         *["no_token", "expired"] * 5,
         "no_token",
     ]

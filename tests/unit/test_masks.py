@@ -25,7 +25,7 @@ def test_without_a_key_everybody_is_shown() -> None:
         open_.use(None)
         assert open_.identity("sip_+442079460000") == "sip_+442079460000"
         assert open_.numbers("call-_+442079460000_x") == "call-_+442079460000_x"
-        assert open_.want("callers/sip_+442079460000") == "callers/sip_+442079460000"
+        assert open_.assignment("callers/sip_+442079460000") == "callers/sip_+442079460000"
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
@@ -60,10 +60,10 @@ def test_a_rooms_name_keeps_all_but_numbers_that_could_be_a_phones(shown: str, l
     assert masked == left
 
 
-def test_a_want_keeps_its_rule() -> None:
-    """A want of the room has nobody in it."""
-    assert mask().want("callers") == "callers"
-    assert mask().want("callers/a/b") == f"callers/{mask().identity('a/b')}"
+def test_an_assignment_keeps_its_rule() -> None:
+    """An assignment of the room has nobody in it."""
+    assert mask().assignment("callers") == "callers"
+    assert mask().assignment("callers/a/b") == f"callers/{mask().identity('a/b')}"
     assert mask().identity("") == ""
 
 
@@ -73,13 +73,13 @@ def test_lines_are_masked_by_their_fields() -> None:
     log = Log(written.append, lambda: 0.0)
     bound = log.bind(room="call-_+442079460000", project="eu12345678")
     log.mask.use(KEY)
-    bound.info("asked", want="callers/sip_1", agent="12345678", path="/v1/rooms/4420794600001", number=12345678)
+    bound.info("asked", assignment="callers/sip_1", agent="12345678", path="/v1/rooms/4420794600001", number=12345678)
     log.mask.use(None)
-    bound.info("asked", want="callers/sip_1")
+    bound.info("asked", assignment="callers/sip_1")
 
     masked, shown = [json.loads(line) for line in written]
-    assert masked["want"] == f"callers/{mask().identity('sip_1')}"
+    assert masked["assignment"] == f"callers/{mask().identity('sip_1')}"
     assert masked["room"] == f"call-_{mask().identity('442079460000')}"
     assert masked["path"] == f"/v1/rooms/{mask().identity('4420794600001')}"
     assert (masked["project"], masked["agent"], masked["number"]) == ("eu12345678", "12345678", 12345678)
-    assert (shown["want"], shown["room"]) == ("callers/sip_1", "call-_+442079460000")
+    assert (shown["assignment"], shown["room"]) == ("callers/sip_1", "call-_+442079460000")

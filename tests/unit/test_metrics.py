@@ -15,22 +15,22 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "webhook_seconds": (Histogram, set()),
     "webhook_age_seconds": (Histogram, set()),
     "webhook_skew_seconds": (Histogram, set()),
-    "attempts_total": (Counter, {"agent", "verdict"}),
+    "dispatches_total": (Counter, {"agent", "verdict"}),
     "create_seconds": (Histogram, set()),
     "deployments_ignored_total": (Counter, {"agent"}),
     "time_to_agent_seconds": (Histogram, {"agent"}),
-    "wants": (Gauge, {"state"}),
+    "assignments": (Gauge, {"state"}),
     "oldest_wait_seconds": (Gauge, set()),
     "agents_left_total": (Counter, {"agent", "reason"}),
     "surplus_agents_total": (Counter, {"action"}),
     "sweep_repairs_total": (Counter, {"kind"}),
     "livekit_request_seconds": (Histogram, {"method", "result"}),
     "ledger_seconds": (Histogram, {"op"}),
-    "due_lag_seconds": (Histogram, set()),
+    "session_pickup_delay_seconds": (Histogram, set()),
     "rule_errors_total": (Counter, {"rule", "field", "reason"}),
-    "driver_rounds_exceeded_total": (Counter, set()),
+    "reconciler_rounds_exceeded_total": (Counter, set()),
     "loop_errors_total": (Counter, {"loop"}),
-    "failed_looks": (Gauge, {"project"}),
+    "livekit_consecutive_failures": (Gauge, {"project"}),
     "webhook_key_last_used_timestamp_seconds": (Gauge, {"project", "key"}),
     "config_last_reload_successful": (Gauge, set()),
     "config_last_reload_success_timestamp_seconds": (Gauge, set()),
@@ -86,7 +86,7 @@ def test_the_version_is_shown() -> None:
     """build_info is 1, and names the version."""
     body, content_type = Metrics(version="1.2.3").exposition()
 
-    assert b'dispatcher_build_info{version="1.2.3"} 1.0' in body
+    assert b'livekit_dispatcher_build_info{version="1.2.3"} 1.0' in body
     assert content_type.startswith("text/plain")
 
 
@@ -96,8 +96,8 @@ def test_lost_lines_of_the_log_are_asked_for_when_they_are_shown() -> None:
     metrics = Metrics(lines_dropped=lambda: lost)
 
     for lost in (3, 5):
-        assert f"dispatcher_log_lines_dropped_total {lost}.0\n" in metrics.exposition()[0].decode()
-    assert "dispatcher_log_lines_dropped_total 0.0\n" in Metrics().exposition()[0].decode()
+        assert f"livekit_dispatcher_log_lines_dropped_total {lost}.0\n" in metrics.exposition()[0].decode()
+    assert "livekit_dispatcher_log_lines_dropped_total 0.0\n" in Metrics().exposition()[0].decode()
 
 
 def test_there_are_no_created_series() -> None:
@@ -108,10 +108,10 @@ def test_there_are_no_created_series() -> None:
 def test_a_registry_is_used_when_passed_in() -> None:
     """Two sets of metrics share nothing; one can be read from the registry it was given."""
     registry = CollectorRegistry()
-    Metrics(registry).driver_rounds_exceeded_total.inc()
+    Metrics(registry).reconciler_rounds_exceeded_total.inc()
     Metrics()
 
-    assert registry.get_sample_value("dispatcher_driver_rounds_exceeded_total") == 1
+    assert registry.get_sample_value("livekit_dispatcher_reconciler_rounds_exceeded_total") == 1
 
 
 def test_only_announced_agents_and_rules_are_label_values() -> None:

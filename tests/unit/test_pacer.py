@@ -5,19 +5,19 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import Limit, Pace
+from dispatcher.config import ApiRateLimit, CreateRate
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Entry, Said, Verdict
-from dispatcher.current import Site
+from dispatcher.current import ProjectRuntime
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.pacer import Pacer
 from tests.unit.core.world import TAGS
 from tests.unit.desk import Staged
 
-SILENT = Entry(at=0, said=Said.CLOSED, agent="greeter", verdict=Verdict.SILENT)
-SERVED = Entry(at=0, said=Said.SERVED, agent="greeter")
-TEN = Site(livekit=Staged(), rules=(), tags=TAGS, pace=Pace(per_second=10, burst=1))
-FREE = Site(livekit=Staged(), rules=(), tags=TAGS)
+SILENT = Entry(at=0, said=Said.ATTEMPT_ENDED, agent="greeter", verdict=Verdict.SILENT)
+SERVED = Entry(at=0, said=Said.AGENT_JOINED, agent="greeter")
+TEN = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, create_rate=CreateRate(per_second=10, burst=1))
+FREE = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS)
 
 
 class Clock:
@@ -54,15 +54,15 @@ async def test_slots_come_at_the_pace(pacer: Pacer, clock: Clock) -> None:
 
 
 async def test_without_a_pace_everyone_goes_at_once(clock: Clock) -> None:
-    """`pace: off`: no slots, and nothing is learned."""
+    """`create_rate: null`: no slots, and nothing is learned."""
     pacer = Pacer(MemoryLedger(clock))
-    await pacer.heard("p", FREE, [SILENT])
+    await pacer.learn("p", FREE, [SILENT])
     assert [await pacer.to_create("p", Target("greeter"), FREE) for _ in range(3)] == [0, 0, 0]
 
 
 async def test_a_silent_attempt_halves_the_pace(pacer: Pacer, clock: Clock) -> None:
     """Slots are twice as far apart, for that agent name of that project only."""
-    await pacer.heard("p", TEN, [SILENT])
+    await pacer.learn("p", TEN, [SILENT])
     assert await _interval(pacer, clock) == 200
     assert await pacer.to_create("p", Target("sales"), TEN) == 0
     assert await pacer.to_create("p", Target("sales"), TEN) == 100
@@ -70,33 +70,33 @@ async def test_a_silent_attempt_halves_the_pace(pacer: Pacer, clock: Clock) -> N
 
 async def test_many_silent_at_once_are_one_bad_moment(pacer: Pacer, clock: Clock) -> None:
     """Thirty in the same second halve it once; a second later it halves again, down to an eighth."""
-    await pacer.heard("p", TEN, [SILENT] * 30)
+    await pacer.learn("p", TEN, [SILENT] * 30)
     assert await _interval(pacer, clock) == 200
     for expected in (400, 800, 800):
         clock.now += 1_000
-        await pacer.heard("p", TEN, [SILENT])
+        await pacer.learn("p", TEN, [SILENT])
         assert await _interval(pacer, clock) == expected
 
 
 async def test_agents_that_come_bring_the_pace_back(pacer: Pacer, clock: Clock) -> None:
     """Each a fifth nearer, never faster than asked; then nothing more is asked of the ledger."""
-    await pacer.heard("p", TEN, [SILENT])
-    await pacer.heard("p", TEN, [SERVED])
+    await pacer.learn("p", TEN, [SILENT])
+    await pacer.learn("p", TEN, [SERVED])
     assert await _interval(pacer, clock) == 160
-    await pacer.heard("p", TEN, [SERVED] * 10)
+    await pacer.learn("p", TEN, [SERVED] * 10)
     assert await _interval(pacer, clock) == 100
 
 
 async def test_what_slowed_it_is_forgotten(pacer: Pacer, clock: Clock) -> None:
     """Ten minutes after the last silence the pace is what was asked."""
-    await pacer.heard("p", TEN, [SILENT])
+    await pacer.learn("p", TEN, [SILENT])
     clock.now += 600_000
     assert await _interval(pacer, clock) == 100
 
 
-LIMIT = Limit(calls_per_second=40, burst=8)
-LIMITED = Site(livekit=Staged(), rules=(), tags=TAGS, limit=LIMIT)
-TOO_MUCH = Entry(at=0, said=Said.CLOSED, agent="greeter", verdict=Verdict.UNSENT, reason="limited")
+LIMIT = ApiRateLimit(calls_per_second=40, burst=8)
+LIMITED = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, api_rate_limit=LIMIT)
+TOO_MUCH = Entry(at=0, said=Said.ATTEMPT_ENDED, agent="greeter", verdict=Verdict.UNSENT, reason="limited")
 
 
 async def looks(pacer: Pacer, count: int) -> list[float]:
@@ -121,7 +121,7 @@ async def test_a_create_does_not_stand_behind_looks(pacer: Pacer) -> None:
 
 async def test_a_create_takes_the_later_of_its_turns(pacer: Pacer) -> None:
     """The pace of its target holds as well as the limit."""
-    both = replace(TEN, limit=LIMIT)
+    both = replace(TEN, api_rate_limit=LIMIT)
     assert [await pacer.to_create("p", Target("greeter"), both) for _ in range(3)] == [0, 100, 200]
     assert await pacer.to_create("p", Target("sales"), both) == 200
     assert await pacer.to_create("p", Target("greeter"), both) == 300
@@ -145,7 +145,7 @@ async def test_never_more_than_the_limit_whatever_is_asked(pacer: Pacer, clock: 
 async def test_a_refusal_halves_the_limit_and_answers_bring_it_back(pacer: Pacer, clock: Clock) -> None:
     """Q5: 429 of a look or a create slows both down, once a second; then a fifth nearer, once a second."""
     await pacer.refused("p", LIMIT)
-    await pacer.heard("p", LIMITED, [TOO_MUCH] * 9)
+    await pacer.learn("p", LIMITED, [TOO_MUCH] * 9)
     clock.now += 60_000
     assert (await looks(pacer, 3))[1:] == [0, 200]
     assert [await pacer.to_create("p", Target("a"), LIMITED) for _ in range(3)] == [0, 0, 200]
@@ -158,7 +158,7 @@ async def test_a_refusal_halves_the_limit_and_answers_bring_it_back(pacer: Pacer
 
 async def test_a_refusal_slows_the_pace_of_the_agent_down_where_there_is_no_limit(pacer: Pacer, clock: Clock) -> None:
     """It is all that can be slowed down."""
-    await pacer.heard("p", TEN, [TOO_MUCH])
+    await pacer.learn("p", TEN, [TOO_MUCH])
     await pacer.refused("p", None)
     assert await _interval(pacer, clock) == 200
     assert await pacer.to_look("p", None) == 0

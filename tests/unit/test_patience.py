@@ -5,7 +5,7 @@ import pytest
 from dispatcher.core.effects import Then
 from dispatcher.core.record import VERSION, dump
 from dispatcher.core.session import Session
-from dispatcher.ledger.interface import LEASE_MS, Held, Key, Lease
+from dispatcher.ledger.interface import LEASE_MS, Handover, Key, Lease
 from dispatcher.patience import MET_MAX, PATIENCE_MS, Patience
 from tests.unit.core.world import LOBBY, NOW, person
 from tests.unit.desk import KEY, Desk, Staged
@@ -15,16 +15,16 @@ NEWER = b'{"v":%d,"s":{"mood":"good"}}' % (VERSION + 1)
 NEWER_STILL = b'{"v":%d,"s":{"mood":"better"}}' % (VERSION + 1)
 
 
-def met(record: bytes | None, now: int, key: Key = KEY) -> Held:
+def met(record: bytes | None, now: int, key: Key = KEY) -> Handover:
     """The session, handed out with this record at this time."""
     lease = Lease(key=key, token="t", until=now + LEASE_MS)
-    return Held(lease=lease, record=record, inbox=(), upto=0, now=now, due=now)
+    return Handover(lease=lease, record=record, inbox=(), upto=0, now=now, due=now)
 
 
 @pytest.mark.parametrize("record", [None, OURS, b"", b"garbage"])
 def test_what_no_later_release_wrote_is_ours(record: bytes | None) -> None:
     """Also what is no record: a look rebuilds it."""
-    assert not Patience().is_asked_for(met(record, NOW))
+    assert not Patience().defers(met(record, NOW))
 
 
 @pytest.mark.parametrize(
@@ -42,34 +42,34 @@ def test_patience_runs_out_where_nobody_advances_the_record(
 ) -> None:
     """It counts from the first meeting with the same bytes."""
     patience = Patience()
-    assert [patience.is_asked_for(met(record, NOW + later)) for record, later in meetings][-1] is asked_for
+    assert [patience.defers(met(record, NOW + later)) for record, later in meetings][-1] is asked_for
 
 
 def test_patience_is_exercised_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a session was left to somebody else, and not for ever."""
     patience = Patience()
-    assert [(patience.is_asked_for(met(one, NOW)), patience.is_exercised) for one in (OURS, NEWER)] == [
+    assert [(patience.defers(met(one, NOW)), patience.deferred_lately) for one in (OURS, NEWER)] == [
         (False, False),
         (True, True),
     ]
     monkeypatch.setattr("dispatcher.patience.PATIENCE_MS", 0)
-    assert not patience.is_exercised
+    assert not patience.deferred_lately
 
 
 def test_patience_remembers_no_more_than_it_may() -> None:
     """With more sessions than that it begins anew: slower, not bigger."""
     patience = Patience()
     for n in range(MET_MAX + 1):
-        patience.is_asked_for(met(NEWER, NOW, Key("p1", "lobby", f"RM_{n}")))
-    assert patience.is_asked_for(met(NEWER, NOW + PATIENCE_MS, Key("p1", "lobby", "RM_0")))
+        patience.defers(met(NEWER, NOW, Key("p1", "lobby", f"RM_{n}")))
+    assert patience.defers(met(NEWER, NOW + PATIENCE_MS, Key("p1", "lobby", "RM_0")))
 
 
 async def written_by_a_later_release() -> Desk:
     """Alice is in the lobby, whose record we cannot read, and her webhook is in the ledger."""
     desk = Desk(livekit=Staged(person()))
     await desk.hear(who=person())
-    held = await desk.claim()
-    await desk.ledger.save(held.lease, NEWER, held.upto, Then.REST)
+    handover = await desk.claim()
+    await desk.ledger.save(handover.lease, NEWER, handover.upto, Then.REST)
     await desk.hear(who=person())
     return desk
 
@@ -82,7 +82,7 @@ async def test_a_record_of_a_later_release_is_left_as_it_is() -> None:
 
     assert desk.livekit.calls == []
     assert (await desk.life()).record == NEWER
-    assert [line["sid"] for line in desk.said("left_to_newer")] == [KEY.sid]
+    assert [line["sid"] for line in desk.said("session.deferred")] == [KEY.sid]
     desk.watch.later(LEASE_MS)
     successor = await desk.claim()
     assert (successor.record, len(successor.inbox)) == (NEWER, 1)
@@ -95,4 +95,4 @@ async def test_where_the_later_release_is_gone_a_look_rebuilds_the_session() -> 
     await desk.drive_on(PATIENCE_MS + LEASE_MS)
 
     assert "create" in desk.livekit.calls
-    assert (await desk.session()).wants
+    assert (await desk.session()).assignments

@@ -44,7 +44,7 @@ class Place:
     @property
     def successful(self) -> float | None:
         """What the metric says."""
-        return self.registry.get_sample_value("dispatcher_config_last_reload_successful")
+        return self.registry.get_sample_value("livekit_dispatcher_config_last_reload_successful")
 
 
 async def test_a_good_one_is_taken_and_told(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ async def test_a_good_one_is_taken_and_told(tmp_path: Path) -> None:
     place.file.write_text("rules: [{name: first, agent: x}, {name: never, agent: y}]\n")
     await place.reload.read()
     assert [[rule.name for rule in config.rules] for config in place.taken] == [["first", "never"]]
-    (line,) = place.said("reloaded")
+    (line,) = place.said("config.reloaded")
     assert line["projects"] == ["default"]
     assert [warning.partition("rules")[2] for warning in line["warnings"]] == [
         "[1].name: never used: the rules before it always match first"
@@ -67,7 +67,7 @@ async def test_t4_a_bad_one_leaves_the_last_good_one_in_force(tmp_path: Path) ->
     place.file.write_text(BAD)
     await place.reload.read()
     assert (place.taken, place.successful) == ([], 0)
-    (line,) = place.said("reload_failed")
+    (line,) = place.said("config.rejected")
     assert line["level"] == "error"
     assert [problem.removeprefix(str(tmp_path)) for problem in line["problems"]] == [
         "/bad.yaml:2:5: rules[0].agent: missing",
@@ -86,7 +86,7 @@ async def test_what_cannot_change_stays_and_is_told(tmp_path: Path) -> None:
     (tmp_path / "redis").write_text("redis://two")
     await place.reload.read()
     await place.reload.read()
-    assert [line["settings"] for line in place.said("needs_restart")] == [["instance", "redis_url"]] * 2
+    assert [line["settings"] for line in place.said("config.deferred")] == [["instance", "redis_url"]] * 2
     (config, _) = place.taken
     assert config.redis_url
     assert (config.instance, config.redis_url.get_secret_value()) == ("default", "redis://one")
@@ -94,7 +94,7 @@ async def test_what_cannot_change_stays_and_is_told(tmp_path: Path) -> None:
     place.file.write_text(RULE)
     (tmp_path / "redis").write_text("redis://one")
     await place.reload.read()
-    assert len(place.said("needs_restart")) == 2
+    assert len(place.said("config.deferred")) == 2
 
 
 async def test_a_change_is_followed_by_itself_and_asking_is_quicker(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ async def test_a_change_is_followed_by_itself_and_asking_is_quicker(tmp_path: Pa
     place = Place(tmp_path)
     running = asyncio.create_task(place.reload.run())
     place.file.write_text(BAD)
-    await until(lambda: place.said("reload_failed"))
+    await until(lambda: place.said("config.rejected"))
     place.file.write_text(RULE)
     await until(lambda: len(place.taken) == 1)
     place.reload.ask()
     await until(lambda: len(place.taken) == 2)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert len(place.said("reload_failed")) == 1
+    assert len(place.said("config.rejected")) == 1
 
 
 async def test_what_nobody_foresaw_is_no_success(tmp_path: Path) -> None:
@@ -129,28 +129,28 @@ async def test_what_nobody_foresaw_is_no_success(tmp_path: Path) -> None:
 async def test_who_may_go_on_or_has_to_wait_is_looked_at(changed: bool, due: set[State]) -> None:
     """Where other agents are paused than before; whoever is served or done is left alone."""
     desk = Desk()
-    before = desk.driver.current.now
+    before = desk.reconciler.holder.snapshot
     desk.reload(paused=frozenset({"greeter"} if changed else ()))
     key = {state: await stands(desk, state) for state in State}
-    await nudge(desk.ledger, before, desk.driver.current.now)
+    await nudge(desk.ledger, before, desk.reconciler.holder.snapshot)
     claimed, _ = await desk.ledger.claim(100)
-    assert {held.lease.key for held in claimed} == {key[state] for state in due}
+    assert {handover.lease.key for handover in claimed} == {key[state] for state in due}
 
 
 async def stands(desk: Desk, state: State) -> Key:
-    """A session at rest with a want in this state."""
+    """A session at rest with an assignment in this state."""
     key = Key(PROJECT, "lobby", f"RM_{state}")
     await desk.hear(key=key)
-    held = await desk.claim()
-    await desk.ledger.save(held.lease, b"", held.upto, Then.REST, index=(Standing(state, "greeter"),))
+    handover = await desk.claim()
+    await desk.ledger.save(handover.lease, b"", handover.upto, Then.REST, index=(Standing(state, "greeter"),))
     return key
 
 
 async def test_a_project_that_is_new_has_nobody_to_tell() -> None:
     """Its first sweep finds who is there."""
     desk = Desk()
-    before = desk.driver.current.now
-    desk.driver.current.now = desk.current(other=desk.livekit).now
+    before = desk.reconciler.holder.snapshot
+    desk.reconciler.holder.snapshot = desk.current(other=desk.livekit).snapshot
     await stands(desk, State.WAITING)
-    await nudge(desk.ledger, before, desk.driver.current.now)
+    await nudge(desk.ledger, before, desk.reconciler.holder.snapshot)
     assert (await desk.ledger.claim(1))[0] == []

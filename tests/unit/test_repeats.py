@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dispatcher.repeats import CAUSES_MAX, EVERY_S, FIRST, Repeats
 
-CAUSE = ("webhook_rejected", "no_token")
+CAUSE = ("webhook.rejected", "no_token")
 
 
 def told(repeats: Repeats, *instants: float) -> list[int | None]:
@@ -36,7 +36,7 @@ def test_one_cause_does_not_silence_another() -> None:
     repeats = Repeats()
     told(repeats, *[0.0] * 100)
 
-    assert repeats.left_out(("webhook_rejected", "expired"), 0.0) == 0
+    assert repeats.left_out(("webhook.rejected", "expired"), 0.0) == 0
 
 
 def test_causes_without_end_are_limited_together() -> None:

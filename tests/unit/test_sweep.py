@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import Limit
+from dispatcher.config import ApiRateLimit
 from dispatcher.config import Sweep as Often
 from dispatcher.core.effects import Then
 from dispatcher.core.events import ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.record import load_event
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.ledger.interface import OVER_FINAL_MS, Key, LedgerUnavailable
 from dispatcher.livekit import LiveKit, Reason, Unavailable
 from dispatcher.pacer import Pacer
@@ -31,7 +31,7 @@ def key(number: int, project: str = PROJECT) -> Key:
 def live(livekit: Staged, *numbers: int) -> None:
     """LiveKit lists these rooms and no others."""
     livekit.lives = {
-        RoomSid(key(number).sid): Seen(room=Room(sid=RoomSid(key(number).sid), name=key(number).room))
+        RoomSid(key(number).sid): RoomSnapshot(room=Room(sid=RoomSid(key(number).sid), name=key(number).room))
         for number in numbers
     }
 
@@ -48,16 +48,16 @@ class Floor:
 
     def replica(self, every: Ms = EVERY) -> Sweep:
         """Another process's sweep: 1,000 looks a second."""
-        current = self.desk.current(**self.others)
-        current.now = replace(current.now, sweep=Often(every=every, looks_per_second=1_000))
-        return Sweep(self.desk.ledger, current, Pacer(self.desk.ledger), self.desk.log, self.desk.metrics)
+        holder = self.desk.current(**self.others)
+        holder.snapshot = replace(holder.snapshot, sweep=Often(every=every, looks_per_second=1_000))
+        return Sweep(self.desk.ledger, holder, Pacer(self.desk.ledger), self.desk.log, self.desk.metrics)
 
     async def due(self) -> list[int]:
         """The rooms that are due, in the order of their becoming so; all of them rest afterwards."""
         claimed, _ = await self.desk.ledger.claim(10_000)
-        for held in claimed:
-            await self.desk.ledger.save(held.lease, b"", held.upto, Then.REST)
-        return [int(held.lease.key.sid[3:]) for held in claimed]
+        for handover in claimed:
+            await self.desk.ledger.save(handover.lease, b"", handover.upto, Then.REST)
+        return [int(handover.lease.key.sid[3:]) for handover in claimed]
 
     def repaired(self, kind: str) -> float:
         """What the sweep counts as made up for."""
@@ -80,11 +80,11 @@ async def test_a_room_that_nobody_told_of_is_made_up_for() -> None:
     """Its session is due, its inbox says look, and the repair is counted."""
     floor = Floor(1)
     await floor.sweep.sweep(PROJECT)
-    (held,) = (await floor.desk.ledger.claim(2))[0]
-    assert held.lease.key == key(1)
-    assert [load_event(entry).name for entry in held.inbox] == [SWEPT]
+    (handover,) = (await floor.desk.ledger.claim(2))[0]
+    assert handover.lease.key == key(1)
+    assert [load_event(entry).name for entry in handover.inbox] == [SWEPT]
     assert floor.repaired("unknown_room") == 1
-    assert [(line["room"], line["why"]) for line in floor.desk.said("repaired")] == [("room-1", "unknown_room")]
+    assert [(line["room"], line["why"]) for line in floor.desk.said("session.repaired")] == [("room-1", "unknown_room")]
 
 
 async def test_a_room_that_is_known_is_looked_at_and_no_repair() -> None:
@@ -110,7 +110,7 @@ async def test_a_room_that_has_ended_is_left_alone() -> None:
 async def test_a_listing_without_sid_says_nothing() -> None:
     """There is no session without one."""
     floor = Floor()
-    floor.livekit.lives = {RoomSid(""): Seen(room=Room(sid=RoomSid(""), name="lobby"))}
+    floor.livekit.lives = {RoomSid(""): RoomSnapshot(room=Room(sid=RoomSid(""), name="lobby"))}
     await floor.sweep.sweep(PROJECT)
     assert await floor.due() == []
 
@@ -165,7 +165,7 @@ async def test_a_room_whose_end_is_long_past_stays_as_it_was() -> None:
     await floor.sweep.sweep(PROJECT)
     assert await floor.due() == []
     (life,) = await floor.desk.ledger.find(PROJECT, "room-1")
-    assert life.over
+    assert life.finished
     assert life.record
 
 
@@ -228,7 +228,7 @@ async def test_more_rooms_than_an_interval_has_looks_for_take_turns() -> None:
         swept.append(await floor.due())
         floor.desk.watch.later(EVERY)
     assert [sorted(turn) for turn in swept] == [[1, 2, 3, 4, 5], [1, 2, 6, 7, 8], [3, 4, 5, 6, 7]]
-    (line, *_) = floor.desk.said("sweep_takes_longer")
+    (line, *_) = floor.desk.said("sweep.prolonged")
     assert (line["level"], line["rooms"]) == ("warning", 8)
 
 
@@ -294,8 +294,8 @@ async def test_a_sweep_that_livekit_fails_is_put_off() -> None:
     await floor.due()
     floor.livekit.before("rooms", DOWN)
     async with running(floor.sweep):
-        await until(lambda: floor.desk.said("sweep_put_off"))
-    assert [(line["level"], line["why"]) for line in floor.desk.said("sweep_put_off")] == [("warning", "unreachable")]
+        await until(lambda: floor.desk.said("sweep.postponed"))
+    assert [(line["level"], line["why"]) for line in floor.desk.said("sweep.postponed")] == [("warning", "unreachable")]
     assert await floor.due() == []
     floor.desk.watch.later(EVERY)
     async with running(floor.sweep):
@@ -309,8 +309,8 @@ async def test_a_sweep_without_a_ledger_is_put_off() -> None:
     floor = Floor(1)
     floor.desk.watch.broken = True
     async with running(floor.sweep):
-        await until(lambda: floor.desk.said("sweep_put_off"))
-    assert [line["why"] for line in floor.desk.said("sweep_put_off")] == ["ledger_unavailable"]
+        await until(lambda: floor.desk.said("sweep.postponed"))
+    assert [line["why"] for line in floor.desk.said("sweep.postponed")] == ["ledger_unavailable"]
     assert floor.livekit.calls == []
     floor.desk.watch.broken = False
     async with running(floor.sweep):
@@ -324,27 +324,29 @@ async def test_one_projects_trouble_is_not_anothers() -> None:
     floor = Floor(1, other=other)
     floor.livekit.before("rooms", DOWN)
     async with running(floor.sweep), running(floor.sweep, project="other"):
-        await until(lambda: floor.desk.said("sweep_put_off"))
+        await until(lambda: floor.desk.said("sweep.postponed"))
         await until(lambda: floor.repaired("unknown_room"))
-    assert [line["project"] for line in floor.desk.said("repaired")] == ["other"]
+    assert [line["project"] for line in floor.desk.said("session.repaired")] == ["other"]
     assert (await floor.desk.life(key(7, "other"))).key == key(7, "other")
 
 
 async def test_a_project_that_has_left_the_configuration_is_swept_no_more() -> None:
     """What is asked for in its name before its loop ends finds nothing to do."""
     floor = Floor(1)
-    now = floor.sweep.current.now
-    floor.sweep.current.now = replace(now, sites={})
+    snapshot = floor.sweep.holder.snapshot
+    floor.sweep.holder.snapshot = replace(snapshot, projects={})
     await floor.sweep.sweep(PROJECT)
     assert floor.livekit.calls == []
 
 
 async def test_where_calls_are_limited_the_sweep_causes_half_of_the_looks() -> None:
     """Of 80 calls a second 20 are looks, ten of them the sweep's; its list takes a turn like a look."""
-    limit = Limit(calls_per_second=80, burst=4)
+    limit = ApiRateLimit(calls_per_second=80, burst=4)
     floor = Floor(1, 2, 3)
-    now = floor.sweep.current.now
-    floor.sweep.current.now = replace(now, sites={PROJECT: replace(now.sites[PROJECT], limit=limit)})
+    snapshot = floor.sweep.holder.snapshot
+    floor.sweep.holder.snapshot = replace(
+        snapshot, projects={PROJECT: replace(snapshot.projects[PROJECT], api_rate_limit=limit)}
+    )
     assert await floor.sweep.pacer.to_look(PROJECT, limit) == 0
     began = asyncio.get_running_loop().time()
     await floor.sweep.sweep(PROJECT)

@@ -30,21 +30,21 @@ async def test_a_timed_ledger_is_the_ledger() -> None:
     """One session's life through each operation: arguments and answers pass through."""
     stage = Stage()
     ledger = stage.ledger
-    assert (await ledger.deliver(OTHER, "EV_0", b"0", take=False)).held is None
-    held = (await ledger.deliver(KEY, "EV_1", b"1")).held
-    assert held is not None
+    assert (await ledger.deliver(OTHER, "EV_0", b"0", take=False)).handover is None
+    handover = (await ledger.deliver(KEY, "EV_1", b"1")).handover
+    assert handover is not None
     assert (await ledger.deliver(KEY, "EV_1", b"1")).outcome is Delivered.DUPLICATE
     waiting = Standing("waiting", "greeter")
-    kept = await ledger.save(held.lease, b"record", held.upto, Then.KEEP, index=(waiting,))
+    kept = await ledger.save(handover.lease, b"record", handover.upto, Then.KEEP, index=(waiting,))
     assert kept.result is SaveResult.KEPT
     stage.watch.later(1_000)
-    renewed = await ledger.renew(held.lease)
+    renewed = await ledger.renew(handover.lease)
     assert renewed is not None
     assert renewed.until == NOW + 1_000 + LEASE_MS
     assert await ledger.standings() == {("default", waiting): 1}
     assert [life.key for life in await ledger.list("default", "waiting", limit=1)] == [KEY]
     assert [life.record for life in await ledger.find("default", "lobby")] == [b"record"]
-    await ledger.save(renewed, b"record", held.upto, Then.DUE, due_at=NOW + 3_000)
+    await ledger.save(renewed, b"record", handover.upto, Then.DUE, due_at=NOW + 3_000)
     claimed, wait = await ledger.claim(2)
     assert ([one.lease.key for one in claimed], wait) == ([OTHER], 2_000)
     await ledger.release(claimed[0].lease)

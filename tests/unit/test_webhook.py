@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.core.events import Event, Room, RoomSid
-from dispatcher.webhook import ApiKey, BadWebhook, Received, Rejected, Unreadable, receive, sign, verify
+from dispatcher.webhook import ApiKey, BadWebhook, Received, Rejected, Undecodable, receive, sign, verify
 from tests.unit.forged import BODY, HEADER, KEY, NOW, SECRET, claims, segment, token
 
 KEYS: Final = {KEY: ApiKey("default", SECRET)}
@@ -287,10 +287,10 @@ def test_s6_what_livekit_did_not_sign_is_rejected_by_name(forged: str) -> None:
     assert reason(BODY, authorization) == expected
 
 
-def test_s6_an_empty_body_is_rejected_or_unreadable() -> None:
-    """An empty body under another's token is a mismatch; signed by LiveKit it would only be unreadable."""
+def test_s6_an_empty_body_is_rejected_or_undecodable() -> None:
+    """An empty body under another's token is a mismatch; signed by LiveKit it would only be undecodable."""
     assert reason(b"", TOKEN) == Rejected.HASH_MISMATCH
-    assert isinstance(receive(b"", verify(token(claims(b"")), KEYS, NOW * 1000)), Unreadable)
+    assert isinstance(receive(b"", verify(token(claims(b"")), KEYS, NOW * 1000)), Undecodable)
 
 
 def test_s7_a_repeated_request_is_the_same_event() -> None:
@@ -401,5 +401,5 @@ def test_a_well_signed_token_of_any_content_raises_nothing_foreign(
     changed: dict[str, object],
     body: bytes,
 ) -> None:
-    """Whatever a holder of the secret claims, the answer is an event, an unreadable one or a named reason."""
+    """Whatever a holder of the secret claims, the answer is an event, an undecodable one or a named reason."""
     assert reason(body, token(claims(body) | changed, header=HEADER | header)) in {"", *Rejected}

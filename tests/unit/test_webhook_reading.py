@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
 from dispatcher.core.events import KINDS, Event, Participant, Room, RoomSid
-from dispatcher.webhook import ApiKey, Received, Unreadable, receive, verify
+from dispatcher.webhook import ApiKey, Received, Undecodable, receive, verify
 from tests.unit.forged import KEY, NOW, SECRET, claims, token
 
 KEYS: Final = {KEY: ApiKey("default", SECRET)}
 
 
-def signed(body: str | bytes) -> Received | Unreadable:
+def signed(body: str | bytes) -> Received | Undecodable:
     """What becomes of a body under a good signature."""
     sent = body.encode() if isinstance(body, str) else body
     return receive(sent, verify(token(claims(sent)), KEYS, NOW * 1000))
@@ -246,7 +246,7 @@ def test_an_event_is_what_it_says_and_no_more(body: str, expected: Event) -> Non
 
 
 JOINED: Final = '{"id":"EV_1","event":"participant_joined","room":{"sid":"RM_1","name":"r"}'
-UNREADABLE: Final[dict[str, bytes]] = {
+UNDECODABLE: Final[dict[str, bytes]] = {
     "empty": b"",
     "a space": b" ",
     "null": b"null",
@@ -298,18 +298,18 @@ UNREADABLE: Final[dict[str, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("body", UNREADABLE)
+@pytest.mark.parametrize("body", UNDECODABLE)
 def test_s8_a_signed_body_that_cannot_be_read_says_so(body: str) -> None:
     """It is not rejected (LiveKit would not send it again, nor better): whose it is and what is wrong is known."""
-    unreadable = signed(UNREADABLE[body])
+    undecodable = signed(UNDECODABLE[body])
 
-    assert isinstance(unreadable, Unreadable), unreadable
-    assert (unreadable.project, unreadable.key) == ("default", KEY)
-    assert unreadable.why
+    assert isinstance(undecodable, Undecodable), undecodable
+    assert (undecodable.project, undecodable.key) == ("default", KEY)
+    assert undecodable.why
 
 
 def test_s8_an_event_of_4_mib_is_read() -> None:
-    """Size alone makes nothing unreadable: metadata may be large, and the server limits the body."""
+    """Size alone makes nothing undecodable: metadata may be large, and the server limits the body."""
     metadata = "x" * (4 << 20)
 
     assert room(f'"metadata":"{metadata}"').metadata == metadata
@@ -327,19 +327,19 @@ def test_s8_an_event_of_4_mib_is_read() -> None:
         '{"id":"EV_1","event":"x","room":{"name":"hush\udcff"}}',
     ],
 )
-def test_why_a_body_is_unreadable_names_places_and_never_content(body: str) -> None:
-    """What is logged of an unreadable body holds nothing that a user wrote into it."""
-    unreadable = signed(body.encode("utf-8", "surrogateescape"))
+def test_why_a_body_is_undecodable_names_places_and_never_content(body: str) -> None:
+    """What is logged of an undecodable body holds nothing that a user wrote into it."""
+    undecodable = signed(body.encode("utf-8", "surrogateescape"))
 
-    assert isinstance(unreadable, Unreadable)
-    assert "hush" not in unreadable.why
+    assert isinstance(undecodable, Undecodable)
+    assert "hush" not in undecodable.why
 
 
 @settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_no_signed_body_raises(body: bytes) -> None:
-    """Whatever is signed is an event or unreadable."""
-    assert isinstance(signed(body), Received | Unreadable)
+    """Whatever is signed is an event or undecodable."""
+    assert isinstance(signed(body), Received | Undecodable)
 
 
 @settings(deadline=None)
@@ -348,4 +348,4 @@ def test_no_signed_body_that_is_nearly_right_raises(at: int, junk: bytes) -> Non
     """The same for what begins well."""
     whole = f'{JOINED},"participant":{{"sid":"PA_1","identity":"i","kind":4}}}}'.encode()
 
-    assert isinstance(signed(whole[:at] + junk + whole[at + len(junk) :]), Received | Unreadable)
+    assert isinstance(signed(whole[:at] + junk + whole[at + len(junk) :]), Received | Undecodable)

@@ -16,7 +16,7 @@ from livekit.protocol.models import DisconnectReason, ParticipantInfo, Participa
 from livekit.protocol.models import Room as WireRoom
 from livekit.protocol.webhook import WebhookEvent
 
-from dispatcher.core.events import HEARD, Event, Participant, Room, RoomSid
+from dispatcher.core.events import RELEVANT_EVENTS, Event, Participant, Room, RoomSid
 from dispatcher.webhook import ApiKey, BadWebhook, Received, receive, verify
 from tests.unit.forged import KEY, claims
 
@@ -28,7 +28,7 @@ SDK: Final = WebhookReceiver(TokenVerifier(KEY, SECRET))
 TEXT: Final = st.text(max_size=8)  # hypothesis leaves surrogates out, as protobuf does
 WORD: Final = st.text(min_size=1, max_size=8)
 SECONDS: Final = st.integers(-(10**15), 10**15)
-NAMES: Final = st.sampled_from([*sorted(HEARD), "track_published", "egress_updated", "room_moved"])
+NAMES: Final = st.sampled_from([*sorted(RELEVANT_EVENTS), "track_published", "egress_updated", "room_moved"])
 
 
 def message(kind: Callable[..., T], fields: dict[str, st.SearchStrategy[object]]) -> st.SearchStrategy[T]:

@@ -9,14 +9,14 @@ import pytest
 from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
 from dispatcher.core.record import VERSION
-from dispatcher.driver import Driver
-from dispatcher.ledger.interface import LEASE_MS, Held, Key, Lease, Ledger, LedgerUnavailable
+from dispatcher.driver import Reconciler
+from dispatcher.ledger.interface import LEASE_MS, Handover, Key, Lease, Ledger, LedgerUnavailable
 from dispatcher.patience import Patience
 from dispatcher.worker import CLAIM_MAX, Worker
 from tests.unit.desk import KEY, PROJECT, Desk, until
 
 
-class Drives(Driver):
+class Drives(Reconciler):
     """Drives that end when a test lets them: each rests its session."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -27,13 +27,13 @@ class Drives(Driver):
         self.troubles: dict[str, Exception] = {}
         self.patience = Patience()
 
-    async def drive(self, held: Held) -> Ms | None:
-        sid = held.lease.key.sid
+    async def drive(self, handover: Handover) -> Ms | None:
+        sid = handover.lease.key.sid
         self.begun.append(sid)
         if sid in self.troubles:
             raise self.troubles[sid]
         await self.gate.wait()
-        await self.ledger.save(held.lease, b"driven", held.upto, Then.REST)
+        await self.ledger.save(handover.lease, b"driven", handover.upto, Then.REST)
         self.ended.append(sid)
         return None
 
@@ -45,7 +45,9 @@ class Place:
         self.desk = Desk()
         self.ledger = self.desk.ledger
         self.drives = Drives(self.ledger)
-        self.worker = Worker(self.ledger, self.drives, self.desk.woken, self.desk.log, self.desk.metrics, limit=limit)
+        self.worker = Worker(
+            self.ledger, self.drives, self.desk.woken, self.desk.log, self.desk.metrics, concurrency=limit
+        )
 
     async def hear(self, *sids: str) -> None:
         """These sessions are due."""
@@ -74,8 +76,8 @@ async def test_what_is_due_is_driven() -> None:
     async with place.running():
         await until(lambda: len(place.drives.ended) == 2)
     assert place.drives.ended == ["RM_1", "RM_2"]
-    assert place.desk.value("due_lag_seconds_count") == 2
-    assert place.desk.value("due_lag_seconds_sum") == 2.5
+    assert place.desk.value("session_pickup_delay_seconds_count") == 2
+    assert place.desk.value("session_pickup_delay_seconds_sum") == 2.5
 
 
 async def test_it_is_ready_once_the_ledger_has_answered() -> None:
@@ -102,7 +104,7 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
 async def test_one_claim_leaves_places_for_events() -> None:
     """Until it has been answered, CLAIM_MAX places at most are spoken for; what more is due is claimed next."""
     place = Place(limit=CLAIM_MAX + 1)
-    with place.worker.places(CLAIM_MAX) as places:
+    with place.worker.reserved(CLAIM_MAX) as places:
         assert (places, place.worker.free) == (CLAIM_MAX, 1)
     await place.hear(*(f"RM_{n}" for n in range(CLAIM_MAX + 2)))
     async with place.running():
@@ -135,8 +137,8 @@ async def test_it_sleeps_until_the_next_due_time() -> None:
     """What the ledger says of it, and no longer."""
     place = Place()
     await place.hear("RM_1")
-    (held,) = (await place.ledger.claim(1))[0]
-    await place.ledger.save(held.lease, b"", held.upto, Then.DUE, due_at=held.now + 20)
+    (handover,) = (await place.ledger.claim(1))[0]
+    await place.ledger.save(handover.lease, b"", handover.upto, Then.DUE, due_at=handover.now + 20)
     async with place.running():
         await until(lambda: place.worker.trouble is None)
         place.desk.watch.later(20)
@@ -150,7 +152,7 @@ async def test_a_later_release_is_let_first(monkeypatch: pytest.MonkeyPatch) -> 
     place.drives.gate.set()
     lease = Lease(key=KEY, token="t", until=LEASE_MS)
     newer = b'{"v":%d}' % (VERSION + 1)
-    assert place.drives.patience.is_asked_for(Held(lease=lease, record=newer, inbox=(), upto=0, now=0, due=0))
+    assert place.drives.patience.defers(Handover(lease=lease, record=newer, inbox=(), upto=0, now=0, due=0))
     async with place.running():
         await until(lambda: place.worker.trouble is None)
         began = asyncio.get_running_loop().time()
@@ -166,7 +168,7 @@ async def test_an_unavailable_ledger_is_trouble_that_passes() -> None:
     async with place.running():
         await until(lambda: place.worker.trouble == "ledger_unavailable")
         await place_tried_again(place)
-        (line,) = place.desk.said("ledger_unavailable")
+        (line,) = place.desk.said("ledger.failed")
         assert (line["level"], line["why"]) == ("error", "as the test wants it")
         place.desk.watch.broken = False
         await place.hear("RM_1")
@@ -204,7 +206,7 @@ async def test_a_ledger_that_stays_away_has_its_leases_end(monkeypatch: pytest.M
     async with place.running():
         await until(lambda: place.drives.begun)
         place.desk.watch.broken = True
-        await until(lambda: place.worker.free == place.worker.limit)
+        await until(lambda: place.worker.free == place.worker.concurrency)
 
 
 async def test_one_drives_defect_does_not_stop_the_others() -> None:
@@ -216,7 +218,7 @@ async def test_one_drives_defect_does_not_stop_the_others() -> None:
     async with place.running():
         await until(lambda: place.drives.ended == ["RM_2"])
         assert place.desk.value("loop_errors_total", loop="drive") == 1
-        (line,) = place.desk.said("drive_failed")
+        (line,) = place.desk.said("drive.failed")
         assert (line["level"], line["sid"], line["error"]) == ("error", "RM_1", "ValueError")
         assert "secret" not in str(line)
         del place.drives.troubles["RM_1"]
@@ -272,7 +274,7 @@ async def test_stopping_without_a_ledger_ends_all_the_same() -> None:
         await until(lambda: place.drives.begun)
         place.desk.watch.broken = True
         await place.worker.stop(0.01)
-    assert [line["sid"] for line in place.desk.said("not_released")] == ["RM_1"]
+    assert [line["sid"] for line in place.desk.said("lease.kept")] == ["RM_1"]
 
 
 async def test_stopping_an_idle_worker_takes_no_time() -> None:

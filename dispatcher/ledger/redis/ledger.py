@@ -19,7 +19,7 @@ from dispatcher.ledger.interface import (
     Counts,
     Delivered,
     Delivery,
-    Held,
+    Handover,
     Key,
     Lease,
     LedgerUnavailable,
@@ -74,12 +74,12 @@ class RedisLedger:
         except LedgerUnavailable:
             self._unheard.append((key, token))
             raise
-        delivery = Delivery(outcome=Delivered(said.decode()), held=replies.held(handed[0]) if handed else None)
+        delivery = Delivery(outcome=Delivered(said.decode()), handover=replies.held(handed[0]) if handed else None)
         if not take and delivery.outcome is Delivered.ACCEPTED:
             self._sooner(-_NEVER)
         return delivery
 
-    async def claim(self, limit: int) -> tuple[list[Held], Ms | None]:
+    async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
         await self._give_back()
         peeked = await self._everywhere(Op.PEEK, limit)
         # By how late they are, not by when they were due: the nodes of a cluster have clocks of their own.
@@ -92,7 +92,7 @@ class RedisLedger:
         soonest = max(0, min(ahead)) if ahead else None
         self._announced = _NEVER if soonest is None else peeked[0][0] + soonest
         taken = [replies.held(one) for _, _, *handed in answers for one in handed]
-        return sorted(taken, key=lambda held: held.due), soonest
+        return sorted(taken, key=lambda handover: handover.due), soonest
 
     async def save(
         self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, index: Sequence[Standing] = ()

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.ledger.interface import Held, Key, Lease, Life, Standing
+from dispatcher.ledger.interface import Handover, Key, Lease, Life, Standing
 
 
 def lines(index: Sequence[Standing]) -> bytes:
@@ -13,17 +13,17 @@ def lines(index: Sequence[Standing]) -> bytes:
     return msgspec.json.encode(index)
 
 
-def held(answer: Sequence[Any]) -> Held:
+def held(answer: Sequence[Any]) -> Handover:
     """What `held` in preamble.lua has made."""
     name, room, token, until, now, due, upto, record, inbox = answer
     lease = Lease(key=_key(name, room), token=token.decode(), until=until)
-    return Held(lease=lease, record=record, inbox=tuple(inbox), upto=upto, now=now, due=due)
+    return Handover(lease=lease, record=record, inbox=tuple(inbox), upto=upto, now=now, due=due)
 
 
 def life(answer: Sequence[Any]) -> Life:
     """What `life` in preamble.lua has made."""
     name, room, record, born, due_at, over = answer
-    return Life(key=_key(name, room), record=record, born=born, due_at=due_at, over=bool(over))
+    return Life(key=_key(name, room), record=record, born=born, due_at=due_at, finished=bool(over))
 
 
 def standings(answers: Iterable[Sequence[bytes]]) -> dict[tuple[str, Standing], int]:

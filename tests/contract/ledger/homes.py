@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dispatcher.core.events import Ms
-from dispatcher.ledger.interface import Held, Key, Ledger
+from dispatcher.ledger.interface import Handover, Key, Ledger
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
@@ -112,8 +112,8 @@ def _valkey() -> Valkey:
 HOMES: dict[str, Callable[[], Home]] = {"memory": MemoryHome, "redis": RedisHome}
 
 
-async def held(ledger: Ledger, key: Key = KEY, event: bytes = b"hello") -> Held:
+async def held(ledger: Ledger, key: Key = KEY, event: bytes = b"hello") -> Handover:
     """The session, in our hands by an event that is no repeat."""
     delivery = await ledger.deliver(key, "", event)
-    assert delivery.held is not None, f"somebody else holds {key}"
-    return delivery.held
+    assert delivery.handover is not None, f"somebody else holds {key}"
+    return delivery.handover

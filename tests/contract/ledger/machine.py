@@ -21,7 +21,7 @@ from tests.contract.ledger.homes import Home
 from tests.contract.ledger.pair import Holder, Pair
 
 KEYS = (Key("p1", "lobby", "RM_1"), Key("p1", "lobby", "RM_2"), Key("p2", "lobby", "RM_1"))
-LINES = (Standing("asked", "greeter"), Standing("served", "greeter"))
+LINES = (Standing("requested", "greeter"), Standing("served", "greeter"))
 
 keys = st.sampled_from(KEYS)
 some_keys = st.lists(keys, max_size=4)

@@ -173,7 +173,7 @@ class Model:
                 record=session.record,
                 born=session.born,
                 due_at=session.at if session.place is Then.DUE else None,
-                over=session.place is Then.OVER,
+                finished=session.place is Then.OVER,
             )
             for session in reversed(self.sessions)
             if session.key.project == project and (session.key.room == room if room else session.place is not Then.OVER)

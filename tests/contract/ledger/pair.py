@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from dispatcher.core.effects import Then
 from dispatcher.core.events import Ms
-from dispatcher.ledger.interface import Held, Key, Ledger, SaveResult, Standing
+from dispatcher.ledger.interface import Handover, Key, Ledger, SaveResult, Standing
 from tests.contract.ledger.homes import START, Home
 from tests.contract.ledger.model import Model, Modelled
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Holder(NamedTuple):
     """Who was handed a session, and how many events the model had accepted by the end of that inbox."""
 
-    held: Held
+    held: Handover
     upto: int
 
 
@@ -65,20 +65,20 @@ class Pair:
         delivery = self.run(self.ledger.deliver(key, event_id, event, take=take))
 
         assert delivery.outcome is outcome
-        assert (delivery.held is not None) == handed_out
-        if delivery.held:
-            self.hand_out(delivery.held)
+        assert (delivery.handover is not None) == handed_out
+        if delivery.handover:
+            self.hand_out(delivery.handover)
 
     def claim(self, limit: int) -> None:
         due = [session.at for session in self.model.claimable()]
 
         claimed, wait = self.run(self.ledger.claim(limit))
 
-        sessions = [self.model.get(held.lease.key) for held in claimed]
+        sessions = [self.model.get(handover.lease.key) for handover in claimed]
         assert [session and session.at for session in sessions] == due[:limit]
-        assert len({held.lease.key for held in claimed}) == len(claimed)
-        for held in claimed:
-            self.hand_out(held)
+        assert len({handover.lease.key for handover in claimed}) == len(claimed)
+        for handover in claimed:
+            self.hand_out(handover)
         assert wait == self.model.wait()
 
     def save(self, holder: Holder, then: Then, due_in: Ms = 0, index: tuple[Standing, ...] = ()) -> None:
@@ -130,18 +130,18 @@ class Pair:
             assert self.run(self.ledger.find(project, room)) == self.model.lives(project, room)
             assert self.run(self.ledger.list(project)) == self.model.lives(project)
 
-    def hand_out(self, held: Held) -> None:
-        session = self.model.get(held.lease.key)
+    def hand_out(self, handover: Handover) -> None:
+        session = self.model.get(handover.lease.key)
         assert session
-        assert held.lease.token not in {holder.held.lease.token for holder in self.holders}
-        assert held.due == min(session.at, self.model.now)
-        self.model.hand_out(session, held.lease.token)
-        self.remember(held, session, session.entries)
+        assert handover.lease.token not in {holder.held.lease.token for holder in self.holders}
+        assert handover.due == min(session.at, self.model.now)
+        self.model.hand_out(session, handover.lease.token)
+        self.remember(handover, session, session.entries)
 
-    def remember(self, held: Held, session: Modelled, inbox: tuple[bytes, ...]) -> None:
-        assert (held.inbox, held.record) == (inbox, session.record)
-        assert (held.lease.key, held.lease.until, held.now) == (session.key, session.at, self.model.now)
-        self.holders.append(Holder(held, session.came - len(session.inbox) + len(inbox)))
+    def remember(self, handover: Handover, session: Modelled, inbox: tuple[bytes, ...]) -> None:
+        assert (handover.inbox, handover.record) == (inbox, session.record)
+        assert (handover.lease.key, handover.lease.until, handover.now) == (session.key, session.at, self.model.now)
+        self.holders.append(Holder(handover, session.came - len(session.inbox) + len(inbox)))
 
 
 async def opened(open_home: Callable[[], Home]) -> Home:

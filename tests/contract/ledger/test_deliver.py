@@ -20,12 +20,12 @@ async def test_the_first_event_of_a_session_hands_it_out(ledger: Ledger) -> None
     delivery = await ledger.deliver(KEY, "e1", b"joined")
 
     assert delivery.outcome is Delivered.ACCEPTED
-    assert delivery.held is not None
-    assert delivery.held.lease.key == KEY
-    assert delivery.held.lease.until == START + LEASE_MS
-    assert delivery.held.record is None
-    assert delivery.held.inbox == (b"joined",)
-    assert delivery.held.now == START
+    assert delivery.handover is not None
+    assert delivery.handover.lease.key == KEY
+    assert delivery.handover.lease.until == START + LEASE_MS
+    assert delivery.handover.record is None
+    assert delivery.handover.inbox == (b"joined",)
+    assert delivery.handover.now == START
 
 
 async def test_an_event_without_take_makes_the_session_due(ledger: Ledger) -> None:
@@ -88,8 +88,8 @@ async def test_a_repeat_for_a_held_session_hands_nothing_out(ledger: Ledger) -> 
 async def test_a_repeat_for_a_drained_session_hands_nothing_out(ledger: Ledger) -> None:
     """What the event said has been folded and saved: there is nothing to do."""
     delivery = await ledger.deliver(KEY, "e1", b"joined")
-    assert delivery.held is not None
-    await ledger.save(delivery.held.lease, b"record", delivery.held.upto, Then.DUE)
+    assert delivery.handover is not None
+    await ledger.save(delivery.handover.lease, b"record", delivery.handover.upto, Then.DUE)
 
     assert await ledger.deliver(KEY, "e1", b"joined") == Delivery(outcome=Delivered.DUPLICATE)
 
@@ -101,15 +101,15 @@ async def test_a_repeat_takes_over_what_nobody_has_folded(ledger: Ledger) -> Non
     delivery = await ledger.deliver(KEY, "e1", b"joined")
 
     assert delivery.outcome is Delivered.DUPLICATE
-    assert delivery.held is not None
-    assert delivery.held.inbox == (b"joined",)
+    assert delivery.handover is not None
+    assert delivery.handover.inbox == (b"joined",)
 
 
 async def test_a_repeat_without_take_takes_nothing_over(ledger: Ledger) -> None:
     """`take=False` hands nothing out, whatever waits."""
     await ledger.deliver(KEY, "e1", b"joined", take=False)
 
-    assert (await ledger.deliver(KEY, "e1", b"joined", take=False)).held is None
+    assert (await ledger.deliver(KEY, "e1", b"joined", take=False)).handover is None
 
 
 @pytest.mark.parametrize("later", [1, DEDUPE_MS - 1, DEDUPE_MS])
@@ -162,7 +162,7 @@ async def test_a_session_that_ended_a_minute_ago_begins_anew(home: Home) -> None
     assert await home.ledger.touch([KEY]) == set()
     home.advance(1)
     assert await home.ledger.touch([KEY]) == {KEY}
-    again = (await home.ledger.deliver(KEY, "e2", b"alive")).held
+    again = (await home.ledger.deliver(KEY, "e2", b"alive")).handover
 
     assert again
     assert (again.record, again.inbox) == (None, (b"alive",))
@@ -214,9 +214,9 @@ async def test_an_event_takes_a_session_whose_lease_has_run_out(home: Home) -> N
     home.advance(LEASE_MS)
     delivery = await home.ledger.deliver(KEY, "e2", b"second")
 
-    assert delivery.held is not None
-    assert delivery.held.inbox == (b"first", b"second")
-    assert delivery.held.lease.token != first.lease.token
+    assert delivery.handover is not None
+    assert delivery.handover.inbox == (b"first", b"second")
+    assert delivery.handover.lease.token != first.lease.token
 
 
 async def test_a_lease_holds_to_its_last_millisecond(home: Home) -> None:
@@ -225,7 +225,7 @@ async def test_a_lease_holds_to_its_last_millisecond(home: Home) -> None:
 
     home.advance(LEASE_MS - 1)
 
-    assert (await home.ledger.deliver(KEY, "", b"second")).held is None
+    assert (await home.ledger.deliver(KEY, "", b"second")).handover is None
     assert await home.ledger.claim(10) == ([], 1)
 
 

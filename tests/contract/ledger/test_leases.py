@@ -1,13 +1,13 @@
 import pytest
 
 from dispatcher.core.effects import Then
-from dispatcher.ledger.interface import LEASE_MS, Counts, Held, Key, Ledger, SaveAnswer, SaveResult
+from dispatcher.ledger.interface import LEASE_MS, Counts, Handover, Key, Ledger, SaveAnswer, SaveResult
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 
 THIRD = Key("p2", "lobby", "RM_3")
 
 
-async def rest(ledger: Ledger, mine: Held, record: bytes = b"record") -> None:
+async def rest(ledger: Ledger, mine: Handover, record: bytes = b"record") -> None:
     """The session is at rest, and was saved by its holder."""
     assert await ledger.save(mine.lease, record, mine.upto, Then.REST) == SaveAnswer(result=SaveResult.OK)
 

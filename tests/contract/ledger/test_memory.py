@@ -161,7 +161,7 @@ async def fill(ledger: MemoryLedger) -> None:
         await ledger.turn(f"sweep {n}", 1_000)
         await ledger.pace(f"p1/agent-{n}", interval=20.0, burst=3)
         then = list(Then)[n % len(Then)]
-        await ledger.save(mine.lease, bytes(500), mine.upto + 1, then, index=[Standing("asked", f"agent-{n}")])
+        await ledger.save(mine.lease, bytes(500), mine.upto + 1, then, index=[Standing("requested", f"agent-{n}")])
 
 
 @pytest.mark.usefixtures("traced")

@@ -26,7 +26,7 @@ async def test_the_same_event_is_each_ones_own(ledgers: list[Ledger]) -> None:
     for ledger in ledgers:
         delivery = await ledger.deliver(KEY, "EV_1", b"joined")
         assert delivery.outcome is Delivered.ACCEPTED
-        assert delivery.held is not None
+        assert delivery.handover is not None
 
     for ledger in ledgers:
         assert (await ledger.deliver(KEY, "EV_1", b"joined")).outcome is Delivered.DUPLICATE
@@ -68,7 +68,7 @@ async def test_a_room_that_is_over_in_one_lives_on_in_the_others(ledgers: list[L
         mine = await held(ledger)
         await ledger.save(mine.lease, b"record", mine.upto, Then.OVER if ledger is ledgers[0] else Then.REST)
 
-    assert [[life.over for life in await ledger.find("p1", "lobby")] for ledger in ledgers] == [
+    assert [[life.finished for life in await ledger.find("p1", "lobby")] for ledger in ledgers] == [
         [True],
         *([False] for _ in INSTANCES),
     ]

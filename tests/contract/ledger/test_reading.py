@@ -16,7 +16,7 @@ from dispatcher.ledger.interface import (
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 
 FAR = Key("p2", "lobby", "RM_9")
-ASKED = Standing("asked", "greeter")
+ASKED = Standing("requested", "greeter")
 SERVED = Standing("served", "greeter")
 
 
@@ -36,15 +36,15 @@ async def test_a_room_name_finds_its_lives_newest_first(home: Home) -> None:
     await place(home.ledger, FAR, Then.REST)
 
     assert await home.ledger.find("p1", "lobby") == [
-        Life(key=live, record=b"record", born=START + 1, due_at=START + 700, over=False),
-        Life(key=ended, record=b"record", born=START, due_at=None, over=True),
+        Life(key=live, record=b"record", born=START + 1, due_at=START + 700, finished=False),
+        Life(key=ended, record=b"record", born=START, due_at=None, finished=True),
     ]
 
 
 async def test_only_a_due_session_shows_a_due_time(ledger: Ledger) -> None:
     """Held and at rest, there is none."""
     mine = await held(ledger)
-    life = Life(key=KEY, record=None, born=START, due_at=None, over=False)
+    life = Life(key=KEY, record=None, born=START, due_at=None, finished=False)
     assert await ledger.find("p1", "lobby") == [life]
 
     await ledger.save(mine.lease, b"record", mine.upto, Then.REST)
@@ -166,8 +166,8 @@ async def test_each_live_session_is_in_exactly_one_place(ledger: Ledger) -> None
     assert await ledger.counts() == Counts(due=1, held=1, rest=1)
 
 
-async def test_standings_count_wants_by_project_state_and_agent(ledger: Ledger) -> None:
-    """Several wants of a session in the same state count each."""
+async def test_standings_count_assignments_by_project_state_and_agent(ledger: Ledger) -> None:
+    """Several assignments of a session in the same state count each."""
     await place(ledger, KEY, Then.REST, SERVED, SERVED, ASKED)
     await place(ledger, OTHER, Then.DUE, ASKED)
     await place(ledger, FAR, Then.REST, SERVED)
@@ -203,11 +203,11 @@ async def test_the_list_shows_live_sessions_of_a_project_newest_first(home: Home
 
 
 async def test_the_list_is_narrowed_to_a_state(ledger: Ledger) -> None:
-    """A session is shown if one of its wants is in the state."""
+    """A session is shown if one of its assignments is in the state."""
     await place(ledger, KEY, Then.REST, SERVED, ASKED)
     await place(ledger, OTHER, Then.DUE, SERVED)
 
-    assert [life.key for life in await ledger.list("p1", "asked")] == [KEY]
+    assert [life.key for life in await ledger.list("p1", "requested")] == [KEY]
 
 
 async def test_the_list_has_an_end(home: Home) -> None:

@@ -159,8 +159,8 @@ async def test_a_full_redis_takes_nothing_half(ledger: RedisLedger, valkey: Valk
     assert ask(valkey.port, "CONFIG", "SET", "maxmemory", "0") == b"+OK"
     again = await ledger.deliver(KEY, "e1", b"joined")
     assert again.outcome is Delivered.ACCEPTED
-    assert again.held is not None
-    assert again.held.inbox == (b"joined",)
+    assert again.handover is not None
+    assert again.handover.inbox == (b"joined",)
     assert (await ledger.save(mine.lease, b"record", mine.upto, Then.REST)).result is SaveResult.OK
 
 
@@ -182,7 +182,7 @@ async def test_a_redis_that_refuses_to_write_says_why(ledger: RedisLedger, valke
 
 
 async def test_many_at_once_share_few_connections(ledger: RedisLedger, valkey: Valkey) -> None:
-    """None fails for want of one, and Redis has CONNECTIONS of this process at most."""
+    """None fails for assignment of one, and Redis has CONNECTIONS of this process at most."""
     keys = [Key("p1", f"room-{n}", f"RM_{n}") for n in range(500)]
 
     await asyncio.gather(*(ledger.deliver(key, f"e{key.sid}", b"joined", take=False) for key in keys))
@@ -224,7 +224,7 @@ async def test_law_8_every_key_has_a_time_to_live(home: RedisHome) -> None:
         mine = await held(home.ledger, key)
         for event in range(INBOX_MAX + 2 if then is Then.KEEP else 0):
             await home.ledger.deliver(key, f"e{event}", b"left")
-        lines = [Standing("asked", "greeter")] * n
+        lines = [Standing("requested", "greeter")] * n
         await home.ledger.save(mine.lease, b"record", mine.upto, then, due_at=START, index=lines)
         await home.ledger.turn(f"sweep {n}", 1)
         await home.ledger.pace(f"p1/agent-{n}", interval=0.5, burst=1)
@@ -327,7 +327,7 @@ async def test_what_is_at_rest_wakes_nobody(claimer: Claimer) -> None:
     """Nor does what is over, or a repeat."""
     for event_id, then in (("e1", Then.REST), ("e2", Then.OVER)):
         delivery = await claimer.ledger.deliver(KEY, event_id, b"joined")
-        assert delivery.held is not None
-        await claimer.ledger.save(delivery.held.lease, b"record", delivery.held.upto, then)
+        assert delivery.handover is not None
+        await claimer.ledger.save(delivery.handover.lease, b"record", delivery.handover.upto, then)
         await claimer.ledger.deliver(KEY, event_id, b"joined", take=False)
     assert claimer.woken == 0

@@ -47,7 +47,7 @@ async def test_sessions_handed_out_in_lost_answers_are_claimed_at_once(ledger: R
 
     claimed, _ = await ledger.claim(10)
 
-    assert {held.lease.key: held.inbox for held in claimed} == {KEY: (b"joined",), OTHER: (b"joined",)}
+    assert {handover.lease.key: handover.inbox for handover in claimed} == {KEY: (b"joined",), OTHER: (b"joined",)}
 
 
 async def test_the_repeat_of_a_lost_event_is_known_and_holds_nothing_up(ledger: RedisLedger, proxy: Proxy) -> None:
@@ -58,7 +58,7 @@ async def test_the_repeat_of_a_lost_event_is_known_and_holds_nothing_up(ledger: 
 
     assert (await ledger.deliver(KEY, f"EV_{KEY.sid}", b"joined")).outcome is Delivered.DUPLICATE
     claimed, _ = await ledger.claim(10)
-    assert [held.lease.key for held in claimed] == [KEY]
+    assert [handover.lease.key for handover in claimed] == [KEY]
 
 
 async def test_they_are_remembered_until_the_ledger_answers(ledger: RedisLedger, proxy: Proxy) -> None:
@@ -71,7 +71,7 @@ async def test_they_are_remembered_until_the_ledger_answers(ledger: RedisLedger,
     await proxy.heal()
 
     claimed, _ = await ledger.claim(10)
-    assert [held.lease.key for held in claimed] == [KEY]
+    assert [handover.lease.key for handover in claimed] == [KEY]
 
 
 async def test_a_long_outage_is_remembered_in_part(ledger: RedisLedger, proxy: Proxy) -> None:

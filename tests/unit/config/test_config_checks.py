@@ -15,7 +15,7 @@ rules:
   - name: a
     agnet: sales
     kinds: [SIP, AGENT]
-    on: room
+    trigger: room_started
     per: participant
   - name: a
     agent: {name: x}
@@ -35,7 +35,7 @@ REPORT = [
     "bad.yaml:6:5: rules[0].agent: missing",
     "bad.yaml:7:5: rules[0].agnet: unknown field; did you mean 'agent'?",
     "bad.yaml:8:18: rules[0].kinds[1]: AGENT participants never want an agent",
-    "bad.yaml:10:10: rules[0].per: `on: room` has no participant yet; leave `per` out, or write `on: participant`",
+    "bad.yaml:10:10: rules[0].per: `trigger: room_started` has no participant yet; leave `per` out, or write `trigger: participant_joined`",
     "bad.yaml:11:11: rules[1].name: rules[0] has the same name",
     "bad.yaml:13:5: rules[1].agent: written twice; first on line 12",
     "bad.yaml:14:19: rules[1].fallback[1]: this rule asks that agent already",
@@ -71,9 +71,9 @@ UNUSED = "never used: the rules before it always match first"
             [f"2:67: projects[1].url: {ONE_LIVEKIT}"],
         ),
         (
-            "rules: [{name: a, agent: x, on: room, per: participant}]",
+            "rules: [{name: a, agent: x, trigger: room_started, per: participant}]",
             [
-                "1:44: rules[0].per: `on: room` has no participant yet; leave `per` out, or write `on: participant`",
+                "1:44: rules[0].per: `trigger: room_started` has no participant yet; leave `per` out, or write `trigger: participant_joined`",
             ],
         ),
         (
@@ -119,12 +119,12 @@ def test_a_file_that_cannot_be_read_hides_no_mistake_in_the_environment(tmp_path
         ("[{name: a}, {name: b, kinds: [INGRESS]}]", []),
         ("[{name: a, kinds: [SIP]}, {name: b, kinds: [STANDARD]}, {name: c, kinds: [SIP, STANDARD]}]", ["c"]),
         ("[{name: a}, {name: b, per: participant, continue: true}]", ["b"]),
-        ("[{name: a}, {name: b, on: room}]", []),
-        ("[{name: a, on: room}, {name: b, on: room, continue: true}]", ["b"]),
-        ("[{name: a, on: room, continue: true}, {name: b, on: room}, {name: c}]", ["c"]),
-        ("[{name: a, on: room}, {name: b}]", ["b"]),
-        ("[{name: a, on: room}, {name: b, per: participant}]", []),
-        ("[{name: a, on: room}, {name: b, continue: true}]", []),
+        ("[{name: a}, {name: b, trigger: room_started}]", []),
+        ("[{name: a, trigger: room_started}, {name: b, trigger: room_started, continue: true}]", ["b"]),
+        ("[{name: a, trigger: room_started, continue: true}, {name: b, trigger: room_started}, {name: c}]", ["c"]),
+        ("[{name: a, trigger: room_started}, {name: b}]", ["b"]),
+        ("[{name: a, trigger: room_started}, {name: b, per: participant}]", []),
+        ("[{name: a, trigger: room_started}, {name: b, continue: true}]", []),
     ],
 )
 def test_a_rule_that_can_never_match_is_a_warning(tmp_path: Path, rules: str, unused: list[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import Pace, Sweep, load
+from dispatcher.config import CreateRate, Sweep, load
 from dispatcher.config.document import Tree, read_text
 from dispatcher.config.environment import read_environment
 from dispatcher.config.fields import Section
@@ -22,7 +22,7 @@ NEEDED: Mapping[str, dict[str, Tree]] = {  # what else must stand beside a field
     "rules[].agent.deployment": {"name": "x"},
     "rules[].agent.by": {"split": ({"name": "x", "weight": "1"},)},
     "rules[].agent.split[]": {"name": "x", "weight": "1"},
-    "limit.burst": {"calls_per_second": "9"},
+    "api_rate_limit.burst": {"calls_per_second": "9"},
 }
 ROWS = re.findall(r"^\| `([^`]+)` \|(?: (none|required|`[^`]+`) \|)? .* \| (`[^`]+`)? ?\|$", DOCUMENT, re.MULTILINE)
 FIELDS = [row for row in ROWS if row[0] != row[0].upper()]
@@ -128,7 +128,7 @@ def test_the_sample_is_a_configuration(tmp_path: Path) -> None:
     assert list(config.projects[0].keys) == ["APInew", "APIold"]
     assert [rule.name for rule in config.rules] == ["sales-line", "everyone-else", "scribe"]
     assert config.rules[1].policy == Policy(targets=(Target("greeter"), Target("greeter", "canary")))
-    assert (config.sweep, config.pace) == (Sweep(), Pace())
+    assert (config.sweep, config.create_rate) == (Sweep(), CreateRate())
     assert config.rules[0].policy.attempts == 2
     assert set(re.findall(r"^  (\w+):", sample.partition("\ndefaults:")[2].partition("\n\n")[0], re.MULTILINE)) == {
         *names(Limits)

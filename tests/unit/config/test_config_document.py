@@ -117,14 +117,14 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 
 def test_scalars_stay_as_they_were_written() -> None:
     """YAML's ideas of truth, numbers and dates do not reach names and secrets; only nothing is nothing."""
-    tree = read_text("{on: off, a: 0123, b: 1e5, c: 2020-01-01, d: ~, e: '~', f: }", "x").tree
+    tree = read_text("{trigger: off, a: 0123, b: 1e5, c: 2020-01-01, d: ~, e: '~', f: }", "x").tree
 
     assert tree == {"on": "off", "a": "0123", "b": "1e5", "c": "2020-01-01", "d": None, "e": "~", "f": None}
 
 
 def test_an_alias_stands_for_what_it_names(tmp_path: Path) -> None:
     """Two rules may share a list."""
-    text = "rules: [{name: a, agent: x, fallback: &f [y]}, {name: b, agent: x, on: room, fallback: *f}]"
+    text = "rules: [{name: a, agent: x, fallback: &f [y]}, {name: b, agent: x, trigger: room_started, fallback: *f}]"
 
     first, second = loaded(tmp_path, text).rules
     assert first.policy.targets == second.policy.targets

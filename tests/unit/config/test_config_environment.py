@@ -200,7 +200,7 @@ def test_an_agent_and_a_file_with_rules_contradict_each_other(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("rules", "place"), [("", "1:1"), ("rules: []\n", "3:8")])
 def test_an_agent_goes_with_a_file_without_rules(tmp_path: Path, rules: str, place: str) -> None:
-    """The file's other fields hold, its defaults too; without the agent the file wants rules."""
+    """The file's other fields hold, its defaults too; without the agent the file assignments rules."""
     text = f"instance: blue\ndefaults: {{attempts: 5}}\n{rules}"
     config = loaded(tmp_path, text, CONNECTION | AGENT)
 

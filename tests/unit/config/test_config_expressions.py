@@ -78,7 +78,7 @@ def test_yaml_that_was_meant_as_cel_is_told_how_to_write_it(tmp_path: Path, fiel
 
 
 def test_every_expression_of_a_file_is_checked_at_once(tmp_path: Path) -> None:
-    """In rules, fallbacks and splits, beside what is wrong with other fields; `on: room` knows no participant."""
+    """In rules, fallbacks and splits, beside what is wrong with other fields; `trigger: room_started` knows no participant."""
     text = """\
 rules:
 - name: Bad Name
@@ -87,7 +87,7 @@ rules:
   fallback: [{cel: 1 + 1}, {split: [{name: a, weight: 1}], by: 'true'}]
   metadata: '[1]'
 - name: scribe
-  on: room
+  trigger: room_started
   when: kind == 'SIP'
   agent: {cel: "'('.matches('(')"}
 - name: wrong-shape
@@ -104,7 +104,7 @@ rules:
         "bad.yaml:5:20: rules[0].fallback[0].cel: must be a text; this is int",
         "bad.yaml:5:65: rules[0].fallback[1].by: must be a text or a whole number; this is bool",
         "bad.yaml:6:14: rules[0].metadata: must be a map, which becomes JSON, or a text; this is list<int>",
-        "bad.yaml:9:9: rules[1].when: `on: room` has no participant: 'kind' means nothing here",
+        "bad.yaml:9:9: rules[1].when: `trigger: room_started` has no participant: 'kind' means nothing here",
         "bad.yaml:10:17: rules[1].agent.cel: must be a text; this is bool",
         f"bad.yaml:12:16: rules[2].agent.cel: {EXPRESSION}",
         "bad.yaml:13:27: rules[2].when: invalid regular expression: missing ): (",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import Pace, Sweep
+from dispatcher.config import CreateRate, Sweep
 from dispatcher.config.values import show_span
 from dispatcher.core.events import PERSON_KINDS, Room, RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
@@ -34,12 +34,12 @@ URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
         ("when: [a]", f"9: when: {EXPRESSION}"),
         ("metadata: {'a': b}", f"13: metadata: {EXPRESSION}"),
         ("metadata: room", "13: metadata: write room.metadata, which passes the room's metadata on"),
-        ("on: join", "7: on: write 'participant' or 'room'"),
-        ("on:", "6: on: has no value"),
+        ("trigger: join", "7: trigger: write 'participant_joined' or 'room_started'"),
+        ("trigger:", "6: trigger: has no value"),
         ("per: [room]", "8: per: write 'room' or 'participant'"),
-        ("worker: job", "11: worker: write 'room' or 'publisher'"),
+        ("worker_type: job", "11: worker_type: write 'room' or 'publisher'"),
         ("on_finish: stop", "14: on_finish: write 'done' or 'replace'"),
-        ("surplus: keep", "12: surplus: write 'remove' or 'report'"),
+        ("extra_agents: keep", "12: extra_agents: write 'remove' or 'report'"),
         ("continue: yes", "13: continue: write true or false"),
         ("kinds: SIP", "10: kinds: write a list, such as [one, two]"),
         ("kinds: []", "10: kinds: write at least one"),
@@ -130,11 +130,11 @@ def test_a_mistake_in_what_every_rule_has_is_told(tmp_path: Path, rule: str, sai
         ("sweep: {every: 0s}", "16: sweep.every: must be from 1s to 1h"),
         ("sweep: {looks_per_second: 0}", "27: sweep.looks_per_second: write a whole number from 1 to 1000"),
         ("sweep: {evry: 1s}", "9: sweep.evry: unknown field; did you mean 'every'?"),
-        ("pace: on", "7: pace: write off, or {per_second: 50, burst: 3}"),
-        ("pace:", "6: pace: has no value"),
-        ("pace: [1]", f"7: pace: {FIELDS}"),
-        ("pace: {per_second: 0}", "20: pace.per_second: write a whole number from 1 to 1000"),
-        ("pace: {burst: 101}", "15: pace.burst: write a whole number from 1 to 100"),
+        ("create_rate: on", "7: create_rate: write null, or {per_second: 50, burst: 3}"),
+        ("create_rate:", "6: create_rate: has no value"),
+        ("create_rate: [1]", f"7: create_rate: {FIELDS}"),
+        ("create_rate: {per_second: 0}", "20: create_rate.per_second: write a whole number from 1 to 1000"),
+        ("create_rate: {burst: 101}", "15: create_rate.burst: write a whole number from 1 to 100"),
         ("projects: x", "11: projects: write a list, such as [one, two]"),
         ("projects: [x]", f"12: projects[0]: {FIELDS}"),
         ("projects: [{name: A}]", f"19: projects[0].name: {NAME}"),
@@ -187,7 +187,7 @@ def test_a_rule_says_no_more_than_it_must(tmp_path: Path) -> None:
 
     assert config.rules == (Rule(name="all", policy=Policy(targets=(Target("greeter"),))),)
     assert config.rules[0].policy.kinds == PERSON_KINDS
-    assert (config.instance, config.sweep, config.pace) == ("default", Sweep(), Pace())
+    assert (config.instance, config.sweep, config.create_rate) == ("default", Sweep(), CreateRate())
 
 
 def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
@@ -200,9 +200,9 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
             kinds: [SIP, BRIDGE]
             agent: {name: sales, deployment: blue}
             fallback: [overflow, {name: voicemail}, {name: sales}]
-            on: participant
+            trigger: participant_joined
             per: participant
-            worker: publisher
+            worker_type: publisher
             continue: true
             attempts: 2
             confirm_within: 1s
@@ -210,7 +210,7 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
             min_stay: 3s
             retry_every: 4s
             on_finish: replace
-            surplus: report
+            extra_agents: report
         """,
     ).rules[0]
 
@@ -219,20 +219,20 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
         targets=(Target("sales", "blue"), Target("overflow"), Target("voicemail"), Target("sales")),
         kinds=frozenset({"SIP", "BRIDGE"}),
         per="participant",
-        worker="publisher",
+        worker_type="publisher",
         attempts=2,
         confirm_within=1_000,
         join_within=2_000,
         min_stay=3_000,
         retry_every=4_000,
         on_finish="replace",
-        surplus="report",
+        extra_agents="report",
     )
 
 
 def test_a_rule_passes_the_rooms_metadata_on_when_it_says_so(tmp_path: Path) -> None:
     """`room.metadata` is the room's metadata as it stands; a rule that says nothing sends none."""
-    text = "rules: [{name: a, agent: x, on: room, metadata: room.metadata}, {name: b, agent: x}]"
+    text = "rules: [{name: a, agent: x, trigger: room_started, metadata: room.metadata}, {name: b, agent: x}]"
     rules = loaded(tmp_path, text).rules
 
     assert rules[0].metadata is not None
@@ -254,7 +254,7 @@ def test_a_rule_passes_the_rooms_metadata_on_when_it_says_so(tmp_path: Path) -> 
 def test_a_computed_agent_leaves_what_is_named_outright(
     tmp_path: Path, agents: str, targets: tuple[Target, ...]
 ) -> None:
-    """The names that may be metric labels, each once; what a want gets is computed."""
+    """The names that may be metric labels, each once; what an assignment gets is computed."""
     rule = loaded(tmp_path, f"rules: [{{name: x, {agents}}}]").rules[0]
 
     assert rule.policy.targets == targets
@@ -263,23 +263,23 @@ def test_a_computed_agent_leaves_what_is_named_outright(
 
 def test_a_rules_own_limit_wins_over_the_defaults(tmp_path: Path) -> None:
     """Even where it says what would hold without any defaults."""
-    text = "rules: [{name: a, agent: x, attempts: 3}]\ndefaults: {attempts: 5, surplus: report}"
+    text = "rules: [{name: a, agent: x, attempts: 3}]\ndefaults: {attempts: 5, extra_agents: report}"
     policy = loaded(tmp_path, text).rules[0].policy
 
-    assert (policy.attempts, policy.surplus) == (3, "report")
+    assert (policy.attempts, policy.extra_agents) == (3, "report")
 
 
 def test_the_rest_of_the_file_reaches_the_configuration(tmp_path: Path) -> None:
     """The sections that are not rules."""
-    text = "instance: blue\nsweep: {every: 10s, looks_per_second: 7}\npace: {per_second: 9, burst: 1}\n"
+    text = "instance: blue\nsweep: {every: 10s, looks_per_second: 7}\ncreate_rate: {per_second: 9, burst: 1}\n"
     config = loaded(tmp_path, RULE + text)
 
     assert config.instance == "blue"
     assert config.sweep == Sweep(every=10_000, looks_per_second=7)
-    assert config.pace == Pace(per_second=9, burst=1)
+    assert config.create_rate == CreateRate(per_second=9, burst=1)
     assert config.file == tmp_path / "bad.yaml"
 
 
 def test_pacing_can_be_switched_off(tmp_path: Path) -> None:
-    """`pace: off` is no pace."""
-    assert loaded(tmp_path, RULE + "pace: off").pace is None
+    """`create_rate: null` is no create_rate."""
+    assert loaded(tmp_path, RULE + "create_rate: null").create_rate is None

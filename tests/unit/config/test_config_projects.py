@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import Config, Limit, load_offline, place
+from dispatcher.config import ApiRateLimit, Config, load_offline, place
 from tests.unit.config.files import CONNECTION, RULE, loaded, told, written
 
-HEAD = "defaults: {attempts: 2, min_stay: 1s}\npaused: [greeter]\nlimit: {calls_per_second: 20}\n" + RULE
+HEAD = "defaults: {attempts: 2, min_stay: 1s}\npaused: [greeter]\napi_rate_limit: {calls_per_second: 20}\n" + RULE
 KEYS = {"eu": "url: wss://eu, keys: {APIeu: one}", "us": "url: wss://us, keys: {APIus: two}"}
-LIMIT = "write off, or {calls_per_second: 20}"
+LIMIT = "write null, or {calls_per_second: 20}"
 
 
 def two(folder: Path, eu: str, head: str = HEAD) -> Config:
@@ -24,12 +24,12 @@ def limits(config: Config) -> list[list[tuple[str, int, int]]]:
 
 
 def test_what_stands_outside_the_projects_holds_in_all_of_them(tmp_path: Path) -> None:
-    """Rules, defaults, pauses, the limit."""
+    """Rules, defaults, pauses, the api_rate_limit."""
     config = two(tmp_path, "")
 
     assert limits(config) == [[("all", 2, 1_000)]] * 2
     assert [project.paused for project in config.projects] == [{"greeter"}] * 2
-    assert [project.limit for project in config.projects] == [Limit(calls_per_second=20, burst=8)] * 2
+    assert [project.api_rate_limit for project in config.projects] == [ApiRateLimit(calls_per_second=20, burst=8)] * 2
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_a_name_is_paused_everywhere_or_in_one_project(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "limit"),
     [
-        ("limit: off", None),
-        ("limit: {calls_per_second: 4, burst: 4}", Limit(calls_per_second=4, burst=4)),
+        ("api_rate_limit: null", None),
+        ("api_rate_limit: {calls_per_second: 4, burst: 4}", ApiRateLimit(calls_per_second=4, burst=4)),
     ],
 )
-def test_a_projects_own_limit_holds_there(tmp_path: Path, said: str, limit: Limit | None) -> None:
+def test_a_projects_own_limit_holds_there(tmp_path: Path, said: str, limit: ApiRateLimit | None) -> None:
     """Be it none at all."""
     config = two(tmp_path, f", {said}")
 
-    assert [project.limit for project in config.projects] == [limit, Limit(calls_per_second=20)]
+    assert [project.api_rate_limit for project in config.projects] == [limit, ApiRateLimit(calls_per_second=20)]
 
 
 def test_rules_in_every_project_are_rules_enough(tmp_path: Path) -> None:
@@ -100,19 +100,28 @@ def test_an_agent_of_the_environment_is_under_the_projects_defaults(tmp_path: Pa
         ("rules: [{name: a, agent: {nmae: x, name: y}}]", "rules[0].agent.nmae: unknown field; did you mean 'name'?"),
         ("rules: [{name: a, agent: x}, {name: a, agent: y}]", "rules[1].name: projects[0].rules[0] has the same name"),
         (
-            "rules: [{name: a, agent: x, on: room, per: participant}]",
-            "rules[0].per: `on: room` has no participant yet; leave `per` out, or write `on: participant`",
+            "rules: [{name: a, agent: x, trigger: room_started, per: participant}]",
+            "rules[0].per: `trigger: room_started` has no participant yet; leave `per` out, or write `trigger: participant_joined`",
         ),
         ("rules: [{name: a, agent: x, fallback: [x]}]", "rules[0].fallback[0]: this rule asks that agent already"),
         ("defaults: {attemps: 1}", "defaults.attemps: unknown field; did you mean 'attempts'?"),
         ("paused: [' x']", "paused[0]: write the name your agent registers under, not empty, without spaces around it"),
         ("paused: x", "paused: write a list, such as [one, two]"),
-        ("limit: on", f"limit: {LIMIT}"),
-        ("limit:", "limit: has no value"),
-        ("limit: {}", "limit.calls_per_second: missing"),
-        ("limit: {calls_per_second: 3}", "limit.calls_per_second: write a whole number from 4 to 10000"),
-        ("limit: {calls_per_second: 4, burst: 3}", "limit.burst: write a whole number from 4 to 1000"),
-        ("limit: {calls_per_second: 4, bursts: 3}", "limit.bursts: unknown field; did you mean 'burst'?"),
+        ("api_rate_limit: on", f"api_rate_limit: {LIMIT}"),
+        ("api_rate_limit:", "api_rate_limit: has no value"),
+        ("api_rate_limit: {}", "api_rate_limit.calls_per_second: missing"),
+        (
+            "api_rate_limit: {calls_per_second: 3}",
+            "api_rate_limit.calls_per_second: write a whole number from 4 to 10000",
+        ),
+        (
+            "api_rate_limit: {calls_per_second: 4, burst: 3}",
+            "api_rate_limit.burst: write a whole number from 4 to 1000",
+        ),
+        (
+            "api_rate_limit: {calls_per_second: 4, bursts: 3}",
+            "api_rate_limit.bursts: unknown field; did you mean 'burst'?",
+        ),
     ],
 )
 def test_a_mistake_in_a_project_is_told_as_elsewhere(tmp_path: Path, said: str, reason: str) -> None:
@@ -147,7 +156,7 @@ def test_a_rule_of_a_project_that_can_never_match_is_a_warning(tmp_path: Path) -
 )
 def test_identities_are_shown_unless_masked(tmp_path: Path, said: str, masked: bool) -> None:
     """One field, two words."""
-    assert loaded(tmp_path, RULE + (f"log: {said}" if said else "")).masked == masked
+    assert loaded(tmp_path, RULE + (f"log: {said}" if said else "")).redact_identities == masked
     assert told(tmp_path, f"{RULE}log: {{identities: hidden}}") == [
         "bad.yaml:2:19: log.identities: write 'shown' or 'masked'"
     ]

@@ -20,8 +20,8 @@ FILE = """
 instance: blue
 projects:
   - {name: eu, url: wss://eu.example, keys: {APIone: hush-one, APItwo: '${HUSH}'}, defaults: {join_within: 45s}}
-  - {name: us, url: wss://us.example, keys: {APIthree: hush-three}, rules: [{name: all, agent: greeter}], limit: off,
-     paused: [old]}
+  - {name: us, url: wss://us.example, keys: {APIthree: hush-three}, rules: [{name: all, agent: greeter}],
+     api_rate_limit: null, paused: [old]}
 rules:
   - name: sales-line
     when: kind == 'SIP'
@@ -32,8 +32,8 @@ rules:
     continue: true
   - {name: everyone, agent: greeter, kinds: [STANDARD]}
 defaults: {attempts: 5, min_stay: 0s}
-pace: off
-limit: {calls_per_second: 20}
+create_rate: null
+api_rate_limit: {calls_per_second: 20}
 """
 ALONE = """
 projects: [{name: eu, url: wss://eu.example, keys: {APIone: hush-one}}]
@@ -65,11 +65,11 @@ projects:
     - STANDARD
     'on': participant
     per: room
-    worker: room
+    worker_type: room
     continue: false
   paused:
   - old
-  limit: 'off'
+  api_rate_limit: 'off'
 rules:
 - name: sales-line
   agent:
@@ -93,7 +93,7 @@ rules:
   metadata: room.metadata
   'on': participant
   per: room
-  worker: room
+  worker_type: room
   continue: true
   attempts: 2
 - name: everyone
@@ -102,7 +102,7 @@ rules:
   - STANDARD
   'on': participant
   per: room
-  worker: room
+  worker_type: room
   continue: false
 defaults:
   attempts: 5
@@ -111,18 +111,18 @@ defaults:
   min_stay: 0s
   retry_every: 30s
   on_finish: done
-  surplus: remove
+  extra_agents: remove
 instance: blue
 sweep:
   every: 30s
   looks_per_second: 50
-pace: 'off'
-limit:
+create_rate: 'off'
+api_rate_limit:
   calls_per_second: 20
   burst: 8
 log:
   identities: shown
-max_sessions_at_once: 256
+concurrency: 256
 """
 ENVIRON = {"HUSH": "hush-two", "DISPATCHER_PORT": "9000", "REDIS_URL": "redis://:hush@redis"}
 
@@ -172,7 +172,9 @@ def test_what_is_shown_is_a_configuration_that_says_the_same(tmp_path: Path) -> 
     assert show(written(tmp_path, once), ENVIRON) == once
     again, first = (load(written(tmp_path, text), ENVIRON) for text in (once, FILE))
     assert [rule.policy for rule in again.rules_in_force] == [rule.policy for rule in first.rules_in_force]
-    assert [(one.limit, one.paused) for one in again.projects] == [(one.limit, one.paused) for one in first.projects]
+    assert [(one.api_rate_limit, one.paused) for one in again.projects] == [
+        (one.api_rate_limit, one.paused) for one in first.projects
+    ]
 
 
 def test_the_published_schema_is_the_models() -> None:
@@ -210,12 +212,12 @@ def test_the_sample_and_the_recipes_satisfy_the_schema() -> None:
         ("rules: [{name: a, agnet: b}]", "$.rules[0]"),
         ("rules: [{name: a, agent: {name: b, cel: kind}}]", "$.rules[0].agent"),
         ("rules: [{name: a, agent: {split: [{name: b}]}}]", "$.rules[0].agent"),
-        ("rules: [{name: a, agent: b, on: join}]", "$.rules[0].on"),
+        ("rules: [{name: a, agent: b, trigger: join}]", "$.rules[0].trigger"),
         ("rules: [{name: a, agent: b, when: [x]}]", "$.rules[0].when"),
         ("defaults: {confirm_within: 12}", "$.defaults.confirm_within"),
         ("defaults: {confirm_within: 12 s}", "$.defaults.confirm_within"),
         ("defaults: {attempts: many}", "$.defaults.attempts"),
-        ("pace: on", "$.pace"),
+        ("create_rate: on", "$.pace"),
     ],
 )
 def test_the_schema_sees_what_an_editor_can(text: str, place: str) -> None:

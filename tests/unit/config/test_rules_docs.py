@@ -44,7 +44,8 @@ def test_there_is_a_recipe_for_each_kind_of_rule() -> None:
     """What a platform team asks for first."""
     shown = "".join(BLOCKS)
     assert all(
-        word in shown for word in ("phone(", "cel:", "split:", "by:", "per: participant", "continue:", "on: room")
+        word in shown
+        for word in ("phone(", "cel:", "split:", "by:", "per: participant", "continue:", "trigger: room_started")
     )
 
 

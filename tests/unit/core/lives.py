@@ -26,8 +26,8 @@ SETS: tuple[tuple[Rule, ...], ...] = (
     (BACKED_UP,),
     (rule("each", "greeter", per="participant"),),
     (rule("vip", go_on=True), BACKED_UP),
-    (rule("ambient", "greeter", on="room", on_finish="replace"),),
-    (rule("greeter", worker="publisher"),),
+    (rule("ambient", "greeter", trigger="room_started", on_finish="replace"),),
+    (rule("greeter", worker_type="publisher"),),
     (replace(rule(), aim=of_a_publisher),),
 )
 REASONS = ("", "CLIENT_INITIATED", "PARTICIPANT_REMOVED", "CONNECTION_TIMEOUT", "DUPLICATE_IDENTITY", "ROOM_CLOSED")
@@ -126,7 +126,7 @@ def room_is(*, listed: bool) -> Happening:
 
 
 def time_passes(count: float) -> Happening:
-    """So many seconds, with the driver at work."""
+    """So many seconds, with the reconciler at work."""
     return lambda scene: scene.run(count, sweep=False)
 
 

@@ -1,4 +1,4 @@
-"""A story's stage: one session, the room that LiveKit shows, a clock, and a driver without IO."""
+"""A story's stage: one session, the room that LiveKit shows, a clock, and a reconciler without IO."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -27,9 +27,9 @@ from dispatcher.core.events import JOINED, LEFT, Event, Ms, Participant, Room
 from dispatcher.core.fold import fold
 from dispatcher.core.plan import Create, Rest, Retract, Step, Wait, plan
 from dispatcher.core.rules import Rule
-from dispatcher.core.see import see
-from dispatcher.core.seen import Dispatch, Job, Seen
-from dispatcher.core.session import Attempt, Said, Session, State, Want
+from dispatcher.core.see import observe
+from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
+from dispatcher.core.session import Assignment, Attempt, Said, Session, State
 from tests.unit.core.world import LIVEKIT_AHEAD, LOBBY, NOW, TAGS, agent, job, rule, seconds
 
 SWEEP_EVERY = seconds(30)
@@ -46,7 +46,7 @@ class Stage(ABC):
         self.present: dict[str, Participant] = {}
         self.listed: dict[str, Dispatch] = {}
         self.swept: Ms = NOW
-        self.spins = 0  # waits for an instant that had passed: a driver would turn for ever
+        self.spins = 0  # waits for an instant that had passed: a reconciler would turn for ever
         self.creates: list[Create] = []
         self.on_create: Callable[[str], object] = lambda _dispatch: None
 
@@ -107,15 +107,17 @@ class Scene(Stage):
         self.session = fold(self.session, heard, self.rules, self.now)
 
     @property
-    def shows(self) -> Seen:
+    def shows(self) -> RoomSnapshot:
         """What a look would show now."""
         if self.room is None:
-            return Seen(room=None)
-        return Seen(room=self.room, participants=tuple(self.present.values()), dispatches=tuple(self.listed.values()))
+            return RoomSnapshot(room=None)
+        return RoomSnapshot(
+            room=self.room, participants=tuple(self.present.values()), dispatches=tuple(self.listed.values())
+        )
 
     def look(self) -> Session:
         """The session has seen what LiveKit shows."""
-        self.session = see(self.session, self.shows, self.rules, tags=TAGS, now=self.now)
+        self.session = observe(self.session, self.shows, self.rules, tags=TAGS, now=self.now)
         return self.session
 
     def plan(self, *, fresh: bool = True) -> Step:
@@ -158,8 +160,8 @@ class Scene(Stage):
 
     def _taken_back(self, step: Retract) -> None:
         """LiveKit has removed the agent, or the dispatch with its agents."""
-        if step.agent:
-            self.present.pop(step.agent, None)
+        if step.agent_sid:
+            self.present.pop(step.agent_sid, None)
         elif made := self.listed.pop(step.dispatch, None):
             identities = {one.identity for one in made.jobs}
             self.present = {sid: one for sid, one in self.present.items() if one.identity not in identities}
@@ -194,7 +196,7 @@ class Scene(Stage):
                 raise AssertionError(effect)
 
     def run(self, count: float, *, sweep: bool = True) -> None:
-        """So many seconds go by, with a driver at work and a sweep every 30 s."""
+        """So many seconds go by, with a reconciler at work and a sweep every 30 s."""
         end = self.now + seconds(count)
         while True:
             if sweep and self.room is not None and self.now >= self.swept + SWEEP_EVERY:
@@ -211,19 +213,19 @@ class Scene(Stage):
 
     # What the tests ask
 
-    def want(self, key: str = "greeter") -> Want:
-        """The want of this key."""
-        found = self.session.want(key)
-        assert found is not None, [one.key for one in self.session.wants]
+    def assignment(self, key: str = "greeter") -> Assignment:
+        """The assignment of this key."""
+        found = self.session.assignment(key)
+        assert found is not None, [one.key for one in self.session.assignments]
         return found
 
     def state(self, key: str = "greeter") -> State:
-        """Where the want stands."""
-        return self.want(key).state
+        """Where the assignment stands."""
+        return self.assignment(key).state
 
     def attempt(self, number: int = 1, key: str = "greeter") -> Attempt:
-        """The want's attempt of this number."""
-        return next(one for one in self.want(key).attempts if one.number == number)
+        """The assignment's attempt of this number."""
+        return next(one for one in self.assignment(key).attempts if one.number == number)
 
     def agents(self) -> list[str]:
         """Identities of the agents in the room."""

@@ -4,16 +4,16 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core import acts
-from dispatcher.core.births import spoken_for
+from dispatcher.core.births import subject_of
 from dispatcher.core.events import Participant, Room
-from dispatcher.core.explain import cause, story
+from dispatcher.core.explain import diagnosis, narrative
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Retract, Wait
 from dispatcher.core.record import dump, load
 from dispatcher.core.rules import NAMELESS, Aimed, Rule, Target, aimed
 from dispatcher.core.session import Said, State, Verdict
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LOBBY, agent, job, only, person, policy, rule, seconds, tagged, want
+from tests.unit.core.world import LOBBY, agent, assignment, job, only, person, policy, rule, seconds, tagged
 
 OVERFLOW = Target("overflow")
 
@@ -53,7 +53,9 @@ def asked(scene: Scene) -> list[str]:
         (rule(), "sales", (Target("greeter"),)),
     ],
 )
-def test_a_want_is_born_with_what_its_rule_gives_now(one: Rule, metadata: str, targets: tuple[Target, ...]) -> None:
+def test_an_assignment_is_born_with_what_its_rule_gives_now(
+    one: Rule, metadata: str, targets: tuple[Target, ...]
+) -> None:
     """What cannot be named is left out: on to the fallback; where nothing can be named, nobody is asked for."""
     scene = Scene(one)
     says(scene, metadata)
@@ -61,28 +63,28 @@ def test_a_want_is_born_with_what_its_rule_gives_now(one: Rule, metadata: str, t
     scene.look()
 
     assert aimed(one, replace(LOBBY, metadata=metadata), None).targets == targets
-    assert scene.want().policy.targets == targets
-    assert scene.told(Said.UNNAMED) == (one.aim is not None and not metadata)
+    assert scene.assignment().policy.targets == targets
+    assert scene.told(Said.AGENT_UNNAMED) == (one.aim is not None and not metadata)
 
 
 def test_w8_metadata_set_after_the_room_has_started_is_seen() -> None:
-    """No webhook tells of it: the want that nobody could be named for is looked at again, and then asked for."""
+    """No webhook tells of it: the assignment that nobody could be named for is looked at again, and then asked for."""
     scene = Scene(NAMED)
     scene.joins(person())
     scene.run(1)
     assert (asked(scene), scene.state()) == ([], State.STARVED)
-    assert "name no agent" in cause(scene.session)
-    assert any("no agent could be computed for greeter: missing_key" in line for line in story(scene.session))
+    assert "name no agent" in diagnosis(scene.session)
+    assert any("no agent could be computed for greeter: missing_key" in line for line in narrative(scene.session))
     says(scene, "sales")
 
     scene.run(31, sweep=False)
 
     assert asked(scene)[:1] == ["sales"]
-    assert scene.state() is State.ASKED
+    assert scene.state() is State.REQUESTED
 
 
 def test_w8_targets_are_pinned_by_the_first_create() -> None:
-    """Until then each look gives the agent of its moment; from then on the want's attempts are at the same one."""
+    """Until then each look gives the agent of its moment; from then on the assignment's attempts are at the same one."""
     scene = Scene(NAMED)
     says(scene, "early")
     scene.joins(person())
@@ -102,27 +104,27 @@ def test_a_fallback_is_left_for_the_agent_that_can_be_named_now() -> None:
     scene = Scene(FALLING_BACK)
     scene.joins(person())
     scene.look()
-    assert scene.want().next_target == OVERFLOW
+    assert scene.assignment().next_target == OVERFLOW
     says(scene, "sales")
     scene.look()
 
-    assert scene.plan() == Create(want="greeter", number=1, target=Target("sales"))
+    assert scene.plan() == Create(assignment="greeter", number=1, target=Target("sales"))
 
 
-def test_a_want_without_a_name_never_asks_and_never_spins() -> None:
+def test_an_assignment_without_a_name_never_asks_and_never_spins() -> None:
     """It is looked at every `retry_every`, starved is told once, and no step asks for an agent without a name."""
     scene = Scene(NAMED)
     scene.joins(person())
     scene.run(100, sweep=False)
 
     assert (asked(scene), scene.spins) == ([], 0)
-    assert (scene.told(Said.STARVED), scene.told(Said.UNNAMED)) == (1, 1)
+    assert (scene.told(Said.ASSIGNMENT_STARVED), scene.told(Said.AGENT_UNNAMED)) == (1, 1)
     assert isinstance(scene.plan(), Wait)
     scene.wait(30)
     assert scene.plan() == Look()
 
 
-def test_a_held_want_follows_its_rule_too() -> None:
+def test_a_held_assignment_follows_its_rule_too() -> None:
     """The agent that was named is paused; another is named before any was asked for, and gets the call."""
     scene = Scene(NAMED)
     says(scene, "sales")
@@ -134,10 +136,10 @@ def test_a_held_want_follows_its_rule_too() -> None:
     scene.look()
     scene.session = pause(scene.session, {"sales"}, scene.now)
 
-    assert scene.plan() == Create(want="greeter", number=1, target=Target("tutor"))
+    assert scene.plan() == Create(assignment="greeter", number=1, target=Target("tutor"))
 
 
-def test_a_want_without_a_name_is_not_held() -> None:
+def test_an_assignment_without_a_name_is_not_held() -> None:
     """It is nobody's pause that keeps its agent away."""
     scene = Scene(NAMED)
     scene.joins(person())
@@ -148,13 +150,13 @@ def test_a_want_without_a_name_is_not_held() -> None:
 
 
 def test_nobody_there_is_no_reason_to_look() -> None:
-    """The want rests; somebody who joins wakes it, with a fresh budget."""
+    """The assignment rests; somebody who joins wakes it, with a fresh budget."""
     scene = Scene(NAMED)
     alice = scene.joins(person())
     scene.run(1)
     scene.leaves(alice)
     scene.run(5)
-    assert scene.state() is State.UNATTENDED
+    assert scene.state() is State.IDLE
     says(scene, "sales")
     scene.joins(person("bob"))
     scene.run(1)
@@ -174,7 +176,7 @@ def test_a_rule_that_no_longer_computes_names_its_agent() -> None:
     assert asked(scene)[:1] == ["sales"]
 
 
-def test_i8_an_unnamed_agent_serves_no_want_without_a_name() -> None:
+def test_i8_an_unnamed_agent_serves_no_assignment_without_a_name() -> None:
     """An unnamed worker's agent has the empty name, and so has the target that stands for none."""
     scene = Scene(NAMED)
     scene.enter(agent("agent-AJ_x", ""))
@@ -184,7 +186,7 @@ def test_i8_an_unnamed_agent_serves_no_want_without_a_name() -> None:
     assert scene.state() is State.STARVED
 
 
-def test_law_10_a_want_recalled_by_its_dispatch_has_the_targets_of_now() -> None:
+def test_law_10_an_assignment_recalled_by_its_dispatch_has_the_targets_of_now() -> None:
     """The ledger was emptied: what a rule computes is computed for the person who is there."""
     scene = Scene(FALLING_BACK)
     says(scene, "sales")
@@ -194,10 +196,10 @@ def test_law_10_a_want_recalled_by_its_dispatch_has_the_targets_of_now() -> None
     scene.look()
 
     assert scene.state() is State.SERVED
-    assert scene.want().policy.targets == (Target("sales"), OVERFLOW)
+    assert scene.assignment().policy.targets == (Target("sales"), OVERFLOW)
 
 
-def test_the_record_of_a_want_without_a_name_is_read_again() -> None:
+def test_the_record_of_an_assignment_without_a_name_is_read_again() -> None:
     """A successor goes on where it stood."""
     scene = Scene(NAMED)
     scene.joins(person())
@@ -214,14 +216,14 @@ def test_the_record_of_a_want_without_a_name_is_read_again() -> None:
         (rule(when=only("bob")), [person("alice"), person("bob")], "bob"),
         (rule(when=only("nobody")), [person("alice"), person("bob")], "alice"),
         (rule(kinds=frozenset({"SIP"})), [person("alice"), person("bob", kind="SIP")], "bob"),
-        (rule(on="room"), [person("alice")], None),
+        (rule(trigger="room_started"), [person("alice")], None),
     ],
 )
 def test_an_agent_is_computed_for_the_earliest_whom_the_rule_matches(
     one: Rule, there: list[Participant], whom: str | None
 ) -> None:
     """Else for the earliest there; a rule for rooms speaks of nobody."""
-    found = spoken_for(one, replace(want(), policy=one.policy), LOBBY, there)
+    found = subject_of(one, replace(assignment(), policy=one.policy), LOBBY, there)
 
     assert (found.identity if found else None) == whom
 
@@ -246,9 +248,9 @@ def test_d9_a_deployment_that_was_ignored_is_a_refusal() -> None:
     scene = ignored()
 
     assert scene.attempt(1).verdict is Verdict.REFUSED
-    assert scene.told(Said.IGNORED) == 1
-    assert any("LiveKit ignored the deployment" in line for line in story(scene.session))
-    assert scene.plan() == Create(want="greeter", number=2, target=OVERFLOW)
+    assert scene.told(Said.DEPLOYMENT_IGNORED) == 1
+    assert any("LiveKit ignored the deployment" in line for line in narrative(scene.session))
+    assert scene.plan() == Create(assignment="greeter", number=2, target=OVERFLOW)
 
 
 def test_d9_the_wrong_agent_is_removed_as_soon_as_it_comes() -> None:
@@ -258,7 +260,7 @@ def test_d9_the_wrong_agent_is_removed_as_soon_as_it_comes() -> None:
     scene.look()
 
     assert scene.state() is not State.SERVED
-    assert scene.plan() == Retract(want="greeter", number=1, agent="PA_agent-wrong")
+    assert scene.plan() == Retract(assignment="greeter", number=1, agent_sid="PA_agent-wrong")
     scene.run(120)
     assert scene.agents() == []
     assert "AD_wrong" not in scene.listed

@@ -1,22 +1,22 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.births import give_birth, may_be_born
+from dispatcher.core.births import assign, may_be_assigned
 from dispatcher.core.events import Participant
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import WANTS_MAX, Said, Session, Verdict
+from dispatcher.core.session import ASSIGNMENTS_MAX, Said, Session, Verdict
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LOBBY, NOW, attempt, only, person, rule, session, want
+from tests.unit.core.world import LOBBY, NOW, assignment, attempt, only, person, rule, session
 
 CALLER, BOSS = person("caller"), person("boss")
 SALES, SUPPORT = rule("sales", when=only("caller")), rule("support", when=only("boss"))
 VIP = rule("vip", when=only("boss"), go_on=True)
-EACH, AMBIENT, EVERYONE = rule("each", per="participant"), rule("ambient", on="room"), rule("everyone")
+EACH, AMBIENT, EVERYONE = rule("each", per="participant"), rule("ambient", trigger="room_started"), rule("everyone")
 
 
 def born(rules: list[Rule], *people: Participant, before: Session | None = None) -> list[str]:
-    """Keys of the wants after a birth."""
-    return [one.key for one in give_birth(before or session(), rules, LOBBY, people, NOW).wants]
+    """Keys of the assignments after a birth."""
+    return [one.key for one in assign(before or session(), rules, LOBBY, people, NOW).assignments]
 
 
 @pytest.mark.parametrize(
@@ -37,25 +37,27 @@ def born(rules: list[Rule], *people: Participant, before: Session | None = None)
         pytest.param([], [CALLER], [], id="no-rule"),
     ],
 )
-def test_wants_of_a_room(rules: list[Rule], people: list[Participant], keys: list[str]) -> None:
-    """Rules in order, and for each the people in theirs; one `per: room` want unless the rule says `continue`."""
+def test_assignments_of_a_room(rules: list[Rule], people: list[Participant], keys: list[str]) -> None:
+    """Rules in order, and for each the people in theirs; one `per: room` assignment unless the rule says `continue`."""
     assert born(rules, *people) == keys
 
 
-def test_wants_already_there_are_left_as_they_are() -> None:
-    """What was pinned at birth stays: a reload changes new wants only."""
-    old = want(name="everyone", tries=2)
+def test_assignments_already_there_are_left_as_they_are() -> None:
+    """What was pinned at birth stays: a reload changes new assignments only."""
+    old = assignment(name="everyone", tries=2)
 
-    after = give_birth(session(old), [rule("everyone", attempts=9)], LOBBY, [CALLER], NOW)
+    after = assign(session(old), [rule("everyone", attempts=9)], LOBBY, [CALLER], NOW)
 
     assert after == session(old)
 
 
 def test_a_birth_is_told() -> None:
-    """With the want and the agent that will be asked first."""
-    after = give_birth(session(), [rule("sales", "seller", "voicemail")], LOBBY, [CALLER], NOW)
+    """With the assignment and the agent that will be asked first."""
+    after = assign(session(), [rule("sales", "seller", "voicemail")], LOBBY, [CALLER], NOW)
 
-    assert [(entry.said, entry.want, entry.agent) for entry in after.timeline] == [(Said.WANTED, "sales", "seller")]
+    assert [(entry.said, entry.assignment, entry.agent) for entry in after.timeline] == [
+        (Said.ASSIGNMENT_CREATED, "sales", "seller")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,33 +67,33 @@ def test_a_birth_is_told() -> None:
         pytest.param(session(), [SUPPORT], CALLER, True, id="conditions-are-not-asked"),
         pytest.param(session(), [AMBIENT], CALLER, False, id="a-rule-for-the-room"),
         pytest.param(session(), [EVERYONE], person(kind="EGRESS"), False, id="T1-another-kind"),
-        pytest.param(session(want(name="everyone")), [EVERYONE], CALLER, False, id="it-is-there"),
-        pytest.param(session(want(name="sales")), [SALES, SUPPORT], BOSS, False, id="the-one-place-is-taken"),
-        pytest.param(session(want(name="sales")), [SALES, VIP], BOSS, True, id="continue-is-never-taken"),
-        pytest.param(session(want(name="vip")), [VIP, SALES], CALLER, True, id="and-takes-no-place"),
-        pytest.param(session(want(name="each", identity="boss")), [EACH], CALLER, True, id="one-for-each"),
-        pytest.param(session(want(name="each", identity="caller")), [EACH], CALLER, False, id="each-has-one"),
+        pytest.param(session(assignment(name="everyone")), [EVERYONE], CALLER, False, id="it-is-there"),
+        pytest.param(session(assignment(name="sales")), [SALES, SUPPORT], BOSS, False, id="the-one-place-is-taken"),
+        pytest.param(session(assignment(name="sales")), [SALES, VIP], BOSS, True, id="continue-is-never-taken"),
+        pytest.param(session(assignment(name="vip")), [VIP, SALES], CALLER, True, id="and-takes-no-place"),
+        pytest.param(session(assignment(name="each", identity="boss")), [EACH], CALLER, True, id="one-for-each"),
+        pytest.param(session(assignment(name="each", identity="caller")), [EACH], CALLER, False, id="each-has-one"),
         pytest.param(session(), [AMBIENT], None, True, id="the-room-itself"),
-        pytest.param(session(want(name="ambient")), [AMBIENT], None, False, id="the-room-has-it"),
+        pytest.param(session(assignment(name="ambient")), [AMBIENT], None, False, id="the-room-has-it"),
         pytest.param(session(), [EVERYONE], None, False, id="nothing-for-the-room-itself"),
     ],
 )
-def test_only_what_may_bring_a_want_is_looked_at(
+def test_only_what_may_bring_an_assignment_is_looked_at(
     before: Session, rules: list[Rule], who: Participant | None, may: bool
 ) -> None:
-    """A big audience costs no looks: only somebody of whom a want could be born does."""
-    assert may_be_born(before, rules, who) is may
+    """A big audience costs no looks: only somebody of whom an assignment could be born does."""
+    assert may_be_assigned(before, rules, who) is may
 
 
-FULL = session(*(want(name="each", identity=f"p{number}") for number in range(WANTS_MAX)))
+FULL = session(*(assignment(name="each", identity=f"p{number}") for number in range(ASSIGNMENTS_MAX)))
 
 
-def test_law_8_wants_are_capped_and_the_overflow_is_told_once() -> None:
+def test_law_8_assignments_are_capped_and_the_overflow_is_told_once() -> None:
     """While everybody is waited for, who comes too late is left out."""
-    after = give_birth(give_birth(FULL, [EACH], LOBBY, [CALLER], NOW), [EACH], LOBBY, [CALLER, BOSS], NOW)
+    after = assign(assign(FULL, [EACH], LOBBY, [CALLER], NOW), [EACH], LOBBY, [CALLER, BOSS], NOW)
 
-    assert after.wants == FULL.wants
-    assert [(entry.said, entry.want) for entry in after.timeline] == [(Said.OVERFLOW, "each/caller")]
+    assert after.assignments == FULL.assignments
+    assert [(entry.said, entry.assignment) for entry in after.timeline] == [(Said.ASSIGNMENT_OMITTED, "each/caller")]
 
 
 @pytest.mark.parametrize(
@@ -107,20 +109,20 @@ def test_law_8_wants_are_capped_and_the_overflow_is_told_once() -> None:
         ),
     ],
 )
-def test_an_idle_want_makes_room(fields: dict[str, object], goes: bool) -> None:
-    """Only a want that nobody waits for, and of which nothing is left, is given up for a new one."""
-    idle = replace(FULL.wants[3], **fields)
-    full = replace(FULL, wants=(*FULL.wants[:3], idle, *FULL.wants[4:]))
+def test_an_idle_assignment_makes_room(fields: dict[str, object], goes: bool) -> None:
+    """Only an assignment that nobody waits for, and of which nothing is left, is given up for a new one."""
+    idle = replace(FULL.assignments[3], **fields)
+    full = replace(FULL, assignments=(*FULL.assignments[:3], idle, *FULL.assignments[4:]))
 
-    after = give_birth(full, [EACH], LOBBY, [CALLER], NOW)
+    after = assign(full, [EACH], LOBBY, [CALLER], NOW)
 
-    assert (after.want(idle.key) is None) is goes
-    assert (after.want("each/caller") is not None) is goes
-    assert len(after.wants) == WANTS_MAX
+    assert (after.assignment(idle.key) is None) is goes
+    assert (after.assignment("each/caller") is not None) is goes
+    assert len(after.assignments) == ASSIGNMENTS_MAX
 
 
 def test_of_a_crowd_in_one_look_the_first_to_come_are_served() -> None:
-    """40 people at the first look: the 32 who joined first have wants, and the overflow is told."""
+    """40 people at the first look: the 32 who joined first have assignments, and the overflow is told."""
     scene = Scene(EACH)
     for number in range(40):
         scene.wait(0.1)
@@ -128,39 +130,41 @@ def test_of_a_crowd_in_one_look_the_first_to_come_are_served() -> None:
 
     after = scene.look()
 
-    assert [one.identity for one in after.wants] == [f"p{number}" for number in range(WANTS_MAX)]
-    assert scene.told(Said.OVERFLOW) == 1
+    assert [one.identity for one in after.assignments] == [f"p{number}" for number in range(ASSIGNMENTS_MAX)]
+    assert scene.told(Said.ASSIGNMENT_OMITTED) == 1
 
 
 def test_somebody_who_came_back_is_not_pushed_out() -> None:
-    """A want whose person is in this look makes no room for a newcomer of the same look."""
+    """An assignment whose person is in this look makes no room for a newcomer of the same look."""
     scene = Scene(EACH)
-    scene.session = replace(FULL, wants=(replace(FULL.wants[0], attended=False), *FULL.wants[1:]))
-    for number in reversed(range(WANTS_MAX)):
+    scene.session = replace(FULL, assignments=(replace(FULL.assignments[0], attended=False), *FULL.assignments[1:]))
+    for number in reversed(range(ASSIGNMENTS_MAX)):
         scene.enter(person(f"p{number}"))
     scene.enter(CALLER)
 
     after = scene.look()
 
-    assert [one.key for one in after.wants] == [one.key for one in FULL.wants]
-    assert after.overflow
+    assert [one.key for one in after.assignments] == [one.key for one in FULL.assignments]
+    assert after.overflow_announced
 
 
-def test_a_want_on_room_is_not_idle_because_nobody_is_there() -> None:
-    """`on: room` wants its agent with nobody there: it keeps its place, its budget and its numbers."""
-    ambient = want(attempt(3, verdict=Verdict.SILENT), name="ambient", policy=AMBIENT.policy, attended=False, rounds=1)
-    full = replace(FULL, wants=(ambient, *FULL.wants[1:]))
+def test_an_assignment_on_room_is_not_idle_because_nobody_is_there() -> None:
+    """`trigger: room_started` wants its agent with nobody there: it keeps its place, its budget and its numbers."""
+    ambient = assignment(
+        attempt(3, verdict=Verdict.SILENT), name="ambient", policy=AMBIENT.policy, attended=False, rounds=1
+    )
+    full = replace(FULL, assignments=(ambient, *FULL.assignments[1:]))
 
     assert "ambient" in born([AMBIENT, EACH], CALLER, before=full)
 
 
-def test_a_birth_in_an_idle_wants_place_is_told_too() -> None:
-    """The timeline says `wanted` of every want."""
-    full = replace(FULL, wants=(replace(FULL.wants[0], attended=False), *FULL.wants[1:]))
+def test_a_birth_in_an_idle_assignments_place_is_told_too() -> None:
+    """The timeline says `wanted` of every assignment."""
+    full = replace(FULL, assignments=(replace(FULL.assignments[0], attended=False), *FULL.assignments[1:]))
 
-    after = give_birth(full, [EACH], LOBBY, [CALLER], NOW)
+    after = assign(full, [EACH], LOBBY, [CALLER], NOW)
 
-    assert [(entry.said, entry.want) for entry in after.timeline] == [(Said.WANTED, "each/caller")]
+    assert [(entry.said, entry.assignment) for entry in after.timeline] == [(Said.ASSIGNMENT_CREATED, "each/caller")]
 
 
 def test_law_8_visitors_without_end_are_all_served_one_by_one() -> None:
@@ -170,14 +174,14 @@ def test_law_8_visitors_without_end_are_all_served_one_by_one() -> None:
     for number in range(40):
         visitor = scene.joins(person(f"p{number}"))
         scene.run(5)
-        assert scene.want(f"each/p{number}").serving is not None, number
+        assert scene.assignment(f"each/p{number}").serving is not None, number
         scene.leaves(visitor)
         scene.leaves(next(one for one in scene.present.values() if one.is_agent))
         scene.run(90)
 
 
-def test_law_8_dispatches_of_wants_that_made_room_do_not_bring_them_back() -> None:
-    """60 people served, each agent finished: their dispatches stay listed, and the wants stay within their cap."""
+def test_law_8_dispatches_of_assignments_that_made_room_do_not_bring_them_back() -> None:
+    """60 people served, each agent finished: their dispatches stay listed, and the assignments stay within their cap."""
     scene = Scene(EACH)
     scene.on_create = scene.comes
     for number in range(60):
@@ -187,4 +191,4 @@ def test_law_8_dispatches_of_wants_that_made_room_do_not_bring_them_back() -> No
         scene.run(5)
         scene.leaves(visitor)
         scene.run(5)
-        assert len(scene.session.wants) <= WANTS_MAX, number
+        assert len(scene.session.assignments) <= ASSIGNMENTS_MAX, number

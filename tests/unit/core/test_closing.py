@@ -3,14 +3,14 @@ import pytest
 from dispatcher.core.closing import LINGER_MS, ON_PURPOSE, close
 from dispatcher.core.rules import Policy
 from dispatcher.core.session import Attempt, Said, Verdict
-from tests.unit.core.world import NOW, attempt, policy, seconds, session, want
+from tests.unit.core.world import NOW, assignment, attempt, policy, seconds, session
 
 LATER = NOW + seconds(20)
 NEVER, AT_ONCE, IN_A_MINUTE = 0, LATER, LATER + LINGER_MS
 ASKED = attempt(dispatch="AD_1", listed=True)
-HERE = attempt(dispatch="AD_1", listed=True, agent="PA_bot", came=NOW)
-FOREIGN = attempt(dispatch="AD_1", listed=True, ours=False, agent="PA_bot")
-REPORT, REPLACE = policy(surplus="report"), policy(on_finish="replace")
+HERE = attempt(dispatch="AD_1", listed=True, agent_sid="PA_bot", agent_seen_at=NOW)
+FOREIGN = attempt(dispatch="AD_1", listed=True, ours=False, agent_sid="PA_bot")
+REPORT, REPLACE = policy(extra_agents="report"), policy(on_finish="replace")
 
 
 @pytest.mark.parametrize(
@@ -35,33 +35,33 @@ REPORT, REPLACE = policy(surplus="report"), policy(on_finish="replace")
 )
 def test_what_is_left_of_an_attempt_is_taken_back(verdict: Verdict, one: Attempt, rule: Policy, when: int) -> None:
     """At once where its agent is one too many; else after a minute, as a late agent must be known as ours."""
-    after = close(session(want(one, policy=rule)), "greeter", 1, verdict, LATER)
+    after = close(session(assignment(one, policy=rule)), "greeter", 1, verdict, LATER)
 
-    assert after.wants[0].attempts[0].retract_at == when
+    assert after.assignments[0].attempts[0].retract_at == when
 
 
 @pytest.mark.parametrize("verdict", [*sorted(ON_PURPOSE), Verdict.CRASHED, Verdict.ENDED, Verdict.SURPLUS])
 def test_an_attempt_that_did_not_fail_costs_nothing(verdict: Verdict) -> None:
     """The last try is still to be had, and nobody is said to starve."""
-    after = close(session(want(HERE, tries=2)), "greeter", 1, verdict, LATER)
+    after = close(session(assignment(HERE, tries=2)), "greeter", 1, verdict, LATER)
 
-    assert (after.wants[0].tries, after.wants[0].rounds, after.wants[0].due) == (2, 0, 0)
-    assert [entry.said for entry in after.timeline] == [Said.CLOSED]
+    assert (after.assignments[0].tries, after.assignments[0].rounds, after.assignments[0].due_at) == (2, 0, 0)
+    assert [entry.said for entry in after.timeline] == [Said.ATTEMPT_ENDED]
 
 
 def test_starving_is_told_once() -> None:
     """When the last target is used up for the first time."""
-    first = close(session(want(ASKED, tries=2)), "greeter", 1, Verdict.SILENT, LATER)
-    again = close(session(want(ASKED, rounds=1)), "greeter", 1, Verdict.SILENT, LATER)
+    first = close(session(assignment(ASKED, tries=2)), "greeter", 1, Verdict.SILENT, LATER)
+    again = close(session(assignment(ASKED, rounds=1)), "greeter", 1, Verdict.SILENT, LATER)
 
-    assert [entry.said for entry in first.timeline] == [Said.CLOSED, Said.STARVED]
-    assert [entry.said for entry in again.timeline] == [Said.CLOSED]
+    assert [entry.said for entry in first.timeline] == [Said.ATTEMPT_ENDED, Said.ASSIGNMENT_STARVED]
+    assert [entry.said for entry in again.timeline] == [Said.ATTEMPT_ENDED]
 
 
 def test_closing_is_told_with_its_reason_and_how_long_it_took() -> None:
     """The verdict, and LiveKit's reason where there is one."""
-    plain = close(session(want(ASKED)), "greeter", 1, Verdict.SILENT, LATER)
-    more = close(session(want(ASKED)), "greeter", 1, Verdict.CRASHED, LATER, "migration")
+    plain = close(session(assignment(ASKED)), "greeter", 1, Verdict.SILENT, LATER)
+    more = close(session(assignment(ASKED)), "greeter", 1, Verdict.CRASHED, LATER, "migration")
 
     assert [(one.timeline[0].verdict, one.timeline[0].reason, one.timeline[0].took) for one in (plain, more)] == [
         (Verdict.SILENT, "", seconds(20)),

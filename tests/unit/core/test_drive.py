@@ -29,26 +29,26 @@ from dispatcher.core.effects import (
 from dispatcher.core.events import JOINED, LEFT, ROOM_FINISHED, Event, Ms, Participant
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Rule, Target
-from dispatcher.core.seen import Dispatch, Job, Seen
-from dispatcher.core.session import Part, Said, Session, Verdict, Want
+from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
+from dispatcher.core.session import Assignment, Part, Said, Session, Verdict
 from tests.unit.core.world import (
     GREETER,
     LOBBY,
     NOW,
     TAGS,
     agent,
+    assignment,
     attempt,
     event,
     person,
     rule,
     seconds,
     session,
-    want,
 )
 
 TERMS = Terms(tags=TAGS, rules=(rule(),))
-ALICE = Seen(room=LOBBY, participants=(person(),))
-CREATE = Create(want="greeter", number=1, target=GREETER)
+ALICE = RoomSnapshot(room=LOBBY, participants=(person(),))
+CREATE = Create(assignment="greeter", number=1, target=GREETER)
 NEW = session(stale=True)
 
 
@@ -80,11 +80,11 @@ class Talk:
         self.now += 1
         return self.answer(Saved(self.now, more or None))
 
-    def shown(self, seen: Seen = ALICE) -> Effect | None:
+    def shown(self, snapshot: RoomSnapshot = ALICE) -> Effect | None:
         """The look that the drive asked for shows this."""
         assert self.effect == Observe()
         self.now += 1
-        return self.answer(Observed(self.now, self.now - 1, seen))
+        return self.answer(Observed(self.now, self.now - 1, snapshot))
 
     def turn(self, wait: Ms = 0) -> Effect | None:
         """The turn that the drive asked for comes then."""
@@ -113,12 +113,12 @@ def test_an_ordinary_join() -> None:
     assert talk.shown() == TurnToCreate(GREETER)
     saving = talk.turn()
     assert isinstance(saving, Save)
-    assert (saving.then, saving.session.wants[0].open[0].number) == (Then.KEEP, 1)
+    assert (saving.then, saving.session.assignments[0].open[0].number) == (Then.KEEP, 1)
     assert talk.saved() == Ask(step=CREATE, metadata="", tag=TAGS.of(NEW, CREATE))
     waiting = talk.asked(dispatch="AD_1")
     assert isinstance(waiting, Save)
     assert (waiting.then, waiting.due_at) == (Then.DUE, NOW + 2 + seconds(2))
-    assert waiting.session.wants[0].open[0].dispatch == "AD_1"
+    assert waiting.session.assignments[0].open[0].dispatch == "AD_1"
     assert talk.saved() is None
     assert talk.due_in == NOW + 2 + seconds(2) - talk.now
 
@@ -140,9 +140,9 @@ def test_how_the_session_stands_after_each_outcome_of_a_create(
     talk = asking()
     talk.asked(outcome, dispatch="AD_1" if outcome is Outcome.TAKEN else "", retry_in=7_000)
 
-    stands = talk.session.wants[0]
+    stands = talk.session.assignments[0]
     assert stands.attempts[0].verdict is verdict
-    assert due_in is None or stands.due == talk.now + due_in
+    assert due_in is None or stands.due_at == talk.now + due_in
 
 
 @pytest.mark.parametrize(
@@ -165,13 +165,17 @@ def test_d9_a_server_that_ignores_the_deployment_is_found_out() -> None:
     talk = asking(rules=(canary,))
     talk.asked(dispatch="AD_1", deployment="")
 
-    assert [entry.said for entry in talk.session.timeline][-3:] == [Said.IGNORED, Said.CLOSED, Said.STARVED]
-    assert talk.session.wants[0].attempts[0].verdict is Verdict.REFUSED
+    assert [entry.said for entry in talk.session.timeline][-3:] == [
+        Said.DEPLOYMENT_IGNORED,
+        Said.ATTEMPT_ENDED,
+        Said.ASSIGNMENT_STARVED,
+    ]
+    assert talk.session.assignments[0].attempts[0].verdict is Verdict.REFUSED
 
 
 def test_what_came_in_is_folded_before_anything_is_done() -> None:
     """A room that has ended is over without a look."""
-    talk = Talk(session(want()), event(ROOM_FINISHED))
+    talk = Talk(session(assignment()), event(ROOM_FINISHED))
 
     assert isinstance(talk.effect, Save)
     assert (talk.effect.then, talk.effect.session.final) == (Then.OVER, True)
@@ -181,7 +185,7 @@ def test_what_came_in_is_folded_before_anything_is_done() -> None:
 
 def test_what_comes_in_during_a_drive_is_folded_before_its_end() -> None:
     """The session is still ours, and looked at again."""
-    talk = Talk(session(want(attended=False)))
+    talk = Talk(session(assignment(attended=False)))
     assert [talk.saved(event(JOINED, person())), talk.session.stale] == [Observe(), True]
 
 
@@ -215,9 +219,9 @@ def test_a_look_takes_its_turn_where_calls_are_limited_and_keeps_it() -> None:
     assert talk.effect == TurnToLook()
     saving = talk.turn(700)
     assert isinstance(saving, Save)
-    assert (saving.then, saving.session.slot) == (Then.DUE, NOW + 701)
-    assert Talk(replace(NEW, slot=NOW - 1), terms=limited).effect == Observe()
-    assert Talk(replace(NEW, slot=NOW - SLOT_MS - 1), terms=limited).effect == TurnToLook()
+    assert (saving.then, saving.session.slot_at) == (Then.DUE, NOW + 701)
+    assert Talk(replace(NEW, slot_at=NOW - 1), terms=limited).effect == Observe()
+    assert Talk(replace(NEW, slot_at=NOW - SLOT_MS - 1), terms=limited).effect == TurnToLook()
 
 
 def test_a_create_waits_for_its_turn() -> None:
@@ -227,7 +231,7 @@ def test_a_create_waits_for_its_turn() -> None:
     saving = talk.turn(300)
     assert isinstance(saving, Save)
     assert (saving.then, saving.due_at) == (Then.DUE, NOW + 2 + 300)
-    kept = Talk(session(want(slot=NOW, due=NOW, attended=True), stale=True))
+    kept = Talk(session(assignment(slot_at=NOW, due_at=NOW, attended=True), stale=True))
     checkpoint = kept.shown()
     assert isinstance(checkpoint, Save)
     assert checkpoint.then is Then.KEEP
@@ -239,13 +243,13 @@ def test_a_dry_run_decides_and_asks_nothing_of_livekit() -> None:
     talk = Talk(terms=dry)
     saving = talk.shown()
     assert isinstance(saving, Save)
-    assert saving.session.timeline[-1].said is Said.WOULD_ASK
+    assert saving.session.timeline[-1].said is Said.DISPATCH_SIMULATED
     leftover = attempt(verdict=Verdict.SURPLUS, dispatch="AD_1", listed=True, retract_at=NOW)
-    listed = Seen(room=LOBBY, dispatches=(Dispatch(id="AD_1", agent="greeter"),))
-    back = Talk(session(want(leftover), stale=True), terms=dry)
+    listed = RoomSnapshot(room=LOBBY, dispatches=(Dispatch(id="AD_1", agent="greeter"),))
+    back = Talk(session(assignment(leftover), stale=True), terms=dry)
     saving = back.shown(listed)
     assert isinstance(saving, Save)
-    assert (saving.session.timeline[-1].said, saving.session.timeline[-1].reason) == (Said.RETRACTED, "dry_run")
+    assert (saving.session.timeline[-1].said, saving.session.timeline[-1].reason) == (Said.ATTEMPT_RETRACTED, "dry_run")
 
 
 @pytest.mark.parametrize(("reason", "then"), [("", Part.AGENT), ("timeout", Part.AGENT)])
@@ -255,33 +259,33 @@ def test_what_is_too_much_is_taken_back_by_the_identity_that_the_look_showed(rea
         attempt(dispatch="AD_1", identities=("agent-AJ_1",)),
         attempt(2, dispatch="AD_2", identities=("agent-AJ_2",)),
     )
-    here = Seen(
+    here = RoomSnapshot(
         room=LOBBY,
         participants=(person(), agent("agent-AJ_1", joined_at=1), agent("agent-AJ_2", joined_at=2)),
         dispatches=tuple(
             Dispatch(id=f"AD_{n}", agent="greeter", jobs=(Job(id=f"AJ_{n}", identity=f"agent-AJ_{n}"),)) for n in (1, 2)
         ),
     )
-    talk = Talk(session(want(*two, last=2), stale=True))
+    talk = Talk(session(assignment(*two, last_number=2), stale=True))
     assert talk.shown(here) == TakeBack(
-        step=Retract(want="greeter", number=2, agent=agent("agent-AJ_2").sid), identity="agent-AJ_2"
+        step=Retract(assignment="greeter", number=2, agent_sid=agent("agent-AJ_2").sid), identity="agent-AJ_2"
     )
     talk.answer(TakenBack(talk.now + 1, reason))
     entry = talk.session.timeline[-1]
-    assert (entry.said, entry.part, entry.reason) == (Said.RETRACTED, then, reason)
+    assert (entry.said, entry.part, entry.reason) == (Said.ATTEMPT_RETRACTED, then, reason)
 
 
 def test_a_paused_agent_is_not_asked_for() -> None:
-    """The want is held, and the session rests."""
+    """The assignment is held, and the session rests."""
     talk = Talk(terms=replace(TERMS, paused=frozenset({"greeter"})))
     saving = talk.shown()
     assert isinstance(saving, Save)
-    assert (saving.then, saving.session.wants[0].held) == (Then.REST, True)
+    assert (saving.then, saving.session.assignments[0].paused) == (Then.REST, True)
 
 
 def test_a_drive_that_finds_no_end_is_cut_off_and_told() -> None:
     """More comes in with every save: after so many plans the session goes on in a new claim."""
-    talk = Talk(session(want(attended=False)))
+    talk = Talk(session(assignment(attended=False)))
     while isinstance(talk.effect, Save) and talk.effect.then is Then.REST:
         talk.saved(event(JOINED, person(hidden=True)))
     assert isinstance(talk.effect, Save)
@@ -290,10 +294,10 @@ def test_a_drive_that_finds_no_end_is_cut_off_and_told() -> None:
     assert talk.drive.rounds == rounds_max(talk.session)
 
 
-def test_many_wants_need_many_rounds_and_have_them() -> None:
+def test_many_assignments_need_many_rounds_and_have_them() -> None:
     """One agent for each of 20 people is asked for in one claim."""
     each = replace(TERMS, rules=(rule("each", per="participant"),))
-    crowd = Seen(room=LOBBY, participants=tuple(person(f"guest-{n}") for n in range(20)))
+    crowd = RoomSnapshot(room=LOBBY, participants=tuple(person(f"guest-{n}") for n in range(20)))
     talk = Talk(terms=each)
     asked = 0
     while talk.effect is not None:
@@ -317,14 +321,14 @@ TELLING = replace(rule(), metadata=lambda room, who: f"{room.name} for {_name(wh
 @pytest.mark.parametrize(
     ("rules", "wanted", "text"),
     [
-        ((rule("another"), TELLING), want(), "lobby for alice"),
-        ((rule(),), want(), ""),
-        ((rule("another"),), want(), ""),
+        ((rule("another"), TELLING), assignment(), "lobby for alice"),
+        ((rule(),), assignment(), ""),
+        ((rule("another"),), assignment(), ""),
     ],
     ids=["the-rules", "none", "its-rule-is-gone"],
 )
 def test_the_metadata_is_what_the_rule_says_of_the_look_just_made(
-    rules: tuple[Rule, ...], wanted: Want, text: str
+    rules: tuple[Rule, ...], wanted: Assignment, text: str
 ) -> None:
     """For the earliest who waits; a rule that a reload took away is told, and sends none."""
     talk = Talk(session(replace(wanted, attended=True), stale=True), terms=replace(TERMS, rules=rules))
@@ -351,6 +355,6 @@ def test_a_reply_of_another_effect_is_a_defect_of_who_answers() -> None:
 def test_the_room_of_another_life_is_not_asked_into() -> None:
     """Law 14: LiveKit does not list the session's own SID."""
     talk = Talk()
-    saving = talk.shown(Seen(room=None))
+    saving = talk.shown(RoomSnapshot(room=None))
     assert isinstance(saving, Save)
     assert (saving.then, saving.session.missed_at) == (Then.DUE, NOW)

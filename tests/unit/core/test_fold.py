@@ -8,13 +8,13 @@ from msgspec.structs import replace
 from dispatcher.core.events import ABORTED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Event, Participant
 from dispatcher.core.fold import fold
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import NOTES_MAX, Note, Said, Session, Verdict, Want
-from tests.unit.core.world import LIVEKIT_AHEAD, NOW, agent, attempt, event, person, rule, seconds, session, want
+from dispatcher.core.session import NOTES_MAX, Assignment, Note, Said, Session, Verdict
+from tests.unit.core.world import LIVEKIT_AHEAD, NOW, agent, assignment, attempt, event, person, rule, seconds, session
 
 RULES = (rule(),)
 EACH = rule("each", per="participant")
 BOT = agent("bot", joined_at=NOW + LIVEKIT_AHEAD - seconds(90))
-SERVED = want(attempt(agent="PA_bot", came=NOW))
+SERVED = assignment(attempt(agent_sid="PA_bot", agent_seen_at=NOW))
 
 
 def heard(before: Session, *events: Event, rules: tuple[Rule, ...] = RULES) -> Session:
@@ -27,24 +27,26 @@ def heard(before: Session, *events: Event, rules: tuple[Rule, ...] = RULES) -> S
 @pytest.mark.parametrize(
     ("before", "name", "who", "rules", "stale"),
     [
-        pytest.param(session(), JOINED, person(), RULES, True, id="somebody-of-whom-a-want-could-be-born"),
+        pytest.param(session(), JOINED, person(), RULES, True, id="somebody-of-whom-a-assignment-could-be-born"),
         pytest.param(session(), JOINED, person(), (), False, id="no-rule-covers-the-room"),
         pytest.param(session(), JOINED, person(hidden=True), RULES, False, id="T1-hidden"),
         pytest.param(session(), JOINED, person(kind="EGRESS"), RULES, False, id="T1-egress"),
         pytest.param(session(), JOINED, person(kind="INGRESS"), RULES, False, id="T1-ingress"),
-        pytest.param(session(SERVED), JOINED, person(), RULES, False, id="the-audience-of-a-served-want"),
-        pytest.param(session(want(attended=False)), JOINED, person(), RULES, True, id="the-want-is-unattended"),
-        pytest.param(session(want(done=NOW)), JOINED, person(), RULES, True, id="the-want-is-done"),
+        pytest.param(session(SERVED), JOINED, person(), RULES, False, id="the-audience-of-a-served-assignment"),
+        pytest.param(session(assignment(attended=False)), JOINED, person(), RULES, True, id="the-assignment-is-idle"),
+        pytest.param(session(assignment(finished_at=NOW)), JOINED, person(), RULES, True, id="the-assignment-is-done"),
         pytest.param(session(SERVED), JOINED, person("bob"), (EACH,), True, id="one-more-for-each"),
         pytest.param(session(SERVED), LEFT, person(), RULES, False, id="the-audience-leaves"),
-        pytest.param(session(want(attempt())), LEFT, person(), RULES, True, id="L8-nobody-may-be-left"),
-        pytest.param(session(want(attempt())), ABORTED, person(), RULES, True, id="W5-aborted-is-left"),
-        pytest.param(session(want(done=NOW)), LEFT, person(), RULES, False, id="leaving-a-done-want"),
+        pytest.param(session(assignment(attempt())), LEFT, person(), RULES, True, id="L8-nobody-may-be-left"),
+        pytest.param(session(assignment(attempt())), ABORTED, person(), RULES, True, id="W5-aborted-is-left"),
+        pytest.param(
+            session(assignment(finished_at=NOW)), LEFT, person(), RULES, False, id="leaving-a-done-assignment"
+        ),
         pytest.param(session(SERVED), JOINED, BOT, RULES, False, id="the-agent-that-serves"),
         pytest.param(session(SERVED), JOINED, replace(BOT, sid="PA_2"), RULES, True, id="L3-its-new-connection"),
-        pytest.param(session(want(attempt())), JOINED, BOT, RULES, True, id="an-agent-not-known-yet"),
+        pytest.param(session(assignment(attempt())), JOINED, BOT, RULES, True, id="an-agent-not-known-yet"),
         pytest.param(
-            session(want(attempt(agent="PA_bot", verdict=Verdict.SURPLUS))),
+            session(assignment(attempt(agent_sid="PA_bot", verdict=Verdict.SURPLUS))),
             JOINED,
             BOT,
             RULES,
@@ -55,9 +57,16 @@ def heard(before: Session, *events: Event, rules: tuple[Rule, ...] = RULES) -> S
         pytest.param(session(), ABORTED, BOT, (), True, id="W5-an-agent-never-connected"),
         pytest.param(session(), "track_published", BOT, RULES, False, id="an-event-that-is-not-heard"),
         pytest.param(session(), ROOM_STARTED, None, RULES, False, id="a-room-without-people"),
-        pytest.param(session(), ROOM_STARTED, None, (rule(on="room"),), True, id="a-room-that-wants-an-agent"),
         pytest.param(
-            session(want(policy=rule(on="room").policy)), ROOM_STARTED, None, (rule(on="room"),), False, id="and-has-it"
+            session(), ROOM_STARTED, None, (rule(trigger="room_started"),), True, id="a-room-that-assignments-an-agent"
+        ),
+        pytest.param(
+            session(assignment(policy=rule(trigger="room_started").policy)),
+            ROOM_STARTED,
+            None,
+            (rule(trigger="room_started"),),
+            False,
+            id="and-has-it",
         ),
         pytest.param(session(), "swept", None, (), True, id="the-sweep"),
         pytest.param(session(stale=True), JOINED, person(), (), True, id="stale-stays-stale"),
@@ -70,7 +79,7 @@ def test_a_session_is_stale_when_a_look_could_show_something(
     after = heard(before, event(name, who), rules=rules)
 
     assert after.stale is stale
-    assert after.wants == before.wants
+    assert after.assignments == before.assignments
 
 
 def test_why_an_agent_left_is_noted() -> None:
@@ -82,9 +91,9 @@ def test_why_an_agent_left_is_noted() -> None:
         sid="PA_bot",
         identity="bot",
         reason="CONNECTION_TIMEOUT",
-        heard=NOW,
+        received_at=NOW,
         stayed=left - BOT.joined_at,
-        left=left + 999,
+        left_at=left + 999,
     )
     assert after.notes == (expected,)
 
@@ -123,13 +132,16 @@ def test_a_room_that_is_closing_already_is_missed_since_it_began_to() -> None:
 def test_room_finished_is_final() -> None:
     """Nothing is owed any more, and it is told once."""
     busy = session(
-        SERVED, stale=True, missed_at=NOW, notes=(Note(sid="1", identity="", reason="", heard=0, stayed=0, left=0),)
+        SERVED,
+        stale=True,
+        missed_at=NOW,
+        notes=(Note(sid="1", identity="", reason="", received_at=0, stayed=0, left_at=0),),
     )
 
     after = heard(busy, event(ROOM_FINISHED), event(ROOM_FINISHED))
 
-    assert (after.over, after.final, after.stale, after.missed_at, after.notes) == (True, True, False, 0, ())
-    assert [(entry.said, entry.reason) for entry in after.timeline] == [(Said.OVER, ROOM_FINISHED)]
+    assert (after.finished, after.final, after.stale, after.missed_at, after.notes) == (True, True, False, 0, ())
+    assert [(entry.said, entry.reason) for entry in after.timeline] == [(Said.ROOM_FINISHED, ROOM_FINISHED)]
 
 
 @pytest.mark.parametrize("who", [None, person(), BOT])
@@ -143,10 +155,10 @@ def test_W4_what_comes_after_room_finished_changes_nothing(name: str, who: Parti
 
 def test_over_by_look_is_undone_by_whoever_says_that_it_lives() -> None:
     """Only room_finished is final: the sweep lists the SID, somebody joins."""
-    over = session(over=True)
+    over = session(finished=True)
 
-    assert not heard(over, event("swept")).over
-    assert not heard(over, event(JOINED, person())).over
+    assert not heard(over, event("swept")).finished
+    assert not heard(over, event(JOINED, person())).finished
 
 
 STORY = [
@@ -163,17 +175,17 @@ def matters(one: Session) -> object:
     """What of a session may not depend on the order of events."""
     return (
         one.final,
-        one.over,
+        one.finished,
         one.stale,
         one.missed_at,
         sorted(one.notes, key=lambda noted: noted.sid),
-        one.wants,
-        one.told,
+        one.assignments,
+        one.entries_total,
     )
 
 
 @pytest.mark.parametrize("events", [STORY, AFTERMATH], ids=["a-life", "its-end"])
-@pytest.mark.parametrize("before", [session(), session(want(attempt())), session(SERVED), session(over=True)])
+@pytest.mark.parametrize("before", [session(), session(assignment(attempt())), session(SERVED), session(finished=True)])
 def test_law_2_W1_every_order_of_events_folds_to_the_same_session(before: Session, events: list[Event]) -> None:  # noqa: N802
     """Left before joined, finished before started: what matters comes out the same."""
     expected = matters(heard(before, *events))
@@ -190,10 +202,16 @@ EVENTS = st.one_of(
     st.builds(event, st.sampled_from([ROOM_STARTED, "swept"])),
     st.builds(event, st.sampled_from([JOINED, LEFT, ABORTED]), PEOPLE | AGENTS),
 )
-WANTS: list[tuple[Want, ...]] = [(), (want(),), (want(attempt()),), (SERVED,), (want(done=NOW), want(name="other"))]
+ASSIGNMENTS: list[tuple[Assignment, ...]] = [
+    (),
+    (assignment(),),
+    (assignment(attempt()),),
+    (SERVED,),
+    (assignment(finished_at=NOW), assignment(name="other")),
+]
 SESSIONS = st.builds(
-    lambda wants, over, missed: session(*wants, over=over, missed_at=missed),
-    st.sampled_from(WANTS),
+    lambda assignments, over, missed: session(*assignments, finished=over, missed_at=missed),
+    st.sampled_from(ASSIGNMENTS),
     st.booleans(),
     st.sampled_from([0, 1]),
 )

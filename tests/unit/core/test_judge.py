@@ -5,11 +5,11 @@ from dispatcher.core.events import Ms
 from dispatcher.core.judge import confirming_since, departure, overdue
 from dispatcher.core.seen import Dispatch
 from dispatcher.core.session import Attempt, Note, Verdict
-from tests.unit.core.world import LIVEKIT_AHEAD, NO, NOW, attempt, dispatch, job, policy, seconds, session, want
+from tests.unit.core.world import LIVEKIT_AHEAD, NO, NOW, assignment, attempt, dispatch, job, policy, seconds, session
 
 ASKED = attempt(dispatch="AD_1")
 UNKNOWN = attempt()
-PUBLISHER = policy(worker="publisher")
+PUBLISHER = policy(worker_type="publisher")
 
 NO_JOB, HAS_JOB, SAID_NO = dispatch(), dispatch("AD_1", "greeter", job()), dispatch("AD_1", "greeter", NO)
 ENDED_JOB = dispatch("AD_1", "greeter", job(ended=True))
@@ -36,12 +36,12 @@ def test_an_attempt_whose_agent_never_came(
     opened: Attempt, listed: Dispatch | None, waited: float, verdict: Verdict | None
 ) -> None:
     """The table of verdicts: what a look shows of an open attempt, and how long after it was asked."""
-    assert overdue(session(), want(opened), opened, listed, NOW + seconds(waited)) is verdict
+    assert overdue(session(), assignment(opened), opened, listed, NOW + seconds(waited)) is verdict
 
 
 def test_times_are_the_rules() -> None:
-    """`confirm_within` and `join_within` of the want's own policy count."""
-    quick = want(ASKED, policy=policy(confirm_within=100, join_within=200))
+    """`confirm_within` and `join_within` of the assignment's own policy count."""
+    quick = assignment(ASKED, policy=policy(confirm_within=100, join_within=200))
 
     assert overdue(session(), quick, ASKED, NO_JOB, NOW + 100) is Verdict.SILENT
     assert overdue(session(), quick, ASKED, HAS_JOB, NOW + 200) is Verdict.NO_SHOW
@@ -49,7 +49,7 @@ def test_times_are_the_rules() -> None:
 
 def test_an_agent_by_name_keeps_an_attempt_from_being_given_up_as_silent() -> None:
     """Its job may be listed late; but a job without its own agent is judged all the same."""
-    by_name = want(ASKED, by_name=True)
+    by_name = assignment(ASKED, served_by_name=True)
 
     assert overdue(session(), by_name, ASKED, NO_JOB, NOW + seconds(600)) is None
     assert overdue(session(), by_name, ASKED, HAS_JOB, NOW + seconds(600)) is Verdict.NO_SHOW
@@ -72,7 +72,7 @@ def test_a_publisher_worker_is_waited_for_from_the_first_publisher(published: Ms
 def test_a_publisher_worker_is_not_silent_before_somebody_publishes() -> None:
     """However long that takes; and then for `confirm_within`."""
     late = NOW + seconds(600)
-    one = want(ASKED, policy=PUBLISHER)
+    one = assignment(ASKED, policy=PUBLISHER)
 
     assert overdue(session(), one, ASKED, NO_JOB, late) is None
     assert overdue(session(published_at=late), one, ASKED, NO_JOB, late + seconds(11)) is None
@@ -82,18 +82,20 @@ def test_a_publisher_worker_is_not_silent_before_somebody_publishes() -> None:
 def test_a_publisher_workers_agent_has_its_time_to_join_after_the_first_publisher() -> None:
     """Its job, listed right after somebody published, is no no-show because the dispatch is old."""
     late = NOW + seconds(600)
-    one = want(ASKED, policy=PUBLISHER)
+    one = assignment(ASKED, policy=PUBLISHER)
 
     assert overdue(session(published_at=late), one, ASKED, HAS_JOB, late + seconds(1)) is None
 
 
-GONE = attempt(dispatch="AD_1", agent="PA_bot", identities=("bot",), came=NOW, gone=NOW + seconds(60))
+GONE = attempt(
+    dispatch="AD_1", agent_sid="PA_bot", identities=("bot",), agent_seen_at=NOW, agent_missed_at=NOW + seconds(60)
+)
 LEFT_AT = NOW + LIVEKIT_AHEAD + seconds(60)
 
 
-def note(reason: str, *, stayed: float = 60, sid: str = "PA_bot", heard: Ms = GONE.gone) -> Note:
+def note(reason: str, *, stayed: float = 60, sid: str = "PA_bot", heard: Ms = GONE.agent_missed_at) -> Note:
     """A webhook has said why the agent left."""
-    return Note(sid=sid, identity="bot", reason=reason, heard=heard, stayed=seconds(stayed), left=LEFT_AT)
+    return Note(sid=sid, identity="bot", reason=reason, received_at=heard, stayed=seconds(stayed), left_at=LEFT_AT)
 
 
 @pytest.mark.parametrize(
@@ -114,10 +116,10 @@ def note(reason: str, *, stayed: float = 60, sid: str = "PA_bot", heard: Ms = GO
 )
 def test_an_agent_that_left_counts_as(reason: str, stayed: float, verdict: Verdict) -> None:
     """The table of departures: the reason heard, and how long it had stayed; no time is lost."""
-    left = departure(session(notes=(note(reason, stayed=stayed),)), want(GONE), GONE, GONE.gone)
+    left = departure(session(notes=(note(reason, stayed=stayed),)), assignment(GONE), GONE, GONE.agent_missed_at)
 
     assert left is not None
-    assert (left.verdict, left.reason, left.left, left.stayed) == (verdict, reason.lower(), LEFT_AT, seconds(stayed))
+    assert (left.verdict, left.reason, left.left_at, left.stayed) == (verdict, reason.lower(), LEFT_AT, seconds(stayed))
 
 
 @pytest.mark.parametrize(
@@ -135,8 +137,8 @@ def test_what_may_be_no_crash_is_waited_for(reason: str | None, patience: float)
     """Nothing can be said for a while; then it was lost."""
     one = session(notes=() if reason is None else (note(reason),))
 
-    assert departure(one, want(GONE), GONE, GONE.gone + seconds(patience) - 1) is None
-    late = departure(one, want(GONE), GONE, GONE.gone + seconds(patience))
+    assert departure(one, assignment(GONE), GONE, GONE.agent_missed_at + seconds(patience) - 1) is None
+    late = departure(one, assignment(GONE), GONE, GONE.agent_missed_at + seconds(patience))
     assert late is not None
     assert late.verdict is Verdict.CRASHED
 
@@ -147,20 +149,20 @@ def test_what_may_be_no_crash_is_waited_for(reason: str | None, patience: float)
 )
 def test_without_a_webhook_the_stay_is_what_looks_showed(stayed: float, verdict: Verdict) -> None:
     """W2: from the first look that showed it to the first that did not."""
-    gone = replace(GONE, gone=NOW + seconds(stayed))
+    gone = replace(GONE, agent_missed_at=NOW + seconds(stayed))
 
-    left = departure(session(), want(gone), gone, gone.gone + seconds(2))
+    left = departure(session(), assignment(gone), gone, gone.agent_missed_at + seconds(2))
 
     assert left is not None
-    assert (left.verdict, left.left) == (verdict, 0)
+    assert (left.verdict, left.left_at) == (verdict, 0)
 
 
 @pytest.mark.parametrize("reason", ["CLIENT_INITIATED", "PARTICIPANT_REMOVED", "CONNECTION_TIMEOUT"])
 def test_with_nobody_there_an_agent_that_leaves_has_ended(reason: str) -> None:
     """Nobody is to be served any more, whatever the reason and the stay."""
-    alone = want(GONE, attended=False)
+    alone = assignment(GONE, attended=False)
 
-    left = departure(session(notes=(note(reason, stayed=1),)), alone, GONE, GONE.gone)
+    left = departure(session(notes=(note(reason, stayed=1),)), alone, GONE, GONE.agent_missed_at)
 
     assert left is not None
     assert left.verdict is Verdict.ENDED
@@ -168,9 +170,9 @@ def test_with_nobody_there_an_agent_that_leaves_has_ended(reason: str) -> None:
 
 def test_on_room_an_agent_is_wanted_with_nobody_there() -> None:
     """So its leaving counts."""
-    alone = want(GONE, attended=False, policy=policy(on="room"))
+    alone = assignment(GONE, attended=False, policy=policy(trigger="room_started"))
 
-    left = departure(session(notes=(note("CONNECTION_TIMEOUT"),)), alone, GONE, GONE.gone)
+    left = departure(session(notes=(note("CONNECTION_TIMEOUT"),)), alone, GONE, GONE.agent_missed_at)
 
     assert left is not None
     assert left.verdict is Verdict.CRASHED
@@ -182,7 +184,7 @@ NEVER_SEEN = attempt(dispatch="AD_1", identities=("bot",))
 @pytest.mark.parametrize(
     ("one", "heard", "left"),
     [
-        pytest.param(attempt(agent="PA_bot"), note("SIGNAL_CLOSE"), False, id="ListParticipants-still-shows-it"),
+        pytest.param(attempt(agent_sid="PA_bot"), note("SIGNAL_CLOSE"), False, id="ListParticipants-still-shows-it"),
         pytest.param(NEVER_SEEN, note("CLIENT_INITIATED"), True, id="it-came-and-went-between-two-looks"),
         pytest.param(
             NEVER_SEEN, note("CLIENT_INITIATED", heard=NOW - 1), False, id="of-an-earlier-agent-of-its-identity"
@@ -193,14 +195,14 @@ NEVER_SEEN = attempt(dispatch="AD_1", identities=("bot",))
 )
 def test_a_note_concerns_an_attempt(one: Attempt, heard: Note, left: bool) -> None:
     """By its agent's SID; and by its job's identity where it never was seen."""
-    assert (departure(session(notes=(heard,)), want(one), one, NOW + seconds(60)) is not None) is left
+    assert (departure(session(notes=(heard,)), assignment(one), one, NOW + seconds(60)) is not None) is left
 
 
 def test_of_several_notes_of_an_identity_the_last_counts() -> None:
     """Fixed identities recur."""
     notes = (note("CLIENT_INITIATED", sid="PA_1"), note("CONNECTION_TIMEOUT", sid="PA_2"))
 
-    left = departure(session(notes=notes), want(NEVER_SEEN), NEVER_SEEN, NOW + seconds(61))
+    left = departure(session(notes=notes), assignment(NEVER_SEEN), NEVER_SEEN, NOW + seconds(61))
 
     assert left is not None
     assert left.verdict is Verdict.CRASHED
@@ -208,4 +210,4 @@ def test_of_several_notes_of_an_identity_the_last_counts() -> None:
 
 def test_without_a_note_only_an_agent_that_was_seen_can_be_missed() -> None:
     """One that never came has not left."""
-    assert departure(session(), want(NEVER_SEEN), NEVER_SEEN, NOW + seconds(600)) is None
+    assert departure(session(), assignment(NEVER_SEEN), NEVER_SEEN, NOW + seconds(600)) is None

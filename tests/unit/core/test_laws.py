@@ -11,7 +11,7 @@ from dispatcher.core.events import JOINED, LEFT
 from dispatcher.core.plan import Create, Rest, Retract
 from dispatcher.core.record import dump, load
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import ATTEMPTS_MAX, NOTES_MAX, TIMELINE_MAX, WANTS_MAX, State
+from dispatcher.core.session import ASSIGNMENTS_MAX, ATTEMPTS_MAX, NOTES_MAX, TIMELINE_MAX, State
 from tests.unit.core.lives import (
     FOREIGN,
     LIVES,
@@ -29,7 +29,7 @@ from tests.unit.core.lives import (
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LOBBY, agent, person, rule
 
-RECORD_MAX = 30_000  # bytes, of a room with one want: its caps, filled with names of ordinary length
+RECORD_MAX = 30_000  # bytes, of a room with one assignment: its caps, filled with names of ordinary length
 
 LIFE = settings(deadline=None, max_examples=40)  # a life is hundreds of steps
 
@@ -41,28 +41,28 @@ class Watched(Scene):
         """The Create that is due has been sent, lawfully."""
         before = self.session
         step = super().ask()
-        asked = before.want(step.want)
+        asked = before.assignment(step.assignment)
         assert asked is not None
         assert step.target.agent, "nobody would be asked for"
         assert asked.open == (), "law 5: an attempt is open"
-        assert step.number > asked.last, "law 2: the number was used before"
-        assert not before.over, "law 14: the session is over"
+        assert step.number > asked.last_number, "law 2: the number was used before"
+        assert not before.finished, "law 14: the session is over"
         assert not before.missed_at, "law 14: the room was not listed"
         assert not before.stale, "law 4: something has happened since"
-        assert before.seen_at == self.now, "law 4: the look was not fresh"
-        assert asked.attended or asked.policy.on == "room", "nobody is there"
+        assert before.looked_at == self.now, "law 4: the look was not fresh"
+        assert asked.attended or asked.policy.trigger == "room_started", "nobody is there"
         return step
 
     def take_back(self) -> Retract:
         """The Retract that is due has been carried out, lawfully."""
         before = self.session
         step = super().take_back()
-        asked = before.want(step.want)
+        asked = before.assignment(step.assignment)
         assert asked is not None
         [taken] = [one for one in asked.attempts if one.number == step.number]
         assert taken.ours, "law 13: it is not ours"
         assert not taken.open, "an open attempt"
-        assert bool(step.agent) != bool(step.dispatch), "the agent first, and then the dispatch"
+        assert bool(step.agent_sid) != bool(step.dispatch), "the agent first, and then the dispatch"
         return step
 
 
@@ -78,25 +78,25 @@ def lived(rules: tuple[Rule, ...], life: list[Happening]) -> Scene:
 @LIFE
 @given(rules=RULES, life=LIVES)
 def test_laws_2_4_5_13_14_hold_in_every_life(rules: tuple[Rule, ...], life: list[Happening]) -> None:
-    """No Create and no Retract that a law forbids, and the driver finds an end in 16 rounds."""
+    """No Create and no Retract that a law forbids, and the reconciler finds an end in 16 rounds."""
     lived(rules, life)
 
 
 @LIFE
 @given(rules=RULES, life=LIVES)
 def test_law_7_a_session_at_rest_owes_nothing(rules: tuple[Rule, ...], life: list[Happening]) -> None:
-    """Rest means over; or that no want waits, nothing is to be taken back, no open attempt can be late."""
+    """Rest means over; or that no assignment waits, nothing is to be taken back, no open attempt can be late."""
     scene = lived(rules, life)
-    if scene.plan() != Rest() or scene.session.over:
+    if scene.plan() != Rest() or scene.session.finished:
         return
 
     assert not scene.session.stale
-    for one in scene.session.wants:
+    for one in scene.session.assignments:
         assert not one.waits
         assert not one.unnamed
         assert not [old for old in one.attempts if old.ours and not old.open and old.shows and old.retract_at]
-        assert not one.by_name
-        assert all(opened.serving or one.policy.worker == "publisher" for opened in one.open)
+        assert not one.served_by_name
+        assert all(opened.serving or one.policy.worker_type == "publisher" for opened in one.open)
 
 
 @LIFE
@@ -114,7 +114,7 @@ def test_law_7_a_session_at_rest_owes_nothing(rules: tuple[Rule, ...], life: lis
     ],
 )
 def test_law_7_no_session_waits_for_what_has_passed(rules: tuple[Rule, ...], life: list[Happening]) -> None:
-    """A wait is for an instant ahead: a driver would turn for ever."""
+    """A wait is for an instant ahead: a reconciler would turn for ever."""
     assert lived(rules, life).spins == 0
 
 
@@ -124,7 +124,7 @@ def test_a_look_seen_twice_changes_nothing(rules: tuple[Rule, ...], life: list[H
     """Judging is idempotent. What it tells, and foreign dispatches, have tests of their own."""
     scene = lived(rules, life)
 
-    once, twice = (replace(scene.look(), timeline=(), told=0) for _ in range(2))
+    once, twice = (replace(scene.look(), timeline=(), entries_total=0) for _ in range(2))
 
     assert twice == once
 
@@ -135,13 +135,15 @@ def test_law_8_nothing_of_a_session_exceeds_its_cap(rules: tuple[Rule, ...], lif
     """Whatever happens."""
     scene = lived(rules, life)
 
-    assert len(scene.session.wants) <= WANTS_MAX
+    assert len(scene.session.assignments) <= ASSIGNMENTS_MAX
     assert len(scene.session.notes) <= NOTES_MAX
     assert len(scene.session.timeline) <= TIMELINE_MAX
-    assert all(len(one.attempts) <= ATTEMPTS_MAX for one in scene.session.wants)
+    assert all(len(one.attempts) <= ATTEMPTS_MAX for one in scene.session.assignments)
 
 
-@pytest.mark.parametrize("rules", [SETS[0], SETS[1], SETS[3], SETS[4]], ids=["one", "fallback", "two-wants", "on-room"])
+@pytest.mark.parametrize(
+    "rules", [SETS[0], SETS[1], SETS[3], SETS[4]], ids=["one", "fallback", "two-assignments", "on-room"]
+)
 def test_law_8_a_record_does_not_grow_with_the_audience_or_with_time(rules: tuple[Rule, ...]) -> None:
     """600 people come and go in three hours, agents are lost, most dispatches are silent: it finds its size."""
     chance = Random(7)  # noqa: S311 - the same life each time
@@ -190,13 +192,13 @@ def test_law_8_an_audience_leaves_no_trace() -> None:
 @LIFE
 @given(rules=RULES, life=LIVES)
 def test_law_10_the_ledger_emptied_at_any_point_adds_no_agent(rules: tuple[Rule, ...], life: list[Happening]) -> None:
-    """After the next look as many wants are served as before, and only who waited before is asked for."""
+    """After the next look as many assignments are served as before, and only who waited before is asked for."""
     scene = lived(rules, life)
     room_is(listed=True)(scene)
     scene.settle()
     scene.look()
     served, asked_before = standing(scene), len(scene.creates)
-    unserved = sum(one.attended or one.policy.on == "room" for one in scene.session.wants) - served
+    unserved = sum(one.attended or one.policy.trigger == "room_started" for one in scene.session.assignments) - served
 
     ledger_is_emptied(scene)
     scene.settle()
@@ -206,8 +208,11 @@ def test_law_10_the_ledger_emptied_at_any_point_adds_no_agent(rules: tuple[Rule,
 
 
 def standing(scene: Scene) -> int:
-    """How many wants that somebody waits for are served."""
-    return sum(one.state is State.SERVED and (one.attended or one.policy.on == "room") for one in scene.session.wants)
+    """How many assignments that somebody waits for are served."""
+    return sum(
+        one.state is State.SERVED and (one.attended or one.policy.trigger == "room_started")
+        for one in scene.session.assignments
+    )
 
 
 @LIFE
@@ -234,9 +239,10 @@ def test_law_9_a_session_goes_on_from_its_record(rules: tuple[Rule, ...], life: 
 def test_promises_3_and_4_once_the_world_behaves_everybody_waiting_has_one_agent(
     rules: tuple[Rule, ...], life: list[Happening]
 ) -> None:
-    """Whatever went before: 150 s later each want is done, or served by an agent with a job, by one of ours at most.
+    """Whatever went before: 150 s later each assignment is done, or served by an agent with a job, by one of ours at most.
 
-    One for whom nobody can be named is starved. An identity that two wants' agents share is one agent's at a time.
+    One for whom nobody can be named is starved. An identity that two assignments' agents share is one agent's at a
+    time.
     """
     scene = lived(rules, life)
     room_is(listed=True)(scene)
@@ -244,21 +250,21 @@ def test_promises_3_and_4_once_the_world_behaves_everybody_waiting_has_one_agent
     scene.on_create = scene.comes
     scene.run(150)
 
-    for one in (one for one in scene.session.wants if one.attended and not one.done):
+    for one in (one for one in scene.session.assignments if one.attended and not one.finished_at):
         ours = {identity for old in one.attempts if old.ours for identity in old.identities}
-        others = {other.serving.agent for other in scene.session.wants if other is not one and other.serving}
+        others = {other.serving.agent_sid for other in scene.session.assignments if other is not one and other.serving}
         agents = [who for who in scene.present.values() if who.identity in ours and who.sid not in others]
         assert one.serving or (one.unnamed and one.state is State.STARVED)
-        assert one.policy.worker == "publisher" or len(agents) <= 1
+        assert one.policy.worker_type == "publisher" or len(agents) <= 1
 
 
 @LIFE
 @given(life=LIVES)
 def test_a_room_that_no_rule_covers_is_left_alone(life: list[Happening]) -> None:
-    """No want, no Create, no Retract; agents are reported."""
+    """No assignment, no Create, no Retract; agents are reported."""
     scene = Watched(rule(when=lambda *_: False))
     for happens in [*life, leaves("alice")]:
         happens(scene)
         scene.settle()
 
-    assert (scene.session.wants, scene.creates) == ((), [])
+    assert (scene.session.assignments, scene.creates) == ((), [])

@@ -6,62 +6,84 @@ from dispatcher.core.fold import fold
 from dispatcher.core.plan import Create, Look, Rest, Retract, Step, Wait, plan
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Attempt, Session, Verdict
-from tests.unit.core.world import NOW, agent, attempt, event, person, policy, rule, seconds, session, want
+from tests.unit.core.world import NOW, agent, assignment, attempt, event, person, policy, rule, seconds, session
 
 LATER = NOW + seconds(1)
 ASKED = attempt(dispatch="AD_1", listed=True)
-SURPLUS = attempt(verdict=Verdict.SURPLUS, dispatch="AD_1", listed=True, agent="PA_bot", retract_at=NOW)
-LEFTOVER = replace(SURPLUS, agent="")
-CREATE = Create(want="greeter", number=1, target=Target("greeter"))
-TAKE_AGENT = Retract(want="greeter", number=1, agent="PA_bot")
-TAKE_DISPATCH = Retract(want="greeter", number=1, dispatch="AD_1")
-DUE_LATER = want(due=NOW + seconds(9))
+SURPLUS = attempt(verdict=Verdict.SURPLUS, dispatch="AD_1", listed=True, agent_sid="PA_bot", retract_at=NOW)
+LEFTOVER = replace(SURPLUS, agent_sid="")
+CREATE = Create(assignment="greeter", number=1, target=Target("greeter"))
+TAKE_AGENT = Retract(assignment="greeter", number=1, agent_sid="PA_bot")
+TAKE_DISPATCH = Retract(assignment="greeter", number=1, dispatch="AD_1")
+DUE_LATER = assignment(due_at=NOW + seconds(9))
 
 
 @pytest.mark.parametrize(
     ("one", "step"),
     [
-        pytest.param(session(want(), over=True, stale=True), Rest(), id="1-law-14-over"),
-        pytest.param(session(want(), over=True, final=True), Rest(), id="1-law-14-final"),
-        pytest.param(session(want(), stale=True), Look(), id="2-stale"),
-        pytest.param(session(want(LEFTOVER), stale=True), Look(), id="2-before-any-act"),
-        pytest.param(session(want(attempt(since=NOW - seconds(1.5)))), Look(), id="2-a-deadline-passed"),
-        pytest.param(session(want(), missed_at=NOW), Wait(NOW + seconds(5)), id="3-not-listed-no-create"),
-        pytest.param(session(want(LEFTOVER), missed_at=NOW), Wait(NOW + seconds(5)), id="3-nor-retract"),
-        pytest.param(session(want(SURPLUS)), TAKE_AGENT, id="4-the-agent-first"),
-        pytest.param(session(want(LEFTOVER)), TAKE_DISPATCH, id="4-then-the-dispatch"),
-        pytest.param(session(want(), want(SURPLUS, name="b")), replace(TAKE_AGENT, want="b"), id="4-before-a-create"),
-        pytest.param(session(want(replace(SURPLUS, retract_at=0), done=1)), Rest(), id="4-not-to-be-taken-back"),
-        pytest.param(session(want(replace(LEFTOVER, listed=False), done=1)), Rest(), id="4-nothing-shows"),
-        pytest.param(session(want(replace(SURPLUS, ours=False), done=1)), Rest(), id="4-law-13-never-a-foreign-one"),
-        pytest.param(session(want(replace(SURPLUS, verdict=None, gone=0), done=1)), Rest(), id="4-never-an-open-one"),
-        pytest.param(session(want()), CREATE, id="5-somebody-waits"),
+        pytest.param(session(assignment(), finished=True, stale=True), Rest(), id="1-law-14-over"),
+        pytest.param(session(assignment(), finished=True, final=True), Rest(), id="1-law-14-final"),
+        pytest.param(session(assignment(), stale=True), Look(), id="2-stale"),
+        pytest.param(session(assignment(LEFTOVER), stale=True), Look(), id="2-before-any-act"),
+        pytest.param(session(assignment(attempt(started_at=NOW - seconds(1.5)))), Look(), id="2-a-deadline-passed"),
+        pytest.param(session(assignment(), missed_at=NOW), Wait(NOW + seconds(5)), id="3-not-listed-no-create"),
+        pytest.param(session(assignment(LEFTOVER), missed_at=NOW), Wait(NOW + seconds(5)), id="3-nor-retract"),
+        pytest.param(session(assignment(SURPLUS)), TAKE_AGENT, id="4-the-agent-first"),
+        pytest.param(session(assignment(LEFTOVER)), TAKE_DISPATCH, id="4-then-the-dispatch"),
         pytest.param(
-            session(want(attempt(4, verdict=Verdict.SILENT))), replace(CREATE, number=5), id="5-the-next-number"
+            session(assignment(), assignment(SURPLUS, name="b")),
+            replace(TAKE_AGENT, assignment="b"),
+            id="4-before-a-create",
         ),
         pytest.param(
-            session(want(policy=policy("a", "b"), target=1)),
+            session(assignment(replace(SURPLUS, retract_at=0), finished_at=1)), Rest(), id="4-not-to-be-taken-back"
+        ),
+        pytest.param(session(assignment(replace(LEFTOVER, listed=False), finished_at=1)), Rest(), id="4-nothing-shows"),
+        pytest.param(
+            session(assignment(replace(SURPLUS, ours=False), finished_at=1)), Rest(), id="4-law-13-never-a-foreign-one"
+        ),
+        pytest.param(
+            session(assignment(replace(SURPLUS, verdict=None, agent_missed_at=0), finished_at=1)),
+            Rest(),
+            id="4-never-an-open-one",
+        ),
+        pytest.param(session(assignment()), CREATE, id="5-somebody-waits"),
+        pytest.param(
+            session(assignment(attempt(4, verdict=Verdict.SILENT))), replace(CREATE, number=5), id="5-the-next-number"
+        ),
+        pytest.param(
+            session(assignment(policy=policy("a", "b"), target_index=1)),
             replace(CREATE, target=Target("b")),
             id="5-the-target-whose-turn-it-is",
         ),
-        pytest.param(session(want(attended=False, policy=policy(on="room"))), CREATE, id="5-on-room"),
-        pytest.param(session(want(due=LATER)), CREATE, id="5-due-now"),
-        pytest.param(session(want(done=1), want(name="b")), replace(CREATE, want="b"), id="5-whichever-want-waits"),
-        pytest.param(session(want(ASKED)), Wait(NOW + seconds(2)), id="law-5-6-an-open-attempt"),
+        pytest.param(
+            session(assignment(attended=False, policy=policy(trigger="room_started"))), CREATE, id="5-on-room"
+        ),
+        pytest.param(session(assignment(due_at=LATER)), CREATE, id="5-due-now"),
+        pytest.param(
+            session(assignment(finished_at=1), assignment(name="b")),
+            replace(CREATE, assignment="b"),
+            id="5-whichever-assignment-waits",
+        ),
+        pytest.param(session(assignment(ASKED)), Wait(NOW + seconds(2)), id="law-5-6-an-open-attempt"),
         pytest.param(session(DUE_LATER), Wait(NOW + seconds(9)), id="6-due-ahead"),
         pytest.param(
-            session(DUE_LATER, want(name="b", due=NOW + seconds(4))), Wait(NOW + seconds(4)), id="6-the-earliest"
+            session(DUE_LATER, assignment(name="b", due_at=NOW + seconds(4))),
+            Wait(NOW + seconds(4)),
+            id="6-the-earliest",
         ),
         pytest.param(
-            session(want(replace(SURPLUS, retract_at=NOW + seconds(3)), done=1)),
+            session(assignment(replace(SURPLUS, retract_at=NOW + seconds(3)), finished_at=1)),
             Wait(NOW + seconds(3)),
             id="6-retract-ahead",
         ),
         pytest.param(session(), Rest(), id="7-no-rule-covers-the-room"),
-        pytest.param(session(want(attended=False)), Rest(), id="7-unattended"),
-        pytest.param(session(want(done=1)), Rest(), id="7-done"),
-        pytest.param(session(want(attempt(agent="PA_bot"))), Rest(), id="7-served"),
-        pytest.param(session(want(by_name=True), named_since=NOW), Wait(NOW + seconds(30)), id="6-served-by-name"),
+        pytest.param(session(assignment(attended=False)), Rest(), id="7-idle"),
+        pytest.param(session(assignment(finished_at=1)), Rest(), id="7-done"),
+        pytest.param(session(assignment(attempt(agent_sid="PA_bot"))), Rest(), id="7-served"),
+        pytest.param(
+            session(assignment(served_by_name=True), named_since=NOW), Wait(NOW + seconds(30)), id="6-served-by-name"
+        ),
     ],
 )
 def test_the_table_of_steps(one: Session, step: Step) -> None:
@@ -69,52 +91,62 @@ def test_the_table_of_steps(one: Session, step: Step) -> None:
     assert plan(one, LATER, fresh=True) == step
 
 
-@pytest.mark.parametrize("one", [session(want()), session(want(SURPLUS)), session(want(LEFTOVER))])
+@pytest.mark.parametrize("one", [session(assignment()), session(assignment(SURPLUS)), session(assignment(LEFTOVER))])
 def test_law_4_nothing_is_done_on_an_old_look(one: Session) -> None:
     """Create and Retract need a fresh look; else they mean Look."""
     assert plan(one, LATER, fresh=False) == Look()
 
 
-@pytest.mark.parametrize("one", [session(DUE_LATER), session(), session(want(ASKED)), session(want(), missed_at=NOW)])
+@pytest.mark.parametrize(
+    "one", [session(DUE_LATER), session(), session(assignment(ASKED)), session(assignment(), missed_at=NOW)]
+)
 def test_waiting_needs_no_look(one: Session) -> None:
     """What is ahead is ahead, however old the look."""
     assert plan(one, LATER, fresh=False) == plan(one, LATER, fresh=True)
 
 
-PUBLISHER = policy(worker="publisher")
-MISSED = replace(ASKED, agent="PA_bot", gone=NOW)
+PUBLISHER = policy(worker_type="publisher")
+MISSED = replace(ASKED, agent_sid="PA_bot", agent_missed_at=NOW)
 
 
 @pytest.mark.parametrize(
     ("one", "looks"),
     [
-        pytest.param(session(want(ASKED)), [2, 12, 30], id="an-open-attempt-early-confirm-join"),
+        pytest.param(session(assignment(ASKED)), [2, 12, 30], id="an-open-attempt-early-confirm-join"),
         pytest.param(
-            session(want(ASKED, policy=policy(confirm_within=4_000, join_within=9_000))),
+            session(assignment(ASKED, policy=policy(confirm_within=4_000, join_within=9_000))),
             [2, 4, 9],
             id="as-the-rule-says",
         ),
-        pytest.param(session(want(MISSED)), [2, 5], id="a-missed-agent"),
-        pytest.param(session(untied=("PA_x",), untied_since=NOW), [2, 6, 10], id="an-untied-agent"),
-        pytest.param(session(want(ASKED, policy=PUBLISHER)), [2], id="nobody-has-published"),
-        pytest.param(session(want(ASKED, policy=PUBLISHER), published_at=NOW + 7_000), [2, 19, 37], id="somebody-has"),
-        pytest.param(session(want(ASKED), untied=("PA_x",), untied_since=NOW), [2, 6, 10, 12, 30], id="two-reasons"),
-        pytest.param(session(want(by_name=True), named_since=NOW), [30], id="law-15-served-by-name"),
+        pytest.param(session(assignment(MISSED)), [2, 5], id="a-missed-agent"),
+        pytest.param(session(unattributed=("PA_x",), unattributed_since=NOW), [2, 6, 10], id="an-unattributed-agent"),
+        pytest.param(session(assignment(ASKED, policy=PUBLISHER)), [2], id="nobody-has-published"),
         pytest.param(
-            session(want(by_name=True, policy=policy(join_within=9_000)), named_since=NOW), [9], id="law-15-by-the-rule"
+            session(assignment(ASKED, policy=PUBLISHER), published_at=NOW + 7_000), [2, 19, 37], id="somebody-has"
         ),
-        pytest.param(session(want(done=1), named_since=NOW), [], id="an-agent-of-its-name-serves-nobody"),
-        pytest.param(session(want(replace(ASKED, agent="PA_bot"))), [], id="served"),
+        pytest.param(
+            session(assignment(ASKED), unattributed=("PA_x",), unattributed_since=NOW),
+            [2, 6, 10, 12, 30],
+            id="two-reasons",
+        ),
+        pytest.param(session(assignment(served_by_name=True), named_since=NOW), [30], id="law-15-served-by-name"),
+        pytest.param(
+            session(assignment(served_by_name=True, policy=policy(join_within=9_000)), named_since=NOW),
+            [9],
+            id="law-15-by-the-rule",
+        ),
+        pytest.param(session(assignment(finished_at=1), named_since=NOW), [], id="an-agent-of-its-name-serves-nobody"),
+        pytest.param(session(assignment(replace(ASKED, agent_sid="PA_bot"))), [], id="served"),
     ],
 )
 def test_a_passed_deadline_means_look(one: Session, looks: list[float]) -> None:
     """Between two looks there is nothing to do; and each is asked for once."""
     found: list[float] = []
-    while isinstance(step := plan(one, one.seen_at, fresh=True), Wait):
+    while isinstance(step := plan(one, one.looked_at, fresh=True), Wait):
         assert plan(one, step.until - 1, fresh=False) == step
         assert plan(one, step.until, fresh=False) == Look()
         found.append((step.until - NOW) / 1000)
-        one = replace(one, seen_at=step.until)
+        one = replace(one, looked_at=step.until)
 
     assert found == looks
     assert step == Rest()
@@ -122,7 +154,7 @@ def test_a_passed_deadline_means_look(one: Session, looks: list[float]) -> None:
 
 def test_a_room_that_was_not_listed_is_looked_at_again_after_5_s() -> None:
     """Until then nothing is done; and not much else may be asked either."""
-    missed = session(want(), missed_at=NOW)
+    missed = session(assignment(), missed_at=NOW)
 
     assert plan(missed, NOW + seconds(5) - 1, fresh=True) == Wait(NOW + seconds(5))
     assert plan(missed, NOW + seconds(5), fresh=True) == Look()
@@ -130,22 +162,22 @@ def test_a_room_that_was_not_listed_is_looked_at_again_after_5_s() -> None:
 
 def test_a_look_that_comes_late_settles_every_deadline_before_it() -> None:
     """No look is made up for: a replica that was down looks once."""
-    asked = session(want(ASKED))
+    asked = session(assignment(ASKED))
 
     assert plan(asked, NOW + seconds(20), fresh=False) == Look()
-    assert plan(replace(asked, seen_at=NOW + seconds(20)), NOW + seconds(20), fresh=True) == Wait(NOW + seconds(30))
+    assert plan(replace(asked, looked_at=NOW + seconds(20)), NOW + seconds(20), fresh=True) == Wait(NOW + seconds(30))
 
 
 def test_each_attempt_is_taken_back_at_its_own_time() -> None:
     """One that will not go blocks nothing else."""
     stuck: Attempt = replace(SURPLUS, retract_at=NOW + seconds(30), retracts=7)
 
-    step = plan(session(want(stuck, replace(LEFTOVER, number=2, dispatch="AD_2"))), LATER, fresh=True)
+    step = plan(session(assignment(stuck, replace(LEFTOVER, number=2, dispatch="AD_2"))), LATER, fresh=True)
 
-    assert step == Retract(want="greeter", number=2, dispatch="AD_2")
+    assert step == Retract(assignment="greeter", number=2, dispatch="AD_2")
 
 
-OVER_BY_LOOK = session(missed_at=NOW, over=True, seen_at=NOW + seconds(5))
+OVER_BY_LOOK = session(missed_at=NOW, finished=True, looked_at=NOW + seconds(5))
 
 
 @pytest.mark.parametrize(

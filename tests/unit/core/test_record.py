@@ -8,27 +8,32 @@ from dispatcher.core.events import JOINED, LEFT, Event
 from dispatcher.core.fold import fold
 from dispatcher.core.record import VERSION, dump, dump_event, is_newer, load, load_event
 from dispatcher.core.session import Entry, Note, Said, Session, Verdict
-from tests.unit.core.world import LOBBY, NOW, agent, attempt, event, person, policy, rule, session, want
+from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, event, person, policy, rule, session
 
 FULL = session(
-    want(
+    assignment(
         attempt(dispatch="AD_1", verdict=Verdict.SILENT, listed=True, retract_at=NOW),
-        attempt(2, ours=False, identities=("bot", "ünïcode"), agent="PA_bot", came=NOW, gone=NOW),
+        attempt(
+            2, ours=False, identities=("bot", "ünïcode"), agent_sid="PA_bot", agent_seen_at=NOW, agent_missed_at=NOW
+        ),
         policy=policy("greeter", "backup", kinds=frozenset({"SIP"}), per="participant", on_finish="replace"),
         identity="alice",
     ),
-    notes=(Note(sid="PA_bot", identity="bot", reason="", heard=NOW, stayed=1, left=2),),
+    notes=(Note(sid="PA_bot", identity="bot", reason="", received_at=NOW, stayed=1, left_at=2),),
     missed_at=NOW,
-    untied=("PA_x",),
-    timeline=(Entry(at=NOW, said=Said.SERVED, took=0), Entry(at=NOW, said=Said.CLOSED, verdict=Verdict.SILENT)),
-    told=2,
+    unattributed=("PA_x",),
+    timeline=(
+        Entry(at=NOW, said=Said.AGENT_JOINED, took=0),
+        Entry(at=NOW, said=Said.ATTEMPT_ENDED, verdict=Verdict.SILENT),
+    ),
+    entries_total=2,
 )
 NEW = Session(room=LOBBY.name, sid=LOBBY.sid)
 TO_BE_LOOKED_AT = replace(NEW, stale=True)
 
 
 @pytest.mark.parametrize(
-    "one", [NEW, session(), FULL, session(over=True, final=True)], ids=["new", "empty", "full", "over"]
+    "one", [NEW, session(), FULL, session(finished=True, final=True)], ids=["new", "empty", "full", "over"]
 )
 def test_a_record_says_all_of_a_session(one: Session) -> None:
     """What is loaded is what was dumped."""
@@ -37,7 +42,11 @@ def test_a_record_says_all_of_a_session(one: Session) -> None:
 
 @given(
     one=st.builds(
-        Session, room=st.text(), sid=st.text(), told=st.integers(0, 2**50), untied=st.lists(st.text()).map(tuple)
+        Session,
+        room=st.text(),
+        sid=st.text(),
+        entries_total=st.integers(0, 2**50),
+        unattributed=st.lists(st.text()).map(tuple),
     )
 )
 def test_any_name_survives_a_record(one: Session) -> None:
@@ -51,7 +60,7 @@ def test_where_there_is_no_record_there_is_a_new_session() -> None:
 
 
 @pytest.mark.parametrize(
-    "unreadable",
+    "undecodable",
     [
         pytest.param(b"", id="empty"),
         pytest.param(b"\x00\xff", id="not-text"),
@@ -63,9 +72,9 @@ def test_where_there_is_no_record_there_is_a_new_session() -> None:
         pytest.param(dump(FULL).replace(b'{"v":%d' % VERSION, b'{"v":%d' % (VERSION + 1)), id="another-version"),
     ],
 )
-def test_law_10_what_cannot_be_read_is_rebuilt_from_a_look(unreadable: bytes) -> None:
+def test_law_10_what_cannot_be_read_is_rebuilt_from_a_look(undecodable: bytes) -> None:
     """The session is new and stale; nothing fails."""
-    assert load(unreadable, LOBBY.name, LOBBY.sid) == TO_BE_LOOKED_AT
+    assert load(undecodable, LOBBY.name, LOBBY.sid) == TO_BE_LOOKED_AT
 
 
 def test_a_field_that_is_not_known_yet_is_passed_over() -> None:

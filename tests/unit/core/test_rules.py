@@ -7,7 +7,7 @@ from tests.unit.core.world import LOBBY, only, person, rule
 SALES = rule("sales", when=only("alice"))
 VIP = rule("vip", when=only("alice"), go_on=True)
 PHONE = rule("phone", kinds=frozenset({"SIP"}))
-AMBIENT = rule("ambient", on="room")
+AMBIENT = rule("ambient", trigger="room_started")
 EVERYONE = rule("everyone")
 
 
@@ -27,7 +27,9 @@ EVERYONE = rule("everyone")
         pytest.param([AMBIENT, EVERYONE], person(), ["everyone"], id="a-room-rule-is-not-for-people"),
         pytest.param([EVERYONE, AMBIENT], None, ["ambient"], id="the-room-itself-matches-room-rules"),
         pytest.param([EVERYONE], None, [], id="and-no-others"),
-        pytest.param([rule("no", on="room", when=lambda *_: False)], None, [], id="a-room-rule-has-conditions-too"),
+        pytest.param(
+            [rule("no", trigger="room_started", when=lambda *_: False)], None, [], id="a-room-rule-has-conditions-too"
+        ),
     ],
 )
 def test_rules_apply_in_order(rules: list[Rule], who: Participant | None, names: list[str]) -> None:

@@ -6,7 +6,7 @@ from dispatcher.core.events import JOINED, LEFT, Participant
 from dispatcher.core.plan import Look, Rest, Wait
 from dispatcher.core.rules import Rule
 from dispatcher.core.see import people
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Said, State
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LOBBY, NO, NOW, agent, dispatch, job, only, person, rule, seconds
@@ -46,10 +46,14 @@ def test_an_ordinary_join() -> None:
     scene.look()
     assert scene.state() is State.SERVED
     assert scene.plan() == Rest()
-    assert [entry.said for entry in scene.session.timeline] == [Said.WANTED, Said.ASKED, Said.SERVED]
+    assert [entry.said for entry in scene.session.timeline] == [
+        Said.ASSIGNMENT_CREATED,
+        Said.DISPATCH_REQUESTED,
+        Said.AGENT_JOINED,
+    ]
 
 
-def test_time_to_agent_is_told_once_for_a_want() -> None:
+def test_time_to_agent_is_told_once_for_an_assignment() -> None:
     """From the earliest person's joining to the agent's, by LiveKit's clock; a replacement's is another matter."""
     scene = Scene()
     scene.joins(person())
@@ -65,7 +69,7 @@ def test_time_to_agent_is_told_once_for_a_want() -> None:
     scene.comes("AD_2")
     scene.run(1)
 
-    assert [entry.took for entry in scene.session.timeline if entry.said is Said.SERVED] == [seconds(3), None]
+    assert [entry.took for entry in scene.session.timeline if entry.said is Said.AGENT_JOINED] == [seconds(3), None]
 
 
 @pytest.mark.parametrize(
@@ -79,23 +83,23 @@ def test_time_to_agent_is_told_once_for_a_want() -> None:
     ],
 )
 def test_T1_nobody_to_be_served_is_there(who: Participant) -> None:  # noqa: N802
-    """No want, no Create."""
+    """No assignment, no Create."""
     scene = Scene()
     scene.enter(who)
     scene.look()
 
-    assert scene.session.wants == ()
+    assert scene.session.assignments == ()
 
 
 def test_people_come_in_the_order_they_joined() -> None:
     """However LiveKit lists them."""
     late, early = person("late", joined_at=NOW + 1), person("early", joined_at=NOW)
 
-    assert people(Seen(room=LOBBY, participants=(late, agent(), early))) == [early, late]
+    assert people(RoomSnapshot(room=LOBBY, participants=(late, agent(), early))) == [early, late]
 
 
-def test_a_person_of_another_kind_attends_no_want() -> None:
-    """The want of a phone rule is unattended when only a browser is there."""
+def test_a_person_of_another_kind_attends_no_assignment() -> None:
+    """The assignment of a phone rule is idle when only a browser is there."""
     scene = Scene(rule(kinds=frozenset({"SIP"})))
     caller = scene.joins(person("caller", kind="SIP"))
     scene.look()
@@ -103,11 +107,11 @@ def test_a_person_of_another_kind_attends_no_want() -> None:
     scene.joins(person("supervisor"))
     scene.look()
 
-    assert scene.state() is State.UNATTENDED
+    assert scene.state() is State.IDLE
     assert scene.plan() == Rest()
 
 
-def test_a_want_for_each_is_attended_by_its_own_person() -> None:
+def test_an_assignment_for_each_is_attended_by_its_own_person() -> None:
     """`per: participant`: who leaves is waited for no longer, who stays is."""
     scene = Scene(rule("each", per="participant"))
     scene.joins(person("alice"))
@@ -116,10 +120,10 @@ def test_a_want_for_each_is_attended_by_its_own_person() -> None:
     scene.leaves(bob)
     scene.look()
 
-    assert (scene.state("each/alice"), scene.state("each/bob")) == (State.WAITING, State.UNATTENDED)
+    assert (scene.state("each/alice"), scene.state("each/bob")) == (State.WAITING, State.IDLE)
 
 
-def test_I7_two_wants_of_a_session_get_their_agents_side_by_side() -> None:  # noqa: N802
+def test_I7_two_assignments_of_a_session_get_their_agents_side_by_side() -> None:  # noqa: N802
     """`continue`: both are asked for on the same look, and neither is surplus."""
     scene = Scene(rule("vip", when=only("alice"), go_on=True), rule())
     scene.joins(person())
@@ -135,7 +139,7 @@ def test_I7_two_wants_of_a_session_get_their_agents_side_by_side() -> None:  # n
 
 
 def test_two_fallbacks_of_one_identity_do_not_mix() -> None:
-    """A want served is not disturbed by another want's trouble."""
+    """An assignment served is not disturbed by another assignment's trouble."""
     scene = Scene(rule("vip", when=only("alice"), go_on=True), BACKED_UP)
     scene.joins(person())
     scene.look()
@@ -160,19 +164,19 @@ def test_a_room_not_listed_is_missed_first_and_over_5_s_later(heard: bool) -> No
         scene.joins(person("bob"))
         scene.look()
     assert scene.plan() == Wait(NOW + seconds(5))
-    assert scene.told(Said.MISSED) == 1
+    assert scene.told(Said.ROOM_UNLISTED) == 1
 
     scene.wait(5)
     scene.look()
-    assert scene.session.over
+    assert scene.session.finished
     assert not scene.session.final
     assert scene.plan() == Rest()
     scene.look()
-    assert scene.told(Said.OVER) == 1
+    assert scene.told(Said.ROOM_FINISHED) == 1
 
     scene.room = LOBBY
     scene.look()
-    assert not scene.session.over
+    assert not scene.session.finished
 
 
 def test_a_room_listed_again_goes_on_where_it_was() -> None:
@@ -194,7 +198,7 @@ def test_a_room_over_by_look_that_the_sweep_lists_is_served_again() -> None:
     listed, scene.room = scene.room, None
     scene.hear("swept")
     scene.run(10)
-    assert scene.session.over
+    assert scene.session.finished
 
     scene.room = listed
     scene.hear("swept")
@@ -209,31 +213,31 @@ def test_an_agent_whose_job_is_not_listed_yet_serves_by_name() -> None:
     scene.joins(agent("agent-AJ_1"))
     scene.look()
     assert scene.state() is State.SERVED
-    assert scene.told(Said.SERVED) == 0
+    assert scene.told(Said.AGENT_JOINED) == 0
     assert scene.plan() == Wait(NOW + seconds(2))
 
     scene.wait(2)
     scene.jobs("AD_1", job("agent-AJ_1"))
     scene.look()
-    assert scene.attempt().agent == "PA_agent-AJ_1"
-    assert not scene.want().by_name
+    assert scene.attempt().agent_sid == "PA_agent-AJ_1"
+    assert not scene.assignment().served_by_name
     assert scene.plan() == Rest()
 
 
 def test_an_agent_by_name_is_recomputed_at_each_look() -> None:
-    """Once it is gone the want waits again."""
+    """Once it is gone the assignment waits again."""
     scene = Scene()
     stranger = scene.enter(agent("stranger"))
     scene.joins(person())
     scene.look()
-    assert (scene.state(), scene.want().open) == (State.SERVED, ())
+    assert (scene.state(), scene.assignment().open) == (State.SERVED, ())
 
     scene.leaves(stranger)
     scene.look()
     assert scene.state() is State.WAITING
 
 
-def test_one_agent_by_name_serves_one_want() -> None:
+def test_one_agent_by_name_serves_one_assignment() -> None:
     """`per: participant`: the second person still waits."""
     scene = Scene(rule("each", "greeter", per="participant"))
     scene.joins(person("alice"))
@@ -250,7 +254,7 @@ def test_an_agent_by_name_is_of_the_target_asked() -> None:
     scene.joins(agent("stranger", "backup"))
     scene.look()
 
-    assert scene.state() is State.ASKED
+    assert scene.state() is State.REQUESTED
 
 
 def test_an_agent_by_name_serves_somebody_who_waits() -> None:
@@ -265,7 +269,7 @@ def test_an_agent_by_name_serves_somebody_who_waits() -> None:
     scene.joins(agent("late"))
     scene.look()
 
-    assert (scene.state("each/alice"), scene.state("each/bob")) == (State.UNATTENDED, State.SERVED)
+    assert (scene.state("each/alice"), scene.state("each/bob")) == (State.IDLE, State.SERVED)
 
 
 def test_D3_a_launch_that_survived_keeps_another_from_being_asked_for_for_a_while() -> None:  # noqa: N802
@@ -277,7 +281,7 @@ def test_D3_a_launch_that_survived_keeps_another_from_being_asked_for_for_a_whil
     assert (scene.state(), len(scene.creates)) == (State.SERVED, 1)
 
     scene.run(0.2)
-    assert (scene.state(), len(scene.creates)) == (State.ASKED, 2)
+    assert (scene.state(), len(scene.creates)) == (State.REQUESTED, 2)
 
 
 def test_I8_an_agent_nobody_asked_for_is_reported_after_10_s_once() -> None:  # noqa: N802
@@ -285,10 +289,10 @@ def test_I8_an_agent_nobody_asked_for_is_reported_after_10_s_once() -> None:  # 
     scene = served()
     scene.joins(agent("unnamed", ""))
     scene.run(9)
-    assert scene.told(Said.UNASKED) == 0
+    assert scene.told(Said.AGENT_UNREQUESTED) == 0
 
     scene.run(600)
-    assert scene.told(Said.UNASKED) == 1
+    assert scene.told(Said.AGENT_UNREQUESTED) == 1
     assert sorted(scene.agents()) == ["agent-AD_1", "unnamed"]
 
 
@@ -300,16 +304,19 @@ def test_a_second_agent_nobody_asked_for_is_reported_too() -> None:
     scene.joins(agent("two", "two"))
     scene.run(60)
 
-    assert [entry.agent for entry in scene.session.timeline if entry.said is Said.UNASKED] == ["one", "one, two"]
+    assert [entry.agent for entry in scene.session.timeline if entry.said is Said.AGENT_UNREQUESTED] == [
+        "one",
+        "one, two",
+    ]
 
 
-def test_an_untied_agent_that_leaves_is_watched_no_longer() -> None:
+def test_an_unattributed_agent_that_leaves_is_watched_no_longer() -> None:
     """No look is owed for it."""
     scene = served()
     scene.leaves(scene.joins(agent("stranger", "stranger")))
     scene.look()
 
-    assert (scene.session.untied, scene.session.untied_since, scene.plan()) == ((), 0, Rest())
+    assert (scene.session.unattributed, scene.session.unattributed_since, scene.plan()) == ((), 0, Rest())
 
 
 def test_an_avatar_is_neither_an_agent_nor_somebody() -> None:
@@ -318,7 +325,7 @@ def test_an_avatar_is_neither_an_agent_nor_somebody() -> None:
     scene.joins(agent("avatar", attributes={"lk.publish_on_behalf": "agent-AD_1"}))
     scene.run(60)
 
-    assert scene.told(Said.UNASKED) == 0
+    assert scene.told(Said.AGENT_UNREQUESTED) == 0
 
 
 @pytest.mark.parametrize("name", [JOINED, LEFT])
@@ -336,19 +343,19 @@ def test_a_served_rooms_audience_costs_no_look(name: str) -> None:
 def test_how_long_somebody_has_waited_is_known() -> None:
     """From the look that first showed a person and no agent, until there is one."""
     scene = asked()
-    assert scene.want().waiting_since == NOW
+    assert scene.assignment().waiting_since == NOW
 
     scene.wait(5)
     scene.look()
-    assert scene.want().waiting_since == NOW
+    assert scene.assignment().waiting_since == NOW
 
     scene.comes("AD_1")
     scene.look()
-    assert scene.want().waiting_since == 0
+    assert scene.assignment().waiting_since == 0
 
 
-def test_W8_a_want_without_rule_keeps_its_policy() -> None:  # noqa: N802
-    """A reload changes nothing for a want that is born."""
+def test_W8_an_assignment_without_rule_keeps_its_policy() -> None:  # noqa: N802
+    """A reload changes nothing for an assignment that is born."""
     scene = asked()
     scene.rules = ()
     scene.run(13)

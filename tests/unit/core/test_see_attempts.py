@@ -38,7 +38,7 @@ def test_D2_a_job_without_an_agent_is_a_no_show_after_30_s() -> None:  # noqa: N
     scene = asked()
     scene.jobs("AD_1", job())
     scene.run(29.9)
-    assert (scene.state(), len(scene.creates)) == (State.ASKED, 1)
+    assert (scene.state(), len(scene.creates)) == (State.REQUESTED, 1)
 
     scene.run(1)
     assert scene.attempt().verdict is Verdict.NO_SHOW
@@ -61,7 +61,7 @@ def test_D1_fallback_after_the_budget_then_starved_then_retried() -> None:  # no
     scene.run(300)
 
     assert scene.state() is State.STARVED
-    assert scene.told(Said.STARVED) == 1
+    assert scene.told(Said.ASSIGNMENT_STARVED) == 1
     assert [step.target.agent for step in scene.creates][:8] == [
         *["greeter"] * 2,
         *["backup"] * 2,
@@ -85,19 +85,19 @@ def test_D5_a_worker_that_registers_late_gets_the_next_attempt() -> None:  # noq
     assert len(scene.agents()) == 1
 
 
-def test_a_starved_want_wakes_with_its_whole_budget_when_somebody_comes_to_an_empty_room() -> None:
+def test_a_starved_assignment_wakes_with_its_whole_budget_when_somebody_comes_to_an_empty_room() -> None:
     """The slow retry is for who has waited all along."""
     scene = asked()
     scene.run(60)
     assert scene.state() is State.STARVED
     scene.leaves(person())
     scene.run(300)
-    assert scene.state() is State.UNATTENDED
+    assert scene.state() is State.IDLE
 
     scene.joins(person("bob"))
     scene.run(0.1)
-    assert scene.state() is State.ASKED
-    assert (scene.want().rounds, scene.want().tries) == (0, 0)
+    assert scene.state() is State.REQUESTED
+    assert (scene.assignment().rounds, scene.assignment().tries) == (0, 0)
 
 
 def test_L8_nobody_is_asked_for_once_the_last_person_has_left() -> None:  # noqa: N802
@@ -106,7 +106,7 @@ def test_L8_nobody_is_asked_for_once_the_last_person_has_left() -> None:  # noqa
     scene.leaves(person())
     scene.run(300)
 
-    assert scene.state() is State.UNATTENDED
+    assert scene.state() is State.IDLE
     assert len(scene.creates) == 1
     assert scene.plan() == Rest()
 
@@ -231,7 +231,7 @@ def test_an_adopted_dispatch_has_its_own_time_from_when_it_was_first_seen() -> N
     assert "AD_token" in scene.listed
 
 
-def test_an_adopted_dispatch_that_brings_its_agent_is_the_wants() -> None:
+def test_an_adopted_dispatch_that_brings_its_agent_is_the_assignments() -> None:
     """From a token, SIP, an app: all the same."""
     scene = Scene()
     scene.lists(dispatch("AD_token"))
@@ -254,7 +254,7 @@ def test_law_10_an_emptied_ledger_adds_no_agent() -> None:
     scene.run(120)
 
     assert (scene.state(), len(scene.creates), scene.agents()) == (State.SERVED, 2, ["agent-AD_2"])
-    assert scene.want().last == 2
+    assert scene.assignment().last_number == 2
     assert "AD_1" not in scene.listed
 
 
@@ -300,21 +300,21 @@ def test_a_revived_room_with_nobody_there_gives_its_dispatch_back() -> None:
     assert scene.plan() == Rest()
 
 
-def test_a_revived_want_is_wanted_again_by_whom_its_rule_is_for() -> None:
+def test_a_revived_assignment_is_wanted_again_by_whom_its_rule_is_for() -> None:
     """Its numbers go on where they were: no tag is used twice."""
     scene = Scene()
     scene.lists(tagged(4, id_="AD_old"))
     scene.hear("swept")
     scene.run(5)
-    assert scene.state() is State.DONE
+    assert scene.state() is State.FINISHED
 
     scene.joins(person())
     scene.run(0.1)
     assert [step.number for step in scene.creates] == [5]
-    assert scene.state() is State.ASKED
+    assert scene.state() is State.REQUESTED
 
 
-def test_a_revived_want_is_served_by_nobody() -> None:
+def test_a_revived_assignment_is_served_by_nobody() -> None:
     """An agent of its name is here for no one, and is reported."""
     scene = Scene()
     scene.lists(tagged(1, id_="AD_old"))
@@ -322,10 +322,10 @@ def test_a_revived_want_is_served_by_nobody() -> None:
     scene.hear("swept")
     scene.run(15)
 
-    assert (scene.state(), scene.told(Said.UNASKED)) == (State.DONE, 1)
+    assert (scene.state(), scene.told(Said.AGENT_UNREQUESTED)) == (State.FINISHED, 1)
 
 
-def test_a_revived_want_stands_in_nobodys_way() -> None:
+def test_a_revived_assignment_stands_in_nobodys_way() -> None:
     """The dispatch was a VIP's; Alice, who comes then, matches another rule and gets that rule's agent."""
     scene = Scene(rule("vip", when=only("the-boss")), rule("greeter"))
     scene.lists(tagged(1, "vip", "AD_old", "vip"))
@@ -344,7 +344,7 @@ def test_more_dispatches_linger_than_attempts_are_kept() -> None:
     scene.on_create = lambda made: scene.jobs(made, NO)
     scene.run(50)
 
-    assert scene.told(Said.ADOPTED) == 0
+    assert scene.told(Said.DISPATCH_ADOPTED) == 0
 
 
 def test_an_adopted_dispatch_whose_agent_failed_before_the_first_look_is_replaced_soon() -> None:
@@ -370,12 +370,12 @@ def test_an_agent_that_came_and_went_between_two_looks_is_known_by_its_job() -> 
     scene.run(1)
 
     assert scene.attempt().verdict is Verdict.FAILED
-    assert scene.attempt(2).since < NOW + seconds(1.5)
+    assert scene.attempt(2).started_at < NOW + seconds(1.5)
 
 
 def test_worker_publisher_waits_for_somebody_to_publish() -> None:
     """No job is listed before; then one for each publisher, and several agents of one dispatch are as it should be."""
-    scene = Scene(rule(worker="publisher"))
+    scene = Scene(rule(worker_type="publisher"))
     alice = scene.joins(person())
     scene.run(100)
     assert (len(scene.creates), scene.attempt().open) == (1, True)
@@ -392,4 +392,4 @@ def test_worker_publisher_waits_for_somebody_to_publish() -> None:
     scene.comes("AD_2", "two")
     scene.run(120)
     assert sorted(scene.agents()) == ["one", "two"]
-    assert (scene.state(), scene.told(Said.UNASKED)) == (State.SERVED, 0)
+    assert (scene.state(), scene.told(Said.AGENT_UNREQUESTED)) == (State.SERVED, 0)

@@ -1,4 +1,4 @@
-"""What becomes of a want whose agent has left: the table of departures, as stories."""
+"""What becomes of an assignment whose agent has left: the table of departures, as stories."""
 
 import pytest
 
@@ -22,12 +22,12 @@ def served(*rules: Rule, identity: str = "", stay: float = 60) -> tuple[Scene, P
 
 
 def test_L2_an_agent_that_finished_is_not_replaced() -> None:  # noqa: N802
-    """The want is done for those who were there; nothing is owed, and its dispatch is left alone."""
+    """The assignment is done for those who were there; nothing is owed, and its dispatch is left alone."""
     scene, bot = served()
     scene.leaves(bot, "CLIENT_INITIATED")
     scene.run(300)
 
-    assert (scene.state(), scene.attempt().verdict, len(scene.creates)) == (State.DONE, Verdict.FINISHED, 1)
+    assert (scene.state(), scene.attempt().verdict, len(scene.creates)) == (State.FINISHED, Verdict.FINISHED, 1)
     assert (scene.session.notes, scene.plan()) == ((), Rest())
 
 
@@ -48,21 +48,21 @@ def test_an_agent_that_somebody_removed_is_not_replaced() -> None:
     scene.leaves(bot, "PARTICIPANT_REMOVED")
     scene.run(300)
 
-    assert (scene.state(), scene.attempt().verdict, len(scene.creates)) == (State.DONE, Verdict.REMOVED, 1)
+    assert (scene.state(), scene.attempt().verdict, len(scene.creates)) == (State.FINISHED, Verdict.REMOVED, 1)
 
 
-def test_somebody_who_joins_later_reopens_a_done_want() -> None:
+def test_somebody_who_joins_later_reopens_a_done_assignment() -> None:
     """Who was there stays done; `joined_at` after it counts, by LiveKit's clock."""
     scene, bot = served()
     scene.joins(person("bob"))
     scene.run(5)
     scene.leaves(bot, "CLIENT_INITIATED")
     scene.run(30)
-    assert scene.state() is State.DONE
+    assert scene.state() is State.FINISHED
 
     scene.joins(person("carol"))
     scene.run(0.1)
-    assert (scene.state(), len(scene.creates)) == (State.ASKED, 2)
+    assert (scene.state(), len(scene.creates)) == (State.REQUESTED, 2)
 
 
 def test_an_agent_that_finishes_in_the_second_in_which_somebody_joined_is_not_asked_for_again() -> None:
@@ -75,7 +75,7 @@ def test_an_agent_that_finishes_in_the_second_in_which_somebody_joined_is_not_as
     scene.leaves(bot, "CLIENT_INITIATED")
     scene.run(60)
 
-    assert (scene.state(), len(scene.creates)) == (State.DONE, 1)
+    assert (scene.state(), len(scene.creates)) == (State.FINISHED, 1)
 
 
 def test_done_holds_for_a_person_of_its_own_and_ends_when_they_come_back() -> None:
@@ -88,14 +88,14 @@ def test_done_holds_for_a_person_of_its_own_and_ends_when_they_come_back() -> No
     scene.leaves(bot)
     scene.joins(person("bob"))
     scene.run(0.1)
-    assert (scene.state("each/alice"), scene.state("each/bob")) == (State.DONE, State.ASKED)
+    assert (scene.state("each/alice"), scene.state("each/bob")) == (State.FINISHED, State.REQUESTED)
 
     scene.comes("AD_2")
     scene.leaves(alice)
     scene.wait(5)
     scene.joins(person(sid="PA_again"))
     scene.run(0.1)
-    assert scene.state("each/alice") is State.ASKED
+    assert scene.state("each/alice") is State.REQUESTED
 
 
 @pytest.mark.parametrize("reason", ["CONNECTION_TIMEOUT", "SIGNAL_CLOSE", "MIGRATION", "SERVER_SHUTDOWN"])
@@ -131,7 +131,7 @@ def test_L3_an_agent_that_rejoins_within_2_s_is_not_replaced() -> None:  # noqa:
     scene.joins(agent(bot.identity, sid="PA_new"))
     scene.run(60)
 
-    assert (scene.state(), len(scene.creates), scene.attempt().agent) == (State.SERVED, 1, "PA_new")
+    assert (scene.state(), len(scene.creates), scene.attempt().agent_sid) == (State.SERVED, 1, "PA_new")
 
 
 def test_L3_an_agent_that_does_not_rejoin_is_replaced() -> None:  # noqa: N802
@@ -191,14 +191,14 @@ def test_L4_a_room_that_was_said_to_close_and_did_not_is_served_again() -> None:
 def test_a_room_that_closes_costs_no_look() -> None:
     """The agent leaves with it, room_finished follows: nothing is asked of LiveKit any more."""
     scene, bot = served()
-    seen_at = scene.session.seen_at
+    seen_at = scene.session.looked_at
     scene.leaves(person(), "ROOM_DELETED")
     scene.leaves(bot, "ROOM_DELETED")
     scene.run(1, sweep=False)
     scene.hear(ROOM_FINISHED)
     scene.run(60, sweep=False)
 
-    assert (scene.session.final, scene.session.seen_at, scene.plan()) == (True, seen_at, Rest())
+    assert (scene.session.final, scene.session.looked_at, scene.plan()) == (True, seen_at, Rest())
 
 
 def test_a_room_that_closed_and_never_said_so_is_over_by_look() -> None:
@@ -208,7 +208,7 @@ def test_a_room_that_closed_and_never_said_so_is_over_by_look() -> None:
     scene.leaves(bot, "ROOM_CLOSED")
     scene.run(60, sweep=False)
 
-    assert scene.session.over
+    assert scene.session.finished
     assert len(scene.creates) == 1
 
 
@@ -218,14 +218,14 @@ def test_an_agent_that_left_an_empty_room_has_ended() -> None:
     scene.leaves(person())
     scene.leaves(bot, "CONNECTION_TIMEOUT")
     scene.run(1)
-    assert (scene.attempt().verdict, scene.state()) == (Verdict.ENDED, State.UNATTENDED)
+    assert (scene.attempt().verdict, scene.state()) == (Verdict.ENDED, State.IDLE)
 
     scene.joins(person(sid="PA_again"))
     scene.run(0.1)
-    assert (scene.state(), len(scene.creates)) == (State.ASKED, 2)
+    assert (scene.state(), len(scene.creates)) == (State.REQUESTED, 2)
 
 
-def test_a_lost_agent_that_comes_back_is_the_wants_again() -> None:
+def test_a_lost_agent_that_comes_back_is_the_assignments_again() -> None:
     """Its connection was gone for longer than 2 s: the attempt is reopened if nobody else serves."""
     scene, bot = served()
     scene.leaves(bot, "CONNECTION_TIMEOUT")
@@ -249,7 +249,7 @@ def test_fixed_identities_recur_before_the_new_job_is_listed() -> None:
     scene.hear("swept")
     scene.run(120)
 
-    assert (scene.state(), scene.attempt(2).agent, len(scene.creates)) == (State.SERVED, "PA_new", 2)
+    assert (scene.state(), scene.attempt(2).agent_sid, len(scene.creates)) == (State.SERVED, "PA_new", 2)
 
 
 def test_fixed_identities_recur_and_the_webhook_of_the_first_comes_late() -> None:

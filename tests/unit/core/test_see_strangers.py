@@ -38,8 +38,8 @@ def test_law_15_who_waits_beside_strangers_has_an_agent_asked_for_after_30_s(
     assert (scene.state(), scene.creates) == (State.SERVED, [])
 
     strangers(scene)
-    [asked, *_] = [entry.at for entry in scene.session.timeline if entry.said is Said.ASKED]
-    [told, *_] = [entry.at for entry in scene.session.timeline if entry.said is Said.UNASKED]
+    [asked, *_] = [entry.at for entry in scene.session.timeline if entry.said is Said.DISPATCH_REQUESTED]
+    [told, *_] = [entry.at for entry in scene.session.timeline if entry.said is Said.AGENT_UNREQUESTED]
     assert asked - scene.session.timeline[0].at <= 31_000
     assert told - scene.session.timeline[0].at <= 12_000
 
@@ -56,7 +56,7 @@ def test_an_agent_whose_job_is_listed_in_time_is_the_agent(waits: float) -> None
     scene.run(60)
 
     assert (scene.state(), len(scene.creates)) == (State.SERVED, 1)
-    assert scene.told(Said.SERVED) == 1
+    assert scene.told(Said.AGENT_JOINED) == 1
 
 
 def test_law_15_a_token_without_the_grant_of_an_agent_s_serves_nobody() -> None:
@@ -66,7 +66,7 @@ def test_law_15_a_token_without_the_grant_of_an_agent_s_serves_nobody() -> None:
     scene.joins(person())
     scene.run(0.1)
 
-    assert (scene.state(), len(scene.creates)) == (State.ASKED, 1)
+    assert (scene.state(), len(scene.creates)) == (State.REQUESTED, 1)
 
 
 def test_law_15_an_attempt_that_livekit_lost_is_given_up_beside_a_stranger() -> None:
@@ -94,7 +94,7 @@ def test_a_stranger_of_long_ago_does_not_serve_when_the_agent_is_lost() -> None:
     scene.leaves(lost, "CONNECTION_TIMEOUT")
     scene.run(2)
 
-    assert (scene.state(), len(scene.creates)) == (State.ASKED, 2)
+    assert (scene.state(), len(scene.creates)) == (State.REQUESTED, 2)
 
 
 def test_a_stranger_keeps_no_second_person_waiting() -> None:
@@ -106,7 +106,7 @@ def test_a_stranger_keeps_no_second_person_waiting() -> None:
     scene.joins(person("bob"))
     scene.run(0.1)
 
-    assert [step.want for step in scene.creates][:2] == ["each/alice", "each/bob"]
+    assert [step.assignment for step in scene.creates][:2] == ["each/alice", "each/bob"]
 
 
 def test_a_stranger_of_another_rule_s_name_is_nobody_s_agent() -> None:
@@ -116,7 +116,7 @@ def test_a_stranger_of_another_rule_s_name_is_nobody_s_agent() -> None:
     scene.joins(person("alice"))
     scene.run(0.1)
 
-    assert [step.want for step in scene.creates] == ["greeter"]
+    assert [step.assignment for step in scene.creates] == ["greeter"]
 
 
 def test_a_stranger_that_leaves_is_no_longer_waited_for() -> None:
@@ -150,5 +150,5 @@ def test_what_is_told_of_strangers_is_cut() -> None:
         scene.joins(agent(f"x{number}", f"{number}" + "A" * 56_000))
     scene.run(12)
 
-    [told] = [entry.agent for entry in scene.session.timeline if entry.said is Said.UNASKED]
+    [told] = [entry.agent for entry in scene.session.timeline if entry.said is Said.AGENT_UNREQUESTED]
     assert len(told) < 200

@@ -27,7 +27,7 @@ def test_D3_a_late_agent_reopens_its_attempt_when_nobody_else_serves() -> None: 
     scene.run(30)
 
     assert (scene.attempt(1).open, scene.attempt(2).verdict) == (True, Verdict.SURPLUS)
-    assert (scene.agents(), len(scene.creates), scene.told(Said.REOPENED)) == (["agent-AD_1"], 2, 1)
+    assert (scene.agents(), len(scene.creates), scene.told(Said.ATTEMPT_REOPENED)) == (["agent-AD_1"], 2, 1)
 
 
 def test_D3_a_late_agent_and_the_one_asked_for_in_the_same_look() -> None:  # noqa: N802
@@ -78,11 +78,11 @@ def test_an_agent_is_removed_before_its_dispatch_is_deleted() -> None:
     scene.look()
 
     step = scene.take_back()
-    assert step == Retract(want="greeter", number=1, agent="PA_agent-AD_1")
+    assert step == Retract(assignment="greeter", number=1, agent_sid="PA_agent-AD_1")
     assert isinstance(scene.plan(), Wait)
     scene.wait(1)
     scene.look()
-    assert scene.take_back() == Retract(want="greeter", number=1, dispatch="AD_1")
+    assert scene.take_back() == Retract(assignment="greeter", number=1, dispatch="AD_1")
     scene.look()
     assert scene.plan() == Rest()
 
@@ -150,7 +150,7 @@ def test_a_second_agent_of_one_dispatch_is_one_too_many() -> None:
     scene.comes("AD_1", "second")
     scene.run(60)
 
-    assert scene.agents() == ["first"] or scene.told(Said.UNASKED) == 1
+    assert scene.agents() == ["first"] or scene.told(Said.AGENT_UNREQUESTED) == 1
 
 
 def test_law_13_an_agent_that_is_not_ours_is_never_removed() -> None:
@@ -165,7 +165,7 @@ def test_law_13_an_agent_that_is_not_ours_is_never_removed() -> None:
 
     assert sorted(scene.agents()) == ["agent-AD_1", "agent-AD_app"]
     assert "AD_app" in scene.listed
-    assert scene.told(Said.UNASKED) == 1
+    assert scene.told(Said.AGENT_UNREQUESTED) == 1
 
 
 def test_a_late_foreign_agent_is_kept_and_ours_is_surplus() -> None:
@@ -199,8 +199,8 @@ def test_law_13_the_dispatch_of_a_foreign_agent_that_has_left_is_left_alone() ->
 
 
 def reported() -> Scene:
-    """`surplus: report`: the late first agent serves, and the second came all the same."""
-    scene = asked_twice(rule(surplus="report"))
+    """`extra_agents: report`: the late first agent serves, and the second came all the same."""
+    scene = asked_twice(rule(extra_agents="report"))
     scene.comes("AD_1")
     scene.run(1)
     scene.comes("AD_2")
@@ -208,7 +208,7 @@ def reported() -> Scene:
 
 
 def test_surplus_is_only_reported_where_the_rule_says_so() -> None:
-    """`surplus: report`: both stay, and it is told."""
+    """`extra_agents: report`: both stay, and it is told."""
     scene = reported()
     scene.run(120)
 
@@ -217,8 +217,8 @@ def test_surplus_is_only_reported_where_the_rule_says_so() -> None:
 
 
 def test_a_late_agent_is_only_reported_where_the_rule_says_so() -> None:
-    """`surplus: report`: it is let alone too, not only for its dispatch's 60 s."""
-    scene = asked_twice(rule(surplus="report"))
+    """`extra_agents: report`: it is let alone too, not only for its dispatch's 60 s."""
+    scene = asked_twice(rule(extra_agents="report"))
     scene.comes("AD_2")
     scene.run(5)
     scene.comes("AD_1")
@@ -228,7 +228,7 @@ def test_a_late_agent_is_only_reported_where_the_rule_says_so() -> None:
 
 
 def test_a_surplus_agent_left_in_the_room_serves_when_the_other_is_lost() -> None:
-    """`surplus: report`: there is one, so none is asked for."""
+    """`extra_agents: report`: there is one, so none is asked for."""
     scene = reported()
     scene.run(60)
     scene.leaves(agent("agent-AD_1"), "CONNECTION_TIMEOUT")
@@ -253,7 +253,7 @@ def test_law_5_two_dispatches_of_ours_that_an_emptied_ledger_forgot_are_both_wai
 
 
 def test_a_finished_agent_that_comes_back_is_not_asked_to_serve() -> None:
-    """The want is done; nobody is told to go either."""
+    """The assignment is done; nobody is told to go either."""
     scene = Scene()
     scene.joins(person())
     scene.run(0.1)
@@ -264,10 +264,10 @@ def test_a_finished_agent_that_comes_back_is_not_asked_to_serve() -> None:
     scene.joins(replace(finished, sid="PA_back"))
     scene.run(60)
 
-    assert (scene.state(), scene.agents(), len(scene.creates)) == (State.DONE, ["agent-AD_1"], 1)
+    assert (scene.state(), scene.agents(), len(scene.creates)) == (State.FINISHED, ["agent-AD_1"], 1)
 
 
-def test_wants_of_each_have_surplus_of_their_own() -> None:
+def test_assignments_of_each_have_surplus_of_their_own() -> None:
     """`per: participant`: two agents of one name, one for each, are one each."""
     scene = Scene(rule("each", per="participant"))
     scene.joins(person("alice"))
@@ -289,15 +289,15 @@ def test_an_agent_is_tied_while_it_is_not_ACTIVE_yet_to_nobody() -> None:  # noq
     scene.jobs("AD_1", job("bot"))
     scene.joins(agent("bot", active=False))
     scene.run(1)
-    assert scene.state() is State.ASKED
+    assert scene.state() is State.REQUESTED
 
     scene.joins(agent("bot"))
     scene.run(1)
-    assert (scene.state(), scene.attempt().came) == (State.SERVED, scene.session.seen_at)
-    assert scene.session.seen_at == NOW + seconds(1.1)
+    assert (scene.state(), scene.attempt().agent_seen_at) == (State.SERVED, scene.session.looked_at)
+    assert scene.session.looked_at == NOW + seconds(1.1)
 
 
-def test_a_served_want_leaves_an_untied_agent_to_one_that_waits() -> None:
+def test_a_served_assignment_leaves_an_unattributed_agent_to_one_that_waits() -> None:
     """`per: participant`: Alice has her own, so the agent whose job is not listed yet is Bob's."""
     scene = Scene(rule("each", "greeter", per="participant"))
     scene.joins(person("alice"))
@@ -308,7 +308,7 @@ def test_a_served_want_leaves_an_untied_agent_to_one_that_waits() -> None:
     scene.joins(agent("bobs"))
     scene.look()
 
-    assert (scene.want("each/alice").by_name, scene.state("each/bob")) == (False, State.SERVED)
+    assert (scene.assignment("each/alice").served_by_name, scene.state("each/bob")) == (False, State.SERVED)
 
 
 def test_a_room_over_by_look_is_missed_anew_when_somebody_says_that_it_lives() -> None:
@@ -317,10 +317,10 @@ def test_a_room_over_by_look_is_missed_anew_when_somebody_says_that_it_lives() -
     scene.joins(person())
     scene.room = None
     scene.run(10)
-    assert scene.told(Said.OVER) == 1
+    assert scene.told(Said.ROOM_FINISHED) == 1
 
     scene.hear("swept")
     scene.run(4.9)
-    assert scene.told(Said.OVER) == 1
+    assert scene.told(Said.ROOM_FINISHED) == 1
     scene.run(0.2)
-    assert scene.told(Said.OVER) == 2
+    assert scene.told(Said.ROOM_FINISHED) == 2

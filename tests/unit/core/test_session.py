@@ -6,91 +6,91 @@ from msgspec.structs import replace
 from dispatcher.core.session import (
     ATTEMPTS_MAX,
     TIMELINE_MAX,
+    Assignment,
     Entry,
     Said,
     State,
     Verdict,
-    Want,
-    tell,
+    with_assignment,
     with_attempt,
-    with_want,
+    with_entry,
 )
-from tests.unit.core.world import NOW, attempt, policy, session, want
+from tests.unit.core.world import NOW, assignment, attempt, policy, session
 
-ON_ROOM = policy(on="room")
-SERVING = attempt(agent="PA_1")
+ON_ROOM = policy(trigger="room_started")
+SERVING = attempt(agent_sid="PA_1")
 SILENT = attempt(verdict=Verdict.SILENT)
 
 
 @pytest.mark.parametrize(
     ("one", "state"),
     [
-        pytest.param(want(), State.WAITING, id="somebody-there-nothing-open"),
-        pytest.param(want(SILENT, due=NOW), State.WAITING, id="between-two-attempts"),
-        pytest.param(want(attended=False), State.UNATTENDED, id="nobody-there"),
-        pytest.param(want(attended=False, policy=ON_ROOM), State.WAITING, id="on-room-waits-for-nobody"),
-        pytest.param(want(attempt()), State.ASKED, id="an-attempt-is-open"),
-        pytest.param(want(attempt(dispatch="AD_1", listed=True)), State.ASKED, id="D1-a-200-is-no-proof"),
-        pytest.param(want(attempt(identities=("agent-AJ_1",))), State.ASKED, id="D2-JS_RUNNING-is-no-proof"),
-        pytest.param(want(SERVING), State.SERVED, id="its-agent-is-here"),
-        pytest.param(want(replace(SERVING, gone=NOW)), State.ASKED, id="its-agent-is-missed"),
+        pytest.param(assignment(), State.WAITING, id="somebody-there-nothing-open"),
+        pytest.param(assignment(SILENT, due_at=NOW), State.WAITING, id="between-two-attempts"),
+        pytest.param(assignment(attended=False), State.IDLE, id="nobody-there"),
+        pytest.param(assignment(attended=False, policy=ON_ROOM), State.WAITING, id="on-room-waits-for-nobody"),
+        pytest.param(assignment(attempt()), State.REQUESTED, id="an-attempt-is-open"),
+        pytest.param(assignment(attempt(dispatch="AD_1", listed=True)), State.REQUESTED, id="D1-a-200-is-no-proof"),
+        pytest.param(assignment(attempt(identities=("agent-AJ_1",))), State.REQUESTED, id="D2-JS_RUNNING-is-no-proof"),
+        pytest.param(assignment(SERVING), State.SERVED, id="its-agent-is-here"),
+        pytest.param(assignment(replace(SERVING, agent_missed_at=NOW)), State.REQUESTED, id="its-agent-is-missed"),
         pytest.param(
-            want(replace(SERVING, verdict=Verdict.SURPLUS)), State.WAITING, id="a-closed-attempt-serves-nobody"
+            assignment(replace(SERVING, verdict=Verdict.SURPLUS)), State.WAITING, id="a-closed-attempt-serves-nobody"
         ),
-        pytest.param(want(attempt(), by_name=True), State.SERVED, id="an-agent-of-its-name-is-here"),
-        pytest.param(want(SERVING, rounds=2), State.SERVED, id="served-after-starving"),
-        pytest.param(want(SILENT, rounds=1), State.STARVED, id="every-target-used-up"),
-        pytest.param(want(SILENT, attempt(2), rounds=1), State.STARVED, id="and-tried-again"),
-        pytest.param(want(SILENT, rounds=1, attended=False), State.UNATTENDED, id="nobody-starves-alone"),
-        pytest.param(want(SILENT, rounds=1, attended=False, policy=ON_ROOM), State.STARVED, id="but-a-room-does"),
-        pytest.param(want(done=NOW), State.DONE, id="done"),
-        pytest.param(want(remnant=True), State.DONE, id="nobody-wants-it-any-more"),
-        pytest.param(want(done=NOW, rounds=1, attended=False), State.DONE, id="done-whoever-is-there"),
+        pytest.param(assignment(attempt(), served_by_name=True), State.SERVED, id="an-agent-of-its-name-is-here"),
+        pytest.param(assignment(SERVING, rounds=2), State.SERVED, id="served-after-starving"),
+        pytest.param(assignment(SILENT, rounds=1), State.STARVED, id="every-target-used-up"),
+        pytest.param(assignment(SILENT, attempt(2), rounds=1), State.STARVED, id="and-tried-again"),
+        pytest.param(assignment(SILENT, rounds=1, attended=False), State.IDLE, id="nobody-starves-alone"),
+        pytest.param(assignment(SILENT, rounds=1, attended=False, policy=ON_ROOM), State.STARVED, id="but-a-room-does"),
+        pytest.param(assignment(finished_at=NOW), State.FINISHED, id="done"),
+        pytest.param(assignment(remnant=True), State.FINISHED, id="nobody-assignments-it-any-more"),
+        pytest.param(assignment(finished_at=NOW, rounds=1, attended=False), State.FINISHED, id="done-whoever-is-there"),
     ],
 )
-def test_the_state_of_a_want_is_derived(one: Want, state: State) -> None:
-    """Stored are attempts and facts; where a want stands follows from them."""
+def test_the_state_of_an_assignment_is_derived(one: Assignment, state: State) -> None:
+    """Stored are attempts and facts; where an assignment stands follows from them."""
     assert one.state is state
 
 
 @pytest.mark.parametrize(
     ("one", "waits"),
     [
-        pytest.param(want(), True, id="somebody-there"),
-        pytest.param(want(attended=False), False, id="nobody-there"),
-        pytest.param(want(attended=False, policy=ON_ROOM), True, id="on-room"),
-        pytest.param(want(attempt()), False, id="law-5-an-attempt-is-open"),
-        pytest.param(want(SILENT), True, id="a-closed-one-is-not"),
-        pytest.param(want(done=NOW), False, id="done"),
-        pytest.param(want(by_name=True), False, id="served-by-name"),
-        pytest.param(want(remnant=True), False, id="nobody-wants-it-any-more"),
+        pytest.param(assignment(), True, id="somebody-there"),
+        pytest.param(assignment(attended=False), False, id="nobody-there"),
+        pytest.param(assignment(attended=False, policy=ON_ROOM), True, id="on-room"),
+        pytest.param(assignment(attempt()), False, id="law-5-an-attempt-is-open"),
+        pytest.param(assignment(SILENT), True, id="a-closed-one-is-not"),
+        pytest.param(assignment(finished_at=NOW), False, id="done"),
+        pytest.param(assignment(served_by_name=True), False, id="served-by-name"),
+        pytest.param(assignment(remnant=True), False, id="nobody-assignments-it-any-more"),
     ],
 )
-def test_a_want_waits_when_somebody_does_and_nothing_is_under_way(one: Want, waits: bool) -> None:
-    """Only a want that waits gets a Create."""
+def test_an_assignment_waits_when_somebody_does_and_nothing_is_under_way(one: Assignment, waits: bool) -> None:
+    """Only an assignment that waits gets a Create."""
     assert one.waits is waits
 
 
-def test_a_wants_key_is_its_rule_or_rule_and_identity() -> None:
+def test_a_assignments_key_is_its_rule_or_rule_and_identity() -> None:
     """The SID is not part of it: it names the session."""
-    assert want().key == "greeter"
-    assert want(identity="alice").key == "greeter/alice"
+    assert assignment().key == "greeter"
+    assert assignment(identity="alice").key == "greeter/alice"
 
 
 def test_targets_come_in_order_and_again() -> None:
     """After the last target comes the first."""
-    one = want(policy=policy("a", "b"))
+    one = assignment(policy=policy("a", "b"))
 
-    assert [replace(one, target=number).next_target.agent for number in range(3)] == ["a", "b", "a"]
+    assert [replace(one, target_index=number).next_target.agent for number in range(3)] == ["a", "b", "a"]
 
 
-def test_a_want_replaces_the_one_of_its_key() -> None:
-    """Its place among the wants stays: older ones come first."""
-    older, newer = want(name="a"), want(name="b")
+def test_an_assignment_replaces_the_one_of_its_key() -> None:
+    """Its place among the assignments stays: older ones come first."""
+    older, newer = assignment(name="a"), assignment(name="b")
     changed = replace(older, tries=1)
 
-    assert with_want(session(older, newer), changed).wants == (changed, newer)
-    assert with_want(session(older), newer).wants == (older, newer)
+    assert with_assignment(session(older, newer), changed).assignments == (changed, newer)
+    assert with_assignment(session(older), newer).assignments == (older, newer)
 
 
 @given(
@@ -100,7 +100,7 @@ def test_a_want_replaces_the_one_of_its_key() -> None:
 )
 def test_law_8_attempts_are_capped(numbers: list[int], closed: set[int], shown: set[int]) -> None:
     """Whatever attempts come, ATTEMPTS_MAX are kept, by number, and the highest number is remembered."""
-    one = want()
+    one = assignment()
     for number in numbers:
         verdict = Verdict.SILENT if number in closed else None
         one = with_attempt(one, attempt(number, verdict=verdict, listed=number in shown))
@@ -108,7 +108,7 @@ def test_law_8_attempts_are_capped(numbers: list[int], closed: set[int], shown: 
     kept = [each.number for each in one.attempts]
     assert len(kept) <= ATTEMPTS_MAX
     assert kept == sorted(set(kept))
-    assert one.last == max(numbers, default=0)
+    assert one.last_number == max(numbers, default=0)
 
 
 def test_of_too_many_attempts_a_closed_one_that_shows_nothing_goes_first() -> None:
@@ -116,7 +116,7 @@ def test_of_too_many_attempts_a_closed_one_that_shows_nothing_goes_first() -> No
     showing = [attempt(number, verdict=Verdict.SILENT, listed=True) for number in (1, 2)]
     bare = [attempt(number, verdict=Verdict.SILENT) for number in (3, 4)]
     opened = [attempt(number) for number in range(5, 9)]
-    one = want(*showing, *bare, *opened)
+    one = assignment(*showing, *bare, *opened)
     dropped: list[int] = []
     for number in range(9, 14):
         before = {each.number for each in one.attempts}
@@ -128,15 +128,15 @@ def test_of_too_many_attempts_a_closed_one_that_shows_nothing_goes_first() -> No
 
 def test_an_attempt_replaces_the_one_of_its_number() -> None:
     """No number is there twice."""
-    assert with_attempt(want(attempt()), SILENT).attempts == (SILENT,)
+    assert with_attempt(assignment(attempt()), SILENT).attempts == (SILENT,)
 
 
 def test_law_8_the_timeline_is_capped_and_keeps_how_it_began() -> None:
     """The first quarter and the newest entries stay; how many were told is counted."""
     told = session()
     for number in range(1000):
-        told = tell(told, Entry(at=NOW, said=Said.ASKED, number=number))
+        told = with_entry(told, Entry(at=NOW, said=Said.DISPATCH_REQUESTED, number=number))
 
     first = TIMELINE_MAX // 4
     assert [entry.number for entry in told.timeline] == [*range(first), *range(1000 - TIMELINE_MAX + first, 1000)]
-    assert told.told == 1000
+    assert told.entries_total == 1000

@@ -1,4 +1,4 @@
-"""A tag says that a dispatch is ours: by which installation, and for which room, life, want, attempt and agent."""
+"""A tag says that a dispatch is ours: by which installation, and for which room, life, assignment, attempt and agent."""
 
 import pytest
 from hypothesis import given
@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from dispatcher.core.events import RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.seen import Dispatch, RoomSnapshot
 from dispatcher.core.session import Session
 from dispatcher.core.tags import AHEAD_MAX, Tag, Tags
-from tests.unit.core.world import INSTANCE, LOBBY, TAGS, Pen, attempt, dispatch, session, tagged, want
+from tests.unit.core.world import INSTANCE, LOBBY, TAGS, Pen, assignment, attempt, dispatch, session, tagged
 
 THEIRS = Tags(INSTANCE, Pen("theirs"))
 OURS = tagged(3)
@@ -19,12 +19,12 @@ OURS = tagged(3)
 
 def found(one: Dispatch, life: Session | None = None, tags: Tags = TAGS) -> Tag | None:
     """What the dispatch's tag says, if it is ours."""
-    return tags.found(life or session(), Seen(room=LOBBY, dispatches=(one,))).get(one.id)
+    return tags.found(life or session(), RoomSnapshot(room=LOBBY, dispatches=(one,))).get(one.id)
 
 
-def test_a_tag_says_whose_in_which_life_for_which_want_and_which_attempt() -> None:
+def test_a_tag_says_whose_in_which_life_for_which_assignment_and_which_attempt() -> None:
     """An operator can read it; who has no secret cannot write it."""
-    step = Create(want="each/a#b:c/d", number=12, target=Target("greeter"))
+    step = Create(assignment="each/a#b:c/d", number=12, target=Target("greeter"))
 
     text, _, signature = TAGS.of(session(), step).rpartition(":")
     assert text == "default:RM_1:each/a#b:c/d#12"
@@ -53,7 +53,7 @@ def test_every_tag_of_ours_is_known_again(key: str, number: int, agent: str, roo
         pytest.param(replace(OURS, tag=OURS.tag.replace("default", "blue")), id="another-installation's-name"),
         pytest.param(replace(OURS, tag=OURS.tag.replace("#3", "#4")), id="another-number"),
         pytest.param(replace(OURS, tag=OURS.tag.replace("#3", "#03")), id="the-number-written-otherwise"),
-        pytest.param(replace(OURS, tag=OURS.tag.replace("greeter", "other")), id="another-want"),
+        pytest.param(replace(OURS, tag=OURS.tag.replace("greeter", "other")), id="another-assignment"),
         pytest.param(replace(OURS, tag=OURS.tag.replace("RM_1", "RM_2")), id="another-life"),
         pytest.param(tagged(3, life=replace(session(), room="hall")), id="another-room's"),
         pytest.param(replace(OURS, agent="stranger"), id="copied-to-another-agent"),
@@ -67,9 +67,9 @@ def test_law_13_a_tag_that_is_not_ours_says_nothing(foreign: Dispatch) -> None:
     assert found(foreign) is None
 
 
-def test_a_number_is_far_beyond_the_want_s_last() -> None:
+def test_a_number_is_far_beyond_the_assignment_s_last() -> None:
     """What an emptied ledger may have forgotten is not."""
-    life = session(want(attempt(7)))
+    life = session(assignment(attempt(7)))
 
     assert found(tagged(AHEAD_MAX + 7), life) == Tag("greeter", AHEAD_MAX + 7)
     assert found(tagged(AHEAD_MAX + 8), life) is None

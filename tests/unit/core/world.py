@@ -1,4 +1,4 @@
-"""The core's values in a line each: rules, people, agents, dispatches, wants, attempts."""
+"""The core's values in a line each: rules, people, agents, dispatches, assignments, attempts."""
 
 from hashlib import blake2b
 
@@ -8,7 +8,7 @@ from dispatcher.core.events import AGENT, JOINED, Event, Ms, Participant, Room, 
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Condition, Policy, Rule, Target
 from dispatcher.core.seen import Dispatch, Job
-from dispatcher.core.session import Attempt, Session, Want
+from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.tags import Tags
 
 NOW: Ms = 1_700_000_000_400  # our clock
@@ -85,7 +85,7 @@ def tagged(
     life: Session | None = None,
 ) -> Dispatch:
     """A dispatch of ours, made for the lobby's session or another `life`."""
-    step = Create(want=key, number=number, target=Target(agent))
+    step = Create(assignment=key, number=number, target=Target(agent))
     return dispatch(id_, agent, *jobs, tag=tags.of(life or session(), step))
 
 
@@ -99,18 +99,18 @@ NO = job("", ended=True)
 
 def attempt(number: int = 1, **fields: object) -> Attempt:
     """An open attempt of ours at the greeter, asked at NOW."""
-    return replace(Attempt(number=number, target=GREETER, since=NOW), **fields)
+    return replace(Attempt(number=number, target=GREETER, started_at=NOW), **fields)
 
 
-def want(*attempts: Attempt, name: str = "greeter", **fields: object) -> Want:
-    """A want of the default policy that somebody waits for."""
+def assignment(*attempts: Attempt, name: str = "greeter", **fields: object) -> Assignment:
+    """An assignment of the default policy that somebody waits for."""
     last = max((one.number for one in attempts), default=0)
-    return replace(Want(rule=name, policy=policy(), attended=True, attempts=attempts, last=last), **fields)
+    return replace(Assignment(rule=name, policy=policy(), attended=True, attempts=attempts, last_number=last), **fields)
 
 
-def session(*wants: Want, **fields: object) -> Session:
+def session(*assignments: Assignment, **fields: object) -> Session:
     """The lobby's session, looked at just now."""
-    return replace(Session(room=LOBBY.name, sid=LOBBY.sid, wants=wants, seen_at=NOW), **fields)
+    return replace(Session(room=LOBBY.name, sid=LOBBY.sid, assignments=assignments, looked_at=NOW), **fields)
 
 
 def event(name: str = JOINED, who: Participant | None = None, *, at: Ms = NOW + LIVEKIT_AHEAD) -> Event:

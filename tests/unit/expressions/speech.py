@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from dispatcher.core.events import Participant, Room, RoomSid
-from dispatcher.core.rules import On
+from dispatcher.core.rules import Trigger
 from dispatcher.expressions import BadExpression, Language, Result
 from dispatcher.expressions.outcome import Outcome
 
@@ -21,17 +21,21 @@ CALLER = Participant(
 )
 
 
-def judged(text: str, room: Room = ROOM, person: Participant | None = CALLER, on: On = "participant") -> Outcome:
+def judged(
+    text: str, room: Room = ROOM, person: Participant | None = CALLER, trigger: Trigger = "participant_joined"
+) -> Outcome:
     """What an expression of any type comes to: a list's only item, as a list may hold anything."""
     LANGUAGE.begin()
-    found = LANGUAGE.compile(f'{{"it": {text}}}', on, Result.METADATA).judge(room, person)
+    found = LANGUAGE.compile(f'{{"it": {text}}}', trigger, Result.METADATA).judge(room, person)
     return found["it"] if isinstance(found, dict) else found
 
 
-def said(text: str, result: Result = Result.CONDITION, on: On = "participant") -> list[tuple[int, str]]:
+def said(
+    text: str, result: Result = Result.CONDITION, trigger: Trigger = "participant_joined"
+) -> list[tuple[int, str]]:
     """What is wrong with an expression, and where."""
     try:
-        LANGUAGE.compile(text, on, result)
+        LANGUAGE.compile(text, trigger, result)
     except BadExpression as bad:
         return [(mistake.offset, mistake.reason) for mistake in bad.mistakes]
     return []

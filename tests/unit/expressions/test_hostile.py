@@ -59,11 +59,11 @@ ANY_JSON = st.recursive(
 SALES = Rule(
     name="sales",
     policy=Policy(targets=(Target("overflow"),)),
-    when=When("sales", LANGUAGE.compile("metadata.?a != optional.of('x')", "participant", Result.CONDITION)),
+    when=When("sales", LANGUAGE.compile("metadata.?a != optional.of('x')", "participant_joined", Result.CONDITION)),
     metadata=Metadata(
-        "sales", LANGUAGE.compile("{'m': metadata, 'p': participant_metadata}", "participant", Result.METADATA)
+        "sales", LANGUAGE.compile("{'m': metadata, 'p': participant_metadata}", "participant_joined", Result.METADATA)
     ),
-    aim=Agents("sales", (LANGUAGE.compile("metadata.agent", "participant", Result.NAME), Target("overflow"))),
+    aim=Agents("sales", (LANGUAGE.compile("metadata.agent", "participant_joined", Result.NAME), Target("overflow"))),
 )
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.events import Participant, Room
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
-from dispatcher.expressions import Agents, Failed, Metadata, Reason, Result, Split, When, heard
+from dispatcher.expressions import Agents, Failed, Metadata, Reason, Result, Split, When, reporting
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, saying
 
 A, B, C = Target("a"), Target("b", "canary"), Target("c")
@@ -19,28 +19,28 @@ ROOMS = [replace(ROOM, name=f"room-{number}") for number in range(10_000)]
 
 def when(text: str) -> When:
     """A condition."""
-    return When("sales", LANGUAGE.compile(text, "participant", Result.CONDITION))
+    return When("sales", LANGUAGE.compile(text, "participant_joined", Result.CONDITION))
 
 
 def metadata(text: str) -> Metadata:
     """What a rule sends."""
-    return Metadata("sales", LANGUAGE.compile(text, "participant", Result.METADATA))
+    return Metadata("sales", LANGUAGE.compile(text, "participant_joined", Result.METADATA))
 
 
 def named(text: str, *fallback: Target) -> Agents:
     """An agent that is computed, and fallbacks."""
-    return Agents("sales", (LANGUAGE.compile(text, "participant", Result.NAME), *fallback))
+    return Agents("sales", (LANGUAGE.compile(text, "participant_joined", Result.NAME), *fallback))
 
 
 def split(by: str | None = None, shares: tuple[tuple[int, Target], ...] = SHARES) -> Split:
     """A choice by weight."""
-    return Split(shares, LANGUAGE.compile(by, "participant", Result.KEY) if by else None)
+    return Split(shares, LANGUAGE.compile(by, "participant_joined", Result.KEY) if by else None)
 
 
 def failures(rule: Rule, room: Room = ROOM, person: Participant = CALLER) -> list[tuple[str, str, str]]:
     """What is told when each of a rule's functions is asked."""
     told: list[Failed] = []
-    (rule,) = heard((rule,), told.append)
+    (rule,) = reporting((rule,), told.append)
     for function in (rule.when, rule.metadata, rule.aim):
         if function is not None:
             function(room, person)
@@ -189,6 +189,6 @@ def test_functions_of_others_are_left_as_they_are() -> None:
     """A rule need not have come from a file."""
     own = replace(RULE, when=lambda _room, _person: True)
 
-    assert heard((own,), print) == (own,)
+    assert reporting((own,), print) == (own,)
     assert own.when is not None
     assert own.when(ROOM, None)

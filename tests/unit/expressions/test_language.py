@@ -5,7 +5,7 @@ import time
 import pytest
 from livekit.protocol import models
 
-from dispatcher.core.rules import On
+from dispatcher.core.rules import Trigger
 from dispatcher.expressions import BadExpression, Language, Result
 from dispatcher.expressions.messages import PARTICIPANT_FIELDS, ROOM_FIELDS
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, judged, said, saying
@@ -102,26 +102,26 @@ def test_a_result_of_the_wrong_type_is_found_when_it_loads(
     ("text", "mistakes"),
     [
         ("room.name == 'x' && metadata.a == 1 && phone(room.name) == ''", []),
-        ("kind == 'SIP'", [(0, "`on: room` has no participant: 'kind' means nothing here")]),
+        ("kind == 'SIP'", [(0, "`trigger: room_started` has no participant: 'kind' means nothing here")]),
         (
             "participant.name == ''",
-            [(0, "`on: room` has no participant: 'participant.name' means nothing here")],
+            [(0, "`trigger: room_started` has no participant: 'participant.name' means nothing here")],
         ),
         (
             "'a' in participant_metadata",
-            [(7, "`on: room` has no participant: 'participant_metadata' means nothing here")],
+            [(7, "`trigger: room_started` has no participant: 'participant_metadata' means nothing here")],
         ),
     ],
 )
 def test_a_rule_for_rooms_knows_no_participant(text: str, mistakes: list[tuple[int, str]]) -> None:
-    """`on: room` has an environment of its own."""
-    assert said(text, on="room") == mistakes
+    """`trigger: room_started` has an environment of its own."""
+    assert said(text, trigger="room_started") == mistakes
 
 
 def test_the_text_of_an_error_names_each_mistake() -> None:
     """Without places, as somebody would see it who catches it."""
     with pytest.raises(BadExpression, match="unknown name 'a'; unknown name 'b'"):
-        LANGUAGE.compile("a == b", "participant", Result.CONDITION)
+        LANGUAGE.compile("a == b", "participant_joined", Result.CONDITION)
 
 
 def test_the_fields_are_livekits_own() -> None:
@@ -163,7 +163,7 @@ def test_t5_no_pattern_can_hang() -> None:
 )
 def test_a_condition_has_the_parts_that_and_joins(text: str, parts: list[str]) -> None:
     """The outermost ones, each an expression of its own; together they say what the whole says."""
-    whole = LANGUAGE.compile(text, "participant", Result.CONDITION)
+    whole = LANGUAGE.compile(text, "participant_joined", Result.CONDITION)
     found = list(whole.parts())
 
     assert [part.text for part in found] == parts
@@ -173,17 +173,21 @@ def test_a_condition_has_the_parts_that_and_joins(text: str, parts: list[str]) -
 def test_the_same_text_is_compiled_once() -> None:
     """Checking a file and making its rules costs one compilation each."""
     language = Language()
-    twice = [language.compile("kind == 'SIP'", "participant", Result.CONDITION) for _ in range(2)]
+    twice = [language.compile("kind == 'SIP'", "participant_joined", Result.CONDITION) for _ in range(2)]
 
     assert twice[0] is twice[1]
 
 
-@pytest.mark.parametrize("on", ["participant", "room"])
-def test_each_room_and_each_person_is_seen_as_they_are(on: On) -> None:
+@pytest.mark.parametrize("trigger", ["participant_joined", "room_started"])
+def test_each_room_and_each_person_is_seen_as_they_are(trigger: Trigger) -> None:
     """What a look shares is shared by nobody else: no other room, person or environment."""
     other = saying('{"tenant": "zeta"}')
 
-    assert [judged("metadata.tenant", room, on=on) for room in (ROOM, other, ROOM)] == ["acme", "zeta", "acme"]
+    assert [judged("metadata.tenant", room, trigger=trigger) for room in (ROOM, other, ROOM)] == [
+        "acme",
+        "zeta",
+        "acme",
+    ]
     assert judged("kind") == "SIP"
-    assert judged("room.name", on="room") == "lobby"
+    assert judged("room.name", trigger="room_started") == "lobby"
     assert judged("participant.identity") == "sip_1"

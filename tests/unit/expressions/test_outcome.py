@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.rules import On
+from dispatcher.core.rules import Trigger
 from dispatcher.expressions import Failure, Reason, Result
 from dispatcher.expressions.outcome import Outcome
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, judged, saying
@@ -72,7 +72,7 @@ def test_an_error_is_a_value(text: str, reason: Reason) -> None:
 
 def test_an_optional_that_nobody_unpacked_is_no_value() -> None:
     """Where only judging shows the type."""
-    tangled = LANGUAGE.compile("true ? dyn(metadata.?tenant) : dyn('')", "participant", Result.NAME)
+    tangled = LANGUAGE.compile("true ? dyn(metadata.?tenant) : dyn('')", "participant_joined", Result.NAME)
 
     assert tangled.judge(ROOM, CALLER) == Failure(Reason.WRONG_TYPE)
 
@@ -94,10 +94,10 @@ def test_the_deepest_result_comes_out() -> None:
     assert str(found).count("{") == 32
 
 
-@pytest.mark.parametrize("on", ["participant", "room"])
-def test_a_look_without_the_person_it_needs_is_a_failure(on: On) -> None:
-    """Rules `on: room` know no participant; others are never judged without."""
-    assert isinstance(judged("room.name", person=None, on=on), str)
+@pytest.mark.parametrize("trigger", ["participant_joined", "room_started"])
+def test_a_look_without_the_person_it_needs_is_a_failure(trigger: Trigger) -> None:
+    """Rules `trigger: room_started` know no participant; others are never judged without."""
+    assert isinstance(judged("room.name", person=None, trigger=trigger), str)
     assert isinstance(judged("kind", person=None), Failure)
 
 

@@ -10,7 +10,7 @@ from dispatcher.config import Config, load_offline
 from dispatcher.core.drive import Terms
 from dispatcher.core.effects import Ask, Asked, Effect, Observe, Observed, Outcome, Reply, Save, Saved, Turn
 from dispatcher.core.events import Event, Ms, Participant, Room, RoomSid
-from dispatcher.core.seen import Dispatch, Seen
+from dispatcher.core.seen import Dispatch, RoomSnapshot
 from dispatcher.core.session import Session
 from dispatcher.sweep import SWEPT
 from dispatcher.tape import Tape
@@ -43,18 +43,18 @@ class Played:
         rules = self.settings.rules_of(self.settings.projects[0])
         terms = Terms(tags=TAGS, rules=rules)
         event = Event(id="", name=SWEPT, created_at=self.now, room=self.room)
-        seen = Seen(room=self.room, participants=people, dispatches=tuple(dispatches))
+        snapshot = RoomSnapshot(room=self.room, participants=people, dispatches=tuple(dispatches))
         drive = self.tape.drive(self.project, self.session, (event,), terms, self.now)
         with closing(drive.run()) as conversation, suppress(StopIteration):
             effect = next(conversation)
             for _ in range(until):
-                effect = conversation.send(self._reply(effect, seen))
+                effect = conversation.send(self._reply(effect, snapshot))
         self.now += LATER
 
-    def _reply(self, effect: Effect, seen: Seen) -> Reply:
+    def _reply(self, effect: Effect, snapshot: RoomSnapshot) -> Reply:
         match effect:
             case Observe():
-                return Observed(self.now, self.now, seen)
+                return Observed(self.now, self.now, snapshot)
             case Ask(step=step):
                 self.asked.append(str(step.target))
                 return Asked(now=self.now, outcome=Outcome.TAKEN, dispatch=f"AD_{len(self.asked)}")

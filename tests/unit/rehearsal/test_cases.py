@@ -21,7 +21,7 @@ rules:
     metadata: '{"caller": participant.identity, "tenant": metadata.?tenant.orValue("none")}'
     continue: true
   - {name: named, when: has(metadata.agent), agent: {cel: metadata.agent}}
-  - {name: scribe, agent: scribe, on: room, when: room.name == 'noted'}
+  - {name: scribe, agent: scribe, trigger: room_started, when: room.name == 'noted'}
 """
 
 

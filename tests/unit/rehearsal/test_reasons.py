@@ -18,7 +18,7 @@ rules:
   - {name: vip, when: "metadata.?plan.orValue('') == 'gold' && kind == 'SIP' && metadata.level > 3", agent: vip}
   - {name: browsers, kinds: [STANDARD, CONNECTOR], agent: greeter}
   - {name: never, when: 'false', agent: x}
-  - {name: scribe, on: room, agent: scribe}
+  - {name: scribe, trigger: room_started, agent: scribe}
   - name: line
     when: phone(participant.attributes['sip.trunkPhoneNumber']) == '+442079460000'
     agent: {name: sales, deployment: blue}
@@ -43,7 +43,7 @@ def test_each_rule_says_why(tmp_path: Path) -> None:
         "  vip            no: false: metadata.?plan.orValue('') == 'gold'; missing_key in metadata.level > 3",
         "  browsers       no: kind SIP is not one of CONNECTOR, STANDARD",
         "  never          no: false: false",
-        "  scribe         no: it is `on: room`",
+        "  scribe         no: it is `trigger: room_started`",
         '  line           yes: sales, deployment blue, metadata {"who":"sip_+441632960961"}',
         "  broken         no: invalid_argument in metadata.tenant.name == 'acme'",
         "  as-asked       yes: no agent could be named, the next is tried",
@@ -57,7 +57,7 @@ def test_a_room_that_starts_asks_the_rules_for_rooms(tmp_path: Path) -> None:
 
     assert found[0] == "room_started in fx-support-42"
     assert "  scribe         yes: scribe" in found
-    assert "  browsers       no: it is `on: participant`" in found
+    assert "  browsers       no: it is `trigger: participant_joined`" in found
     assert "  line           not asked: scribe matched" in found
 
 

@@ -30,7 +30,7 @@ from tests.unit.tape.reel import hiding, kept, recorded, taped
 
 RULES = "rules: [{name: all, when: room.name != 'other', agent: greeter}]\n"
 EMPTY = Session(room="", sid=RoomSid(""))
-CREATE = Create(want="all", number=1, target=Target("greeter"))
+CREATE = Create(assignment="all", number=1, target=Target("greeter"))
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_a_session_that_is_saved_otherwise_is_told_field_by_field(tmp_path: Path
     """Which claim, which step, what was recorded and what comes now: exit code 1."""
     save = recorded(lines[0]).claim.exchanges[2].effect
     assert isinstance(save, Save)
-    want = replace(save.session.wants[0], tries=2)
-    otherwise = Save(session=replace(save.session, wants=(want,)), then=Then.KEEP)
+    assignment = replace(save.session.assignments[0], tries=2)
+    otherwise = Save(session=replace(save.session, assignments=(assignment,)), then=Then.KEEP)
 
     code, told = said(tmp_path, [changed(lines[0], with_effect(3, otherwise)), lines[1]])
     assert code == 1
@@ -84,7 +84,7 @@ def test_a_session_that_is_saved_otherwise_is_told_field_by_field(tmp_path: Path
         f"{tmp_path}/tape-000001.jsonl:2: lobby (RM_lobby), claimed at 22:13:20.400, step 3 of 5",
         "  recorded  save, then keep",
         "  now       save, then keep",
-        "            wants[0].tries: 2 was recorded, now unset",
+        "            assignments[0].tries: 2 was recorded, now unset",
         "2 claims of 1 rooms: 1 identical, 1 different",
     ]
 
@@ -95,8 +95,8 @@ def test_a_session_that_is_saved_otherwise_is_told_field_by_field(tmp_path: Path
         (TurnToLook(), "take a turn to look at the room"),
         (TurnToCreate(Target("sales", "canary")), "take a turn to ask for sales@canary"),
         (Ask(step=CREATE, metadata="", tag=""), "ask for greeter: all, attempt 1"),
-        (TakeBack(step=Retract(want="all", number=2, agent="PA_1")), "take back the agent of all, attempt 2"),
-        (TakeBack(step=Retract(want="a\x1bl", number=2)), "take back the dispatch of a\\x1bl, attempt 2"),
+        (TakeBack(step=Retract(assignment="all", number=2, agent_sid="PA_1")), "take back the agent of all, attempt 2"),
+        (TakeBack(step=Retract(assignment="a\x1bl", number=2)), "take back the dispatch of a\\x1bl, attempt 2"),
         (Save(session=EMPTY, then=Then.OVER), "save, then over"),
         (Save(session=EMPTY, then=Then.DUE, due_at=NOW), "save, due at 22:13:20.400"),
         (Release(), "give the lease back"),
@@ -142,14 +142,14 @@ def test_a_new_defect_is_a_difference_and_the_others_are_replayed(
     tmp_path: Path, lines: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its type is told."""
-    real, calls = Session.want, iter(range(100))
+    real, calls = Session.assignment, iter(range(100))
 
     def defect(session: Session, key: str) -> object:
         if next(calls) == 0:
             raise ZeroDivisionError
         return real(session, key)
 
-    monkeypatch.setattr(Session, "want", defect)
+    monkeypatch.setattr(Session, "assignment", defect)
     code, told = said(tmp_path, lines)
     assert (code, told[2], told[-1]) == (
         1,
@@ -174,9 +174,7 @@ def test_a_rule_that_is_asked_what_it_was_not_asked_is_a_difference(tmp_path: Pa
 
 def test_rules_for_a_room_and_computed_agents_replay(tmp_path: Path) -> None:
     """What they said of the room, and whom they named; an agent that was not computed then is not made up now."""
-    rules = (
-        "rules: [{name: open, on: room, when: room.name == 'lobby', agent: {cel: room.name}, fallback: [greeter]}]\n"
-    )
+    rules = "rules: [{name: open, trigger: room_started, when: room.name == 'lobby', agent: {cel: room.name}, fallback: [greeter]}]\n"
     with taped(hiding()) as (tape, lines):
         lobby = Played(tape, config(tmp_path, rules))
         lobby.look()

@@ -7,8 +7,8 @@ from dispatcher.core.effects import Ask, Observe, Observed, Save, Saved, TakeBac
 from dispatcher.core.events import AGENT, JOINED, Event, Participant, Room, RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Policy, Target
-from dispatcher.core.seen import Dispatch, Job, Seen
-from dispatcher.core.session import Attempt, Entry, Note, Said, Session, Want
+from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
+from dispatcher.core.session import Assignment, Attempt, Entry, Note, Said, Session
 from dispatcher.core.tags import Tag
 from dispatcher.tape import HIDDEN, Exchange, Hides, Hiding
 from tests.unit.tape.reel import hiding, mask
@@ -32,7 +32,7 @@ AGENT_HERE = Participant(
 AVATAR = Participant(sid="PA_3", identity="avatar-1", kind=AGENT, attributes={"lk.publish_on_behalf": "agent-AJ_1"})
 KEY = f"callers/{CALLER}"
 TAGS = (f"default:{KEY}#3", "other:tag-secret#1", "default:tag-secret", "tag-secret", "")
-SEEN = Seen(
+SEEN = RoomSnapshot(
     room=ROOM,
     participants=(PERSON, AGENT_HERE, AVATAR),
     dispatches=tuple(
@@ -43,19 +43,19 @@ SEEN = Seen(
 SESSION = Session(
     room=ROOM.name,
     sid=ROOM.sid,
-    wants=(
-        Want(
+    assignments=(
+        Assignment(
             rule="callers",
             policy=Policy(targets=(Target("greeter"),), per="participant"),
             identity=CALLER,
-            attempts=(Attempt(number=1, target=Target("greeter"), since=1, identities=("agent-AJ_1",)),),
+            attempts=(Attempt(number=1, target=Target("greeter"), started_at=1, identities=("agent-AJ_1",)),),
         ),
     ),
-    notes=(Note(sid="PA_9", identity="agent-AJ_9", reason="", heard=1, stayed=1, left=1),),
-    timeline=(Entry(at=1, said=Said.WANTED, want=KEY),),
+    notes=(Note(sid="PA_9", identity="agent-AJ_9", reason="", received_at=1, stayed=1, left_at=1),),
+    timeline=(Entry(at=1, said=Said.ASSIGNMENT_CREATED, assignment=KEY),),
 )
-CREATE = Create(want=KEY, number=1, target=Target("greeter"))
-RETRACT = Retract(want=KEY, number=1, agent="PA_2")
+CREATE = Create(assignment=KEY, number=1, target=Target("greeter"))
+RETRACT = Retract(assignment=KEY, number=1, agent_sid="PA_2")
 EVENT = Event(id="EV_1", name=JOINED, created_at=1, room=ROOM, participant=PERSON)
 CONVERSATION = (
     Exchange(effect=Observe(), reply=Observed(2, 1, SEEN), found={"AD_1": Tag(KEY, 3)}),
@@ -70,7 +70,7 @@ def hidden(how: Hiding) -> tuple[Exchange, ...]:
     return tuple(how.exchange(one) for one in CONVERSATION)
 
 
-def seen(how: Hiding) -> Seen:
+def seen(how: Hiding) -> RoomSnapshot:
     """The look as a tape has it."""
     reply = hidden(how)[0].reply
     assert isinstance(reply, Observed)
@@ -88,7 +88,7 @@ def test_law_11_no_fact_is_left(people: bool) -> None:
 
 
 def test_people_are_hidden_everywhere_alike() -> None:
-    """The same mark in participants, jobs, notes, wants, attempts, tags and keys; and the number in a room's name."""
+    """The same mark in participants, jobs, notes, assignments, attempts, tags and keys; and the number in a room's name."""
     how, people = hiding(people=True), mask(b"people")
     caller, job, looked = people.identity(CALLER), people.identity("agent-AJ_1"), seen(how)
     session, (_, asked, back, saved) = how.session(SESSION), hidden(how)
@@ -98,12 +98,12 @@ def test_people_are_hidden_everywhere_alike() -> None:
     assert looked.participants[2].attributes == {"lk.publish_on_behalf": job}
     assert {one.jobs[0].identity for one in looked.dispatches} == {job}
     assert (KEY in looked.dispatches[0].tag, bool(looked.dispatches[0].tag)) == (False, True)
-    assert (session.wants[0].key, session.timeline[0].want) == (f"callers/{caller}",) * 2
-    assert session.wants[0].attempts[0].identities == (job,)
+    assert (session.assignments[0].key, session.timeline[0].assignment) == (f"callers/{caller}",) * 2
+    assert session.assignments[0].attempts[0].identities == (job,)
     assert session.room == looked.room.name == people.numbers(ROOM.name) if looked.room else None
-    assert asked.effect == Ask(step=replace(CREATE, want=session.wants[0].key), metadata="", tag="")
-    assert hidden(how)[0].found == {"AD_1": Tag(session.wants[0].key, 3)}
-    assert back.effect == TakeBack(step=replace(RETRACT, want=session.wants[0].key), identity=job)
+    assert asked.effect == Ask(step=replace(CREATE, assignment=session.assignments[0].key), metadata="", tag="")
+    assert hidden(how)[0].found == {"AD_1": Tag(session.assignments[0].key, 3)}
+    assert back.effect == TakeBack(step=replace(RETRACT, assignment=session.assignments[0].key), identity=job)
     assert saved.effect == Save(session=session, then=Then.REST)
     assert saved.reply == Saved(3, (how.event(EVENT),))
 

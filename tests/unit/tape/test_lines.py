@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.effects import Observe, Observed, Save, Saved, Then
 from dispatcher.core.rules import Aimed, Policy, Target
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
 from dispatcher.tape import (
     Ended,
@@ -45,7 +45,7 @@ CLAIM = RecordedClaim(
     exchanges=(
         Exchange(
             effect=Observe(),
-            reply=Observed(NOW + 9, NOW, Seen(room=LOBBY, participants=(person(), agent("agent-AJ_1")))),
+            reply=Observed(NOW + 9, NOW, RoomSnapshot(room=LOBBY, participants=(person(), agent("agent-AJ_1")))),
             judged=(Judged(person="PA_1", no=("all",), aims={"more": Aimed((Target("sales"),), ("missing_key",))}),),
         ),
         Exchange(effect=Save(session=SESSION, then=Then.REST), reply=Saved(NOW + 10)),
@@ -86,7 +86,7 @@ def changed(line: bytes, **fields: object) -> bytes:
         (changed(LINE.claim, now="noon"), "Expected `int`, got `str`"),
         (changed(LINE.claim, mood="good"), "unknown field `mood`"),
         (changed(LINE.claim, session={"room": "lobby", "sid": "RM_1", "mood": "good"}), "of another release"),
-        (changed(LINE.claim, session={"room": "lobby", "sid": "RM_1", "wants": []}), "of another release"),
+        (changed(LINE.claim, session={"room": "lobby", "sid": "RM_1", "assignments": []}), "of another release"),
         (changed(LINE.claim, exchanges=[{"effect": {"type": "Sing"}}]), "Invalid value 'Sing'"),
         (LINE.claim.replace(b'"lobby"', b'"\xff"'), "utf-8"),
     ],

@@ -22,7 +22,7 @@ from dispatcher.core.effects import (
 )
 from dispatcher.core.events import JOINED, Event, Ms, Participant, Room
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
-from dispatcher.core.seen import Seen
+from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
 from dispatcher.tape import Ended, Hides, Hiding, Judged, Line, Tape, Writer
 from tests.unit.core.world import LOBBY, NOW, TAGS, person
@@ -32,7 +32,7 @@ ALICE, BOB = person(), person("bob")
 GREETER = Policy(targets=(Target("greeter"),))
 SESSION = Session(room=LOBBY.name, sid=LOBBY.sid)
 JOIN = Event(id="EV_1", name=JOINED, created_at=NOW, room=LOBBY, participant=ALICE)
-SEEN = Seen(room=LOBBY, participants=(ALICE, BOB))
+SEEN = RoomSnapshot(room=LOBBY, participants=(ALICE, BOB))
 RULES = (
     Rule(name="nobody", policy=GREETER, when=lambda _, one: one is None),
     Rule(name="sales", policy=GREETER, when=lambda _, one: one is not None, aim=lambda *_: Aimed((Target("sales"),))),
@@ -161,7 +161,10 @@ def test_two_drives_under_one_configuration_do_not_hear_each_others_rules() -> N
         return one is not None and one.identity == "bob"
 
     terms = Terms(tags=TAGS, rules=(Rule(name="bob", policy=GREETER, when=judged),))
-    seen = {"alice": Seen(room=LOBBY, participants=(ALICE,)), "bob": Seen(room=LOBBY, participants=(BOB,))}
+    seen = {
+        "alice": RoomSnapshot(room=LOBBY, participants=(ALICE,)),
+        "bob": RoomSnapshot(room=LOBBY, participants=(BOB,)),
+    }
     with taped(hiding()) as (tape, lines):
         both = {who: tape.drive(who, SESSION, (JOIN,), terms, NOW).run() for who in seen}
         for conversation in both.values():
