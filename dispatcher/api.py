@@ -87,7 +87,7 @@ class Api:
         return web.json_response({"rooms": rooms, "dry_run": self.dry_run})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
-        """Every life of the room name that is remembered, newest first, each with its assignments, timeline and story."""
+        """Every session of the room name that is remembered, newest first, each with its timeline and narrative."""
         room = request.match_info["room"]
         lives = [
             life for name in self.holder.snapshot.projects for life in await sessions.find(self.ledger, name, room)

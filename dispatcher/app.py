@@ -152,13 +152,13 @@ def _recorded(record: RecordTo, config: Config, log: Log, metrics: Metrics) -> I
 
     def tell(trouble: str) -> None:
         if trouble:
-            log.error("tape_not_written", why=trouble)
+            log.error("tape.failed", why=trouble)
         else:
-            log.info("tape_written_again")
+            log.info("tape.recovered")
 
     facts = Mask()
     facts.use(_key(config, b"dispatcher: recorded facts"))
-    (log.warning if record.plain else log.info)("recording", folder=str(record.files.folder), plain=record.plain)
+    (log.warning if record.plain else log.info)("tape.started", folder=str(record.files.folder), plain=record.plain)
     with Writer(record.files.write, metrics.tape_claims_dropped_total.inc) as writer:
         yield Tape(writer, Hiding(log.mask, facts, plain=record.plain), tell)
 

@@ -16,7 +16,8 @@ from dispatcher.metrics import Metrics, departure_label
 _LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
 _FIELDS: Final = ("assignment", "number", "agent", "verdict", "part", "reason")
 _ALARMS: Final = frozenset({
-    Said.ASSIGNMENT_STARVED, Said.AGENT_UNREQUESTED, Said.ELSEWHERE, Said.ASSIGNMENT_OMITTED, Said.DISPATCH_UNANSWERED, Said.AGENT_UNNAMED, Said.DEPLOYMENT_IGNORED, Said.RULE_GONE
+    Said.ASSIGNMENT_STARVED, Said.ASSIGNMENT_OMITTED, Said.AGENT_UNREQUESTED, Said.AGENT_UNNAMED,
+    Said.DISPATCH_UNANSWERED, Said.DISPATCH_DUPLICATED, Said.DEPLOYMENT_IGNORED, Said.RULE_REMOVED,
 })  # fmt: skip
 
 
@@ -42,16 +43,17 @@ class SessionRecorder:
         """A later release wrote the record: one of its replicas is to go on with the session."""
         self.log.warning("session.deferred", project=key.project, room=key.room, sid=key.sid)
 
-    def look_failed(self, project: str, error: LiveKitError, failures: int) -> None:
-        """LiveKit could not be asked, so many times in a row: nothing is judged, and nothing forgotten."""
-        self.metrics.livekit_consecutive_failures.labels(project).set(failures)
+    def look_failed(self, project: str, error: LiveKitError) -> None:
+        """LiveKit could not be asked: nothing is judged, and nothing forgotten."""
+        self.metrics.livekit_consecutive_failures.labels(project).inc()
         write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
         write("look.failed", project=project, why=error.reason)
 
-    def look_recovered(self, project: str) -> None:
-        """LiveKit can be asked again."""
+    def look_answered(self, project: str, *, recovered: bool) -> None:
+        """LiveKit answered; where looks had failed before, that is told."""
         self.metrics.livekit_consecutive_failures.labels(project).set(0)
-        self.log.info("look.recovered", project=project)
+        if recovered:
+            self.log.info("look.recovered", project=project)
 
     def rule_failed(self, project: str, failed: Failed) -> None:
         """An expression gave nothing when it was judged. Of a `when` that is said by the counter alone: it is often."""
@@ -65,27 +67,26 @@ class SessionRecorder:
         said = {name: value for name in _FIELDS if (value := getattr(entry, name))}
         if entry.took is not None:
             said["duration_ms"] = entry.took
-        write = log.error if entry.said is Said.CUT_OFF else log.warning if entry.said in _ALARMS else log.info
+        write = log.error if entry.said is Said.ROUNDS_EXCEEDED else log.warning if entry.said in _ALARMS else log.info
         write(entry.said, **said)
 
     def _count(self, entry: Entry) -> None:
         metrics, agent = self.metrics, self.metrics.agent_label(entry.agent)
         match entry.said:
             case Said.AGENT_JOINED:
-                metrics.dispatches_total.labels(agent=agent, verdict="served").inc()
+                metrics.agents_joined_total.labels(agent=agent).inc()
                 if entry.took is not None:
                     metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000)
             case Said.ATTEMPT_ENDED:
-                metrics.dispatches_total.labels(agent=agent, verdict=entry.verdict).inc()
                 self._count_end(entry, agent)
             case Said.ATTEMPT_RETRACTED if entry.part is Part.AGENT and not entry.reason:
                 metrics.surplus_agents_total.labels(action="removed").inc()
             case Said.DEPLOYMENT_IGNORED:
                 metrics.deployments_ignored_total.labels(agent=agent).inc()
-            case Said.RULE_GONE:
+            case Said.RULE_REMOVED:
                 rule = metrics.rule_label(entry.assignment.partition("/")[0])
-                metrics.rule_errors_total.labels(rule=rule, field="metadata", reason=entry.said).inc()
-            case Said.CUT_OFF:
+                metrics.rule_errors_total.labels(rule=rule, field="metadata", reason="rule_removed").inc()
+            case Said.ROUNDS_EXCEEDED:
                 metrics.reconciler_rounds_exceeded_total.inc()
             case Said.AGENT_UNREQUESTED:
                 metrics.surplus_agents_total.labels(action="reported").inc()
@@ -93,8 +94,11 @@ class SessionRecorder:
                 pass
 
     def _count_end(self, entry: Entry, agent: str) -> None:
+        """Each dispatch counts once, by how it ended first: one that was given up and came after all has counted."""
+        if not entry.again:
+            self.metrics.dispatches_total.labels(agent=agent, result=entry.verdict).inc()
         if entry.verdict in _LEFT:
             reason = departure_label(entry.reason.upper())
             self.metrics.agents_left_total.labels(agent=agent, reason=reason).inc()
-        if entry.verdict is Verdict.SURPLUS:
+        elif entry.verdict is Verdict.SURPLUS:
             self.metrics.surplus_agents_total.labels(action="found").inc()

@@ -241,7 +241,7 @@ async def _until_stopped(
             )
             if config.redis_url and dry_run:
                 log.warning(
-                    "redis_not_used", why="a dry run has a ledger of its own, in memory: no other process uses it"
+                    "redis.unused", why="a dry run has a ledger of its own, in memory: no other process uses it"
                 )
             await stopped.wait()
             log.info("service.stopping")
@@ -250,6 +250,6 @@ async def _until_stopped(
 
 def _end_now(output: Output, number: signal.Signals) -> None:
     """The process ends here, as one that the signal has killed: with 128 and its number."""
-    output.log.warning("stopped_at_once", signal=number.name)
+    output.log.warning("service.killed", signal=number.name)
     output.close()
     os._exit(128 + number)

@@ -1,8 +1,8 @@
 """Carries out what drives ask for (`dispatcher.core.drive`): the only code that calls LiveKit and saves sessions.
 
-It holds no state of its own between two drives but what `Looks` and `Pacer` keep of projects. A drive works from its
-beginning to its end under what was in force when it began. What happened to a session is told only once it is saved: a
-lease that was lost tells nothing of what was not done.
+The only code that acts. Between two drives it holds no state but what `Observer` and `Pacer` keep of projects. A drive
+works from its beginning to its end under what was in force when it began. What happened to a session is told only once
+it is saved: a lease that was lost tells nothing of what was not done.
 """
 
 import math

@@ -40,7 +40,7 @@ class Gauges:
         totals = dict.fromkeys(State, 0)
         projects = self.holder.snapshot.projects.keys()
         for (project, standing), number in (await self.ledger.standings()).items():
-            if project in projects:
+            if project in projects and standing.state in totals:  # else an earlier release wrote it, in its words
                 totals[State(standing.state)] += number
         for state, number in totals.items():
             self.metrics.assignments.labels(state=state).set(number)

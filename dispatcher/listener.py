@@ -125,7 +125,7 @@ class Connections:
     def not_http(self, why: str) -> None:
         """Somebody speaks another language; the answer to it ends the connection."""
         self._metrics.http_connections_ended_total.labels(Ended.NOT_HTTP).inc()
-        self._log.warning("not_http", why=why)
+        self._log.warning("request.malformed", why=why)
 
     def busy(self, connection: Connection) -> None:
         """The connection has asked for something."""
@@ -179,13 +179,13 @@ class Connections:
             except OSError as error:  # there is no file or memory left for it
                 if number:  # nor need anybody be waiting: Linux says so before it looks
                     return
-                self._log.warning("accept_failed", why=error.strerror)
+                self._log.warning("connection.unaccepted", why=error.strerror)
                 self._make_room()
                 self._pause()
                 self._loop.call_later(AGAIN_S, self._resume)
                 return
             if self._is_full():
-                self._log.warning("connections_crowded", limit=self.limits.connections)
+                self._log.warning("connections.crowded", limit=self.limits.connections)
                 self._make_room()
             self._connect(accepted)
 

@@ -21,6 +21,7 @@ from typing import Final, Literal, TypeAlias
 from dispatcher.core.text import visible
 from dispatcher.masks import Mask
 from dispatcher.repeats import Repeats
+from dispatcher.sentences import sentence
 
 Style: TypeAlias = Literal["json", "text"]
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -98,7 +99,7 @@ class Log:
         for name, value in {**self._fields, **fields}.items():
             _show(shown, name, self.mask.field(name, value))
         write = _text if self._style == "text" else _json
-        self._write(write(now, level, action, shown) + "\n")
+        self._write(write(now, level, action, sentence(action, shown), shown) + "\n")
 
 
 def bridge(log: Log) -> logging.Handler:
@@ -200,17 +201,24 @@ def _source_place(path: str, line: int, function: str) -> str:
     return f"{'/'.join(PurePath(path).parts[-2:])}:{line} {function}"
 
 
-def _json(now: float, level: Level, action: str, shown: Mapping[str, Plain]) -> str:
+def _json(now: float, level: Level, action: str, msg: str, shown: Mapping[str, Plain]) -> str:
     stamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    head: dict[str, Plain] = {"ts": stamp, "level": level, "action": action}
+    head: dict[str, Plain] = {"ts": stamp, "level": level, "action": action, "msg": msg}
     return json.dumps({**head, **shown, **head})  # ASCII: no name, however odd, breaks a line or an encoding
 
 
-def _text(now: float, level: Level, action: str, shown: Mapping[str, Plain]) -> str:
+def _text(now: float, level: Level, action: str, msg: str, shown: Mapping[str, Plain]) -> str:
     """For a person: local time, and the level only when it is not the ordinary one."""
     stamp = datetime.fromtimestamp(now).astimezone().strftime("%H:%M:%S.%f")[:-3]
     said = action if level == "info" else f"{level.upper()} {action}"
-    return " ".join([stamp, f"{said:<18}", *(f"{name}={_readable(value)}" for name, value in shown.items())]).rstrip()
+    told = [] if msg == action else [_legible(msg)]
+    fields = (f"{name}={_readable(value)}" for name, value in shown.items())
+    return " ".join([stamp, f"{said:<20}", *told, *fields]).rstrip()
+
+
+def _legible(sentence: str) -> str:
+    """A sentence in which no name, however odd, breaks the line or drives the terminal."""
+    return sentence if sentence.isprintable() else json.dumps(sentence)
 
 
 def _readable(value: Plain) -> str:

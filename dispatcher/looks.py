@@ -42,15 +42,14 @@ class Observer:
             return Unobserved(now(), await self._failed(project, runtime, error))
         finally:
             self._under_way[project] -= 1
-        if self._failures.pop(project, 0):
-            self.recorder.look_recovered(project)
+        self.recorder.look_answered(project, recovered=bool(self._failures.pop(project, 0)))
         await self.pacer.answered(project)
         return Observed(now(), began, snapshot)
 
     async def _failed(self, project: str, runtime: ProjectRuntime, error: LiveKitError) -> Ms:
         """In how many ms to try again."""
         self._failures[project] += 1
-        self.recorder.look_failed(project, error, self._failures[project])
+        self.recorder.look_failed(project, error)
         if error.reason is Reason.LIMITED:
             await self.pacer.refused(project, runtime.api_rate_limit)
         if error.reason is Reason.UNAUTHORIZED:

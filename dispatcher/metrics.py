@@ -61,18 +61,6 @@ class Metrics:
         self.webhook_seconds = new.histogram("webhook_seconds", "From a request's headers to its answer.", _ANSWER)
         self.webhook_age_seconds = new.histogram("webhook_age_seconds", "From an event to its arrival here.", _AGE)
         self.webhook_skew_seconds = new.histogram("webhook_skew_seconds", "Our clock less the token's.", _SKEW)
-        self.dispatches_total = new.counter("dispatches_total", "Attempts that ended, by how.", "agent", "verdict")
-        self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
-        self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
-        self.time_to_agent_seconds = new.histogram(
-            "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
-        )
-        self.assignments = new.gauge("assignments", "Assignments of live rooms, by state.", "state")
-        self.oldest_wait_seconds = new.gauge(
-            "oldest_wait_seconds", "How long the longest waiting assignment has waited."
-        )
-        self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
-        self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
         self.sweep_repairs_total = new.counter("sweep_repairs_total", "What the sweep had to make up for.", "kind")
         self.livekit_request_seconds = new.histogram(
             "livekit_request_seconds", "Requests to LiveKit.", _CALL, "method", "result"
@@ -87,6 +75,7 @@ class Metrics:
         )
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
         self._of_process(new, version, lines_dropped)
+        self._of_agents(new)
         self._of_projects(new)
         self._of_connections(new)
 
@@ -95,9 +84,26 @@ class Metrics:
         new.read("log_lines_dropped_total", "Lines of the log that could not be written.", lines_dropped)
         self.tape_claims_dropped_total = new.counter("tape_claims_dropped_total", "Claims that a tape has lost.")
 
+    def _of_agents(self, new: "_New") -> None:
+        self.dispatches_total = new.counter(
+            "dispatches_total", "Dispatches, once each, by how they ended.", "agent", "result"
+        )
+        self.agents_joined_total = new.counter("agents_joined_total", "Agents that joined their room.", "agent")
+        self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
+        self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
+        self.time_to_agent_seconds = new.histogram(
+            "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
+        )
+        self.assignments = new.gauge("assignments", "Assignments of live rooms, by state.", "state")
+        self.oldest_wait_seconds = new.gauge(
+            "oldest_wait_seconds", "How long the longest waiting assignment has waited."
+        )
+        self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
+        self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
+
     def _of_projects(self, new: "_New") -> None:
         self.livekit_consecutive_failures = new.gauge(
-            "livekit_consecutive_failures", "Looks at a project that failed in a row.", "project"
+            "livekit_consecutive_failures", "Looks and sweeps that LiveKit failed in a row.", "project"
         )
         self.webhook_key_last_used_timestamp_seconds = new.gauge(
             "webhook_key_last_used_timestamp_seconds", "When a webhook last came signed with a key.", "project", "key"
@@ -117,16 +123,20 @@ class Metrics:
         self.api_requests_total = new.counter("api_requests_total", "Requests to the API.", "result")
 
     def know(self, *, agents: Iterable[str], rules: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
-        """These names may be label values, as after a reload. Earlier agents and rules still may: their assignments live on.
+        """These names may be label values. So may earlier agents and rules: assignments of them outlive a reload.
 
-        `keys`: by project, its API keys. Of a key its position there is shown, from 1, as anybody may read metrics;
-        one that has moved keeps its time, one not used yet is 0.
+        `keys`: by project, its API keys. Of a key its position there is shown, from 1, as anybody may read metrics; one
+        that has moved keeps its time, one not used yet is 0. Of other projects nothing is shown.
         """
         self._agents |= frozenset(agents)
         self._rules |= frozenset(rules)
         before, self._keys = self._keys, {}
+        gone = {project for project, _ in before} - keys.keys()
+        for project in gone:
+            self.livekit_consecutive_failures.remove(project)
         self.webhook_key_last_used_timestamp_seconds.clear()
         for project, its_keys in keys.items():
+            self.livekit_consecutive_failures.labels(project)  # 0 from the start
             for position, key in enumerate(its_keys, 1):
                 _, used = before.get((project, key), ("", 0.0))
                 self._keys[project, key] = (str(position), used)

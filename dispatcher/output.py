@@ -90,7 +90,7 @@ class Output:
     def _tell_lost(self) -> None:
         """Where lines are missing a line says how many, as soon as one can be written."""
         if self._untold:
-            self._own_log.warning("log_lines_dropped", lines=self._untold)
+            self._own_log.warning("log.dropped", lines=self._untold)
 
     def _write_own(self, line: str) -> None:
         if self._descriptor.write(line) == 0:

@@ -2,9 +2,9 @@
 
 Creates that come at once are what a LiveKit server loses: 11 of 30 (docs/livekit.md §0). So each takes a turn of its
 project and target, as each target has workers of its own. When one was lost all the same (`silent`), turns come twice
-as far apart, and nearer again with each agent that comes. A project with a `limit` has two more lines, for looks and
-for creates (docs/adr/0017): of four requests three are a look's and one is a create's, so that creates never stand
-behind looks.
+as far apart, and nearer again with each agent that comes. A project with an `api_rate_limit` has two more queues, for
+looks and for creates (docs/adr/0017): of four requests three are a look's and one is a create's, so that creates never
+stand behind looks.
 """
 
 from collections.abc import Iterable
@@ -25,11 +25,11 @@ SHARES: Final = 4  # a look is three requests, a create one
 
 
 class Pacer:
-    """Gives out turns. Without `pace` and `limit` everyone goes at once."""
+    """Gives out turns. Without `create_rate` and `api_rate_limit` everyone goes at once."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self._slow: set[str] = set()  # lines slower than asked, as far as this process knows
+        self._slow: set[str] = set()  # queues slower than asked, as far as this process knows
 
     async def to_create(self, project: str, target: Target, runtime: ProjectRuntime) -> float:
         """A turn for a CreateDispatch is taken; how many ms until it comes, 0 being now."""
@@ -49,19 +49,19 @@ class Pacer:
         await self._slot(_creates(project), limit)
 
     async def learn(self, project: str, runtime: ProjectRuntime, entries: Iterable[Entry]) -> None:
-        """The lines follow what came of the attempts."""
+        """The queues follow what came of the attempts."""
         for entry in entries:
-            line = f"{project}/{entry.agent}"
+            queue = f"{project}/{entry.agent}"
             limited = entry.verdict is Verdict.UNSENT and entry.reason == Reason.LIMITED
             if limited:
                 await self.refused(project, runtime.api_rate_limit)
             if (limited or entry.verdict is Verdict.SILENT) and runtime.create_rate:
-                await self._slow_down(line)
+                await self._slow_down(queue)
             elif entry.said is Said.AGENT_JOINED:
-                await self._speed_up(line)
+                await self._speed_up(queue)
 
     async def refused(self, project: str, limit: ApiRateLimit | None) -> None:
-        """LiveKit said that it is too much: the project's lines go at half the speed, down to an eighth."""
+        """LiveKit said that it is too much: the project's queues go at half the speed, down to an eighth."""
         if limit is not None:
             await self._slow_down(_looks(project))
             await self._slow_down(_creates(project))
@@ -70,23 +70,23 @@ class Pacer:
         """LiveKit takes calls: what it had slowed down goes faster again, once a second."""
         slow = self._slow.intersection((_looks(project), _creates(project)))
         if slow and await self.ledger.turn(f"faster/{project}", ONCE_PER_MS):
-            for line in slow:
-                await self._speed_up(line)
+            for queue in slow:
+                await self._speed_up(queue)
 
-    async def _slot(self, line: str, limit: ApiRateLimit | None) -> float:
+    async def _slot(self, queue: str, limit: ApiRateLimit | None) -> float:
         if limit is None:
             return 0.0
         interval = SHARES * 1000 / limit.calls_per_second
-        return await self.ledger.pace(line, interval=interval, burst=limit.burst // SHARES)
+        return await self.ledger.pace(queue, interval=interval, burst=limit.burst // SHARES)
 
-    async def _slow_down(self, line: str) -> None:
-        self._slow.add(line)
-        if await self.ledger.turn(f"slower/{line}", ONCE_PER_MS):
-            await self.ledger.adjust(line, SLOWER, most=SLOWEST)
+    async def _slow_down(self, queue: str) -> None:
+        self._slow.add(queue)
+        if await self.ledger.turn(f"slower/{queue}", ONCE_PER_MS):
+            await self.ledger.adjust(queue, SLOWER, most=SLOWEST)
 
-    async def _speed_up(self, line: str) -> None:
-        if line in self._slow and await self.ledger.adjust(line, FASTER, most=SLOWEST) == 1:
-            self._slow.discard(line)
+    async def _speed_up(self, queue: str) -> None:
+        if queue in self._slow and await self.ledger.adjust(queue, FASTER, most=SLOWEST) == 1:
+            self._slow.discard(queue)
 
 
 def _looks(project: str) -> str:

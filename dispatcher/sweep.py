@@ -57,6 +57,7 @@ class Sweep:
         except LedgerUnavailable:
             self.log.warning("sweep.postponed", project=project, why="ledger_unavailable")
         except LiveKitError as error:
+            self.metrics.livekit_consecutive_failures.labels(project).inc()
             self.log.warning("sweep.postponed", project=project, why=error.reason)
 
     async def sweep(self, project: str) -> None:
@@ -72,6 +73,7 @@ class Sweep:
         before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
         rooms = {Key(project, room.name, room.sid): room for room in await runtime.livekit.rooms() if room.sid}
+        self.metrics.livekit_consecutive_failures.labels(project).set(0)
         gone = before - rooms.keys()
         unknown = await self._unknown([*rooms, *gone])
         repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), "unknown_room")

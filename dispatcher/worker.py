@@ -24,7 +24,7 @@ CLAIM_MAX: Final = 64  # sessions by one claim: meanwhile there is room for thos
 
 
 class Worker:
-    """Runs at most `limit` drives at once."""
+    """Runs at most `concurrency` drives at once."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Worker:
             return
         self.trouble = trouble
         if isinstance(error, LedgerTaken):
-            self.log.error(TAKEN, why=str(error), hint=error.hint)
+            self.log.error("ledger.taken", why=str(error), hint=error.hint)
         else:
             self.log.error("ledger.failed", why=str(error))
 

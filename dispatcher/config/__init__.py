@@ -7,9 +7,9 @@ from dispatcher.config.shown import schema
 from dispatcher.config.source import Source
 
 __all__ = [
+    "ApiRateLimit",
     "BadConfig",
     "Config",
-    "ApiRateLimit",
     "CreateRate",
     "Problem",
     "Project",

@@ -26,7 +26,7 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
     for rules in _rule_lists(document):
         for loc, rule in _mappings(document, rules):
             if rule.get("trigger") == "room_started" and rule.get("per") == "participant":
-                reason = "`trigger: room_started` has no participant yet; leave `per` out, or write `trigger: participant_joined`"
+                reason = "`trigger: room_started` has no participant yet; leave out `per`, or `trigger`"
                 yield document.problem((*loc, "per"), reason)
             yield from _same_targets(document, loc, rule)
     yield from _agent(document, environment)

@@ -44,6 +44,7 @@ class Document(Struct, frozen=True, kw_only=True):
     names: Mapping[Loc, Position] = {}
     values: Mapping[Loc, Position] = {}
     scalars: Mapping[Loc, Scalar] = {}
+    blanks: tuple[Loc, ...] = ()  # where nothing stands behind the name: as YAML has it null, too
     problems: tuple[Problem, ...] = ()
 
     def problem(self, loc: Loc, reason: str, *, at_name: bool = False) -> Problem:
@@ -140,6 +141,7 @@ class _Walk:
         self._names: dict[Loc, Position] = {}
         self._values: dict[Loc, Position] = {}
         self._scalars: dict[Loc, Scalar] = {}
+        self._blanks: list[Loc] = []
         self._problems: list[Problem] = []
 
     def document(self, root: yaml.MappingNode) -> Document:
@@ -151,6 +153,7 @@ class _Walk:
             names=self._names,
             values=self._values,
             scalars=self._scalars,
+            blanks=tuple(self._blanks),
             problems=tuple(self._problems),
         )
 
@@ -167,6 +170,7 @@ class _Walk:
         if isinstance(node, yaml.SequenceNode):
             return tuple(self._tree(item, (*loc, index)) for index, item in enumerate(node.value))
         if node.tag.endswith(":null"):
+            self._blanks += [] if node.value else [loc]
             return None
         scalar = self._scalars[loc] = Scalar.of(cast("yaml.ScalarNode", node), self._text)
         return scalar.text

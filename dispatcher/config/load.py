@@ -12,7 +12,16 @@ from dispatcher.config.agents import Agent
 from dispatcher.config.checks import check, unasked, unreachable
 from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.environment import Environment, read_environment
-from dispatcher.config.model import ApiRateLimitFields, File, Limits, Origin, ProjectFields, RuleFields, validate
+from dispatcher.config.model import (
+    ApiRateLimitFields,
+    CreateRateFields,
+    File,
+    Limits,
+    Origin,
+    ProjectFields,
+    RuleFields,
+    validate,
+)
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.settings import ApiRateLimit, Config, CreateRate, Project, Sweep
 from dispatcher.config.shown import shown
@@ -86,16 +95,14 @@ def _config(read: _Read) -> Config:
         rules=_rules(fields.rules, fields.defaults, read.language),
         instance=fields.instance,
         sweep=Sweep(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
-        create_rate=CreateRate(per_second=fields.create_rate.per_second, burst=fields.create_rate.burst)
-        if fields.create_rate
-        else None,
+        create_rate=_create_rate(fields.create_rate),
         host=environment.host,
         port=environment.port,
         redis_url=environment.redis_url,
         api_token=environment.api_token,
         file=read.file,
         warnings=environment.warnings,
-        redact_identities=fields.log.identities == "masked",
+        redact_identities=fields.redact_identities,
         concurrency=fields.concurrency,
     )
     return replace(config, warnings=(*_warnings(config, fields, read.document), *config.warnings))
@@ -154,6 +161,10 @@ def _own_rules(fields: ProjectFields, file: File, language: Language) -> tuple[R
         return None
     defaults = file.defaults.model_copy(update=said)
     return _rules(fields.rules or file.rules, defaults, language)
+
+
+def _create_rate(fields: CreateRateFields | None) -> CreateRate | None:
+    return CreateRate(per_second=fields.per_second, burst=fields.burst) if fields else None
 
 
 def _api_rate_limit(fields: ApiRateLimitFields | None) -> ApiRateLimit | None:

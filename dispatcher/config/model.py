@@ -3,12 +3,12 @@
 Pydantic checks a whole file at once. Values come as text (see document.py); `values` reads them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Final, cast
 
 from msgspec import Struct
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_serializer
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
 from dispatcher.config import values
@@ -39,11 +39,11 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
     return values.secret(one(value), origin.environ, origin.folder)
 
 
-def _or_off(example: str) -> BeforeValidator:
+def _or_null(example: str) -> BeforeValidator:
     def check(value: object) -> object:
-        if value is None or (isinstance(value, str) and value != "off"):
-            raise ValueError(f"write off, or {example}")
-        return None if value == "off" else value
+        if isinstance(value, str):
+            raise ValueError(f"write null, or {example}")  # noqa: TRY004  pydantic collects ValueErrors only
+        return value
 
     return BeforeValidator(check)
 
@@ -87,7 +87,7 @@ class ApiRateLimitFields(Section):
 
 
 AgentNames = tuple[Annotated[str, text(values.agent_name)], ...]
-MaybeApiRateLimit = Annotated[ApiRateLimitFields | None, _or_off("{calls_per_second: 20}")]
+MaybeApiRateLimit = Annotated[ApiRateLimitFields | None, _or_null("{calls_per_second: 20}")]
 
 
 class ProjectFields(Section):
@@ -102,10 +102,6 @@ class ProjectFields(Section):
     defaults: Limits = Limits()
     paused: AgentNames = ()
     api_rate_limit: MaybeApiRateLimit = None
-
-    @field_serializer("api_rate_limit", when_used="always")
-    def _off(self, limit: ApiRateLimitFields | None) -> object:
-        return "off" if limit is None else limit
 
     @property
     def limited(self) -> bool:
@@ -127,12 +123,6 @@ class CreateRateFields(Section):
     burst: Annotated[int, text(values.whole(1, 100))] = _CREATE_RATE.burst
 
 
-class LogFields(Section):
-    """What people read of a session."""
-
-    identities: Literal["shown", "masked"] = "shown"
-
-
 class File(Section):
     """A whole file."""
 
@@ -141,15 +131,11 @@ class File(Section):
     defaults: Limits = Limits()
     instance: Name = "default"
     sweep: SweepFields = SweepFields()
-    create_rate: Annotated[CreateRateFields | None, _or_off("{per_second: 50, burst: 3}")] = CreateRateFields()
+    create_rate: Annotated[CreateRateFields | None, _or_null("{per_second: 50, burst: 3}")] = CreateRateFields()
     paused: AgentNames = ()
     api_rate_limit: MaybeApiRateLimit = None
-    log: LogFields = LogFields()
+    redact_identities: Annotated[bool, text(values.truth)] = False
     concurrency: Annotated[int, text(values.whole(1, 10_000))] = 256
-
-    @field_serializer("create_rate", "api_rate_limit", when_used="always")
-    def _off(self, section: Section | None) -> object:
-        return "off" if section is None else section
 
 
 SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left out; a project's as they are outside it
@@ -164,7 +150,19 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "sweep": SweepFields,
     "create_rate": CreateRateFields,
     "api_rate_limit": ApiRateLimitFields,
-    "log": LogFields,
+}
+NULLABLE: Final = frozenset({"create_rate", "api_rate_limit"})  # null: no such limit; with nothing written, a mistake
+
+_NO_VALUE: Final = "has no value"
+
+_RENAMED: Final = {  # a field's old name → its name now, and what to write there where that is new, too
+    "on": ("trigger", ": participant_joined or room_started"),
+    "worker": ("worker_type", ""),
+    "surplus": ("extra_agents", ""),
+    "pace": ("create_rate", "; null instead of off"),
+    "limit": ("api_rate_limit", "; null instead of off"),
+    "max_sessions_at_once": ("concurrency", ""),
+    "log": ("redact_identities", ": true or false"),
 }
 
 _REASONS: Final = {  # pydantic's type of error → what to write instead
@@ -180,10 +178,12 @@ _REASONS: Final = {  # pydantic's type of error → what to write instead
 
 def validate(document: Document, origin: Origin) -> File | tuple[Problem, ...]:
     """The file's fields, or everything that is wrong with single ones. The document has been read."""
+    unsaid = tuple(document.problem(loc, _NO_VALUE) for loc in document.blanks if loc[-1] in NULLABLE)
     try:
-        return File.model_validate(document.tree, context=origin)
+        fields = File.model_validate(document.tree, context=origin)
     except ValidationError as error:
-        return tuple(_problem(document, details) for details in error.errors(include_url=False))
+        return (*unsaid, *(_problem(document, details) for details in error.errors(include_url=False)))
+    return unsaid or fields
 
 
 def names(section: type[Section]) -> tuple[str, ...]:
@@ -196,13 +196,17 @@ def _problem(document: Document, details: ErrorDetails) -> Problem:
     if details["type"] == "extra_forbidden":
         place = "".join("[]" if isinstance(part, int) else f".{part}" for part in loc[:-1]).lstrip(".")
         section = SECTIONS[place] if place in SECTIONS else SECTIONS[place.removeprefix("projects[].")]
-        hint = did_you_mean(str(loc[-1]), names(section))
-        return document.problem(loc, f"unknown field{hint}", at_name=True)
+        return document.problem(loc, _unknown(str(loc[-1]), names(section)), at_name=True)
     if details["type"] != "missing":
         loc = _written(document, loc)
     if details["input"] is None:
-        return document.problem(loc, "has no value")
+        return document.problem(loc, _NO_VALUE)
     return document.problem(loc, _REASONS[details["type"]].format_map(details.get("ctx", {})))
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    new, how = _RENAMED.get(name, ("", ""))
+    return f"is called `{new}` now{how}" if new in known else f"unknown field{did_you_mean(name, known)}"
 
 
 def _written(document: Document, loc: Loc) -> Loc:

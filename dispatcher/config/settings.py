@@ -38,7 +38,7 @@ class Project(Struct, frozen=True, kw_only=True):
     keys: Mapping[str, Secret]  # API key → its secret; at least one, and none is another project's
     rules: tuple[Rule, ...] | None = None  # None: the configuration's
     paused: frozenset[str] = frozenset()  # agents that nobody is to be given for now
-    api_rate_limit: ApiRateLimit | None = None  # None: off
+    api_rate_limit: ApiRateLimit | None = None  # None: none
 
 
 class Sweep(Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class Config(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     instance: str
     sweep: Sweep
-    create_rate: CreateRate | None  # None: off
+    create_rate: CreateRate | None  # None: all at once
     redact_identities: bool = False  # identities, in what people read
     concurrency: int = 256  # driven by one process
     host: str

@@ -73,12 +73,6 @@ def schema() -> str:
     agent = definitions["Agent"]
     ways = [{"required": [way]} for way in ("name", "cel", "split")]
     definitions["Agent"] = {"anyOf": [{"type": "string", "minLength": 1}, agent | {"oneOf": ways}]}
-    for fields, name in (
-        (made, "create_rate"),
-        (made, "api_rate_limit"),
-        (definitions["ProjectFields"], "api_rate_limit"),
-    ):
-        fields["properties"][name]["anyOf"][1] = {"const": "off"}
     return json.dumps({"$schema": _SCHEMA, "title": "livekit-dispatcher", **made}, indent=2, ensure_ascii=False) + "\n"
 
 

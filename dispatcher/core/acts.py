@@ -28,7 +28,7 @@ UNCERTAIN: Final = frozenset({Outcome.UNKNOWN, Outcome.ROOM_ABSENT})  # only a l
 def ask(session: Session, step: Create, now: Ms, *, rule_gone: bool = False) -> Session:
     """The attempt is open, without a dispatch yet. Saved before the call, it is what a successor finds (laws 5, 9)."""
     if rule_gone:
-        session = with_entry(session, Entry(at=now, said=Said.RULE_GONE, assignment=step.assignment))
+        session = with_entry(session, Entry(at=now, said=Said.RULE_REMOVED, assignment=step.assignment))
     assignment = session.assignment(step.assignment)
     if assignment is None:
         return session
@@ -171,4 +171,4 @@ def would_ask(session: Session, step: Create, now: Ms) -> Session:
 
 def cut_off(session: Session, now: Ms) -> Session:
     """A drive found no end: it is told, and the session goes on in a new one."""
-    return with_entry(session, Entry(at=now, said=Said.CUT_OFF))
+    return with_entry(session, Entry(at=now, said=Said.ROUNDS_EXCEEDED))

@@ -1,4 +1,4 @@
-"""Which assignments a session has, and of which agents: rules in order, for each the people present, by time of joining.
+"""Which assignments a session has: rules in order, for each the people present, by time of joining.
 
 At most one `per: room` assignment in a session, unless the rule that matched says `continue`: a caller and a supervisor
 who match two rules do not get two agents. What a rule computes of its agents is computed anew at each look until one of

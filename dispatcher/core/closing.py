@@ -27,7 +27,7 @@ _NOT_LISTED: Final = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 
 
 def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, reason: str = "") -> Session:
-    """The attempt has ended as `verdict`, and the assignment's budget has paid for it. What is left is retracted in time."""
+    """The attempt has ended as `verdict`, and the assignment's budget has paid for it; what is left is retracted."""
     assignment = session.assignment(key)
     attempt = next((one for one in assignment.attempts if one.number == number), None) if assignment else None
     if assignment is None or attempt is None:
@@ -49,11 +49,11 @@ def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, re
         verdict=verdict,
         reason=reason,
         took=now - attempt.started_at,
+        again=attempt.reopened,
     )
     session = with_entry(with_assignment(session, with_attempt(assignment, ended)), entry)
-    past = (
-        number < assignment.last_number
-    )  # another has followed: found again after the ledger was emptied, it costs nothing anew
+    # Where another has followed, it was found again after the ledger was emptied, and costs nothing anew.
+    past = number < assignment.last_number
     return session if verdict is Verdict.SURPLUS or past else pay(session, key, verdict, now)
 
 

@@ -26,7 +26,7 @@ LEFT: Final = "participant_left"
 ABORTED: Final = "participant_connection_aborted"
 RELEVANT_EVENTS: Final = frozenset(
     {ROOM_STARTED, ROOM_FINISHED, JOINED, LEFT, ABORTED}
-)  # the others never reach the ledger
+)  # others never reach the ledger
 
 
 class Room(Struct, frozen=True, kw_only=True):

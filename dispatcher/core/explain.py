@@ -12,30 +12,30 @@ from dispatcher.core.session import Assignment, Attempt, Entry, Said, Session, S
 from dispatcher.core.text import visible
 
 SENTENCES: Final = {
-    Said.ASSIGNMENT_CREATED: "{assignment} wants an agent: {agent}",
+    Said.ASSIGNMENT_CREATED: "{assignment} needs an agent: {agent}",
     Said.DISPATCH_REQUESTED: "asked for {agent} (attempt {number})",
     Said.DISPATCH_ADOPTED: "found a dispatch of {agent} ({reason}), took it as attempt {number}",
     Said.DISPATCH_FOUND: "found the dispatch of attempt {number}, whose answer was lost",
-    Said.ELSEWHERE: "another process, with a ledger of its own, made attempt {number} too",
+    Said.DISPATCH_DUPLICATED: "another process, with a ledger of its own, made attempt {number} too",
     Said.AGENT_JOINED: "{agent} is in the room (attempt {number})",
-    Said.ATTEMPT_ENDED: "attempt {number} at {agent} ended: {verdict}{because}",
+    Said.ATTEMPT_ENDED: "attempt {number} at {agent} ended: {verdict}",
     Said.ATTEMPT_REOPENED: "the agent of attempt {number} came after all",
     Said.ASSIGNMENT_STARVED: "every target of {assignment} has been tried; goes on slowly",
-    Said.ASSIGNMENT_RENEWED: "somebody new came: {assignment} is wanted again",
+    Said.ASSIGNMENT_RENEWED: "somebody new came: {assignment} needs an agent again",
     Said.ASSIGNMENT_PAUSED: "{agent} is paused: {assignment} waits",
     Said.ASSIGNMENT_RESUMED: "{agent} is paused no longer: {assignment} goes on",
-    Said.TARGET_SKIPPED: "{agent} is paused: passed over",
-    Said.ATTEMPT_RETRACTED: "took back what was left of attempt {number}: {part}",
+    Said.TARGET_SKIPPED: "{agent} is paused: the next target is tried",
+    Said.ATTEMPT_RETRACTED: "taking back what is left of attempt {number}: {part}",
     Said.DISPATCH_UNANSWERED: "nobody knows whether LiveKit took attempt {number}: {reason}",
     Said.AGENT_UNREQUESTED: "an agent is in the room that no rule asked for: {agent}",
-    Said.ASSIGNMENT_OMITTED: "too many assignments: {assignment} was left out",
+    Said.ASSIGNMENT_OMITTED: "too many assignments in one room: {assignment} is left out",
     Said.ROOM_UNLISTED: "LiveKit does not list the room",
-    Said.ROOM_FINISHED: "the room is over: {reason}",
+    Said.ROOM_FINISHED: "the room has ended: {reason}",
     Said.AGENT_UNNAMED: "no agent could be computed for {assignment}: {reason}",
     Said.DEPLOYMENT_IGNORED: "LiveKit ignored the deployment asked for: a server before 1.12.0 does not know them",
     Said.DISPATCH_SIMULATED: "dry run: would have asked for {agent}",
-    Said.RULE_GONE: "the rule of {assignment} is no longer configured: its agent is asked for without metadata",
-    Said.CUT_OFF: "a defect: the session needed more steps than one drive may take; it goes on in 1 s",
+    Said.RULE_REMOVED: "the rule of {assignment} is no longer configured: its agent is asked for without metadata",
+    Said.ROUNDS_EXCEEDED: "a defect: the session needed more steps than one drive may take; it goes on in 1 s",
 }
 
 _CAUSES: Final = {
@@ -59,7 +59,7 @@ def narrative(session: Session) -> Iterator[str]:
 def diagnosis(session: Session) -> str:
     """How the session stands, and, where an agent is missing, the likeliest reason and what to look at."""
     if session.finished:
-        return "The room is over."
+        return "The room has ended."
     if not session.assignments:
         return "No rule asks for an agent here, or nobody for whom one does has joined."
     return visible(" ".join(_standing(assignment) for assignment in session.assignments))
@@ -71,14 +71,15 @@ def _sentence(entry: Entry) -> str:
         "number": entry.number,
         "agent": entry.agent or "not named yet",
         "verdict": entry.verdict,
-        "because": f" {entry.reason}" if entry.reason else "",
         "part": entry.part,
         "reason": entry.reason,
     }
     took = f", {entry.took / 1000:.2f} s" if entry.took is not None else ""
     told = SENTENCES[entry.said]
+    if entry.said is Said.ATTEMPT_ENDED and entry.reason:
+        told += " {reason}"
     if entry.said is Said.ATTEMPT_RETRACTED and entry.reason:
-        told = "could not take back what was left of attempt {number}: {reason}"
+        told = "could not take back what is left of attempt {number}: {reason}"
     return told.format(**fields) + took
 
 
@@ -88,7 +89,7 @@ def _standing(assignment: Assignment) -> str:
         case State.SERVED:
             return f"{assignment.key}: served."
         case State.FINISHED:
-            return f"{assignment.key}: done; the agent left on purpose. Who joins later gets one again."
+            return f"{assignment.key}: finished; the agent left on purpose. Who joins later gets one again."
         case State.IDLE:
             return f"{assignment.key}: nobody waits."
         case State.PAUSED:

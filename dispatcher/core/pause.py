@@ -15,7 +15,7 @@ from dispatcher.core.session import Assignment, Entry, Said, Session, with_assig
 
 
 def pause(session: Session, paused: Collection[str], now: Ms) -> Session:
-    """No assignment that waits is for a paused agent next, unless it is held; one held no more has its whole budget again."""
+    """No assignment that waits is for a paused agent next, unless all are; one paused no more has its whole budget."""
     for assignment in session.assignments:
         session = _pause(session, assignment, paused, now)
     return session

@@ -4,7 +4,7 @@
  2  stale, or a deadline passed since the last look                                 Look
  3  the room was not listed, or is closing                                          Wait     for the next look
  4  a closed attempt of ours shows (agent, then dispatch), `retract_at` has come    Retract  on a fresh look, else Look
- 5  an assignment that waits, and is due                                                   Create   on a fresh look, else Look
+ 5  an assignment that waits, and is due                                            Create   on a fresh look, else Look
  6  a deadline ahead                                                                Wait     until the earliest
  7  else                                                                            Rest     the sweep still looks in
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dispatcher.core.events import Event, Ms, RoomSid
 from dispatcher.core.session import Assignment, Attempt, Session
 
-VERSION: Final = 1
+VERSION: Final = 2  # 1: before the fields had the names of now
 UNDECODABLE: Final = Event(id="", name="undecodable", created_at=0)  # it means no more than: look
 RECORD_MAX: Final = 128 * 1024  # bytes; an ordinary room's has 1 to 6 kB, one with 32 assignments at work some 25 kB
 TOLD_LEAST: Final = 16  # entries of the timeline that stay, half of them the first and half the last
@@ -65,7 +65,7 @@ def slim(session: Session) -> Session:
 
 
 def _ranked(session: Session) -> Iterator[tuple[bool, tuple[bool, bool, bool, Ms, int], str, Attempt]]:
-    """Every attempt with what decides whether it stays: whether its assignment needs another more, its rank, the assignment."""
+    """Every attempt with what decides whether it stays: is another of its assignment needed more, its rank, its key."""
     for assignment in session.assignments:
         for place, (rank, attempt) in enumerate(sorted((_rank(one), one) for one in assignment.attempts)):
             yield place > 0, rank, assignment.key, attempt

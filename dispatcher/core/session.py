@@ -56,7 +56,7 @@ class Said(StrEnum):
     DISPATCH_REQUESTED = "dispatch.requested"
     DISPATCH_ADOPTED = "dispatch.adopted"
     DISPATCH_FOUND = "dispatch.found"
-    ELSEWHERE = "asked_elsewhere"  # by a process of this instance that has another ledger
+    DISPATCH_DUPLICATED = "dispatch.duplicated"  # by a process of this instance that has another ledger
     AGENT_JOINED = "agent.joined"
     ATTEMPT_ENDED = "attempt.ended"
     ATTEMPT_REOPENED = "attempt.reopened"
@@ -74,10 +74,8 @@ class Said(StrEnum):
     ROOM_UNLISTED = "room.unlisted"
     ROOM_FINISHED = "room.finished"
     DISPATCH_SIMULATED = "dispatch.simulated"
-    RULE_GONE = (
-        "rule_gone"  # a reload took away the rule of an assignment that is asked for: it goes on, without metadata
-    )
-    CUT_OFF = "rounds.exceeded"  # a drive found no end: a defect
+    RULE_REMOVED = "rule.removed"  # of an assignment that is asked for: it goes on, without metadata
+    ROUNDS_EXCEEDED = "rounds.exceeded"  # a drive found no end: a defect
 
 
 class Part(StrEnum):
@@ -99,6 +97,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     part: Part | None = None  # RETRACTED: what was asked to go
     reason: str = ""  # LiveKit's or the expression's, in lower case; RETRACTED: why it could not be asked
     took: Ms | None = None
+    again: bool = False  # an attempt that had ended before has ended once more
 
 
 class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,6 +124,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent_sid: str = ""  # SID of its agent: present in the last look, or (open and `gone`) the one that is missed
     last_agent_sid: str = ""  # SID of the latest agent it had
     announced: bool = False  # that its agent serves
+    reopened: bool = False  # it had ended, and its agent came after all
     agent_seen_at: Ms = 0  # its agent was first seen
     agent_missed_at: Ms = 0  # its agent was first missed
     verdict: Verdict | None = None

@@ -17,7 +17,7 @@ _GONE_FOR_GOOD: Final = ON_PURPOSE | {Verdict.UNSENT, Verdict.REFUSED}
 
 
 def serve_by_name(session: Session, unattributed: Sequence[Participant], now: Ms) -> Session:
-    """An unattributed agent of the right name serves until its job is listed: for one assignment, for a while, never judged.
+    """An unattributed agent of the right name serves until its job is listed: one assignment, for a while, never judged.
 
     For `join_within`: an agent without a job is waited for as long as a job without an agent. A token may bear any
     name, and who holds one may come again and again, so the span is the session's, not an agent's: it begins anew only
@@ -41,7 +41,7 @@ def serve_by_name(session: Session, unattributed: Sequence[Participant], now: Ms
 
 
 def watch_unattributed(session: Session, unattributed: Sequence[Participant], now: Ms) -> Session:
-    """Agents that no attempt accounts for are watched, and told, once, when some were here for the last of UNATTRIBUTED_MS.
+    """Watch agents that no attempt accounts for; tell once of those that were here for the last of UNATTRIBUTED_MS.
 
     Each that is new is looked for anew; one that comes again and again under new SIDs is told all the same.
     """
@@ -71,7 +71,7 @@ def reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Sessio
     for attempt in sorted(late, key=lambda one: (one.ours, joined.get(one.agent_sid, 0))):
         if attempt.ours and assignment.serving is not None:
             break
-        again = replace(attempt, verdict=None, retract_at=0, agent_seen_at=attempt.agent_seen_at or now)
+        again = replace(attempt, verdict=None, reopened=True, retract_at=0, agent_seen_at=attempt.agent_seen_at or now)
         assignment = replace(with_attempt(assignment, again), served_by_name=False)
         session = with_entry(
             session,

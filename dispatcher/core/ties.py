@@ -42,7 +42,7 @@ def recall(
     tags: Mapping[str, Tag],
     now: Ms,
 ) -> Session:
-    """An assignment that the ledger has lost is there again, by its dispatch's tag: its agent is at work, or still wanted."""
+    """An assignment that the ledger has lost is there again, by its dispatch's tag, while its agent is needed."""
     room = snapshot.room
     if room is None:
         return session
@@ -105,7 +105,11 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequenc
         return _found(session, assignment, replace(asked, dispatch=dispatch.id), dispatch, now)
     if asked is not None:  # one number, two dispatches: we made the other one (law 2)
         elsewhere = Entry(
-            at=now, said=Said.ELSEWHERE, assignment=assignment.key, number=found.number, agent=str(dispatch.target)
+            at=now,
+            said=Said.DISPATCH_DUPLICATED,
+            assignment=assignment.key,
+            number=found.number,
+            agent=str(dispatch.target),
         )
         session = with_entry(session, elsewhere)
     number = found.number if asked is None else assignment.last_number + 1
@@ -121,7 +125,7 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequenc
 
 
 def _remnant(session: Session, key: str, rule: Rule | None) -> Assignment | None:
-    """What holds a dispatch of ours whose assignment does not exist here (a revived room, say); None: there are too many."""
+    """What holds a dispatch of ours without assignment here (a revived room, say); None: there are too many."""
     if rule is None or len(session.assignments) >= REMNANTS_MAX:
         return None
     return Assignment(rule=rule.name, identity=key.partition("/")[2], policy=rule.policy, remnant=True)

@@ -107,7 +107,7 @@ class _Room:
         looks: list[tuple[Observed, Exchange]] = []
         for exchange in one.claim.exchanges:
             match exchange.effect, exchange.reply:
-                case _, Observed(seen=seen) as look if snapshot.room is not None:
+                case _, Observed(seen=seen) as look if seen.room is not None:
                     looks.append((look, exchange))
                 case Save(session=session), Saved():
                     wanted = (assignment for assignment in session.assignments if not assignment.remnant)

@@ -123,7 +123,7 @@ async def test_p3_when_the_disk_has_space_again_the_log_goes_on(livekit: FakeLiv
     serving, broken, told, *later = log.read_text().splitlines()
     assert lines_of(serving)[0]["action"] == "service.started"
     assert len(broken) == 50
-    assert lines_of(told)[0].items() >= {"level": "warning", "action": "log_lines_dropped"}.items()
+    assert lines_of(told)[0].items() >= {"level": "warning", "action": "log.dropped"}.items()
     assert lines_of(told)[0]["lines"] >= lost
     assert len(lines_of("\n".join(later))) == len(later)
 
@@ -146,7 +146,7 @@ async def test_p3_every_line_is_written_or_counted(livekit: FakeLiveKit, tmp_pat
         assert await service.ended() == 0
         lines = lines_of(await reading)
     actions = [line["action"] for line in lines]
-    assert sum(line["lines"] for line in lines if line["action"] == "log_lines_dropped") == lost
+    assert sum(line["lines"] for line in lines if line["action"] == "log.dropped") == lost
     assert actions.count("undecodable") + lost == sent
     assert [actions[0], *actions[-2:]] == ["serving", "stopping", "stopped"]
 

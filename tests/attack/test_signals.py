@@ -77,7 +77,7 @@ async def test_a_second_signal_does_not_wait_for_what_runs(
             service.process.send_signal(signal)
             assert await service.ended() == code
             assert time.monotonic() - began < AT_ONCE_S
-    assert written(tmp_path)[-1] == "stopped_at_once"
+    assert written(tmp_path)[-1] == "service.killed"
 
 
 async def test_a_second_signal_is_not_held_up_by_a_log_that_nobody_reads(livekit: FakeLiveKit, tmp_path: Path) -> None:

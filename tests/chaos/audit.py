@@ -23,7 +23,7 @@ from tests.chaos.scene import Scene
 SETTLED_S: Final = 20.0  # gauges are 5 s old at most, a lease 10 s
 LATE_MS: Final[Ms] = 3_000  # a due session is claimed within a second; the machine is busy
 PROJECT: Final = "default"
-ANSWERED_200: Final = ("recorded", "repeated", "over", "ignored")
+ANSWERED_200: Final = ("recorded", "duplicate", "room_finished", "ignored")
 
 
 @asynccontextmanager

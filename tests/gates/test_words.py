@@ -2,11 +2,14 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from importlib import import_module
+from string import Formatter
 
 import pytest
 
 from dispatcher.core.session import Said
+from dispatcher.sentences import ACTIONS
 from tests.gates.tree import ROOT, modules
 
 LEVELS = ("info", "warning", "error")
@@ -25,7 +28,7 @@ def commands(source: str) -> set[str]:
 
 def actions_named(document: str) -> dict[str, set[str]]:
     """Every action that stands first in a row of a table, with its levels."""
-    rows = re.findall(r"^\| `([a-z_]+)` \| ([a-z, ]+) \|", document, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| ([a-z, ]+) \|", document, re.MULTILINE)
     return {action: set(levels.split(", ")) for action, levels in rows}
 
 
@@ -48,7 +51,7 @@ def is_log(called: ast.expr) -> bool:
 def texts(action: ast.expr, module: str) -> set[str]:
     """The action's text, if it is a constant."""
     match action:
-        case ast.Constant(value=str(text)) if re.fullmatch(r"[a-z_]+", text):
+        case ast.Constant(value=str(text)) if re.fullmatch(r"[a-z_]+\.[a-z_]+", text):
             return {text}
         case ast.Name(id=name) if name.isupper():
             return {str(getattr(import_module(f"dispatcher.{module}"), name))}
@@ -66,6 +69,35 @@ def test_every_action_of_the_log_is_documented_and_the_reverse() -> None:
     assert set().union(*named.values()) <= set(LEVELS)
 
 
+def test_every_action_has_its_sentence_and_no_other_has() -> None:
+    """What a person reads of a line stands in one table."""
+    written = {action for name, path in modules().items() for action in actions_written(path.read_text(), name)}
+
+    assert set(ACTIONS) == written | {str(said) for said in Said}
+
+
+def test_a_sentence_says_nothing_that_its_line_does_not_have() -> None:
+    """Each name in braces is a field of every line of that action, as far as its call says so."""
+    calls = [pair for path in modules().values() for pair in lines_written(path.read_text())]
+
+    assert {action for action, _ in calls} > {"look.failed", "sweep.prolonged", "service.started"}
+    assert [(action, named - fields) for action, fields in calls if (named := names_in(ACTIONS[action])) - fields] == []
+
+
+def lines_written(source: str) -> Iterator[tuple[str, set[str]]]:
+    """Every action that is given to a log as text, with its fields; of what `bind` or `**` add nothing can be said."""
+    for call in ast.walk(ast.parse(source)):
+        match call:
+            case ast.Call(func=func, args=[ast.Constant(value=str(action)), *_], keywords=fields) if is_log(func):
+                if action in ACTIONS and None not in (given := {one.arg for one in fields}):
+                    yield action, {str(name) for name in given}
+
+
+def names_in(template: str) -> set[str]:
+    """The fields that a sentence names."""
+    return {name for _, name, _, _ in Formatter().parse(template) if name}
+
+
 def test_every_command_is_in_the_readme_and_no_document_names_another() -> None:
     """Nobody is sent to a command that is not there."""
     existing = commands((ROOT / "dispatcher/cli.py").read_text())
@@ -78,15 +110,15 @@ def test_every_command_is_in_the_readme_and_no_document_names_another() -> None:
 @pytest.mark.parametrize(
     ("source", "written"),
     [
-        ("log.info('served')", {"served"}),
-        ("self.log.error(UNAVAILABLE)", {"ledger_unavailable"}),
-        ("write = log.error\nwrite('look_failed', why=1)", {"look.failed"}),
-        ("print('served'); write('A sentence.'); catalog.inform('x'); log.bind('x')", set()),
+        ("log.info('agent.joined')", {"agent.joined"}),
+        ("self.log.error(SWEPT)", {"swept"}),
+        ("write = log.error\nwrite('look.failed', why=1)", {"look.failed"}),
+        ("print('agent.joined'); write('A sentence.'); catalog.inform('x.y'); log.bind('x.y')", set()),
     ],
 )
 def test_actions_are_recognised(source: str, written: set[str]) -> None:
     """However they are written."""
-    assert actions_written(source, "worker") == written
+    assert actions_written(source, "sweep") == written
 
 
 def test_commands_are_recognised() -> None:

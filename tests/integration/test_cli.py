@@ -258,8 +258,8 @@ def test_serve_goes_on_until_it_is_told_to_stop(
     serving = next(line for line in lines if line["action"] == "service.started")
     assert (serving["url"], serving["dry_run"]) == (f"http://127.0.0.1:{port}/webhook", True)
     assert (serving["ledger"], serving["instance"]) == ("memory", "default")
-    assert [line["level"] for line in lines if line["action"] == "redis_not_used"] == ["warning"]
-    assert [line["action"] for line in lines][-2:] == ["stopping", "stopped"]
+    assert [line["level"] for line in lines if line["action"] == "redis.unused"] == ["warning"]
+    assert [line["action"] for line in lines][-2:] == ["service.stopping", "service.stopped"]
 
 
 def _stop_when_ready(port: int, number: signal.Signals) -> None:

@@ -33,7 +33,7 @@ async def test_a_healed_silent_drop_explained() -> None:
         code, lines = await _told(here, "lobby")
     assert code == 0
     assert [line[16:].split(",")[0] for line in lines[1:-1]] == [
-        "default wants an agent: greeter",
+        "default needs an agent: greeter",
         "asked for greeter (attempt 1)",
         "attempt 1 at greeter ended: silent",
         "asked for greeter (attempt 2)",
@@ -83,7 +83,7 @@ async def test_rooms_are_listed_by_state() -> None:
 @pytest.mark.parametrize(
     ("path", "error"),
     [
-        ("/v1/rooms?state=odd", "state: one of waiting, idle, asked, served, starved, paused, done"),
+        ("/v1/rooms?state=odd", "state: one of waiting, idle, requested, served, starved, paused, finished"),
         ("/v1/rooms?project=other", "project: one of default"),
         ("/v1/rooms?limit=0", "limit: 1 to 1000"),
         ("/v1/rooms?limit=many", "limit: 1 to 1000"),

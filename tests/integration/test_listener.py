@@ -98,7 +98,7 @@ async def test_the_longest_idle_connection_makes_room(world: World) -> None:
             assert await first.ask() == ALIVE
     assert world.value("http_connections_ended_total", reason="crowded") == 2
     [line] = world.logged()
-    assert line.items() >= {"level": "warning", "action": "connections_crowded", "limit": 3}.items()
+    assert line.items() >= {"level": "warning", "action": "connections.crowded", "limit": 3}.items()
 
 
 async def test_there_are_never_more_connections_than_places(world: World) -> None:
@@ -181,7 +181,7 @@ async def test_where_no_file_is_left_the_longest_idle_makes_room_too(world: Worl
         assert await first.is_closed()
         assert await second.ask() == ALIVE
     [line] = world.logged()
-    assert line.items() >= {"level": "warning", "action": "accept_failed", "why": "Too many open files"}.items()
+    assert line.items() >= {"level": "warning", "action": "connection.unaccepted", "why": "Too many open files"}.items()
 
 
 async def test_where_no_file_is_left_and_nobody_is_idle_it_is_tried_again(world: World) -> None:
@@ -199,7 +199,7 @@ async def test_where_no_file_is_left_and_nobody_is_idle_it_is_tried_again(world:
                 assert await asking == ALIVE
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert [line["action"] for line in world.logged()] == ["accept_failed"]
+    assert [line["action"] for line in world.logged()] == ["connection.unaccepted"]
 
 
 def test_a_process_may_open_all_the_files_it_can_get() -> None:
@@ -412,13 +412,13 @@ def test_a_warning_is_repeated_after_a_minute_with_its_number(world: World) -> N
     log = _RareLog(world.log, lambda: now)
     for _ in range(3):
         log.warning("not_http", why="BadHttpMethod")
-    log.warning("accept_failed", why="x")
+    log.warning("connection.unaccepted", why="x")
     now = TOLD_EVERY
     log.warning("not_http", why="BadHttpMethod")
 
     assert [(line["action"], line["times"]) for line in world.logged()] == [
         ("not_http", 1),
-        ("accept_failed", 1),
+        ("connection.unaccepted", 1),
         ("not_http", 3),
     ]
 

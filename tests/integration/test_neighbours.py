@@ -211,6 +211,6 @@ async def test_two_processes_without_a_shared_ledger_are_found_out(livekit: Fake
         livekit.webhook_url = both
         livekit.slow("CreateDispatch", 1.0 * SPEED, times=2)  # neither look sees what the other made
         await livekit.join("lobby", "alice")
-        await asyncio.gather(said(one_ears, "asked_elsewhere"), said(two_ears, "asked_elsewhere"))
+        await asyncio.gather(said(one_ears, "dispatch.duplicated"), said(two_ears, "dispatch.duplicated"))
         livekit.webhook_url = None
     assert len(livekit.create_calls) == 2

@@ -55,7 +55,7 @@ async def following(folder: Path, text: str = GREETER) -> AsyncIterator[tuple[Ho
             yield House(livekit, service, ears), written
 
 
-async def reload(here: House, written: Written, text: str, told: str = "reloaded") -> None:
+async def reload(here: House, written: Written, text: str, told: str = "config.reloaded") -> None:
     """The file says this, and the service has been told to read it, and says so."""
     written.write(text)
     before = len([line for line in here.lines if line["action"] == told])
@@ -71,7 +71,7 @@ async def flipping(here: House, written: Written, over: asyncio.Event) -> int:
     flips = 0
     while not over.is_set():
         host = GREETER.replace("greeter", "host")
-        for text, told in ((host, "reloaded"), (BAD, "config.rejected"), (GREETER, "reloaded")):
+        for text, told in ((host, "config.reloaded"), (BAD, "config.rejected"), (GREETER, "config.reloaded")):
             await reload(here, written, text, told)
             flips += 1
     return flips
@@ -145,9 +145,9 @@ async def test_a_live_assignment_keeps_the_policy_it_was_born_with(tmp_path: Pat
         agent = here.livekit.agents_in("lobby")[0]
         await here.livekit.leave("lobby", agent.identity, reason="CONNECTION_TIMEOUT")
         await here.told("agent.joined", number=2, agent="greeter")
-        await here.told("rule.removed", rule="all", room="lobby")
+        await here.told("rule.removed", assignment="all", room="lobby")
         assert [asked.metadata for asked in here.livekit.create_calls] == ["about the room", ""]
-        gone = 'livekit_dispatcher_rule_errors_total{field="metadata",reason="rule_gone",rule="all"}'
+        gone = 'livekit_dispatcher_rule_errors_total{field="metadata",reason="rule_removed",rule="all"}'
         assert (await here.metrics())[gone] == 1
 
 

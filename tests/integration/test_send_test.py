@@ -50,7 +50,7 @@ async def test_a_webhook_of_nobody_arrives_and_does_nothing(capsys: pytest.Captu
 async def test_a_recorded_webhook_is_sent_as_livekit_would(capsys: pytest.CaptureFixture[str]) -> None:
     """Its body, signed anew; and sent again it is a repeat."""
     async with house() as here:
-        for said in ("recorded", "repeated"):
+        for said in ("recorded", "duplicate"):
             assert await sent(here.service.url, "--event", str(RECORDED)) == 0
             assert f"200 {said}, signed" in capsys.readouterr().out
 

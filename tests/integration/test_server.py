@@ -162,7 +162,7 @@ async def test_s8_what_is_signed_but_undecodable_is_200_counted_and_loud(
 @pytest.mark.parametrize(
     ("error", "said", "action"),
     [
-        (LedgerUnavailable(), "ledger_unavailable", "ledger_unavailable"),
+        (LedgerUnavailable(), "ledger_unavailable", "ledger.failed"),
         (RuntimeError(SECRET), "failed", "request.failed"),
         (TimeoutError(), "failed", "request.failed"),
         (ConnectionResetError(), "failed", "request.failed"),

@@ -9,9 +9,9 @@ SELECTIONS = (("tests/unit/core",), ("tests/simulation",))
 
 MUTANTS = {
     "dispatcher/core/session.py": (
-        Mutant("asks while an attempt is open", "not (self.open or self.done or", "not (self.done or"),
-        Mutant("asks for what was ended on purpose", "not (self.open or self.done or", "not (self.open or"),
-        Mutant("an agent by name does not serve", "self.done or self.served_by_name or", "self.done or"),
+        Mutant("asks while an attempt is open", "not (self.open or self.finished_at or", "not (self.finished_at or"),
+        Mutant("asks for what was ended on purpose", "not (self.open or self.finished_at or", "not (self.open or"),
+        Mutant("an agent by name does not serve", "self.finished_at or self.served_by_name or", "self.finished_at or"),
     ),
     "dispatcher/core/plan.py": (
         Mutant(
@@ -45,7 +45,7 @@ MUTANTS = {
             "    return False\n",
         ),
         Mutant("a final end is not final", "    if session.final:\n        return session\n", ""),
-        Mutant("who lives again is not looked at", "over=False, missed_at=0, stale=True)", "over=False)"),
+        Mutant("who lives again is not looked at", "finished=False, missed_at=0, stale=True)", "finished=False)"),
     ),
     "dispatcher/core/judge.py": (
         Mutant("no grace for a missed agent", "GRACE_MS: Final = 2_000", "GRACE_MS: Final = 0"),
@@ -59,7 +59,7 @@ MUTANTS = {
         Mutant("nothing lingers", "    60_000  #", "    0  #"),
         Mutant(
             "a queued launch is deleted",
-            "if verdict is Verdict.SURPLUS and attempt.agent:",
+            "if verdict is Verdict.SURPLUS and attempt.agent_sid:",
             "if verdict is Verdict.SURPLUS:",
         ),
         Mutant(
@@ -72,7 +72,7 @@ MUTANTS = {
         Mutant("the latest agent is kept", "    keep = min(serving,", "    keep = max(serving,"),
         Mutant(
             "a late agent serves nobody",
-            "    if assignment is None or assignment.done or assignment.remnant:",
+            "    if assignment is None or assignment.finished_at or assignment.remnant:",
             "    if assignment is not None:",
         ),
         Mutant(
@@ -82,17 +82,17 @@ MUTANTS = {
         Mutant("a name begins anew with each look", "(session.named_since or now) if free", "now if free"),
         Mutant("who has no grant serves by name", "if agent.granted and agent.agent_name", "if agent.agent_name"),
         Mutant("newcomers put off what is told", "else session.strange_since or now", "else since"),
-        Mutant("what was told is told again", "told = session.unasked and not fresh", "told = False"),
+        Mutant("what was told is told again", "told = session.unrequested_announced and not fresh", "told = False"),
         Mutant("names are told whole", "brief(agent.agent_name, AGENT_MAX) for", "agent.agent_name for"),
     ),
     "dispatcher/core/ties.py": (
         Mutant("nothing is adopted", "new = sorted(unknown,", "new = sorted(unknown[:0],"),
         Mutant(
             "a foreign dispatch is ours",
-            "replace(_attempt(dispatch, assignment.last + 1, now), ours=False)",
-            "_attempt(dispatch, assignment.last + 1, now)",
+            "replace(_attempt(dispatch, assignment.last_number + 1, now), ours=False)",
+            "_attempt(dispatch, assignment.last_number + 1, now)",
         ),
-        Mutant("what the record forgot is open again", "elif number < assignment.last:", "elif number < 0:"),
+        Mutant("what the record forgot is open again", "elif number < assignment.last_number:", "elif number < 0:"),
         Mutant("jobs are not remembered", "(*attempt.identities, *fresh)[-ATTEMPT", "fresh[-ATTEMPT"),
     ),
     "dispatcher/core/tags.py": (
@@ -131,22 +131,24 @@ MUTANTS = {
         Mutant("an assignment is left without any", "if spare and space < 0:", "if space < 0:"),
     ),
     "dispatcher/core/see.py": (
-        Mutant("done for ever", "if assignment.done and any(", "if assignment.done < 0 and any("),
+        Mutant("done for ever", "if assignment.finished_at and any(", "if assignment.finished_at < 0 and any("),
         Mutant("over at the first look", "if session.missed_at and now >=", "if now >="),
         Mutant(
-            "over although it is listed", "replace(session, over=False, missed_at=0,", "replace(session, missed_at=0,"
+            "over although it is listed",
+            "replace(session, finished=False, missed_at=0,",
+            "replace(session, missed_at=0,",
         ),
         Mutant("stale for ever", "replace(session, stale=False, looked_at=now)", "replace(session, looked_at=now)"),
     ),
     "dispatcher/core/budget.py": (
         Mutant("no backoff", "(BACKOFF_MS << min(failures - 1, 10))", "0 * failures"),
-        Mutant("starved for good", "due=now + assignment.policy.retry_every", "due=now + 10**12"),
+        Mutant("starved for good", "due_at=now + assignment.policy.retry_every", "due_at=now + 10**12"),
         Mutant(
             "no fallback",
-            "if assignment.target + 1 < len(assignment.policy.targets):",
+            "if assignment.target_index + 1 < len(assignment.policy.targets):",
             "if not assignment.policy.targets:",
         ),
-        Mutant("no brake on crashes", "crashes=crashes + 1, due=now + wait)", "crashes=crashes + 1)"),
+        Mutant("no brake on crashes", "crashes=crashes + 1, due_at=now + wait)", "crashes=crashes + 1)"),
     ),
     "dispatcher/core/acts.py": (
         Mutant(

@@ -41,7 +41,7 @@ ALARMS = (
     Said.DISPATCH_UNANSWERED,
     Said.AGENT_UNNAMED,
     Said.DEPLOYMENT_IGNORED,
-    Said.RULE_GONE,
+    Said.RULE_REMOVED,
 )
 
 
@@ -49,7 +49,7 @@ ALARMS = (
 def test_every_entry_is_a_line_of_its_own_name(said: Said) -> None:
     """With the session it is about; as a warning where somebody may have to do something."""
     desk = told(entry(said))
-    level = "error" if said is Said.CUT_OFF else "warning" if said in ALARMS else "info"
+    level = "error" if said is Said.ROUNDS_EXCEEDED else "warning" if said in ALARMS else "info"
     assert [(line["action"], line["level"]) for line in desk.lines] == [(said, level)]
     assert {"project": PROJECT, "room": "lobby", "sid": "RM_1", "assignment": "greeter"}.items() <= desk.lines[
         0
@@ -61,7 +61,7 @@ def test_a_line_has_what_the_entry_says_and_no_more() -> None:
     desk = told(entry(Said.AGENT_JOINED, took=0), Entry(at=NOW, said=Said.ROOM_UNLISTED))
     served, missed = desk.lines
     assert served["duration_ms"] == 0
-    assert missed.keys() == {"ts", "level", "action", "project", "room", "sid"}
+    assert missed.keys() == {"ts", "level", "action", "msg", "project", "room", "sid"}
 
 
 @pytest.mark.parametrize(
@@ -70,25 +70,25 @@ def test_a_line_has_what_the_entry_says_and_no_more() -> None:
         (
             entry(Said.AGENT_JOINED, took=1_500),
             {
-                "attempts_total,greeter,served": 1,
+                "agents_joined_total,greeter": 1,
                 "time_to_agent_seconds_count,greeter": 1,
                 "time_to_agent_seconds_sum,greeter": 1.5,
             },
         ),
-        (entry(Said.AGENT_JOINED), {"attempts_total,greeter,served": 1}),
+        (entry(Said.AGENT_JOINED), {"agents_joined_total,greeter": 1}),
         (
             entry(Said.ATTEMPT_ENDED, verdict=Verdict.CRASHED, reason="connection_timeout"),
-            {"agents_left_total,greeter,CONNECTION_TIMEOUT": 1, "attempts_total,greeter,crashed": 1},
+            {"agents_left_total,greeter,CONNECTION_TIMEOUT": 1, "dispatches_total,greeter,crashed": 1},
         ),
         (
             entry(Said.ATTEMPT_ENDED, verdict=Verdict.FAILED),
-            {"agents_left_total,greeter,UNKNOWN_REASON": 1, "attempts_total,greeter,failed": 1},
+            {"agents_left_total,greeter,UNKNOWN_REASON": 1, "dispatches_total,greeter,failed": 1},
         ),
-        (entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT), {"attempts_total,greeter,silent": 1}),
-        (entry(Said.ATTEMPT_ENDED, verdict=Verdict.UNSENT, reason="limited"), {"attempts_total,greeter,unsent": 1}),
+        (entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT), {"dispatches_total,greeter,silent": 1}),
+        (entry(Said.ATTEMPT_ENDED, verdict=Verdict.UNSENT, reason="limited"), {"dispatches_total,greeter,unsent": 1}),
         (
             entry(Said.ATTEMPT_ENDED, verdict=Verdict.SURPLUS),
-            {"attempts_total,greeter,surplus": 1, "surplus_agents_total,found": 1},
+            {"dispatches_total,greeter,surplus": 1, "surplus_agents_total,found": 1},
         ),
         (entry(Said.ATTEMPT_RETRACTED, part=Part.AGENT), {"surplus_agents_total,removed": 1}),
         (entry(Said.ATTEMPT_RETRACTED, part=Part.DISPATCH), {}),
@@ -97,15 +97,19 @@ def test_a_line_has_what_the_entry_says_and_no_more() -> None:
         (entry(Said.DEPLOYMENT_IGNORED), {"deployments_ignored_total,greeter": 1}),
         (
             entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, agent="nobody-knows-it"),
-            {"attempts_total,other,silent": 1},
+            {"dispatches_total,other,silent": 1},
         ),
         (entry(Said.DISPATCH_REQUESTED), {}),
-        (entry(Said.RULE_GONE), {"rule_errors_total,greeter,metadata,rule_gone": 1}),
-        (entry(Said.CUT_OFF), {"reconciler_rounds_exceeded_total": 1}),
+        (
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.CRASHED, reason="connection_timeout", again=True),
+            {"agents_left_total,greeter,CONNECTION_TIMEOUT": 1},
+        ),
+        (entry(Said.RULE_REMOVED), {"rule_errors_total,greeter,metadata,rule_removed": 1}),
+        (entry(Said.ROUNDS_EXCEEDED), {"reconciler_rounds_exceeded_total": 1}),
     ],
 )
 def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
-    """By agent and verdict; names that the configuration does not know are other."""
+    """By agent and verdict, once for each attempt; names that the configuration does not know are other."""
     assert counted(told(one)) == counts
 
 
@@ -113,7 +117,7 @@ def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
 def test_every_verdict_counts_as_an_ended_attempt(verdict: Verdict) -> None:
     """And as an agent that left where there was one."""
     counts = counted(told(entry(Said.ATTEMPT_ENDED, verdict=verdict)))
-    assert counts[f"attempts_total,greeter,{verdict}"] == 1
+    assert counts[f"dispatches_total,greeter,{verdict}"] == 1
     left = verdict in {Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED}
     assert ("agents_left_total,greeter,UNKNOWN_REASON" in counts) == left
 
@@ -131,8 +135,8 @@ def test_only_what_is_new_is_told() -> None:
 def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
     """A refused key is an error: it stays so until somebody mends it."""
     desk = Desk()
-    SessionRecorder(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason), 3)
-    line = {name: value for name, value in desk.lines[0].items() if name != "ts"}
+    SessionRecorder(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason))
+    line = {name: value for name, value in desk.lines[0].items() if name not in {"ts", "msg"}}
     assert line == {"level": level, "action": "look.failed", "project": PROJECT, "why": reason}
 
 

@@ -413,7 +413,7 @@ async def test_a_rule_that_a_reload_took_away_sends_no_metadata() -> None:
     await desk.drive_on(1_000)
     assert desk.livekit.metadata == [""]
     assert [line["assignment"] for line in desk.said("rule.removed")] == ["greeter"]
-    assert desk.value("rule_errors_total", rule="greeter", field="metadata", reason="rule_gone") == 1
+    assert desk.value("rule_errors_total", rule="greeter", field="metadata", reason="rule_removed") == 1
 
 
 async def test_an_undecodable_record_is_rebuilt_from_a_look() -> None:

@@ -24,8 +24,8 @@ async def stands(desk: Desk, sid: str, state: State, *, since: Ms = 0, project: 
 
 def gauges(desk: Desk, *projects: str) -> Gauges:
     """Of the desk's project and these."""
-    sites: dict[str, LiveKit] = dict.fromkeys(projects, desk.livekit)
-    return Gauges(desk.ledger, desk.current(**sites), desk.log, desk.metrics)
+    livekits: dict[str, LiveKit] = dict.fromkeys(projects, desk.livekit)
+    return Gauges(desk.ledger, desk.current(**livekits), desk.log, desk.metrics)
 
 
 async def test_assignments_are_counted_by_state() -> None:
@@ -38,6 +38,17 @@ async def test_assignments_are_counted_by_state() -> None:
     await gauges(desk).refresh()
     counts = {state: desk.value("assignments", state=state) for state in State}
     assert {state: count for state, count in counts.items() if count} == {State.SERVED: 2, State.WAITING: 1}
+
+
+async def test_what_an_earlier_release_called_otherwise_is_left_out() -> None:
+    """Its line stands in the index until the session is saved again."""
+    desk = Desk()
+    await desk.hear()
+    handover = await desk.claim()
+    index = (Standing("unattended", "greeter"), Standing("served", "greeter"))
+    await desk.ledger.save(handover.lease, b"", handover.upto, Then.REST, index=index)
+    await gauges(desk).refresh()
+    assert {state: count for state in State if (count := desk.value("assignments", state=state))} == {State.SERVED: 1}
 
 
 async def test_the_longest_wait_of_any_project() -> None:

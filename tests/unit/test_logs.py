@@ -69,14 +69,14 @@ def library(lines: Lines, request: pytest.FixtureRequest) -> Iterator[logging.Lo
 def shown(lines: Lines, **fields: object) -> dict[str, Any]:
     """What a line shows of these fields."""
     lines.log().info("said", **fields)
-    return {name: value for name, value in lines.last().items() if name not in {"ts", "level", "action"}}
+    return {name: value for name, value in lines.last().items() if name not in {"ts", "level", "action", "msg"}}
 
 
 def test_a_line_says_when_how_grave_and_what(lines: Lines) -> None:
-    """A line is one JSON object on one line: instant, level, action, then the fields."""
+    """A line is one JSON object on one line: instant, level, action, the same as a sentence, then the fields."""
     lines.log().info("dispatched", room="lobby", agent="greeter")
 
-    head = '{"ts": "2026-11-21T12:03:04.123Z", "level": "info", "action": "dispatched", '
+    head = '{"ts": "2026-11-21T12:03:04.123Z", "level": "info", "action": "dispatched", "msg": "dispatched", '
     assert lines == [head + '"room": "lobby", "agent": "greeter"}\n']
 
 
@@ -101,9 +101,9 @@ def test_bound_fields_are_in_every_line(lines: Lines) -> None:
 
 def test_no_field_takes_the_place_of_the_head(lines: Lines) -> None:
     """Fields named as the head's are lost, not the head."""
-    lines.log().info("said", action="removed", level="none", ts=0)
+    lines.log().info("said", action="removed", level="none", ts=0, msg="nothing")
 
-    assert lines.last() == {"ts": "2026-11-21T12:03:04.123Z", "level": "info", "action": "said"}
+    assert lines.last() == {"ts": "2026-11-21T12:03:04.123Z", "level": "info", "action": "said", "msg": "said"}
 
 
 @pytest.mark.parametrize(
@@ -258,13 +258,15 @@ def test_a_person_reads_local_time_and_plain_words(lines: Lines) -> None:
     log = lines.log("text")
     log.info("dispatched", room="lobby", agent="greeter", number=2, name="Ødegård")
     log.info("dispatched", room="a b", agent="", why='x="1"', path="a\\b", odd="\x1b[31m", many=[1, "a"])
-    log.warning("assignment.starved")
+    log.warning("assignment.starved", assignment="all")
+    log.info("agent.joined", agent="sales\n", number=1)
 
     assert lines == [
-        "13:03:04.123 dispatched         room=lobby agent=greeter number=2 name=Ødegård\n",
-        "13:03:04.123 dispatched         "
+        "13:03:04.123 dispatched           room=lobby agent=greeter number=2 name=Ødegård\n",
+        "13:03:04.123 dispatched           "
         r'room="a b" agent="" why="x=\"1\"" path="a\\b" odd="\u001b[31m" many=[1, "a"]' + "\n",
-        "13:03:04.123 WARNING starved\n",
+        "13:03:04.123 WARNING assignment.starved every target of all has been tried; goes on slowly assignment=all\n",
+        "13:03:04.123 agent.joined         " + r'"sales\n is in the room (attempt 1)" agent="sales\n" number=1' + "\n",
     ]
 
 
@@ -272,7 +274,7 @@ def test_the_text_style_hides_the_same(lines: Lines) -> None:
     """Redaction does not depend on the style, and `bind` keeps the style."""
     lines.log("text").bind(token=SECRET).info("said", metadata=SECRET)
 
-    assert lines[-1].endswith("said               token_bytes=12 metadata_bytes=12\n")
+    assert lines[-1].endswith("said                 token_bytes=12 metadata_bytes=12\n")
 
 
 def test_a_librarys_arguments_stay_out(lines: Lines, library: logging.Logger) -> None:

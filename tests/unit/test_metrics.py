@@ -15,7 +15,8 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "webhook_seconds": (Histogram, set()),
     "webhook_age_seconds": (Histogram, set()),
     "webhook_skew_seconds": (Histogram, set()),
-    "dispatches_total": (Counter, {"agent", "verdict"}),
+    "dispatches_total": (Counter, {"agent", "result"}),
+    "agents_joined_total": (Counter, {"agent"}),
     "create_seconds": (Histogram, set()),
     "deployments_ignored_total": (Counter, {"agent"}),
     "time_to_agent_seconds": (Histogram, {"agent"}),
@@ -39,7 +40,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "api_requests_total": (Counter, {"result"}),
 }
 BOUNDED = {
-    *("event", "result", "agent", "verdict", "state", "reason", "action", "kind", "method", "op", "rule", "field"),
+    *("event", "result", "agent", "state", "reason", "action", "kind", "method", "op", "rule", "field"),
     *("loop", "version", "le", "project", "key"),
 }
 
@@ -157,6 +158,19 @@ def test_a_key_that_a_reload_moves_keeps_its_time() -> None:
     metrics.key_used("eu", "APIold", 8)
 
     assert keys_shown(metrics) == ['{key="1",project="eu"} 7.0']
+
+
+def test_every_project_configured_begins_without_failures() -> None:
+    """So that an alarm has something to compare with; one that a reload has taken out is not shown."""
+    metrics = Metrics()
+    metrics.know(agents=[], rules=[], keys={"eu": ["APIone", "APItwo"], "us": ["APIthree"]})
+    metrics.livekit_consecutive_failures.labels("eu").inc()
+    metrics.know(agents=[], rules=[], keys={"eu": ["APItwo"], "asia": ["APIfour"]})
+
+    text = metrics.exposition()[0].decode()
+    name = "livekit_dispatcher_livekit_consecutive_failures"
+    shown = [line for line in text.splitlines() if line.startswith(name)]
+    assert sorted(shown) == [f'{name}{{project="asia"}} 0.0', f'{name}{{project="eu"}} 1.0']
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def gaps(lines: list[dict[str, Any]]) -> list[int]:
     """The sizes of the gaps that are told; they stand where numbers are missing, and nowhere else."""
     expected, told = 0, []
     for line in lines:
-        if line["action"] == "log_lines_dropped":
+        if line["action"] == "log.dropped":
             told.append(line["lines"])
             expected += line["lines"]
         else:

@@ -317,6 +317,16 @@ async def test_a_sweep_without_a_ledger_is_put_off() -> None:
         await until(lambda: floor.repaired("unknown_room"))
 
 
+async def test_a_sweep_that_livekit_fails_is_one_of_its_failures_in_a_row() -> None:
+    """A project without live rooms has no looks that could say so; the next listing that comes ends the row."""
+    floor = Floor(every=1)
+    floor.livekit.before("rooms", DOWN, DOWN)
+    for failures in (1, 2, 0):
+        await floor.sweep._turn(PROJECT)  # noqa: SLF001 - what `run` does once
+        floor.desk.watch.later(1)
+        assert floor.desk.value("livekit_consecutive_failures", project=PROJECT) == failures
+
+
 async def test_one_projects_trouble_is_not_anothers() -> None:
     """Each has its turns, its rooms and its LiveKit."""
     other = Staged()

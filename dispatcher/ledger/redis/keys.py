@@ -31,7 +31,7 @@ class Keys:
         now = self._clock() if self._clock else ""
         return Call(op, base, key or base + b"age", (now, *args))
 
-    def trigger(self, key: Key, op: Op, *args: Argument) -> Call:
+    def on(self, key: Key, op: Op, *args: Argument) -> Call:
         """The script, on one session."""
         base, name = self.base(key.project, key.room), session_id(key)
         return self.call(op, base, name, *args, key=base + b"s:" + name)

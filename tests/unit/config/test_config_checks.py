@@ -35,7 +35,7 @@ REPORT = [
     "bad.yaml:6:5: rules[0].agent: missing",
     "bad.yaml:7:5: rules[0].agnet: unknown field; did you mean 'agent'?",
     "bad.yaml:8:18: rules[0].kinds[1]: AGENT participants never want an agent",
-    "bad.yaml:10:10: rules[0].per: `trigger: room_started` has no participant yet; leave `per` out, or write `trigger: participant_joined`",
+    "bad.yaml:10:10: rules[0].per: `trigger: room_started` has no participant yet; leave out `per`, or `trigger`",
     "bad.yaml:11:11: rules[1].name: rules[0] has the same name",
     "bad.yaml:13:5: rules[1].agent: written twice; first on line 12",
     "bad.yaml:14:19: rules[1].fallback[1]: this rule asks that agent already",
@@ -73,7 +73,7 @@ UNUSED = "never used: the rules before it always match first"
         (
             "rules: [{name: a, agent: x, trigger: room_started, per: participant}]",
             [
-                "1:44: rules[0].per: `trigger: room_started` has no participant yet; leave `per` out, or write `trigger: participant_joined`",
+                "1:57: rules[0].per: `trigger: room_started` has no participant yet; leave out `per`, or `trigger`",
             ],
         ),
         (

@@ -78,7 +78,7 @@ def test_yaml_that_was_meant_as_cel_is_told_how_to_write_it(tmp_path: Path, fiel
 
 
 def test_every_expression_of_a_file_is_checked_at_once(tmp_path: Path) -> None:
-    """In rules, fallbacks and splits, beside what is wrong with other fields; `trigger: room_started` knows no participant."""
+    """In rules, fallbacks and splits, beside mistakes in other fields; `trigger: room_started` knows no participant."""
     text = """\
 rules:
 - name: Bad Name

@@ -34,12 +34,12 @@ URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
         ("when: [a]", f"9: when: {EXPRESSION}"),
         ("metadata: {'a': b}", f"13: metadata: {EXPRESSION}"),
         ("metadata: room", "13: metadata: write room.metadata, which passes the room's metadata on"),
-        ("trigger: join", "7: trigger: write 'participant_joined' or 'room_started'"),
-        ("trigger:", "6: trigger: has no value"),
+        ("trigger: join", "12: trigger: write 'participant_joined' or 'room_started'"),
+        ("trigger:", "11: trigger: has no value"),
         ("per: [room]", "8: per: write 'room' or 'participant'"),
-        ("worker_type: job", "11: worker_type: write 'room' or 'publisher'"),
+        ("worker_type: job", "16: worker_type: write 'room' or 'publisher'"),
         ("on_finish: stop", "14: on_finish: write 'done' or 'replace'"),
-        ("extra_agents: keep", "12: extra_agents: write 'remove' or 'report'"),
+        ("extra_agents: keep", "17: extra_agents: write 'remove' or 'report'"),
         ("continue: yes", "13: continue: write true or false"),
         ("kinds: SIP", "10: kinds: write a list, such as [one, two]"),
         ("kinds: []", "10: kinds: write at least one"),
@@ -130,11 +130,11 @@ def test_a_mistake_in_what_every_rule_has_is_told(tmp_path: Path, rule: str, sai
         ("sweep: {every: 0s}", "16: sweep.every: must be from 1s to 1h"),
         ("sweep: {looks_per_second: 0}", "27: sweep.looks_per_second: write a whole number from 1 to 1000"),
         ("sweep: {evry: 1s}", "9: sweep.evry: unknown field; did you mean 'every'?"),
-        ("create_rate: on", "7: create_rate: write null, or {per_second: 50, burst: 3}"),
-        ("create_rate:", "6: create_rate: has no value"),
-        ("create_rate: [1]", f"7: create_rate: {FIELDS}"),
-        ("create_rate: {per_second: 0}", "20: create_rate.per_second: write a whole number from 1 to 1000"),
-        ("create_rate: {burst: 101}", "15: create_rate.burst: write a whole number from 1 to 100"),
+        ("create_rate: on", "14: create_rate: write null, or {per_second: 50, burst: 3}"),
+        ("create_rate:", "13: create_rate: has no value"),
+        ("create_rate: [1]", f"14: create_rate: {FIELDS}"),
+        ("create_rate: {per_second: 0}", "27: create_rate.per_second: write a whole number from 1 to 1000"),
+        ("create_rate: {burst: 101}", "22: create_rate.burst: write a whole number from 1 to 100"),
         ("projects: x", "11: projects: write a list, such as [one, two]"),
         ("projects: [x]", f"12: projects[0]: {FIELDS}"),
         ("projects: [{name: A}]", f"19: projects[0].name: {NAME}"),
@@ -280,6 +280,40 @@ def test_the_rest_of_the_file_reaches_the_configuration(tmp_path: Path) -> None:
     assert config.file == tmp_path / "bad.yaml"
 
 
-def test_pacing_can_be_switched_off(tmp_path: Path) -> None:
-    """`create_rate: null` is no create_rate."""
-    assert loaded(tmp_path, RULE + "create_rate: null").create_rate is None
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "rules: [{name: a, agent: x, on: room}]",
+            "1:29: rules[0].on: is called `trigger` now: participant_joined or room_started",
+        ),
+        ("rules: [{name: a, agent: x, worker: publisher}]", "1:29: rules[0].worker: is called `worker_type` now"),
+        ("rules: [{name: a, agent: x, surplus: report}]", "1:29: rules[0].surplus: is called `extra_agents` now"),
+        (RULE + "defaults: {surplus: report}", "2:12: defaults.surplus: is called `extra_agents` now"),
+        (RULE + "pace: off", "2:1: pace: is called `create_rate` now; null instead of off"),
+        (RULE + "pace: {per_second: 50}", "2:1: pace: is called `create_rate` now; null instead of off"),
+        (RULE + "limit: {calls_per_second: 20}", "2:1: limit: is called `api_rate_limit` now; null instead of off"),
+        (
+            RULE + "projects: [{limit: off}]",
+            "2:13: projects[0].limit: is called `api_rate_limit` now; null instead of off",
+        ),
+        (
+            "projects: [{rules: [{name: a, agent: x, on: participant}]}]",
+            "1:41: projects[0].rules[0].on: is called `trigger` now: participant_joined or room_started",
+        ),
+        (RULE + "max_sessions_at_once: 64", "2:1: max_sessions_at_once: is called `concurrency` now"),
+        (RULE + "log: {identities: masked}", "2:1: log: is called `redact_identities` now: true or false"),
+        (RULE + "create_rate: off", "2:14: create_rate: write null, or {per_second: 50, burst: 3}"),
+        (RULE + "sweep: {limit: 1}", "2:9: sweep.limit: unknown field"),
+    ],
+)
+def test_an_old_name_is_told_the_new_one(tmp_path: Path, text: str, said: str) -> None:
+    """Each at its place, with what to write; a name that was never there is only unknown."""
+    assert told(tmp_path, text) == [f"bad.yaml:{said}"]
+
+
+@pytest.mark.parametrize("null", ["null", "~", "Null"])
+def test_pacing_can_be_switched_off(tmp_path: Path, null: str) -> None:
+    """With YAML's null, however it is written; absent, it has its default."""
+    assert loaded(tmp_path, RULE + f"create_rate: {null}").create_rate is None
+    assert loaded(tmp_path, RULE).create_rate == CreateRate()

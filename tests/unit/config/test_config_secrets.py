@@ -93,7 +93,8 @@ def test_no_secret_shows_in_a_configuration(tmp_path: Path) -> None:
     [
         f"{RULE}projects: [{{url: 'ws://u:{HUSH}@a', keys: {{APIa: {HUSH}, APIb: [{HUSH}]}}}}]\nx: {HUSH}\n",
         f"{RULE}projects: [{{url: {HUSH}, name: {HUSH}!, keys: {HUSH}}}]\ncreate_rate: {HUSH}\n",
-        f"rules: [{{name: A{HUSH}, agent: [{HUSH}], trigger: {HUSH}, kinds: [{HUSH}], attempts: {HUSH}, when: {HUSH}}}]\n",
+        f"rules: [{{name: A{HUSH}, agent: [{HUSH}], trigger: {HUSH}, attempts: {HUSH}, when: {HUSH}}}]\n",
+        f"rules: [{{name: A{HUSH}, agent: [{HUSH}], kinds: [{HUSH}]}}]\n",
         f"projects: [{{keys: {{APIa: {HUSH}: {HUSH}}}}}]\n",
         f"projects: [{{keys: {{APIa: *{HUSH}}}}}]\n",
         f"projects: [{{keys: {{APIa: !{HUSH}}}}}]\n",

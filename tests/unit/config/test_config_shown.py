@@ -63,13 +63,13 @@ projects:
     - CONNECTOR
     - SIP
     - STANDARD
-    'on': participant
+    trigger: participant_joined
     per: room
     worker_type: room
     continue: false
   paused:
   - old
-  api_rate_limit: 'off'
+  api_rate_limit: null
 rules:
 - name: sales-line
   agent:
@@ -91,7 +91,7 @@ rules:
   - STANDARD
   when: kind == 'SIP'
   metadata: room.metadata
-  'on': participant
+  trigger: participant_joined
   per: room
   worker_type: room
   continue: true
@@ -100,7 +100,7 @@ rules:
   agent: greeter
   kinds:
   - STANDARD
-  'on': participant
+  trigger: participant_joined
   per: room
   worker_type: room
   continue: false
@@ -116,12 +116,11 @@ instance: blue
 sweep:
   every: 30s
   looks_per_second: 50
-create_rate: 'off'
+create_rate: null
 api_rate_limit:
   calls_per_second: 20
   burst: 8
-log:
-  identities: shown
+redact_identities: false
 concurrency: 256
 """
 ENVIRON = {"HUSH": "hush-two", "DISPATCHER_PORT": "9000", "REDIS_URL": "redis://:hush@redis"}
@@ -217,7 +216,7 @@ def test_the_sample_and_the_recipes_satisfy_the_schema() -> None:
         ("defaults: {confirm_within: 12}", "$.defaults.confirm_within"),
         ("defaults: {confirm_within: 12 s}", "$.defaults.confirm_within"),
         ("defaults: {attempts: many}", "$.defaults.attempts"),
-        ("create_rate: on", "$.pace"),
+        ("create_rate: on", "$.create_rate"),
     ],
 )
 def test_the_schema_sees_what_an_editor_can(text: str, place: str) -> None:

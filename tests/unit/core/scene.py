@@ -174,7 +174,7 @@ class Scene(Stage):
         while not (isinstance(effect, Save) and effect.then is not Then.KEEP):
             effect = conversation.send(self._reply(effect))
         self.session = effect.session
-        assert self.told(Said.CUT_OFF) == 0, f"no end in {drive.rounds} rounds"
+        assert self.told(Said.ROUNDS_EXCEEDED) == 0, f"no end in {drive.rounds} rounds"
         return Wait(effect.due_at) if effect.then is Then.DUE else Rest()
 
     def _reply(self, effect: Effect) -> Reply:

@@ -84,7 +84,7 @@ def test_w8_metadata_set_after_the_room_has_started_is_seen() -> None:
 
 
 def test_w8_targets_are_pinned_by_the_first_create() -> None:
-    """Until then each look gives the agent of its moment; from then on the assignment's attempts are at the same one."""
+    """Until then each look gives the agent of its moment; from then on all its attempts are at the same one."""
     scene = Scene(NAMED)
     says(scene, "early")
     scene.joins(person())

@@ -181,7 +181,7 @@ def test_law_8_visitors_without_end_are_all_served_one_by_one() -> None:
 
 
 def test_law_8_dispatches_of_assignments_that_made_room_do_not_bring_them_back() -> None:
-    """60 people served, each agent finished: their dispatches stay listed, and the assignments stay within their cap."""
+    """60 people served, each agent finished: their dispatches stay listed, the assignments within their cap."""
     scene = Scene(EACH)
     scene.on_create = scene.comes
     for number in range(60):

@@ -290,7 +290,7 @@ def test_a_drive_that_finds_no_end_is_cut_off_and_told() -> None:
         talk.saved(event(JOINED, person(hidden=True)))
     assert isinstance(talk.effect, Save)
     assert (talk.effect.then, talk.effect.due_at) == (Then.DUE, talk.now + AGAIN_MS)
-    assert talk.session.timeline[-1].said is Said.CUT_OFF
+    assert talk.session.timeline[-1].said is Said.ROUNDS_EXCEEDED
     assert talk.drive.rounds == rounds_max(talk.session)
 
 
@@ -312,7 +312,7 @@ def test_many_assignments_need_many_rounds_and_have_them() -> None:
                 asked += 1
                 talk.asked(dispatch=f"AD_{asked}")
     assert asked == 20
-    assert all(entry.said is not Said.CUT_OFF for entry in talk.session.timeline)
+    assert all(entry.said is not Said.ROUNDS_EXCEEDED for entry in talk.session.timeline)
 
 
 TELLING = replace(rule(), metadata=lambda room, who: f"{room.name} for {_name(who)}")
@@ -339,7 +339,7 @@ def test_the_metadata_is_what_the_rule_says_of_the_look_just_made(
     assert isinstance(talk.effect, Ask)
     assert talk.effect.metadata == text
     gone = all(one.name != "greeter" for one in rules)
-    assert any(entry.said is Said.RULE_GONE for entry in talk.session.timeline) is gone
+    assert any(entry.said is Said.RULE_REMOVED for entry in talk.session.timeline) is gone
 
 
 def _name(who: Participant | None) -> str:

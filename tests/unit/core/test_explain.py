@@ -24,8 +24,8 @@ def test_every_failure_has_its_cause_and_what_to_look_at(verdict: Verdict) -> No
         pytest.param(
             session(), "No rule asks for an agent here, or nobody for whom one does has joined.", id="no-rule"
         ),
-        pytest.param(replace(session(), finished=True), "The room is over.", id="over"),
-        pytest.param(session(assignment(finished_at=1)), "greeter: done; the agent left on purpose.", id="done"),
+        pytest.param(replace(session(), finished=True), "The room has ended.", id="over"),
+        pytest.param(session(assignment(finished_at=1)), "greeter: finished; the agent left on purpose.", id="done"),
         pytest.param(session(assignment(attended=False)), "greeter: nobody waits.", id="idle"),
         pytest.param(session(WAITING), "greeter: waiting; the first attempt is under way.", id="waiting"),
     ],
@@ -55,7 +55,7 @@ def test_what_could_not_be_taken_back_is_said_so() -> None:
     """A failed retract is not told as done."""
     entry = Entry(at=0, said=Said.ATTEMPT_RETRACTED, number=2, part=Part.AGENT, reason="timeout")
     assert list(narrative(with_entry(session(), entry))) == [
-        "00:00:00.000  could not take back what was left of attempt 2: timeout"
+        "00:00:00.000  could not take back what is left of attempt 2: timeout"
     ]
 
 

@@ -1,4 +1,4 @@
-"""A paused agent is given to nobody new: assignments go on to their next target, or are held; nothing live is touched."""
+"""A paused agent is given to nobody new: assignments go on to their next target, or wait; nothing live is touched."""
 
 import pytest
 from hypothesis import given

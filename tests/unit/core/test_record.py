@@ -70,6 +70,7 @@ def test_where_there_is_no_record_there_is_a_new_session() -> None:
         pytest.param(b'{"v":1,"s":{"room":1,"sid":"RM_1"}}', id="a-field-of-another-type"),
         pytest.param(dump(FULL).replace(b'"silent"', b'"sulking"'), id="a-verdict-of-another-release"),
         pytest.param(dump(FULL).replace(b'{"v":%d' % VERSION, b'{"v":%d' % (VERSION + 1)), id="another-version"),
+        pytest.param(dump(FULL).replace(b'{"v":%d' % VERSION, b'{"v":%d' % (VERSION - 1)), id="an-earlier-version"),
     ],
 )
 def test_law_10_what_cannot_be_read_is_rebuilt_from_a_look(undecodable: bytes) -> None:

@@ -31,27 +31,64 @@ EVERY = Target("y" * AGENT_MAX, "z" * 64)
 def an_attempt(number: int) -> Attempt:
     """One with everything that an attempt can have; the first is open."""
     return Attempt(
-        number=number, target=EVERY, started_at=NOW + number, dispatch=ID, ours=False, listed=True, agent_sid=ID, last_agent_sid=ID,
-        identities=(IDENTITY,) * ATTEMPT_IDENTITIES, announced=True, agent_seen_at=NOW, agent_missed_at=NOW, retract_at=NOW, retracts=99,
+        number=number,
+        target=EVERY,
+        started_at=NOW + number,
+        dispatch=ID,
+        ours=False,
+        listed=True,
+        agent_sid=ID,
+        last_agent_sid=ID,
+        identities=(IDENTITY,) * ATTEMPT_IDENTITIES,
+        announced=True,
+        agent_seen_at=NOW,
+        agent_missed_at=NOW,
+        retract_at=NOW,
+        retracts=99,
         verdict=Verdict.VANISHED if number > 1 else None,
-    )  # fmt: skip
+    )
 
 
 POLICY = Policy(
-    targets=(EVERY,) * 8, kinds=frozenset({"SIP", "STANDARD", "INGRESS", "CONNECTOR", "BRIDGE"}), trigger="room_started",
-    per="participant", worker_type="publisher", attempts=10, confirm_within=600_000, join_within=599_999, min_stay=599_999,
-    retry_every=3_600_000, on_finish="replace", extra_agents="report",
-)  # fmt: skip
+    targets=(EVERY,) * 8,
+    kinds=frozenset({"SIP", "STANDARD", "INGRESS", "CONNECTOR", "BRIDGE"}),
+    trigger="room_started",
+    per="participant",
+    worker_type="publisher",
+    attempts=10,
+    confirm_within=600_000,
+    join_within=599_999,
+    min_stay=599_999,
+    retry_every=3_600_000,
+    on_finish="replace",
+    extra_agents="report",
+)
 
 
 def an_assignment(number: int) -> Assignment:
     """One with everything that an assignment can have, its numbers as long as they get."""
     return Assignment(
-        rule=f"{number:064}", policy=POLICY, identity=IDENTITY, last_number=999_999_999, target_index=7, tries=9, rounds=99_999,
-        attempts=tuple(an_attempt(number) for number in range(1, 1 + ATTEMPTS_MAX)), unsent=99_999, crashes=99_999,
-        due_at=NOW, slot_at=NOW, finished_at=NOW, attended=True, remnant=True, paused=True, served_by_name=True, waiting_since=NOW, first_waiting_at=NOW,
+        rule=f"{number:064}",
+        policy=POLICY,
+        identity=IDENTITY,
+        last_number=999_999_999,
+        target_index=7,
+        tries=9,
+        rounds=99_999,
+        attempts=tuple(an_attempt(number) for number in range(1, 1 + ATTEMPTS_MAX)),
+        unsent=99_999,
+        crashes=99_999,
+        due_at=NOW,
+        slot_at=NOW,
+        finished_at=NOW,
+        attended=True,
+        remnant=True,
+        paused=True,
+        served_by_name=True,
+        waiting_since=NOW,
+        first_waiting_at=NOW,
         announced=True,
-    )  # fmt: skip
+    )
 
 
 NOTE = Note(sid=ID, identity=IDENTITY, reason=ID, received_at=NOW, stayed=NOW, left_at=NOW)
@@ -66,11 +103,26 @@ ENTRY = Entry(
     took=NOW,
 )
 FULL = Session(
-    room=brief("x" * 9_999, NAME_MAX), sid=RoomSid(ID), finished=True, final=True, stale=True,
-    assignments=tuple(an_assignment(number) for number in range(ASSIGNMENTS_MAX)), notes=(NOTE,) * NOTES_MAX, looked_at=NOW, slot_at=NOW,
-    missed_at=NOW, published_at=NOW, unattributed=(ID,) * 8, unattributed_since=NOW, strange_since=NOW, named_since=NOW,
-    unrequested_announced=True, overflow_announced=True, timeline=(ENTRY,) * TIMELINE_MAX, entries_total=10**9,
-)  # fmt: skip
+    room=brief("x" * 9_999, NAME_MAX),
+    sid=RoomSid(ID),
+    finished=True,
+    final=True,
+    stale=True,
+    assignments=tuple(an_assignment(number) for number in range(ASSIGNMENTS_MAX)),
+    notes=(NOTE,) * NOTES_MAX,
+    looked_at=NOW,
+    slot_at=NOW,
+    missed_at=NOW,
+    published_at=NOW,
+    unattributed=(ID,) * 8,
+    unattributed_since=NOW,
+    strange_since=NOW,
+    named_since=NOW,
+    unrequested_announced=True,
+    overflow_announced=True,
+    timeline=(ENTRY,) * TIMELINE_MAX,
+    entries_total=10**9,
+)
 
 
 def test_law_8_a_session_that_is_full_of_everything_fits_its_record() -> None:

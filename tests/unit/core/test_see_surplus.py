@@ -42,6 +42,18 @@ def test_D3_a_late_agent_and_the_one_asked_for_in_the_same_look() -> None:  # no
     assert (scene.state(), len(scene.creates)) == (State.SERVED, 2)
 
 
+def test_an_attempt_that_ends_twice_says_so_the_second_time() -> None:
+    """Given up, and its agent came after all and left: who counts how attempts ended counts it once."""
+    scene = asked_twice()
+    scene.comes("AD_1")
+    scene.run(30)
+    scene.leaves(agent("agent-AD_1", sid=scene.attempt(1).agent_sid), "CLIENT_INITIATED")
+    scene.run(30)
+
+    ends = [one for one in scene.session.timeline if one.said is Said.ATTEMPT_ENDED and one.number == 1]
+    assert [(one.verdict, one.again) for one in ends] == [(Verdict.SILENT, False), (Verdict.FINISHED, True)]
+
+
 @pytest.mark.parametrize("first", ["AD_a", "AD_b"])
 def test_of_two_agents_of_open_attempts_the_earliest_joined_stays(first: str) -> None:
     """An emptied ledger has forgotten which was given up: the other is removed, then its dispatch deleted."""

@@ -1,4 +1,4 @@
-"""A tag says that a dispatch is ours: by which installation, and for which room, life, assignment, attempt and agent."""
+"""A tag says that a dispatch is ours: by which installation, for which room, life, assignment, attempt and agent."""
 
 import pytest
 from hypothesis import given

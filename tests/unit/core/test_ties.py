@@ -104,7 +104,9 @@ def test_a_dispatch_of_ours_that_no_attempt_knows_is_adopted(
     assert (adopted.ours, adopted.verdict, adopted.started_at, adopted.listed) == (True, verdict, LATER, True)
     told = [] if verdict else [(Said.DISPATCH_ADOPTED, "ours")]
     if before.attempts and before.attempts[-1].dispatch:
-        told.insert(0, (Said.ELSEWHERE, ""))  # somebody else made it: two processes, and no ledger that they share
+        told.insert(
+            0, (Said.DISPATCH_DUPLICATED, "")
+        )  # somebody else made it: two processes, and no ledger that they share
     assert [(entry.said, entry.reason) for entry in after.timeline] == told
 
 
@@ -133,7 +135,7 @@ def test_a_dispatch_of_ours_whose_assignment_does_not_exist_is_surplus(key: str,
 
 
 def test_law_8_people_come_before_remnants() -> None:
-    """Where half of the assignments that a session may have are there, no assignment is made for what is to be taken back."""
+    """Where half of the assignments that a session may have are there, none is made for what is to be taken back."""
     full = session(*(assignment(name="each", identity=f"p{number}") for number in range(ASSIGNMENTS_MAX // 2)))
     assert bound(full, tagged(1, "greeter")) == full
 

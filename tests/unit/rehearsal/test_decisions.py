@@ -71,7 +71,11 @@ def test_rules_that_decide_alike_change_nothing(tmp_path: Path) -> None:
          "all: greeter each/alice: greeter, each/bob: greeter other agent"),
         ("rules: [{name: all, agent: {cel: room.name}}]\n", GREETER, "all: lobby all: greeter other agent"),
         (GREETER, "rules: [{name: c, agent: {cel: metadata.agent}}]\n", "all: greeter none no agent any more"),
-        (GREETER, "rules: [{name: open, trigger: room_started, agent: lights}]\n", "all: greeter open: lights other agent"),
+        (
+            GREETER,
+            "rules: [{name: open, trigger: room_started, agent: lights}]\n",
+            "all: greeter open: lights other agent",
+        ),
     ],
 )  # fmt: skip
 def test_what_changes_is_told_room_by_room(recorded: str, other: str, row: str, tmp_path: Path) -> None:

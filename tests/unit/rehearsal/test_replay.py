@@ -174,7 +174,8 @@ def test_a_rule_that_is_asked_what_it_was_not_asked_is_a_difference(tmp_path: Pa
 
 def test_rules_for_a_room_and_computed_agents_replay(tmp_path: Path) -> None:
     """What they said of the room, and whom they named; an agent that was not computed then is not made up now."""
-    rules = "rules: [{name: open, trigger: room_started, when: room.name == 'lobby', agent: {cel: room.name}, fallback: [greeter]}]\n"
+    when = "trigger: room_started, when: room.name == 'lobby'"
+    rules = f"rules: [{{name: open, {when}, agent: {{cel: room.name}}, fallback: [greeter]}}]\n"
     with taped(hiding()) as (tape, lines):
         lobby = Played(tape, config(tmp_path, rules))
         lobby.look()

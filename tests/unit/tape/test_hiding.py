@@ -88,7 +88,7 @@ def test_law_11_no_fact_is_left(people: bool) -> None:
 
 
 def test_people_are_hidden_everywhere_alike() -> None:
-    """The same mark in participants, jobs, notes, assignments, attempts, tags and keys; and the number in a room's name."""
+    """The same mark in participants, jobs, notes, assignments, attempts and keys; and the number in a room's name."""
     how, people = hiding(people=True), mask(b"people")
     caller, job, looked = people.identity(CALLER), people.identity("agent-AJ_1"), seen(how)
     session, (_, asked, back, saved) = how.session(SESSION), hidden(how)
