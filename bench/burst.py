@@ -17,8 +17,8 @@ from typing import Final
 
 from aiohttp import ClientSession, TCPConnector, web
 
+from dispatcher.livekit.webhook import sign
 from dispatcher.testing import FakeLiveKit
-from dispatcher.webhook import sign
 from tests.chaos.replicas import Replica, all_ready, settings
 from tests.real.redis_servers import alone
 from tests.real.server import KEY, SECRET

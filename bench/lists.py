@@ -20,9 +20,9 @@ from livekit.protocol import room as room_service
 
 from dispatcher.answers import PROTOBUF, twirp_session
 from dispatcher.app import running
-from dispatcher.core.events import RoomSid
-from dispatcher.livekit import Limits, LiveKit
-from dispatcher.logs import Log
+from dispatcher.core.facts import RoomSid
+from dispatcher.livekit.client import Limits, LiveKit
+from dispatcher.telemetry.logs import Log
 from tests.integration.house import config, rule
 from tests.real.server import KEY, SECRET
 

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.config import load
-from dispatcher.core.events import Participant, Room, RoomSid
+from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Rule, aimed, matching
 
 MANY: Final = 1_000

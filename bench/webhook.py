@@ -1,4 +1,4 @@
-"""One webhook, verified and read: LiveKit's SDK beside dispatcher.webhook, on a recorded participant_joined.
+"""One webhook, verified and read: LiveKit's SDK beside dispatcher.livekit.webhook, on a recorded participant_joined.
 
     python bench/webhook.py
 
@@ -18,7 +18,7 @@ from google.protobuf.json_format import Parse
 from livekit.api import TokenVerifier, WebhookReceiver
 from livekit.protocol.webhook import WebhookEvent
 
-from dispatcher.webhook import ApiKey, Received, receive, verify
+from dispatcher.livekit.webhook import ApiKey, Received, receive, verify
 
 RECORDED: Final = Path(__file__).parents[1] / "tests/recorded/05-participant_joined-sip.json"
 KEY: Final = "devkey"

@@ -16,9 +16,9 @@ def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    from dispatcher import cli  # noqa: PLC0415 see above
+    from dispatcher.cli import main  # noqa: PLC0415 see above
 
-    return cli.main()
+    return main.main()
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -13,15 +13,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.answers import TwirpSession, twirp_session
-from dispatcher.api import Api
-from dispatcher.chronicle import SessionRecorder
 from dispatcher.config import BadConfig, Config, Project, Source
 from dispatcher.config.problems import in_environment
-from dispatcher.core.events import Ms
-from dispatcher.current import ConfigHolder, ConfigSnapshot, config_snapshot
-from dispatcher.driver import Reconciler
-from dispatcher.gauges import Gauges
-from dispatcher.intake import Intake
+from dispatcher.core.facts import Ms
+from dispatcher.engine.intake import Intake
+from dispatcher.engine.reconciler import Reconciler
+from dispatcher.engine.runner import Worker
+from dispatcher.engine.sweep import Sweep
+from dispatcher.http.rooms import Api
+from dispatcher.http.server import build
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
@@ -29,17 +29,17 @@ from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.redis.owner import Installation
 from dispatcher.ledger.timed import TimedLedger
 from dispatcher.listener import limits_here, listening
-from dispatcher.livekit import LIMITS, LiveKit
-from dispatcher.logs import Log
-from dispatcher.masks import Mask
-from dispatcher.metrics import Metrics
-from dispatcher.pacer import Pacer
-from dispatcher.reload import Reload, nudge
-from dispatcher.server import build
-from dispatcher.sweep import Sweep
+from dispatcher.livekit.client import LIMITS, LiveKit
+from dispatcher.livekit.webhook import verify
+from dispatcher.runtime.reload import Reload, nudge
+from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_snapshot
 from dispatcher.tape import Files, Hiding, Tape, Writer
-from dispatcher.webhook import verify
-from dispatcher.worker import Worker
+from dispatcher.targets.rate import Pacer
+from dispatcher.telemetry.gauges import Gauges
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.masks import Mask
+from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.recorder import SessionRecorder
 
 DRAIN_S: Final = 6.0  # running drives may finish; with the server's end and what is handed back, within 10 s
 GRACE_S: Final = 2.0

@@ -15,8 +15,8 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from dispatcher.connection import Connection, Ended, Limits
-from dispatcher.logs import Log
-from dispatcher.metrics import Metrics
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.metrics import Metrics
 
 BACKLOG: Final = 1_024  # connections that the kernel keeps until they are accepted
 ACCEPTS: Final = 32  # in one turn of the loop; and connections that are being closed for others

@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from dispatcher.logs import Log, Style
+from dispatcher.telemetry.logs import Log, Style
 
 WAITING_MAX: Final = 4 << 20  # characters that wait to be written, some 20,000 lines; as many may be under way
 FLUSH_S: Final = 0.5  # for what still waits at the end: the drain before it and this are within Docker's 10 s

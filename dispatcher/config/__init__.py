@@ -2,9 +2,9 @@
 
 from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem
-from dispatcher.config.settings import ApiRateLimit, Config, CreateRate, Project, Secret, Sweep, place
-from dispatcher.config.shown import schema
-from dispatcher.config.source import Source
+from dispatcher.config.render import schema
+from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, Secret, Sweep, place
+from dispatcher.config.watch import Source
 
 __all__ = [
     "ApiRateLimit",

@@ -9,7 +9,7 @@ from dispatcher.config import values
 from dispatcher.config.document import Document, Loc, Tree, path
 from dispatcher.config.environment import Environment
 from dispatcher.config.problems import Problem, did_you_mean, in_environment
-from dispatcher.config.settings import place
+from dispatcher.config.types import place
 from dispatcher.core.rules import Rule
 
 _NO_URL = "missing; where your LiveKit answers, such as wss://example.livekit.cloud"
@@ -34,7 +34,7 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
 
 
 def unreachable(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
-    """Warnings of those rules at `loc` that never matter: rules before them always match first (core/births.py)."""
+    """Warnings of those rules at `loc` that never matter: rules before them always match first (core/assignments.py)."""
     kinds: set[str] = set()  # whose people always match an earlier rule that does not go on
     room = False  # the same of rooms themselves: the one `per: room` assignment is taken
     for index, rule in enumerate(rules):

@@ -9,7 +9,7 @@ from msgspec import Struct
 from dispatcher.config import values
 from dispatcher.config.document import read_text
 from dispatcher.config.problems import Problem, in_environment
-from dispatcher.config.settings import Secret
+from dispatcher.config.types import Secret
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from dispatcher.config import values
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Sized)

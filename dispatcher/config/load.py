@@ -7,7 +7,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.config import compiled
+from dispatcher.config import expressions
 from dispatcher.config.agents import Agent
 from dispatcher.config.checks import check, unasked, unreachable
 from dispatcher.config.document import Document, Tree, read_document
@@ -23,8 +23,8 @@ from dispatcher.config.model import (
     validate,
 )
 from dispatcher.config.problems import BadConfig, Problem
-from dispatcher.config.settings import ApiRateLimit, Config, CreateRate, Project, Sweep
-from dispatcher.config.shown import shown
+from dispatcher.config.render import shown
+from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, Sweep
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.expressions import Language
 
@@ -115,7 +115,7 @@ def _fields(document: Document, environment: Environment, origin: Origin, langua
         raise BadConfig(problems)
     fields = validate(document, origin)
     problems += check(document, environment)
-    problems += compiled.check_expressions(document, language)
+    problems += expressions.check_expressions(document, language)
     if not isinstance(fields, File):
         raise BadConfig((*problems, *fields))
     if problems:
@@ -178,7 +178,7 @@ def _rules(written: Sequence[RuleFields], defaults: Limits, language: Language) 
 def _rule(fields: RuleFields, defaults: Limits, language: Language) -> Rule:
     limits = defaults.model_copy(update=fields.said())
     policy = Policy(
-        targets=compiled.targets(fields),
+        targets=expressions.targets(fields),
         kinds=frozenset(fields.kinds),
         trigger=fields.trigger,
         per=fields.per,
@@ -194,8 +194,8 @@ def _rule(fields: RuleFields, defaults: Limits, language: Language) -> Rule:
     return Rule(
         name=fields.name,
         policy=policy,
-        aim=compiled.aim(fields, language),
-        when=compiled.when(fields, language),
-        metadata=compiled.metadata(fields, language),
+        aim=expressions.aim(fields, language),
+        when=expressions.when(fields, language),
+        metadata=expressions.metadata(fields, language),
         go_on=fields.go_on,
     )

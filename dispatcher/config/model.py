@@ -16,8 +16,8 @@ from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
 from dispatcher.config.fields import Cel, Kind, Name, Section, Span, one, some, text
 from dispatcher.config.problems import Problem, did_you_mean
-from dispatcher.config.settings import CreateRate, Secret, Sweep
-from dispatcher.core.events import Ms
+from dispatcher.config.types import CreateRate, Secret, Sweep
+from dispatcher.core.facts import Ms
 from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, WorkerType
 
 FALLBACK_MAX: Final = 7

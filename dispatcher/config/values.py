@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from dispatcher.config.problems import did_you_mean
-from dispatcher.config.settings import Secret
-from dispatcher.core.events import AGENT, KINDS, Ms
+from dispatcher.config.types import Secret
+from dispatcher.core.facts import AGENT, KINDS, Ms
 
 SECRET_FILE_MAX: Final = 64 * 1024  # bytes
 NAME_MAX: Final = 64  # characters

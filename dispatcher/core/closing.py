@@ -4,8 +4,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core import budget
-from dispatcher.core.events import Ms
+from dispatcher.core import retries
+from dispatcher.core.facts import Ms
 from dispatcher.core.session import (
     Assignment,
     Attempt,
@@ -74,7 +74,7 @@ def pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
     assignment = session.assignment(key)
     if assignment is None or verdict in ON_PURPOSE | {Verdict.CRASHED, Verdict.ENDED}:
         return session
-    paid = budget.failed(assignment, verdict, now)
+    paid = retries.failed(assignment, verdict, now)
     session = with_assignment(session, paid)
     if assignment.rounds == 0 < paid.rounds:
         return with_entry(

@@ -1,7 +1,7 @@
 """One claim of one session as a conversation: fold what came in, then plan, look, act and save until all is done.
 
 The only place that knows this order. It does no IO and reads no clock: `run` yields effects and is sent their replies.
-The service carries the effects out (`dispatcher.driver`); the simulation, in which the laws are proved, plays them.
+The service carries the effects out (`dispatcher.engine.reconciler`); the simulation, in which the laws are proved, plays them.
 """
 
 from collections.abc import Generator, Iterable
@@ -9,8 +9,8 @@ from typing import Final, TypeVar, assert_never
 
 from msgspec import Struct
 
-from dispatcher.core import acts
-from dispatcher.core.births import subject_of
+from dispatcher.core import transitions
+from dispatcher.core.assignments import subject_of
 from dispatcher.core.effects import (
     Ask,
     Asked,
@@ -30,14 +30,14 @@ from dispatcher.core.effects import (
     TurnToLook,
     Unobserved,
 )
-from dispatcher.core.events import Event, Ms
+from dispatcher.core.facts import Event, Ms
 from dispatcher.core.fold import fold
+from dispatcher.core.observe import observe, people
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.rules import Rule
-from dispatcher.core.see import observe, people
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Assignment, Session
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tagging
 
 AGAIN_MS: Final = 1_000  # after a drive that found no end
@@ -97,7 +97,7 @@ class Drive:
                         return None
                 case _:
                     assert_never(step)
-        self.session = acts.cut_off(self.session, self.now)
+        self.session = transitions.cut_off(self.session, self.now)
         return (yield from self._put_off(AGAIN_MS))
 
     @property
@@ -130,22 +130,22 @@ class Drive:
         elif slot < self.now:
             turn = _as(Turn, (yield from self._effect(TurnToLook())))
             slot = self.now + turn.wait if turn.wait > 0 else 0
-        self.session = acts.with_look_slot(self.session, slot)
+        self.session = transitions.with_look_slot(self.session, slot)
         return max(0, slot - self.now)
 
     def _create(self, step: Create) -> Generator[Effect, Reply, None]:
         """The agent was asked for, at its turn."""
         if self.terms.dry_run:
-            self.session = acts.would_ask(self.session, step, self.now)
+            self.session = transitions.would_ask(self.session, step, self.now)
             return
         assignment = next(one for one in self.session.assignments if one.key == step.assignment)
         if not 0 < assignment.slot_at <= self.now <= assignment.slot_at + SLOT_MS:
             turn = _as(Turn, (yield from self._effect(TurnToCreate(step.target))))
             if turn.wait > 0:
-                self.session = acts.with_create_slot(self.session, step.assignment, self.now + turn.wait)
+                self.session = transitions.with_create_slot(self.session, step.assignment, self.now + turn.wait)
                 return
         rule = next((one for one in self.terms.rules if one.name == assignment.rule), None)
-        self.session = acts.ask(self.session, step, self.now, rule_gone=rule is None)
+        self.session = transitions.ask(self.session, step, self.now, rule_gone=rule is None)
         ask = Ask(
             step=step,
             metadata=_metadata(rule, assignment, self._seen),
@@ -154,20 +154,20 @@ class Drive:
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
         self._just_looked = False
         asked = _as(Asked, (yield from self._effect(ask)))
-        self.session = acts.asked(self.session, step, asked)
-        if asked.outcome in acts.UNCERTAIN:
+        self.session = transitions.asked(self.session, step, asked)
+        if asked.outcome in transitions.UNCERTAIN:
             self._seen = None  # law 4: only a look begun after this may lead to a Create
 
     def _retract(self, step: Retract) -> Generator[Effect, Reply, None]:
         """The agent, or the dispatch, was asked to go."""
         if self.terms.dry_run:
-            self.session = acts.retracted(self.session, step, self.now, reason="dry_run")
+            self.session = transitions.retracted(self.session, step, self.now, reason="dry_run")
             return
         here = self._seen.participants if self._seen else ()
         identity = next((one.identity for one in here if one.sid == step.agent_sid), "")
         self._just_looked = False
         back = _as(TakenBack, (yield from self._effect(TakeBack(step=step, identity=identity))))
-        self.session = acts.retracted(self.session, step, back.now, reason=back.reason)
+        self.session = transitions.retracted(self.session, step, back.now, reason=back.reason)
 
     # The ledger
 

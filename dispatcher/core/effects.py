@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from dispatcher.core.events import Event, Ms
+from dispatcher.core.facts import Event, Ms
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import RoomSnapshot
 
 
 class Then(StrEnum):

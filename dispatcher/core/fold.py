@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core.births import may_be_assigned
-from dispatcher.core.events import (
+from dispatcher.core.assignments import may_be_assigned
+from dispatcher.core.facts import (
     ABORTED,
     AGENT,
     JOINED,

@@ -9,8 +9,8 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
-from dispatcher.core import budget
-from dispatcher.core.events import Ms
+from dispatcher.core import retries
+from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Entry, Said, Session, with_assignment, with_entry
 
 
@@ -28,7 +28,7 @@ def _pause(session: Session, assignment: Assignment, paused: Collection[str], no
     if not free:
         return session if assignment.paused else _pause_all(session, assignment, now)
     if assignment.paused:
-        assignment = replace(budget.renewed(assignment), paused=False)
+        assignment = replace(retries.renewed(assignment), paused=False)
         session = _with_entry(session, assignment, Said.ASSIGNMENT_RESUMED, now)
     return _pass_over(session, assignment, free, now)
 
@@ -45,7 +45,7 @@ def _pass_over(session: Session, assignment: Assignment, free: list[int], now: M
     ahead = next((at for at in free if at > assignment.target_index), None)
     if ahead is not None:
         return with_assignment(session, replace(assignment, target_index=ahead, tries=0))
-    after = replace(budget.next_round(assignment, now), target_index=free[0])
+    after = replace(retries.next_round(assignment, now), target_index=free[0])
     return (
         with_assignment(session, after)
         if assignment.rounds

@@ -17,11 +17,11 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from dispatcher.core.events import Ms
-from dispatcher.core.judge import ENDING_MS, GRACE_MS, confirming_since
+from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.surplus import UNATTRIBUTED_MS
+from dispatcher.core.verdicts import ENDING_MS, GRACE_MS, confirming_since
 
 EARLY_LOOK_MS: Final = 2_000  # a worker's no is listed by then
 LISTED_LATE_MS: Final = (6_000, 10_000)  # a job may be listed 5 s late: whose agent left is known only then

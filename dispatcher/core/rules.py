@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from dispatcher.core.events import PERSON_KINDS, Ms, Participant, Room
+from dispatcher.core.facts import PERSON_KINDS, Ms, Participant, Room
 
 Trigger: TypeAlias = Literal["participant_joined", "room_started"]
 Per: TypeAlias = Literal["room", "participant"]

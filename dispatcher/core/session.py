@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.core.events import Ms, RoomSid
+from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
 
 ATTEMPTS_MAX: Final = 8

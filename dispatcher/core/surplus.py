@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.closing import LINGER_MS, ON_PURPOSE, close, retract_at
-from dispatcher.core.events import Ms, Participant
+from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, with_assignment, with_attempt, with_entry
 from dispatcher.core.text import AGENT_MAX, brief
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, RoomSnapshot
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 
 AHEAD_MAX: Final = 10_000  # attempts that an emptied ledger may have forgotten: five days of a starved assignment's
 _TAG_MAX: Final = 1_024  # characters: ours have some 400 at most, and longer ones are not worth a hash

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from dispatcher.core.events import Participant, Room
+from dispatcher.core.facts import Participant, Room
 from dispatcher.expressions.cost import SCALAR, Shape, text
 from dispatcher.expressions.messages import METADATA_MAX, Messages, parsed
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.core.events import Participant, Room
+from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Aimed, Rule, Target
 from dispatcher.core.text import AGENT_MAX
 from dispatcher.expressions.language import Expression

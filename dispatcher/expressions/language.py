@@ -15,7 +15,7 @@ from cel_expr_python.ext.ext_optional import ExtOptional
 from cel_expr_python.ext.ext_strings import ExtStrings
 from msgspec import Struct
 
-from dispatcher.core.events import Participant, Room
+from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Trigger
 from dispatcher.expressions.cost import estimate
 from dispatcher.expressions.facts import SMALL, Facts, Sizes, facts, shapes

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from livekit.protocol import models
 
-from dispatcher.core.events import Participant, Room
+from dispatcher.core.facts import Participant, Room
 from dispatcher.expressions.cost import Shape
 
 ROOM: Final = models.Room.DESCRIPTOR.full_name

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from dispatcher.core.effects import Then
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 
 LEASE_MS: Final = 10_000  # longer than the longest call (create: 5 s) and its look (2 s)
 INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said

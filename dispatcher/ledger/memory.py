@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count, islice
 
 from dispatcher.core.effects import Then
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import (
     LEASE_MS,
     Counts,
@@ -24,8 +24,8 @@ from dispatcher.ledger.interface import (
     SaveResult,
     Standing,
 )
-from dispatcher.ledger.places import Agenda, EventIds, Place, Session, Sessions
-from dispatcher.ledger.slots import Slots
+from dispatcher.ledger.memory_rates import Slots
+from dispatcher.ledger.memory_store import Agenda, EventIds, Place, Session, Sessions
 
 
 class MemoryLedger:

@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from dispatcher.core import record
 from dispatcher.core.effects import Save, Saved
-from dispatcher.core.events import Event, Ms, Room, RoomSid
+from dispatcher.core.facts import Event, Ms, Room, RoomSid
 from dispatcher.core.session import Entry, Session, entries_since
+from dispatcher.ledger import record
 from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, SaveResult, Standing
 
 CALL_MS: Final = 7_000  # the longest call (5 s), its look (2 s): a lease that ends sooner is renewed first

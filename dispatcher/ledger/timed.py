@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from dispatcher.core.effects import Then
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Counts, Delivery, Handover, Key, Lease, Ledger, Life, SaveAnswer, Standing
 
 T = TypeVar("T")

@@ -11,18 +11,18 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
+from dispatcher.offline.hidden import CannotTell, CarefulRules
+from dispatcher.offline.replay import RecordedTags, Write, recorded, told, visible
 from msgspec.structs import replace
 
 from dispatcher.config import Config
-from dispatcher.core.births import may_be_assigned
+from dispatcher.core.assignments import may_be_assigned
 from dispatcher.core.effects import Observed, Save, Saved
+from dispatcher.core.observe import observe, people
 from dispatcher.core.rules import Rule, Target
-from dispatcher.core.see import observe, people
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
-from dispatcher.rehearsal.hidden import CannotTell, CarefulRules
-from dispatcher.rehearsal.replay import RecordedTags, Write, recorded, told, visible
-from dispatcher.rehearsal.situation import Unusable
+from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.offline.situation import Unusable
 from dispatcher.tape import Exchange, Hides, Recorded, RecordedClaim, RecordedTerms, UnreadLine
 
 RulesOf: TypeAlias = Callable[[str, Hides], CarefulRules]

@@ -8,11 +8,11 @@ from typing import Final, TypeAlias, TypeVar, assert_never
 
 from msgspec.structs import replace
 
-from dispatcher.core.events import Participant, Room
+from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule, Target
 from dispatcher.expressions import Agents, Expression, Split, When
-from dispatcher.masks import MARK
 from dispatcher.tape import Hides, Judged, RecordedTerms
+from dispatcher.telemetry.masks import MARK
 
 Names: TypeAlias = frozenset[str]
 About: TypeAlias = tuple[str, str]  # a fingerprint, and the SID of whom it was asked about

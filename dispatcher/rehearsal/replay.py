@@ -22,14 +22,14 @@ from dispatcher.core.effects import (
     TurnToCreate,
     TurnToLook,
 )
-from dispatcher.core.events import Ms, Participant, Room
-from dispatcher.core.explain import clock
+from dispatcher.core.facts import Ms, Participant, Room
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tag
-from dispatcher.rehearsal.situation import Unusable
+from dispatcher.explain import clock
+from dispatcher.offline.situation import Unusable
 from dispatcher.tape import Ended, Exchange, Recorded, RecordedClaim, RecordedRule, RecordedTerms, UnreadLine, read
 
 SHOWN_MAX: Final = 10  # differences, and undecodable lines

@@ -11,11 +11,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, TakeBack
-from dispatcher.core.events import AGENT, Event, Participant, Room
-from dispatcher.core.seen import Dispatch, RoomSnapshot
+from dispatcher.core.facts import AGENT, Event, Participant, Room
 from dispatcher.core.session import Assignment, Attempt, Session
-from dispatcher.masks import Mask
+from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.tape.lines import Exchange, Hides
+from dispatcher.telemetry.masks import Mask
 
 HIDDEN: Final = "(hidden)"  # metadata that was there
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Effect, Reply
-from dispatcher.core.events import Event, Ms
+from dispatcher.core.facts import Event, Ms
 from dispatcher.core.rules import Aimed, Policy
 from dispatcher.core.session import Session
 from dispatcher.core.tags import Tag

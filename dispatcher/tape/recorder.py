@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import Effect, Reply
-from dispatcher.core.events import Event, Ms, Participant, Room
+from dispatcher.core.facts import Event, Ms, Participant, Room
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tag, Tagging
 from dispatcher.expressions import Agents, When
 from dispatcher.tape.hiding import Hiding

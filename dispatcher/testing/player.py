@@ -8,7 +8,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from dispatcher.webhook import sign
+from dispatcher.livekit.webhook import sign
 
 _OF_THE_CONNECTION: Final = frozenset({"host", "content-length", "authorization", "accept-encoding"})
 

@@ -13,7 +13,7 @@ from livekit.protocol.models import ParticipantInfo, Room, TrackInfo
 from livekit.protocol.room import CreateRoomRequest
 from livekit.protocol.webhook import WebhookEvent
 
-from dispatcher.core.events import ABORTED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Ms
+from dispatcher.core.facts import ABORTED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Ms
 from dispatcher.testing.timers import Timers, Timings
 
 Tell = Callable[[WebhookEvent], None]

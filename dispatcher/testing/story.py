@@ -7,7 +7,7 @@ from livekit.protocol.agent_dispatch import AgentDispatch, RoomAgentDispatch
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission
 from livekit.protocol.room import CreateRoomRequest
 
-from dispatcher.core.events import PERSON_KINDS
+from dispatcher.core.facts import PERSON_KINDS
 from dispatcher.testing.room import LiveRoom
 from dispatcher.testing.workers import Fate, Worker, Workers
 from dispatcher.testing.world import World

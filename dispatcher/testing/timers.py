@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,11 @@ import aiohttp
 from google.protobuf.json_format import MessageToJson
 from livekit.protocol.webhook import WebhookEvent
 
-from dispatcher.core.events import ABORTED
+from dispatcher.core.facts import ABORTED
+from dispatcher.livekit.webhook import sign
 from dispatcher.testing.faults import Armed, Delay, Lose, Repeat, WebhookFault
 from dispatcher.testing.release import Release
 from dispatcher.testing.timers import Timers, Timings
-from dispatcher.webhook import sign
 
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # as LiveKit: a receiver that hangs holds up its room
 _HEADERS: Final = {"User-Agent": "Go-http-client/1.1", "Content-Type": "application/webhook+json"}

@@ -5,7 +5,7 @@ from livekit.protocol.models import ParticipantInfo
 from livekit.protocol.room import CreateRoomRequest
 from livekit.protocol.webhook import WebhookEvent
 
-from dispatcher.core.events import ROOM_FINISHED
+from dispatcher.core.facts import ROOM_FINISHED
 from dispatcher.testing.changes import Changes
 from dispatcher.testing.release import Release
 from dispatcher.testing.room import LiveRoom, Tell, room_info

@@ -13,8 +13,8 @@ from typing import Any, Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from dispatcher.livekit.webhook import sign
 from dispatcher.testing import DEV_KEYS
-from dispatcher.webhook import sign
 from tests.real.child import Child
 from tests.real.server import free_port
 

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct
 
 from dispatcher.answers import twirp_session
-from dispatcher.core.events import RoomSid
+from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.livekit import Limits, LiveKit, LiveKitError
+from dispatcher.livekit.client import Limits, LiveKit, LiveKitError
 from tests.real.server import KEY, SECRET
 
 LIMITS = Limits(look=1.0, act=2.0)

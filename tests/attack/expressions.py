@@ -6,7 +6,7 @@ from typing import Final
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.events import Participant, Room
+from dispatcher.core.facts import Participant, Room
 from tests.unit.expressions.speech import CALLER, ROOM
 
 PATTERNS: Final = (

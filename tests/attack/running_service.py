@@ -13,8 +13,8 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.test_utils import unused_port
 
+from dispatcher.livekit.webhook import sign
 from dispatcher.testing import DEV_KEYS, FakeLiveKit
-from dispatcher.webhook import sign
 
 KEY, SECRET = next(iter(DEV_KEYS.items()))
 START_S: Final = 30.0  # a second alone; several on a busy machine

@@ -11,14 +11,14 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from dispatcher import client
+from dispatcher.cli import client
 from dispatcher.config import Secret, load_offline
-from dispatcher.core.explain import diagnosis, narrative
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Entry, Said, Verdict, with_entry
-from dispatcher.logs import Log
-from dispatcher.rehearsal import Unusable, explain, rehearse
-from dispatcher.webhook import sign
+from dispatcher.explain import diagnosis, narrative
+from dispatcher.livekit.webhook import sign
+from dispatcher.offline import Unusable, explain, rehearse
+from dispatcher.telemetry.logs import Log
 from tests.integration.house import TOKEN, house, rule
 from tests.unit.core.test_text import INVISIBLE
 from tests.unit.core.world import assignment, attempt, policy, session

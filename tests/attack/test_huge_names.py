@@ -7,21 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from livekit.protocol import agent, agent_dispatch, models
 
-from dispatcher.core import acts
-from dispatcher.core.events import JOINED, LEFT, Participant, Room
+from dispatcher.core import transitions
+from dispatcher.core.facts import JOINED, LEFT, Participant, Room
 from dispatcher.core.fold import fold
+from dispatcher.core.observe import observe
 from dispatcher.core.plan import Create, Retract, plan
-from dispatcher.core.record import RECORD_MAX, dump, dump_event, load, load_event
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
-from dispatcher.core.see import observe
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
     Session,
 )
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.text import AGENT_MAX
-from dispatcher.messages import dispatch_of, participant_of, room_of
-from dispatcher.webhook_body import read
+from dispatcher.ledger.record import RECORD_MAX, dump, dump_event, load, load_event
+from dispatcher.livekit.messages import dispatch_of, participant_of, room_of
+from dispatcher.livekit.webhook_body import read
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import NOW, TAGS, seconds
 from tests.unit.core.world import agent as an_agent
@@ -116,10 +116,10 @@ class Hostile:
 
     def _act(self, step: object) -> None:
         if isinstance(step, Create):
-            self.session = acts.ask(self.session, step, self.now)
-            self.session = acts.unanswered(self.session, step, self.now, "timeout")
+            self.session = transitions.ask(self.session, step, self.now)
+            self.session = transitions.unanswered(self.session, step, self.now, "timeout")
         if isinstance(step, Retract):
-            self.session = acts.retracted(self.session, step, self.now, reason="timeout")
+            self.session = transitions.retracted(self.session, step, self.now, reason="timeout")
 
 
 @settings(deadline=None, max_examples=30)

@@ -7,11 +7,11 @@ from typing import TypeAlias
 import pytest
 from aiohttp import web
 
-from dispatcher.client import explain, send_test
+from dispatcher.cli.client import explain, send_test
+from dispatcher.cli.doctor import examine
 from dispatcher.config import Secret
-from dispatcher.doctor import examine
+from dispatcher.livekit.webhook import sign
 from dispatcher.testing import DEV_KEYS
-from dispatcher.webhook import sign
 from tests.attack.odd import ELSEWHERE, ODD, Odd, answering
 from tests.integration.house import config, rule
 

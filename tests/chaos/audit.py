@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from dispatcher.core import record
-from dispatcher.core.events import Ms, RoomSid
+from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.plan import Rest, plan
 from dispatcher.core.session import Session, State
+from dispatcher.ledger import record
 from dispatcher.ledger.interface import LIVE_TTL_MS, Ledger, LedgerUnavailable, Life, Standing
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger

@@ -16,7 +16,7 @@ from dispatcher.config import Config, Secret
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import State
 from dispatcher.ledger.interface import Counts
-from dispatcher.logs import Log
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.chaos.audit import opened
 from tests.chaos.balancer import Balancer

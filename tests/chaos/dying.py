@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from dispatcher import app
-from dispatcher.cli import main
+from dispatcher.cli.main import main
 from dispatcher.ledger.timed import TimedLedger
-from dispatcher.livekit import LiveKit, LiveKitError, Reason
+from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ They hold more than ours, a session's MOOD; those of the version before it reads
 import json
 from typing import Final
 
-from dispatcher.cli import main
-from dispatcher.core import record as records
-from dispatcher.core.events import RoomSid
+from dispatcher.cli.main import main
+from dispatcher.core.facts import RoomSid
 from dispatcher.core.session import Session
+from dispatcher.ledger import record as records
 
 OURS: Final = records.VERSION
 LATER: Final = OURS + 1

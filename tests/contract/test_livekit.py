@@ -11,10 +11,10 @@ from uuid import uuid4
 import pytest
 
 from dispatcher.answers import TwirpSession, twirp_session
-from dispatcher.core.events import AGENT, STANDARD, Participant, RoomSid
+from dispatcher.core.facts import AGENT, STANDARD, Participant, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
-from dispatcher.livekit import LiveKit, Reason, Refused, Unknown
+from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
+from dispatcher.livekit.client import LiveKit, Reason, Refused, Unknown
 from dispatcher.testing import FakeLiveKit, Fate, Timings
 
 STEADY = Target("steady")  # its worker takes every job, and its agents stay

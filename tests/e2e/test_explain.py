@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import client
+from dispatcher.cli import client
 from tests.e2e.house import House, house, idle_processes
 from tests.real.people import present
 from tests.real.workers import start_worker, wait_registered

@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dispatcher.metrics import PREFIX, Metrics
+from dispatcher.telemetry.metrics import PREFIX, Metrics
 from tests.gates.tree import ROOT, modules, repository_files
 
 README_LINES = 150

@@ -138,11 +138,14 @@ def test_a_second_door_is_found(module: str, source: str, wrong: set[str]) -> No
     ("source", "impure"),
     [
         ("from msgspec import Struct", set()),
-        ("from dispatcher.core.events import Event", set()),
+        ("from dispatcher.core.facts import Event", set()),
         ("import time", {"time"}),
         ("from datetime import datetime", {"datetime", "datetime.datetime"}),
         ("import logging", {"logging"}),
-        ("from dispatcher.metrics import Metrics", {"dispatcher.metrics", "dispatcher.metrics.Metrics"}),
+        (
+            "from dispatcher.telemetry.metrics import Metrics",
+            {"dispatcher.telemetry.metrics", "dispatcher.telemetry.metrics.Metrics"},
+        ),
         ("async def f(): ...", {"async"}),
     ],
 )

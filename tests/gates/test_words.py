@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 from dispatcher.core.session import Said
-from dispatcher.sentences import ACTIONS
+from dispatcher.telemetry.sentences import ACTIONS
 from tests.gates.tree import ROOT, modules
 
 LEVELS = ("info", "warning", "error")
@@ -100,7 +100,7 @@ def names_in(template: str) -> set[str]:
 
 def test_every_command_is_in_the_readme_and_no_document_names_another() -> None:
     """Nobody is sent to a command that is not there."""
-    existing = commands((ROOT / "dispatcher/cli.py").read_text())
+    existing = commands((ROOT / "dispatcher/cli/main.py").read_text())
     documents = [path.read_text() for path in (ROOT / "docs").rglob("*.md")]
 
     assert commands_named((ROOT / "README.md").read_text()) == existing

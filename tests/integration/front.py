@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry
 
 from dispatcher.bodies import Bodies
 from dispatcher.connection import Limits
-from dispatcher.core.events import Event, Ms
-from dispatcher.intake import IntakeResult
+from dispatcher.core.facts import Event, Ms
+from dispatcher.engine.intake import IntakeResult
+from dispatcher.http.server import Verify, build
 from dispatcher.listener import listening
-from dispatcher.logs import Log
-from dispatcher.metrics import Metrics
-from dispatcher.server import Verify, build
-from dispatcher.webhook import ApiKey, Signed, sign, verify
+from dispatcher.livekit.webhook import ApiKey, Signed, sign, verify
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.metrics import Metrics
 
 SECRET = "devsecret-devsecret-devsecret-devsecret"
 KEYS = {"devkey": ApiKey("default", SECRET)}

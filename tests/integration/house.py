@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from dispatcher.app import Service, running
 from dispatcher.config import Config, CreateRate, Project, Secret, Sweep
-from dispatcher.core import record
-from dispatcher.core.events import RoomSid
+from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Session
-from dispatcher.logs import Log
+from dispatcher.ledger import record
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
 
 SPEED = 20.0

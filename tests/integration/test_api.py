@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from dispatcher.app import Service, running
 from dispatcher.config import Project, Secret
-from dispatcher.logs import Log
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS
 from tests.integration.house import TOKEN, Ears, House, config, house, rule
 from tests.integration.test_app import post

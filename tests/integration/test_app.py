@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from dispatcher.app import Service, _kept_alive, running
 from dispatcher.config import Project, Secret
-from dispatcher.logs import Log
-from dispatcher.metrics import Metrics
+from dispatcher.livekit.webhook import sign
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.metrics import Metrics
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
-from dispatcher.webhook import sign
 from tests.integration.house import SPEED, Ears, config, house, rule
 from tests.unit.desk import until
 

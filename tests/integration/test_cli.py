@@ -22,9 +22,9 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import unused_port
 
-from dispatcher.cli import main
+from dispatcher.cli.main import main
+from dispatcher.livekit.webhook import sign
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
-from dispatcher.webhook import sign
 from tests.integration.house import SPEED
 
 KEY, SECRET = next(iter(DEV_KEYS.items()))

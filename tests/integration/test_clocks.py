@@ -8,8 +8,8 @@ import jwt
 import pytest
 
 from dispatcher.app import running
-from dispatcher.doctor import examine
-from dispatcher.logs import Log
+from dispatcher.cli.doctor import examine
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Fate, Timings
 from tests.integration.house import SPEED, Ears, House, config, house, rule
 

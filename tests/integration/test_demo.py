@@ -2,8 +2,8 @@
 
 import pytest
 
-from dispatcher.cli import main
-from dispatcher.demo import play
+from dispatcher.cli.demo import play
+from dispatcher.cli.main import main
 
 ROOMS = ("lobby", "five-copies", "silent-drop", "rejected", "no-webhook")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.cli import main
+from dispatcher.cli.doctor import examine
+from dispatcher.cli.main import main
 from dispatcher.config import Config, Secret
-from dispatcher.doctor import examine
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.redis.owner import Installation, LiveKitAt

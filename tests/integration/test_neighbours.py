@@ -12,9 +12,9 @@ import redis
 from msgspec.structs import replace
 
 from dispatcher.app import Service, running
-from dispatcher.client import explain
+from dispatcher.cli.client import explain
 from dispatcher.config import Config, Secret
-from dispatcher.logs import Log
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.integration.house import SPEED, TOKEN, Ears, config, rule
 from tests.integration.test_replicas import everywhere, join, ready, wait_ready

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from dispatcher.app import running
 from dispatcher.config import ApiRateLimit, Config, Project, Secret
 from dispatcher.core.rules import Rule
-from dispatcher.logs import Log
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.integration.house import SPEED, Ears, House, config, house, rule
 

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from dispatcher.app import _swap, running
 from dispatcher.config import Source
-from dispatcher.logs import Log
+from dispatcher.livekit.webhook import sign
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
-from dispatcher.webhook import sign
 from tests.integration.house import SPEED, TOKEN, Ears, House, config, rule
 from tests.unit.desk import PROJECT, Desk
 

@@ -20,9 +20,9 @@ from dispatcher.app import Service, running
 from dispatcher.config import Secret
 from dispatcher.ledger.interface import Counts
 from dispatcher.ledger.redis.connections import CONNECTIONS
-from dispatcher.logs import Log
+from dispatcher.livekit.webhook import sign
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
-from dispatcher.webhook import sign
 from tests.integration.house import SPEED, Ears, config, rule
 from tests.real.child import Child
 from tests.real.server import free_port

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dispatcher.app import running
 from dispatcher.config import load
-from dispatcher.logs import Log
+from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Fate, Timings
 from dispatcher.testing.release import SEEN, Version
 from tests.integration.house import SPEED, Ears, House

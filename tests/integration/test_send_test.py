@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from dispatcher.cli import main
+from dispatcher.cli.main import main
 from dispatcher.testing import DEV_KEYS
 from tests.integration.house import House, house
 

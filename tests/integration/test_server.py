@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, TraceConfig, web
 
-from dispatcher.core.events import Event, Ms
-from dispatcher.intake import IntakeResult
+from dispatcher.core.facts import Event, Ms
+from dispatcher.engine.intake import IntakeResult
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.listener import listening
+from dispatcher.livekit.webhook import BadWebhook, Signed
 from dispatcher.repeats import FIRST
-from dispatcher.webhook import BadWebhook, Signed
 from tests.integration.front import (
     SECRET,
     Client,

@@ -5,8 +5,8 @@ import time
 import aiohttp
 
 from dispatcher.config import CreateRate
+from dispatcher.livekit.webhook import sign
 from dispatcher.testing import FakeLiveKit, Fate, Timings
-from dispatcher.webhook import sign
 from tests.integration.house import SPEED, house, rule
 
 

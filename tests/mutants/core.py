@@ -47,7 +47,7 @@ MUTANTS = {
         Mutant("a final end is not final", "    if session.final:\n        return session\n", ""),
         Mutant("who lives again is not looked at", "finished=False, missed_at=0, stale=True)", "finished=False)"),
     ),
-    "dispatcher/core/judge.py": (
+    "dispatcher/core/verdicts.py": (
         Mutant("no grace for a missed agent", "GRACE_MS: Final = 2_000", "GRACE_MS: Final = 0"),
         Mutant(
             "silent after two seconds", "now >= asked + assignment.policy.confirm_within", "now >= asked + GRACE_MS"
@@ -85,7 +85,7 @@ MUTANTS = {
         Mutant("what was told is told again", "told = session.unrequested_announced and not fresh", "told = False"),
         Mutant("names are told whole", "brief(agent.agent_name, AGENT_MAX) for", "agent.agent_name for"),
     ),
-    "dispatcher/core/ties.py": (
+    "dispatcher/core/attribution.py": (
         Mutant("nothing is adopted", "new = sorted(unknown,", "new = sorted(unknown[:0],"),
         Mutant(
             "a foreign dispatch is ours",
@@ -118,7 +118,7 @@ MUTANTS = {
         Mutant("what is cut may be as short as what is not", "kept = text[:most]", "kept = text[: most // 8]"),
         Mutant("what has no shape is shown", "one if one.isprintable() else one.encode", "one if one else one.encode"),
     ),
-    "dispatcher/core/record.py": (
+    "dispatcher/ledger/record.py": (
         Mutant("a record is of any size", "if len(record) <= RECORD_MAX else", "if record else"),
         Mutant("who serves is left out", "return not one.serving, not one.open,", "return one.serving, not one.open,"),
         Mutant(
@@ -130,7 +130,7 @@ MUTANTS = {
         Mutant("the oldest stay", " not one.shows, -one.since,", " not one.shows, one.since,"),
         Mutant("an assignment is left without any", "if spare and space < 0:", "if space < 0:"),
     ),
-    "dispatcher/core/see.py": (
+    "dispatcher/core/observe.py": (
         Mutant("done for ever", "if assignment.finished_at and any(", "if assignment.finished_at < 0 and any("),
         Mutant("over at the first look", "if session.missed_at and now >=", "if now >="),
         Mutant(
@@ -140,7 +140,7 @@ MUTANTS = {
         ),
         Mutant("stale for ever", "replace(session, stale=False, looked_at=now)", "replace(session, looked_at=now)"),
     ),
-    "dispatcher/core/budget.py": (
+    "dispatcher/core/retries.py": (
         Mutant("no backoff", "(BACKOFF_MS << min(failures - 1, 10))", "0 * failures"),
         Mutant("starved for good", "due_at=now + assignment.policy.retry_every", "due_at=now + 10**12"),
         Mutant(
@@ -150,7 +150,7 @@ MUTANTS = {
         ),
         Mutant("no brake on crashes", "crashes=crashes + 1, due_at=now + wait)", "crashes=crashes + 1)"),
     ),
-    "dispatcher/core/acts.py": (
+    "dispatcher/core/transitions.py": (
         Mutant(
             "an unknown outcome counts as unsent",
             "    return with_entry(session, entry)\n",
@@ -158,7 +158,7 @@ MUTANTS = {
         ),
         Mutant("what was asked to go is asked at once again", "retract_at=again,", "retract_at=now,"),
     ),
-    "dispatcher/core/births.py": (
+    "dispatcher/core/assignments.py": (
         Mutant(
             "everybody's rule has an assignment",
             "    if rule.go_on or rule.policy.per",

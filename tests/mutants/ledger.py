@@ -144,8 +144,8 @@ SLOTS = (
 
 MUTANTS = {
     "dispatcher/ledger/memory.py": OPERATIONS,
-    "dispatcher/ledger/places.py": PLACES,
-    "dispatcher/ledger/slots.py": SLOTS,
+    "dispatcher/ledger/memory_store.py": PLACES,
+    "dispatcher/ledger/memory_rates.py": SLOTS,
 }
 
 if __name__ == "__main__":

@@ -6,16 +6,16 @@ from typing import Final, TypeAlias
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Asked, Outcome, TakenBack
-from dispatcher.core.events import Ms, RoomSid
+from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import RoomSnapshot
+from dispatcher.core.snapshot import RoomSnapshot
 from tests.simulation.clock import Clock, Do
 from tests.simulation.house import LOBBY
 from tests.simulation.life import Call, Life, Reply
 from tests.simulation.rooms import Rooms
 
-LOOK_MS: Final = 2_000  # dispatcher.livekit.Limits
+LOOK_MS: Final = 2_000  # dispatcher.livekit.client.Limits
 ACT_MS: Final = 5_000
 RETRY_AFTER_MS: Final = 3_000
 _UNDONE: Final = frozenset(
@@ -118,7 +118,7 @@ class Line:
 
 
 def asked(answered: Answered, target: Target, now: Ms) -> Asked:
-    """As `dispatcher.calls.ask` maps errors."""
+    """As `dispatcher.engine.actions.ask` maps errors."""
     reply, made = answered
     retry_in = RETRY_AFTER_MS if reply is Reply.LIMITED else 0
     outcome, reason = _OUTCOMES[reply], "" if reply is Reply.OK else reply
@@ -128,5 +128,5 @@ def asked(answered: Answered, target: Target, now: Ms) -> Asked:
 
 
 def taken_back(reply: Reply, now: Ms) -> TakenBack:
-    """As `dispatcher.calls.take_back`: 404 is as good as done."""
+    """As `dispatcher.engine.actions.take_back`: 404 is as good as done."""
     return TakenBack(now, "" if reply in {Reply.OK, Reply.NOT_FOUND} else reply)

@@ -5,7 +5,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TypeAlias
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 
 Do: TypeAlias = Callable[[], object]
 

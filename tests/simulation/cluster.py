@@ -10,11 +10,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.drive import Terms
-from dispatcher.core.events import Event, Ms, Room, RoomSid
-from dispatcher.core.record import dump_event
+from dispatcher.core.facts import Event, Ms, Room, RoomSid
 from dispatcher.ledger.interface import Delivered, Handover, Key
 from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.record import dump_event
 from tests.simulation.calls import Line, Unseen
 from tests.simulation.clock import Clock
 from tests.simulation.drive import Claimed, Setting, at_once

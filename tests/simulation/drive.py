@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, assert_never
 
 from msgspec import Struct
 
-from dispatcher.core import acts, record
+from dispatcher.core import transitions
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
@@ -28,7 +28,8 @@ from dispatcher.core.effects import (
     TurnToLook,
     Unobserved,
 )
-from dispatcher.core.events import Event, Ms, RoomSid
+from dispatcher.core.facts import Event, Ms, RoomSid
+from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Ledger, SaveResult
 from dispatcher.tape import Tape
 from tests.simulation.calls import Line, Unseen, asked, taken_back
@@ -149,7 +150,9 @@ class Claimed:
             snapshot = yield from self.line.look(session.sid)
         except Unseen as error:
             self.failures.append(began)
-            wait = acts.TROUBLE_MS if error.unauthorized else RETRY_MS[min(len(self.failures), len(RETRY_MS)) - 1]
+            wait = (
+                transitions.TROUBLE_MS if error.unauthorized else RETRY_MS[min(len(self.failures), len(RETRY_MS)) - 1]
+            )
             return Unobserved(self.clock.now, wait)
         self.failures.clear()
         self.laws.looked(session, snapshot, self.terms, began)
@@ -169,7 +172,7 @@ class Claimed:
         self.laws.asks(session, ask.step, self.lease, self.terms)
         answered = yield from self.line.create(ask.step, ask.tag)
         answer = asked(answered, self.line.target(ask.step), self.clock.now)
-        self.laws.answered(session, self.lease, known=answer.outcome not in acts.UNCERTAIN)
+        self.laws.answered(session, self.lease, known=answer.outcome not in transitions.UNCERTAIN)
         return answer
 
     def _take_back(self, back: TakeBack) -> Generator[Ms, None, TakenBack]:

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from dispatcher.core import record
-from dispatcher.core.events import Ms, RoomSid
+from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Rule, matching
 from dispatcher.core.session import Assignment, Session
+from dispatcher.ledger import record
 from tests.simulation.clock import Clock
 from tests.simulation.cluster import SWEEP_MS, Cluster
 from tests.simulation.house import LOBBY

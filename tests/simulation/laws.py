@@ -5,14 +5,14 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.core import record
 from dispatcher.core.drive import Terms
 from dispatcher.core.effects import Save, Then
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
+from dispatcher.core.observe import observe
 from dispatcher.core.plan import Create, Rest, Retract, plan
-from dispatcher.core.see import observe
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Lease
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 
 # Everybody who may come, and as what.
 PEOPLE: Final = {"ann": "STANDARD", "bob": "STANDARD", "cal": "SIP"}

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from dispatcher.core.events import AGENT, Ms, Participant, Room, RoomSid
+from dispatcher.core.facts import AGENT, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Job
+from dispatcher.core.snapshot import Dispatch, Job
 from tests.simulation.life import EXTRAS, PEOPLE, Fate
 
 

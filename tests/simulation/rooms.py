@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Final
 
-from dispatcher.core.events import AGENT, ROOM_STARTED, Ms, RoomSid
+from dispatcher.core.facts import AGENT, ROOM_STARTED, Ms, RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, Job
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import Dispatch, Job
 from dispatcher.core.tags import Tags
 from tests.simulation.house import EMPTY_TIMEOUT, LOBBY, MEDIA, House
 from tests.simulation.life import Answer, End, Fate

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dispatcher.core.events import Participant, Room
+from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from tests.simulation.life import EXTRAS, PEOPLE, Answer, Call, End, Fate, Happening, Life, Reply, Trouble, What
 from tests.simulation.rulebook import RULEBOOK
 from tests.simulation.walker import life_of

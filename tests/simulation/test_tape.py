@@ -3,10 +3,10 @@
 from importlib import import_module
 
 import pytest
+from dispatcher.offline.replay import difference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.rehearsal.replay import difference
 from dispatcher.tape import Line, RecordedClaim, RecordedTerms
 from dispatcher.tape.lines import dump, load
 from tests.simulation.walker import life_of

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from tests.simulation.life import (
     EXTRAS,
     FORGERIES,

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.tape import Tape
 from tests.simulation.calls import Line
 from tests.simulation.clock import Clock, Do

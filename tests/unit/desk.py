@@ -9,21 +9,21 @@ from typing import Any, NoReturn, TypeAlias
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from dispatcher.chronicle import SessionRecorder
 from dispatcher.config import ApiRateLimit, CreateRate
-from dispatcher.core import record
-from dispatcher.core.events import JOINED, Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.facts import JOINED, Event, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule, Target
-from dispatcher.core.seen import Dispatch, RoomSnapshot
 from dispatcher.core.session import Session
-from dispatcher.current import ConfigHolder, ConfigSnapshot, ProjectRuntime
-from dispatcher.driver import Reconciler
+from dispatcher.core.snapshot import Dispatch, RoomSnapshot
+from dispatcher.engine.reconciler import Reconciler
+from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable, Life
 from dispatcher.ledger.memory import MemoryLedger
-from dispatcher.livekit import LiveKit, LiveKitError, Reason
-from dispatcher.logs import Log
-from dispatcher.metrics import Metrics
-from dispatcher.pacer import Pacer
+from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
+from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, ProjectRuntime
+from dispatcher.targets.rate import Pacer
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.recorder import SessionRecorder
 from tests.unit.core.world import LOBBY, NOW, TAGS, rule
 
 PROJECT = "default"

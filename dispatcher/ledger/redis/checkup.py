@@ -9,7 +9,7 @@ from msgspec import Struct
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoPermissionError
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import FOREIGN, Client, told

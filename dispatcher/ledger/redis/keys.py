@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Key
 from dispatcher.ledger.redis.client import Argument, Call
 from dispatcher.ledger.redis.scripts import Op

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Then
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import (
     Counts,
     Delivered,

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger import interface
 
 # A session's keys outlive its logical end, which the scripts judge by their own clock, and the indexes it stands in

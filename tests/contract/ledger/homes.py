@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Handover, Key, Ledger
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dispatcher.core.effects import Then
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import (
     DEDUPE_MS,
     INBOX_MAX,

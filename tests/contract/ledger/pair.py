@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from dispatcher.core.effects import Then
-from dispatcher.core.events import Ms
+from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Handover, Key, Ledger, SaveResult, Standing
 from tests.contract.ledger.homes import START, Home
 from tests.contract.ledger.model import Model, Modelled

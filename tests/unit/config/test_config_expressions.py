@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.events import Participant, Room, RoomSid
+from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Aimed, Target
 from tests.unit.config.files import loaded, told
 

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.config import CreateRate, Sweep
 from dispatcher.config.values import show_span
-from dispatcher.core.events import PERSON_KINDS, Room, RoomSid
+from dispatcher.core.facts import PERSON_KINDS, Room, RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from tests.unit.config.files import RULE, loaded, told
 

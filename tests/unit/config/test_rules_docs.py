@@ -9,7 +9,7 @@ from dispatcher.config import load, load_offline
 from dispatcher.expressions import Reason
 from dispatcher.expressions.messages import PARTICIPANT_FIELDS, ROOM_FIELDS
 from dispatcher.expressions.phone import phone
-from dispatcher.rehearsal import explain, rehearse
+from dispatcher.offline import explain, rehearse
 from tests.unit.config.files import CONNECTION
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.events import JOINED, LEFT, Participant, Room
+from dispatcher.core.facts import JOINED, LEFT, Participant, Room
 from dispatcher.core.rules import Aimed, Rule
 from dispatcher.core.session import Session
 from tests.unit.core.scene import Scene

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from dispatcher.core import acts
+from dispatcher.core import transitions
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
@@ -23,13 +23,13 @@ from dispatcher.core.effects import (
     Turn,
     TurnToCreate,
 )
-from dispatcher.core.events import JOINED, LEFT, Event, Ms, Participant, Room
+from dispatcher.core.facts import JOINED, LEFT, Event, Ms, Participant, Room
 from dispatcher.core.fold import fold
+from dispatcher.core.observe import observe
 from dispatcher.core.plan import Create, Rest, Retract, Step, Wait, plan
 from dispatcher.core.rules import Rule
-from dispatcher.core.see import observe
-from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
 from dispatcher.core.session import Assignment, Attempt, Said, Session, State
+from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from tests.unit.core.world import LIVEKIT_AHEAD, LOBBY, NOW, TAGS, agent, job, rule, seconds
 
 SWEEP_EVERY = seconds(30)
@@ -128,7 +128,7 @@ class Scene(Stage):
         """The Create that is due has been sent; no answer yet."""
         step = self.plan()
         assert isinstance(step, Create), step
-        self.session = acts.ask(self.session, step, self.now)
+        self.session = transitions.ask(self.session, step, self.now)
         self.creates.append(step)
         return step
 
@@ -145,8 +145,8 @@ class Scene(Stage):
         step = self.ask()
         made = Dispatch(id=f"AD_{len(self.creates)}", agent=step.target.agent, tag=TAGS.of(self.session, step))
         self.lists(made)
-        lost = acts.unanswered(self.session, step, self.now, "timeout")
-        self.session = acts.answered(self.session, step, made.id) if answered else lost
+        lost = transitions.unanswered(self.session, step, self.now, "timeout")
+        self.session = transitions.answered(self.session, step, made.id) if answered else lost
         self.on_create(made.id)
         return made.id
 
@@ -155,7 +155,7 @@ class Scene(Stage):
         step = self.plan()
         assert isinstance(step, Retract), step
         self._taken_back(step)
-        self.session = acts.retracted(self.session, step, self.now)
+        self.session = transitions.retracted(self.session, step, self.now)
         return step
 
     def _taken_back(self, step: Retract) -> None:

@@ -3,15 +3,15 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core import acts
-from dispatcher.core.births import subject_of
-from dispatcher.core.events import Participant, Room
-from dispatcher.core.explain import diagnosis, narrative
+from dispatcher.core import transitions
+from dispatcher.core.assignments import subject_of
+from dispatcher.core.facts import Participant, Room
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Retract, Wait
-from dispatcher.core.record import dump, load
 from dispatcher.core.rules import NAMELESS, Aimed, Rule, Target, aimed
 from dispatcher.core.session import Said, State, Verdict
+from dispatcher.explain import diagnosis, narrative
+from dispatcher.ledger.record import dump, load
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LOBBY, agent, assignment, job, only, person, policy, rule, seconds, tagged
 
@@ -239,7 +239,7 @@ def ignored() -> Scene:
     scene.look()
     step = scene.ask()
     scene.lists(tagged(1, id_="AD_wrong"))
-    scene.session = acts.misdirected(scene.session, step, scene.now, "AD_wrong")
+    scene.session = transitions.misdirected(scene.session, step, scene.now, "AD_wrong")
     return scene
 
 

@@ -26,11 +26,11 @@ from dispatcher.core.effects import (
     TurnToLook,
     Unobserved,
 )
-from dispatcher.core.events import JOINED, LEFT, ROOM_FINISHED, Event, Ms, Participant
+from dispatcher.core.facts import JOINED, LEFT, ROOM_FINISHED, Event, Ms, Participant
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Rule, Target
-from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
 from dispatcher.core.session import Assignment, Part, Said, Session, Verdict
+from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from tests.unit.core.world import (
     GREETER,
     LOBBY,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.events import ABORTED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Event, Participant
+from dispatcher.core.facts import ABORTED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Event, Participant
 from dispatcher.core.fold import fold
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import NOTES_MAX, Assignment, Note, Said, Session, Verdict

@@ -7,11 +7,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.events import JOINED, LEFT
+from dispatcher.core.facts import JOINED, LEFT
 from dispatcher.core.plan import Create, Rest, Retract
-from dispatcher.core.record import dump, load
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import ASSIGNMENTS_MAX, ATTEMPTS_MAX, NOTES_MAX, TIMELINE_MAX, State
+from dispatcher.ledger.record import dump, load
 from tests.unit.core.lives import (
     FOREIGN,
     LIVES,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core import budget
+from dispatcher.core import retries
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Wait, plan
 from dispatcher.core.rules import Target
@@ -63,7 +63,7 @@ def test_a_target_that_failed_is_not_asked_again_at_once_because_the_next_is_pau
     """Else an agent that never comes would be asked for without end."""
     failed = three()
     for _ in range(THREE.attempts):
-        failed = budget.failed(failed, Verdict.SILENT, NOW)
+        failed = retries.failed(failed, Verdict.SILENT, NOW)
     after, _ = paused(failed, "b", "c")
 
     assert (after.next_target, after.due_at) == (Target("a"), LATER)
@@ -121,7 +121,7 @@ def test_nothing_live_is_touched(kind: str) -> None:
 
 def test_an_attempt_that_fails_in_a_pause_is_followed_by_none() -> None:
     """It was asked for before; the next one is held."""
-    failed = budget.failed(replace(LIVE["asked"], attempts=(attempt(verdict=Verdict.SILENT),)), Verdict.SILENT, NOW)
+    failed = retries.failed(replace(LIVE["asked"], attempts=(attempt(verdict=Verdict.SILENT),)), Verdict.SILENT, NOW)
     after = pause(session(failed), ALL, NOW)
 
     assert after.assignments[0].state is State.PAUSED

@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.events import LEFT, ROOM_STARTED, Ms, Participant
+from dispatcher.core.facts import LEFT, ROOM_STARTED, Ms, Participant
 from dispatcher.core.fold import fold
 from dispatcher.core.plan import Create, Look, Rest, Retract, Step, Wait, plan
 from dispatcher.core.rules import Target

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.events import RoomSid
-from dispatcher.core.record import IDENTITIES_LEAST, RECORD_MAX, dump, load, slim
+from dispatcher.core.attribution import ATTEMPT_IDENTITIES
+from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Target
 from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
@@ -21,7 +21,7 @@ from dispatcher.core.session import (
     Verdict,
 )
 from dispatcher.core.text import AGENT_MAX, ID_MAX, IDENTITY_MAX, NAME_MAX, brief
-from dispatcher.core.ties import ATTEMPT_IDENTITIES
+from dispatcher.ledger.record import IDENTITIES_LEAST, RECORD_MAX, dump, load, slim
 from tests.unit.core.world import NOW
 
 ID, IDENTITY = brief("x" * 99, ID_MAX), brief("x" * 99, IDENTITY_MAX)

@@ -1,6 +1,6 @@
 import pytest
 
-from dispatcher.core.events import Participant
+from dispatcher.core.facts import Participant
 from dispatcher.core.rules import Rule, matching
 from tests.unit.core.world import LOBBY, only, person, rule
 

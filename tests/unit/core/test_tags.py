@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.events import RoomSid
+from dispatcher.core.facts import RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
-from dispatcher.core.seen import Dispatch, RoomSnapshot
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.core.tags import AHEAD_MAX, Tag, Tags
 from tests.unit.core.world import INSTANCE, LOBBY, TAGS, Pen, assignment, attempt, dispatch, session, tagged
 

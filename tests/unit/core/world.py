@@ -4,11 +4,11 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from dispatcher.core.events import AGENT, JOINED, Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.facts import AGENT, JOINED, Event, Ms, Participant, Room, RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Condition, Policy, Rule, Target
-from dispatcher.core.seen import Dispatch, Job
 from dispatcher.core.session import Assignment, Attempt, Session
+from dispatcher.core.snapshot import Dispatch, Job
 from dispatcher.core.tags import Tags
 
 NOW: Ms = 1_700_000_000_400  # our clock

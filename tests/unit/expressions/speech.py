@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from dispatcher.core.events import Participant, Room, RoomSid
+from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Trigger
 from dispatcher.expressions import BadExpression, Language, Result
 from dispatcher.expressions.outcome import Outcome

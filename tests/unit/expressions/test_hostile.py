@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.events import Participant
+from dispatcher.core.facts import Participant
 from dispatcher.core.rules import Policy, Rule, Target, aimed, matching
 from dispatcher.expressions import Agents, Failure, Metadata, Result, When
 from dispatcher.expressions.cost import Shape

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.events import Participant, Room
+from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
 from dispatcher.expressions import Agents, Failed, Metadata, Reason, Result, Split, When, reporting
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, saying

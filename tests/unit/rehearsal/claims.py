@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from dispatcher.config import Config, load_offline
 from dispatcher.core.drive import Terms
 from dispatcher.core.effects import Ask, Asked, Effect, Observe, Observed, Outcome, Reply, Save, Saved, Turn
-from dispatcher.core.events import Event, Ms, Participant, Room, RoomSid
-from dispatcher.core.seen import Dispatch, RoomSnapshot
+from dispatcher.core.facts import Event, Ms, Participant, Room, RoomSid
 from dispatcher.core.session import Session
-from dispatcher.sweep import SWEPT
+from dispatcher.core.snapshot import Dispatch, RoomSnapshot
+from dispatcher.engine.sweep import SWEPT
 from dispatcher.tape import Tape
 from tests.unit.core.world import NOW, TAGS
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.events import Participant, Room, RoomSid
-from dispatcher.rehearsal import Unusable, compare
+from dispatcher.core.facts import Participant, Room, RoomSid
+from dispatcher.offline import Unusable, compare
 from dispatcher.tape import Hiding, Tape
 from tests.unit.core.world import agent, job, person, tagged
 from tests.unit.rehearsal.claims import Played, caller, config

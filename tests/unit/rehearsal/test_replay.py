@@ -17,11 +17,11 @@ from dispatcher.core.effects import (
     TurnToCreate,
     TurnToLook,
 )
-from dispatcher.core.events import RoomSid
+from dispatcher.core.facts import RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Session
-from dispatcher.rehearsal import Unusable, replay
+from dispatcher.offline import Unusable, replay
 from dispatcher.tape import Ended, Line, RecordedClaim
 from dispatcher.tape.lines import dump
 from tests.unit.core.world import NOW, person

@@ -4,11 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Ask, Observe, Observed, Save, Saved, TakeBack, Then
-from dispatcher.core.events import AGENT, JOINED, Event, Participant, Room, RoomSid
+from dispatcher.core.facts import AGENT, JOINED, Event, Participant, Room, RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Policy, Target
-from dispatcher.core.seen import Dispatch, Job, RoomSnapshot
 from dispatcher.core.session import Assignment, Attempt, Entry, Note, Said, Session
+from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from dispatcher.core.tags import Tag
 from dispatcher.tape import HIDDEN, Exchange, Hides, Hiding
 from tests.unit.tape.reel import hiding, mask

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from dispatcher.core.effects import Observe, Observed, Save, Saved, Then
 from dispatcher.core.rules import Aimed, Policy, Target
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.tape import (
     Ended,
     Exchange,

@@ -20,10 +20,10 @@ from dispatcher.core.effects import (
     Turn,
     TurnToCreate,
 )
-from dispatcher.core.events import JOINED, Event, Ms, Participant, Room
+from dispatcher.core.facts import JOINED, Event, Ms, Participant, Room
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
-from dispatcher.core.seen import RoomSnapshot
 from dispatcher.core.session import Session
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.tape import Ended, Hides, Hiding, Judged, Line, Tape, Writer
 from tests.unit.core.world import LOBBY, NOW, TAGS, person
 from tests.unit.tape.reel import hiding, mask, recorded, taped

@@ -1,0 +1,149 @@
+"""`dispatcher demo`: the main job, watched. A LiveKit of its own that loses, repeats and refuses, and the real service.
+
+Its limits are shortened so that it ends within half a minute: an agent is given up after 3 s instead of 12, and the
+sweep comes every 5 s instead of 30.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Final
+
+from msgspec import Struct
+
+from dispatcher.app import Service, running
+from dispatcher.config import Config, CreateRate, Project, Secret, Sweep
+from dispatcher.core.rules import Policy, Rule, Target
+from dispatcher.core.session import Entry, Said
+from dispatcher.ledger import sessions
+from dispatcher.telemetry.logs import Log
+from dispatcher.testing import DEV_KEYS, FakeLiveKit, Fate, NeverSeen
+
+WITHIN_S: Final = 30.0
+
+
+class _Scene(Struct, frozen=True, kw_only=True):
+    """One thing that goes wrong, in a room of its own."""
+
+    room: str
+    story: str
+    play: Callable[[FakeLiveKit], Awaitable[object]]
+
+
+async def play(write: Callable[[str], object], *, within: float = WITHIN_S) -> int:
+    """Every scene was played, and its room had exactly one agent `within` seconds: exit code 0, else 1."""
+    log = Log(write, time.time, style="text")
+    async with FakeLiveKit() as livekit:
+        livekit.worker("greeter")
+        livekit.worker("sleepy", drop=1)
+        livekit.worker("busy", Fate.REJECTS)
+        config = _config(livekit.url)
+        async with running(config, log, version=version("livekit-dispatcher")) as service:
+            livekit.webhook_url = f"{service.url}/webhook"
+            rows = [await _show(scene, livekit, service, write, within) for scene in _SCENES]
+    write(_table(rows))
+    return 0 if all(row.agents == 1 for row in rows) else 1
+
+
+def _config(url: str) -> Config:
+    def rule(name: str, *agents: str) -> Rule:
+        when = name.__eq__
+        policy = Policy(targets=tuple(Target(agent) for agent in agents), confirm_within=3_000)
+        return Rule(name=name, policy=policy, when=lambda room, _: when(room.name))
+
+    return Config(
+        projects=(Project(name="demo", url=url, keys={key: Secret(secret) for key, secret in DEV_KEYS.items()}),),
+        rules=(rule("silent-drop", "sleepy"), rule("rejected", "busy", "greeter"), _anyone()),
+        instance="demo",
+        sweep=Sweep(every=5_000),
+        create_rate=CreateRate(),
+        host="127.0.0.1",
+        port=0,
+        redis_url=None,
+        api_token=None,
+        file=None,
+        warnings=(),
+    )
+
+
+def _anyone() -> Rule:
+    return Rule(name="everyone-else", policy=Policy(targets=(Target("greeter"),), confirm_within=3_000))
+
+
+async def _join(livekit: FakeLiveKit, room: str) -> None:
+    await livekit.join(room, "alice")
+
+
+async def _five_copies(livekit: FakeLiveKit) -> None:
+    livekit.duplicate_webhooks(5, "participant_joined")
+    await livekit.join("five-copies", "alice")
+
+
+async def _no_webhook(livekit: FakeLiveKit) -> None:
+    livekit.lose_webhooks(2)
+    await livekit.join("no-webhook", "alice")
+
+
+_SCENES: Final = (
+    _Scene(room="lobby", story="Alice joins.", play=lambda livekit: _join(livekit, "lobby")),
+    _Scene(room="five-copies", story="LiveKit sends the webhook of her joining five times.", play=_five_copies),
+    _Scene(
+        room="silent-drop",
+        story="LiveKit takes the dispatch, loses it on the way to the worker, and says nothing.",
+        play=lambda livekit: _join(livekit, "silent-drop"),
+    ),
+    _Scene(
+        room="rejected",
+        story="The worker says no; the rule has a fallback.",
+        play=lambda livekit: _join(livekit, "rejected"),
+    ),
+    _Scene(room="no-webhook", story="Neither webhook of this room ever comes.", play=_no_webhook),
+)
+
+
+class _Row(Struct, frozen=True, kw_only=True):
+    room: str
+    agents: int
+    took: str
+    why: str
+
+
+async def _show(
+    scene: _Scene, livekit: FakeLiveKit, service: Service, write: Callable[[str], object], within: float
+) -> _Row:
+    write(f"\n── {scene.room}: {scene.story}\n")
+    await scene.play(livekit)
+    try:
+        await livekit.wait_until(lambda: livekit.agents_in(scene.room), within=within)
+        timeline = await _told(service, scene.room, within)
+    except (NeverSeen, TimeoutError):
+        return _Row(room=scene.room, agents=0, took="", why="no agent came")
+    served = next(entry for entry in timeline if entry.said is Said.AGENT_JOINED)
+    took = f"{served.took / 1000:.2f} s" if served.took is not None else ""
+    return _Row(room=scene.room, agents=len(livekit.agents_in(scene.room)), took=took, why=_why(timeline))
+
+
+async def _told(service: Service, room: str, within: float) -> tuple[Entry, ...]:
+    """The room's timeline, once it says that an agent serves."""
+    async with asyncio.timeout(within):
+        while True:
+            for known in await sessions.find(service.ledger, "demo", room):
+                timeline = known.session.timeline
+                if any(entry.said is Said.AGENT_JOINED for entry in timeline):
+                    return timeline
+            await asyncio.sleep(0.02)
+
+
+def _why(timeline: tuple[Entry, ...]) -> str:
+    """How the room came to its agent, from its timeline."""
+    asked = [entry for entry in timeline if entry.said is Said.DISPATCH_REQUESTED]
+    failed = [f"{entry.agent} {entry.verdict}" for entry in timeline if entry.said is Said.ATTEMPT_ENDED]
+    served = next(entry for entry in timeline if entry.said is Said.AGENT_JOINED)
+    return ", ".join([*failed, f"{served.agent} on attempt {served.number} of {len(asked)}"])
+
+
+def _table(rows: list[_Row]) -> str:
+    lines = [f"\n{'room':<14}{'agents':<8}{'time to agent':<15}why"]
+    lines += [f"{row.room:<14}{row.agents:<8}{row.took:<15}{row.why}" for row in rows]
+    return "\n".join(lines) + "\n"

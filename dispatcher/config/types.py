@@ -1,0 +1,83 @@
+"""The configuration as the rest of the program sees it: frozen, complete, every default filled in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from pydantic import SecretStr
+
+from dispatcher.config.problems import Problem
+from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Rule
+
+Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
+
+
+def place(url: str) -> str:
+    """Where a LiveKit's URL leads: the same for one place, however it is written."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme in {"wss", "https"} else 80)
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}{parts.path.rstrip('/')}"
+
+
+class ApiRateLimit(Struct, frozen=True, kw_only=True):
+    """How many requests a project's LiveKit gets, over all replicas."""
+
+    calls_per_second: int
+    burst: int = 8  # at once
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """One LiveKit project. Its first key signs our own calls; a webhook signed with any of them is this project's."""
+
+    name: str
+    url: str  # ws, wss, http or https, without a slash at its end
+    keys: Mapping[str, Secret]  # API key → its secret; at least one, and none is another project's
+    rules: tuple[Rule, ...] | None = None  # None: the configuration's
+    paused: frozenset[str] = frozenset()  # agents that nobody is to be given for now
+    api_rate_limit: ApiRateLimit | None = None  # None: none
+
+
+class Sweep(Struct, frozen=True, kw_only=True):
+    """How often all live rooms are compared with the ledger, and how many looks a second that may cost a project."""
+
+    every: Ms = 30_000
+    looks_per_second: int = 50
+
+
+class CreateRate(Struct, frozen=True, kw_only=True):
+    """How fast dispatches are created, per project and target: LiveKit loses some of those that come at once."""
+
+    per_second: int = 50
+    burst: int = 3
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that can be set. `file` is None when the environment alone said it all."""
+
+    projects: tuple[Project, ...]
+    rules: tuple[Rule, ...]
+    instance: str
+    sweep: Sweep
+    create_rate: CreateRate | None  # None: all at once
+    redact_identities: bool = False  # identities, in what people read
+    concurrency: int = 256  # driven by one process
+    host: str
+    port: int  # 0: any free one
+    redis_url: Secret | None  # None: the ledger is in memory
+    take_over: bool = False  # the ledger, at the start, from another installation: the command line says so
+    api_token: Secret | None  # None: the API is off
+    file: Path | None
+    warnings: tuple[Problem, ...]
+
+    def rules_of(self, project: Project) -> tuple[Rule, ...]:
+        """The rules that hold in a project: its own, else those of all."""
+        return self.rules if project.rules is None else project.rules
+
+    @property
+    def rules_in_force(self) -> tuple[Rule, ...]:
+        """Those of every project; what two projects share is there twice."""
+        return tuple(rule for project in self.projects for rule in self.rules_of(project))

@@ -1,0 +1,163 @@
+"""Which assignments a session has: rules in order, for each the people present, by time of joining.
+
+At most one `per: room` assignment in a session, unless the rule that matched says `continue`: a caller and a supervisor
+who match two rules do not get two agents. What a rule computes of its agents is computed anew at each look until one of
+them has been asked for: metadata may be set after a room has started, and no webhook says so.
+"""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from dispatcher.core import retries
+from dispatcher.core.closing import pay
+from dispatcher.core.facts import Ms, Participant, Room
+from dispatcher.core.rules import Aimed, Rule, aimed, matching
+from dispatcher.core.session import (
+    ASSIGNMENTS_MAX,
+    Assignment,
+    Entry,
+    Said,
+    Session,
+    Verdict,
+    with_assignment,
+    with_entry,
+)
+
+
+def assign(session: Session, rules: Sequence[Rule], room: Room, people: Sequence[Participant], now: Ms) -> Session:
+    """Every assignment that the rules ask for now is there; those already there are left as they are."""
+    matched = [(person, matching(rules, room, person)) for person in people]
+    for_room = matching(rules, room, None)
+    for rule in rules:
+        if rule in for_room:
+            session = _assigned(session, rules, rule, room, None, now)
+        for person, chosen in matched:
+            if rule in chosen:
+                session = _assigned(session, rules, rule, room, person, now)
+    return session
+
+
+def retarget(session: Session, rules: Sequence[Rule], room: Room, people: Sequence[Participant], now: Ms) -> Session:
+    """Assignments for which nobody has been asked, or could be, have the targets that their rules give now.
+
+    One that still has none is starved; it is looked at again every `retry_every`.
+    """
+    for assignment in session.assignments:
+        rule = next((one for one in rules if one.name == assignment.rule), None)
+        if rule is not None and (
+            assignment.unnamed or (rule.aim is not None and assignment.needs_attempt and not assignment.last_number)
+        ):
+            found = aimed(rule, room, subject_of(rule, assignment, room, people))
+            session = _aim(session, assignment, found, now)
+    return session
+
+
+def _aim(session: Session, assignment: Assignment, found: Aimed, now: Ms) -> Session:
+    if found.targets != assignment.policy.targets:
+        assignment = retries.renewed(with_targets(assignment, found))
+        session = _tell_unnamed(with_assignment(session, assignment), assignment, found, now)
+    if assignment.unnamed and assignment.due_at <= now:
+        return pay(session, assignment.key, Verdict.REFUSED, now)
+    return session
+
+
+def with_targets(assignment: Assignment, found: Aimed) -> Assignment:
+    """The assignment is one for these targets."""
+    return replace(assignment, policy=replace(assignment.policy, targets=found.targets))
+
+
+def waiting_for(assignment: Assignment, people: Sequence[Participant]) -> list[Participant]:
+    """Those present whom the assignment is for, by time of joining."""
+    there = (one for one in people if one.kind in assignment.policy.kinds)
+    return [one for one in there if not assignment.identity or assignment.identity == one.known_as]
+
+
+def subject_of(rule: Rule, assignment: Assignment, room: Room, people: Sequence[Participant]) -> Participant | None:
+    """Whom its agent and its metadata are computed for: the earliest whom the rule matches, else the earliest there."""
+    if assignment.policy.trigger == "room_started":
+        return None
+    waiting = waiting_for(assignment, people)
+    matched = (one for one in waiting if rule.when is None or rule.when(room, one))
+    return next(matched, waiting[0] if waiting else None)
+
+
+def may_be_assigned(session: Session, rules: Sequence[Rule], person: Participant | None) -> bool:
+    """Whether a look could show a new assignment for this person (None: for the room itself).
+
+    Conditions are not asked: at worst it is a look too many.
+    """
+    return any(_open_to(rule, person) and _unassigned(session, rules, rule, person) for rule in rules)
+
+
+def _open_to(rule: Rule, person: Participant | None) -> bool:
+    if person is None:
+        return rule.policy.trigger == "room_started"
+    return rule.policy.trigger == "participant_joined" and person.kind in rule.policy.kinds
+
+
+def _unassigned(session: Session, rules: Sequence[Rule], rule: Rule, person: Participant | None) -> bool:
+    if rule.policy.per == "participant" and person is not None:
+        return _missing(session, f"{rule.name}/{person.known_as}")
+    return _missing(session, rule.name) and not _taken(session, rules, rule)
+
+
+def _taken(session: Session, rules: Sequence[Rule], rule: Rule) -> bool:
+    """Whether the session's one `per: room` assignment is there already, and the rule does not say `continue`."""
+    if rule.go_on or rule.policy.per == "participant":
+        return False
+    going_on = {other.name for other in rules if other.go_on}
+    per_room = (
+        assignment for assignment in session.assignments if assignment.policy.per == "room" and not assignment.remnant
+    )
+    return any(assignment.rule not in going_on for assignment in per_room)
+
+
+def _missing(session: Session, key: str) -> bool:
+    assignment = session.assignment(key)
+    return assignment is None or assignment.remnant
+
+
+def _assigned(
+    session: Session, rules: Sequence[Rule], rule: Rule, room: Room, person: Participant | None, now: Ms
+) -> Session:
+    identity = person.known_as if person is not None and rule.policy.per == "participant" else ""
+    hoped = person.joined_at if person is not None else 0
+    assignment = Assignment(
+        rule=rule.name, policy=rule.policy, identity=identity, attended=person is not None, first_waiting_at=hoped
+    )
+    if not _missing(session, assignment.key) or _taken(session, rules, rule):
+        return session
+    remnant = session.assignment(assignment.key)
+    if remnant is not None:
+        assignment = replace(assignment, attempts=remnant.attempts, last_number=remnant.last_number)
+    elif len(session.assignments) >= ASSIGNMENTS_MAX:
+        idle = next((old for old in session.assignments if _removable(old)), None)
+        if idle is None:
+            return _overflow(session, assignment, now)
+        session = replace(session, assignments=tuple(old for old in session.assignments if old is not idle))
+    found = aimed(rule, room, person)
+    assignment = with_targets(assignment, found)
+    entry = Entry(at=now, said=Said.ASSIGNMENT_CREATED, assignment=assignment.key, agent=str(assignment.next_target))
+    return _tell_unnamed(with_entry(with_assignment(session, assignment), entry), assignment, found, now)
+
+
+def _tell_unnamed(session: Session, assignment: Assignment, found: Aimed, now: Ms) -> Session:
+    for why in found.failed:
+        session = with_entry(session, Entry(at=now, said=Said.AGENT_UNNAMED, assignment=assignment.key, reason=why))
+    return session
+
+
+def _removable(assignment: Assignment) -> bool:
+    """Nobody waits for it, and nothing of it is left that would have to be taken back."""
+    owed = any(attempt.retract_at and attempt.shows for attempt in assignment.attempts)
+    return not (assignment.open or assignment.attended or owed or assignment.policy.trigger == "room_started")
+
+
+def _overflow(session: Session, assignment: Assignment, now: Ms) -> Session:
+    if session.overflow_announced:
+        return session
+    return with_entry(
+        replace(session, overflow_announced=True),
+        Entry(at=now, said=Said.ASSIGNMENT_OMITTED, assignment=assignment.key),
+    )

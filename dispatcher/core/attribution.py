@@ -1,0 +1,223 @@
+"""Whose agent is it? Dispatches are bound to attempts, and agents tied to them through the identities of their jobs.
+
+Our own dispatches are known by their id, and where no id is known (a lost reply, a crash, an emptied ledger) by the
+signed tag that they carry (`core.tags`). Every other one is foreign, be it a token's, SIP's or an app's, whatever its
+tag says. It is adopted by the oldest assignment it suits. Servers before 1.13.2 drop tags: there the dispatch of a lost
+reply looks like a foreign one, and is taken for one, in the place of its attempt.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from dispatcher.core.assignments import subject_of, with_targets
+from dispatcher.core.closing import LINGER_MS
+from dispatcher.core.facts import Ms, Participant
+from dispatcher.core.rules import Rule, aimed, matching
+from dispatcher.core.session import (
+    ASSIGNMENTS_MAX,
+    Assignment,
+    Attempt,
+    Entry,
+    Said,
+    Session,
+    Verdict,
+    with_assignment,
+    with_attempt,
+    with_entry,
+)
+from dispatcher.core.snapshot import Dispatch, RoomSnapshot
+from dispatcher.core.tags import Tag
+
+ATTEMPT_IDENTITIES: Final = 16  # a publisher worker has a job for each publisher
+REMNANTS_MAX: Final = ASSIGNMENTS_MAX // 2  # assignments beyond which none is made for a remnant: people come first
+
+
+def recall(
+    session: Session,
+    snapshot: RoomSnapshot,
+    rules: Sequence[Rule],
+    people: Sequence[Participant],
+    tags: Mapping[str, Tag],
+    now: Ms,
+) -> Session:
+    """An assignment that the ledger has lost is there again, by its dispatch's tag, while its agent is needed."""
+    room = snapshot.room
+    if room is None:
+        return session
+    here = {one.known_as for one in snapshot.participants if one.active and one.is_agent}
+    asked_for = {rule.name for one in people for rule in matching(rules, room, one)}
+    for dispatch in sorted(snapshot.dispatches, key=lambda dispatch: dispatch.id):
+        found = tags.get(dispatch.id)
+        if found is None or session.assignment(found.key):
+            continue
+        name, _, identity = found.key.partition("/")
+        rule = next((rule for rule in rules if rule.name == name), None)
+        if rule is None or not any(one.kind in rule.policy.kinds for one in people):
+            continue
+        at_work = not here.isdisjoint(job.known_as for job in dispatch.jobs)
+        wanted = name in asked_for and (not identity or any(one.known_as == identity for one in people))
+        if (at_work or wanted) and len(session.assignments) < ASSIGNMENTS_MAX:
+            assignment = Assignment(rule=name, identity=identity, policy=rule.policy)
+            session = with_assignment(
+                session, with_targets(assignment, aimed(rule, room, subject_of(rule, assignment, room, people)))
+            )
+            session = with_entry(
+                session, Entry(at=now, said=Said.ASSIGNMENT_CREATED, assignment=found.key, agent=str(dispatch.target))
+            )
+    return session
+
+
+def bind(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], tags: Mapping[str, Tag], now: Ms) -> Session:
+    """Every listed dispatch that concerns an assignment belongs to one of its attempts; what is new is adopted."""
+    listed = {dispatch.id: dispatch for dispatch in snapshot.dispatches}
+    for assignment in session.assignments:
+        attempts = tuple(_listed(attempt, listed.get(attempt.dispatch)) for attempt in assignment.attempts)
+        session = with_assignment(session, replace(assignment, attempts=attempts))
+    known = {attempt.dispatch for assignment in session.assignments for attempt in assignment.attempts}
+    unknown = [dispatch for dispatch in snapshot.dispatches if dispatch.id not in known and dispatch.agent]
+    new = sorted(unknown, key=lambda dispatch: dispatch.id)  # LiveKit lists them in any order
+    ours = [(tags[one.id], one) for one in new if one.id in tags]
+    for found, dispatch in sorted(ours, key=lambda pair: pair[0].number):  # so that the latest are the ones remembered
+        session = _adopt_ours(session, dispatch, found, rules, now)
+    for dispatch in new:
+        if dispatch.id not in tags:
+            session = _adopt_foreign(session, dispatch, now)
+    return session
+
+
+def _listed(attempt: Attempt, dispatch: Dispatch | None) -> Attempt:
+    if dispatch is None:
+        return replace(attempt, listed=False)
+    found = dict.fromkeys(job.known_as for job in dispatch.jobs if job.identity)
+    fresh = [identity for identity in found if identity not in attempt.identities]
+    return replace(attempt, listed=True, identities=(*attempt.identities, *fresh)[-ATTEMPT_IDENTITIES:])
+
+
+def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequence[Rule], now: Ms) -> Session:
+    rule = next((rule for rule in rules if rule.name == found.key.partition("/")[0]), None)
+    assignment = session.assignment(found.key) or _remnant(session, found.key, rule)
+    if assignment is None:  # of a rule that is gone it is as good as foreign; else its assignment had to make room
+        return _adopt_foreign(session, dispatch, now) if rule is None else session
+    asked = next((attempt for attempt in assignment.attempts if attempt.number == found.number), None)
+    if asked is not None and not asked.dispatch:
+        return _found(session, assignment, replace(asked, dispatch=dispatch.id), dispatch, now)
+    if asked is not None:  # one number, two dispatches: we made the other one (law 2)
+        elsewhere = Entry(
+            at=now,
+            said=Said.DISPATCH_DUPLICATED,
+            assignment=assignment.key,
+            number=found.number,
+            agent=str(dispatch.target),
+        )
+        session = with_entry(session, elsewhere)
+    number = found.number if asked is None else assignment.last_number + 1
+    attempt = _attempt(dispatch, number, now)
+    back = now + LINGER_MS if assignment.policy.extra_agents == "remove" else 0
+    if assignment.remnant:  # made for an assignment that nobody has any more
+        attempt = replace(attempt, verdict=Verdict.SURPLUS, retract_at=back)
+    elif number < assignment.last_number:  # given up so long ago that the record forgot it
+        return with_assignment(
+            session, with_attempt(assignment, replace(attempt, verdict=Verdict.SILENT, retract_at=back))
+        )
+    return _adopt(session, assignment, attempt)
+
+
+def _remnant(session: Session, key: str, rule: Rule | None) -> Assignment | None:
+    """What holds a dispatch of ours without assignment here (a revived room, say); None: there are too many."""
+    if rule is None or len(session.assignments) >= REMNANTS_MAX:
+        return None
+    return Assignment(rule=rule.name, identity=key.partition("/")[2], policy=rule.policy, remnant=True)
+
+
+def _adopt_foreign(session: Session, dispatch: Dispatch, now: Ms) -> Session:
+    for assignment in session.assignments:
+        if dispatch.target not in assignment.policy.targets or assignment.finished_at or assignment.remnant:
+            continue
+        if not assignment.open:
+            return _adopt(session, assignment, replace(_attempt(dispatch, assignment.last_number + 1, now), ours=False))
+        lost = next((one for one in assignment.open if not one.dispatch and one.target == dispatch.target), None)
+        if lost is not None and not dispatch.tag:  # ours, where the server drops tags; elsewhere not: never taken back
+            return _found(session, assignment, replace(lost, dispatch=dispatch.id, ours=False), dispatch, now)
+    return session
+
+
+def _found(session: Session, assignment: Assignment, attempt: Attempt, dispatch: Dispatch, now: Ms) -> Session:
+    session = with_assignment(session, with_attempt(assignment, _listed(attempt, dispatch)))
+    entry = Entry(
+        at=now, said=Said.DISPATCH_FOUND, assignment=assignment.key, number=attempt.number, agent=str(attempt.target)
+    )
+    return with_entry(session, entry)
+
+
+def _attempt(dispatch: Dispatch, number: int, now: Ms) -> Attempt:
+    return _listed(Attempt(number=number, target=dispatch.target, started_at=now, dispatch=dispatch.id), dispatch)
+
+
+def _adopt(session: Session, assignment: Assignment, attempt: Attempt) -> Session:
+    session = with_assignment(session, with_attempt(assignment, attempt))
+    whose = "ours" if attempt.ours else "foreign"
+    entry = Entry(
+        at=attempt.started_at,
+        said=Said.DISPATCH_ADOPTED,
+        assignment=assignment.key,
+        number=attempt.number,
+        agent=str(attempt.target),
+        reason=whose,
+    )
+    return with_entry(session, entry)
+
+
+def attribute(session: Session, agents: Sequence[Participant], now: Ms) -> tuple[Session, tuple[Participant, ...]]:
+    """Each attempt knows whether its agent is here, and the agents that no attempt accounts for are returned.
+
+    Open attempts claim first, the latest first: fixed identities recur.
+    """
+    everyone = [(assignment.key, attempt) for assignment in session.assignments for attempt in assignment.attempts]
+    free = {agent.sid: agent for agent in sorted(agents, key=lambda agent: agent.joined_at)}
+    for key, attempt in sorted(
+        everyone, key=lambda pair: (pair[1].open, pair[1].started_at, pair[1].number), reverse=True
+    ):
+        assignment = session.assignment(key)
+        if assignment is None:
+            continue
+        here = [
+            agent
+            for agent in free.values()
+            if agent.known_as in attempt.identities and _claims(assignment, attempt, agent)
+        ]
+        if (
+            assignment.policy.worker_type == "room"
+        ):  # one dispatch, one agent: the server's own retries can make a second
+            here = sorted(here, key=lambda agent: agent.sid != attempt.agent_sid)[:1]
+        for agent in here:
+            del free[agent.sid]
+        session = with_assignment(session, with_attempt(assignment, _attributed(attempt, here, now)))
+    return session, tuple(free.values())
+
+
+def _claims(assignment: Assignment, attempt: Attempt, agent: Participant) -> bool:
+    """Whether an agent of its identity may be this attempt's.
+
+    Not when it had one, that is gone, and another attempt waits whose jobs are not listed yet: identities may recur.
+    """
+    if attempt.open or not attempt.last_agent_sid or attempt.last_agent_sid == agent.sid:
+        return True
+    return not any(not one.identities for one in assignment.open)
+
+
+def _attributed(attempt: Attempt, here: Iterable[Participant], now: Ms) -> Attempt:
+    sids = [agent.sid for agent in here]
+    if sids:
+        agent = attempt.agent_sid if attempt.agent_sid in sids else sids[0]
+        return replace(
+            attempt,
+            agent_sid=agent,
+            last_agent_sid=agent,
+            agent_seen_at=attempt.agent_seen_at or now,
+            agent_missed_at=0,
+        )
+    if attempt.open and attempt.agent_sid:
+        return replace(attempt, agent_missed_at=attempt.agent_missed_at or now)
+    return replace(attempt, agent_sid="") if attempt.agent_sid else attempt

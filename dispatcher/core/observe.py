@@ -1,0 +1,179 @@
+"""What a look means. Everything is judged here, on fresh facts; seeing the same look twice changes nothing.
+
+The order: which assignments there are, which dispatch belongs to which attempt, whose agent is whose, how open attempts
+ended, which agents are too many.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from dispatcher.core import retries
+from dispatcher.core.assignments import assign, retarget, waiting_for
+from dispatcher.core.attribution import attribute, bind, recall
+from dispatcher.core.closing import ON_PURPOSE, close
+from dispatcher.core.facts import AGENT, Ms, Participant, Room
+from dispatcher.core.rules import Rule
+from dispatcher.core.session import (
+    Assignment,
+    Attempt,
+    Entry,
+    Said,
+    Session,
+    Verdict,
+    with_assignment,
+    with_attempt,
+    with_entry,
+)
+from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_unattributed
+from dispatcher.core.tags import Tag, Tagging
+from dispatcher.core.verdicts import ENDING_MS, Departure, departure, overdue
+
+PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
+
+
+def observe(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], *, tags: Tagging, now: Ms) -> Session:
+    """The session after a look that began at `now`: every assignment, attempt and agent judged by what it showed."""
+    session = replace(session, stale=False, looked_at=now)
+    if snapshot.room is None:
+        return _missed(session, now)
+    found = tags.found(session, snapshot)
+    for _ in range(PASSES_MAX):
+        before, session = session, _judged(session, snapshot, snapshot.room, rules, found, now)
+        if session == before:
+            break
+    return session
+
+
+def _judged(
+    session: Session, snapshot: RoomSnapshot, room: Room, rules: Sequence[Rule], tags: Mapping[str, Tag], now: Ms
+) -> Session:
+    """One pass: what ends in it makes room for what the next pass finds."""
+    there = people(snapshot)
+    agents = [one for one in snapshot.participants if one.active and one.is_agent]
+    session = replace(session, finished=False, missed_at=0, published_at=_published(session, there, now))
+    session = recall(session, snapshot, rules, there, tags, now)
+    session = assign(_attend(session, there, now), rules, room, there, now)
+    session = retarget(_attend(session, there, now), rules, room, there, now)
+    session, unattributed = attribute(bind(session, snapshot, rules, tags, now), agents, now)
+    session = serve_by_name(session, unattributed, now)
+    listed = {dispatch.id: dispatch for dispatch in snapshot.dispatches}
+    for assignment in session.assignments:
+        for attempt in assignment.open:
+            session = _judge(
+                session,
+                assignment.key,
+                attempt,
+                overdue(session, assignment, attempt, listed.get(attempt.dispatch), now),
+                now,
+            )
+    session = watch_unattributed(serve_by_name(session, unattributed, now), unattributed, now)
+    joined = {one.sid: one.joined_at for one in snapshot.participants}
+    identities = {one.known_as for one in agents}
+    for assignment in session.assignments:
+        session = reopen(session, assignment.key, joined, now)
+        session = part_surplus(session, assignment.key, joined, now)
+        session = spare_namesakes(session, assignment.key, identities, now)
+        session = _announce(session, assignment.key, joined, now)
+        session = _since_when(session, assignment.key, now)
+    return session
+
+
+def _missed(session: Session, now: Ms) -> Session:
+    """The room's SID is not listed: the second time, ENDING_MS later, it is over until somebody says that it lives."""
+    if session.finished:
+        return session
+    if session.missed_at and now >= session.missed_at + ENDING_MS:
+        return with_entry(replace(session, finished=True), Entry(at=now, said=Said.ROOM_FINISHED, reason="not_listed"))
+    if session.missed_at:
+        return session
+    return with_entry(replace(session, missed_at=now), Entry(at=now, said=Said.ROOM_UNLISTED))
+
+
+def people(snapshot: RoomSnapshot) -> list[Participant]:
+    """Those for whom an agent may be wanted, by joining: ACTIVE, not hidden, no agents; kinds are the rules'."""
+    there = [one for one in snapshot.participants if one.active and not one.hidden and one.kind != AGENT]
+    return sorted(there, key=lambda one: one.joined_at)
+
+
+def _published(session: Session, there: Sequence[Participant], now: Ms) -> Ms:
+    return session.published_at or (now if any(one.publisher for one in there) else 0)
+
+
+def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
+    for assignment in session.assignments:
+        waiting = waiting_for(assignment, there)
+        hoped = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
+        attended = replace(assignment, attended=bool(waiting), first_waiting_at=hoped)
+        if assignment.finished_at and any(one.joined_at > assignment.finished_at for one in waiting):
+            attended = retries.renewed(attended)
+            session = with_entry(session, Entry(at=now, said=Said.ASSIGNMENT_RENEWED, assignment=assignment.key))
+        if assignment.rounds and waiting and not assignment.attended:  # starved, and somebody new has come
+            attended = retries.renewed(attended)
+        session = with_assignment(session, attended)
+    return session
+
+
+def _judge(session: Session, key: str, attempt: Attempt, late: Verdict | None, now: Ms) -> Session:
+    assignment = session.assignment(key)
+    if assignment is None or attempt.serving:
+        return session
+    left = departure(session, assignment, attempt, now)
+    if left is not None:
+        return _depart(session, assignment, attempt, left, now)
+    if attempt.agent_sid or late is None:
+        return session
+    return close(session, key, attempt.number, late, now)
+
+
+def _depart(session: Session, assignment: Assignment, attempt: Attempt, left: Departure, now: Ms) -> Session:
+    """The assignment after its agent left: done, replaced with a brake, or another failed attempt."""
+    session = close(session, assignment.key, attempt.number, left.verdict, now, left.reason)
+    heard = [note for note in session.notes if note.sid != left.sid and note.identity not in attempt.identities]
+    session = replace(session, notes=tuple(heard))
+    paid = session.assignment(assignment.key)
+    if paid is None:
+        return session
+    if left.verdict is Verdict.ENDED:
+        return with_assignment(session, retries.renewed(paid))
+    if left.verdict is Verdict.CRASHED or (
+        left.verdict is Verdict.FINISHED and assignment.policy.on_finish == "replace"
+    ):
+        return with_assignment(session, retries.crashed(paid, left.stayed, now))
+    if left.verdict in ON_PURPOSE:
+        return with_assignment(session, replace(paid, finished_at=left.left_at))
+    return session
+
+
+def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
+    """That an agent serves is told once for each attempt; with the time it took, for the assignment's first."""
+    assignment = session.assignment(key)
+    serving = assignment.serving if assignment else None
+    if assignment is None or serving is None or serving.announced:
+        return session
+    arrived = joined.get(serving.agent_sid, 0)
+    took = (
+        max(0, arrived - assignment.first_waiting_at)
+        if arrived and assignment.first_waiting_at and not assignment.announced
+        else None
+    )
+    assignment = with_attempt(assignment, replace(serving, announced=True))
+    session = with_assignment(session, replace(assignment, announced=True))
+    return with_entry(
+        session,
+        Entry(
+            at=now, said=Said.AGENT_JOINED, assignment=key, number=serving.number, agent=str(serving.target), took=took
+        ),
+    )
+
+
+def _since_when(session: Session, key: str, now: Ms) -> Session:
+    assignment = session.assignment(key)
+    if assignment is None:
+        return session
+    unserved = assignment.attended and not (assignment.serving or assignment.served_by_name or assignment.finished_at)
+    return with_assignment(
+        session, replace(assignment, waiting_since=(assignment.waiting_since or now) if unserved else 0)
+    )

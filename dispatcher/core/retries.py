@@ -1,0 +1,65 @@
+"""What a failed attempt costs, and when the next one may be made. The one place that knows retries.
+
+`attempts` per target with backoff 0.5 s·2ⁿ ± 25 %, then the next target at once. After the last one the assignment is
+starved: each target gets one attempt every `retry_every`. The jitter is a hash (`Assignment.spread_by`): the core stays
+pure.
+"""
+
+from typing import Final
+from zlib import crc32
+
+from msgspec.structs import replace
+
+from dispatcher.core.facts import Ms
+from dispatcher.core.session import Assignment, Verdict
+
+BACKOFF_MS: Final = 500
+BACKOFF_CAP_MS: Final = 30_000
+BRAKE_MS: Final = 1_000
+BRAKE_CAP_MS: Final = 30_000
+STEADY_MS: Final = 60_000  # an agent that stayed this long takes the brake off
+
+
+def backoff(key: str, failures: int) -> Ms:
+    """How long to wait after the n-th failure in a row (from 1), the same for the same assignment each time."""
+    spread = crc32(f"{key}#{failures}".encode()) % 501 - 250  # thousandths
+    return min(BACKOFF_CAP_MS, (BACKOFF_MS << min(failures - 1, 10))) * (1000 + spread) // 1000
+
+
+def failed(assignment: Assignment, verdict: Verdict, now: Ms) -> Assignment:
+    """The assignment after a failed attempt: when, and at which target, the next may be made."""
+    if verdict is Verdict.UNSENT:
+        unsent = assignment.unsent + 1
+        return replace(assignment, unsent=unsent, due_at=now + backoff(assignment.spread_by, unsent))
+    alone = len(assignment.policy.targets) == 1
+    if verdict is Verdict.REFUSED or (verdict is Verdict.REJECTED and not alone) or assignment.rounds:
+        return _next_target(assignment, now)
+    tries = assignment.tries + 1
+    if tries >= assignment.policy.attempts:
+        return _next_target(assignment, now)
+    return replace(assignment, tries=tries, due_at=now + backoff(assignment.spread_by, tries))
+
+
+def crashed(assignment: Assignment, stayed: Ms, now: Ms) -> Assignment:
+    """The assignment after its agent was lost: a fresh budget, and a brake that grows from crash to crash."""
+    crashes = 0 if stayed >= STEADY_MS else assignment.crashes
+    wait = min(BRAKE_CAP_MS, BRAKE_MS << min(crashes, 10))
+    return replace(renewed(assignment), crashes=crashes + 1, due_at=now + wait)
+
+
+def renewed(assignment: Assignment) -> Assignment:
+    """The assignment with its whole budget, due at once."""
+    return replace(assignment, target_index=0, tries=0, rounds=0, unsent=0, finished_at=0, due_at=0)
+
+
+def next_round(assignment: Assignment, now: Ms) -> Assignment:
+    """The assignment when every target has been used up: the first again, after `retry_every`."""
+    return replace(
+        assignment, target_index=0, tries=0, rounds=assignment.rounds + 1, due_at=now + assignment.policy.retry_every
+    )
+
+
+def _next_target(assignment: Assignment, now: Ms) -> Assignment:
+    if assignment.target_index + 1 < len(assignment.policy.targets):
+        return replace(assignment, target_index=assignment.target_index + 1, tries=0, due_at=now)
+    return next_round(assignment, now)

@@ -1,0 +1,42 @@
+"""What one look at LiveKit shows of a session: its room, the people in it, its dispatches."""
+
+from msgspec import Struct
+
+from dispatcher.core.facts import Participant, Room
+from dispatcher.core.rules import Target
+from dispatcher.core.text import IDENTITY_MAX, brief
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A worker's yes to a dispatch; ended without an identity, its no. JS_RUNNING proves nothing (livekit.md §2.3)."""
+
+    id: str
+    identity: str = ""  # the identity its agent joins with
+    ended: bool = False
+
+    @property
+    def known_as(self) -> str:
+        """The identity as a session remembers it."""
+        return brief(self.identity, IDENTITY_MAX)
+
+
+class Dispatch(Struct, frozen=True, kw_only=True):
+    """A dispatch as ListDispatch shows it, whoever made it. `tag` is its attribute `dispatcher.assignment` or ""."""
+
+    id: str
+    agent: str
+    deployment: str = ""
+    tag: str = ""
+    jobs: tuple[Job, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        return Target(self.agent, self.deployment)
+
+
+class RoomSnapshot(Struct, frozen=True, kw_only=True):
+    """One look. `room` is None when LiveKit does not list the session's own SID; the rest is then empty."""
+
+    room: Room | None
+    participants: tuple[Participant, ...] = ()
+    dispatches: tuple[Dispatch, ...] = ()

@@ -1,0 +1,174 @@
+"""How a session changes by what we do, as opposed to what we see: asking, and how the asking ended."""
+
+from typing import Final, assert_never
+
+from msgspec.structs import replace
+
+from dispatcher.core import retries
+from dispatcher.core.closing import LINGER_MS, close
+from dispatcher.core.effects import Asked, Outcome
+from dispatcher.core.facts import Ms
+from dispatcher.core.plan import Create, Retract
+from dispatcher.core.session import (
+    Attempt,
+    Entry,
+    Part,
+    Said,
+    Session,
+    Verdict,
+    with_assignment,
+    with_attempt,
+    with_entry,
+)
+
+TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): somebody must mend it first
+UNCERTAIN: Final = frozenset({Outcome.UNKNOWN, Outcome.ROOM_ABSENT})  # only a look can tell how things stand
+
+
+def ask(session: Session, step: Create, now: Ms, *, rule_gone: bool = False) -> Session:
+    """The attempt is open, without a dispatch yet. Saved before the call, it is what a successor finds (laws 5, 9)."""
+    if rule_gone:
+        session = with_entry(session, Entry(at=now, said=Said.RULE_REMOVED, assignment=step.assignment))
+    assignment = session.assignment(step.assignment)
+    if assignment is None:
+        return session
+    attempt = Attempt(number=step.number, target=step.target, started_at=now)
+    session = with_assignment(session, with_attempt(replace(assignment, slot_at=0), attempt))
+    return with_entry(
+        session,
+        Entry(
+            at=now, said=Said.DISPATCH_REQUESTED, assignment=step.assignment, number=step.number, agent=str(step.target)
+        ),
+    )
+
+
+def asked(session: Session, step: Create, reply: Asked) -> Session:
+    """The session after the outcome of its Create."""
+    match reply.outcome:
+        case Outcome.TAKEN if reply.deployment != step.target.deployment:
+            return misdirected(session, step, reply.now, reply.dispatch)
+        case Outcome.TAKEN:
+            return answered(session, step, reply.dispatch)
+        case Outcome.UNSENT:
+            return unsent(session, step, reply.now, reply.reason, retry_in=reply.retry_in)
+        case Outcome.REFUSED:
+            return refused(session, step, reply.now, reply.reason)
+        case Outcome.ROOM_ABSENT:  # the room, not the request: look again, nobody is blamed
+            return unsent(session, step, reply.now, reply.reason)
+        case Outcome.UNAUTHORIZED:  # the project's trouble, whoever the agent
+            return unsent(session, step, reply.now, reply.reason, retry_in=TROUBLE_MS)
+        case Outcome.UNKNOWN:
+            return unanswered(session, step, reply.now, reply.reason)
+        case _:
+            assert_never(reply.outcome)
+
+
+def answered(session: Session, step: Create, dispatch: str) -> Session:
+    """LiveKit took the request: the attempt knows its dispatch. That proves nothing about an agent."""
+    assignment = session.assignment(step.assignment)
+    attempt = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
+    if assignment is None or attempt is None:
+        return session
+    return with_assignment(session, with_attempt(replace(assignment, unsent=0), replace(attempt, dispatch=dispatch)))
+
+
+def unanswered(session: Session, step: Create, now: Ms, reason: str) -> Session:
+    """Nobody knows whether LiveKit took it: the attempt stays open, and looks will bind it or give it up."""
+    entry = Entry(
+        at=now,
+        said=Said.DISPATCH_UNANSWERED,
+        assignment=step.assignment,
+        number=step.number,
+        agent=str(step.target),
+        reason=reason,
+    )
+    return with_entry(session, entry)
+
+
+def refused(session: Session, step: Create, now: Ms, reason: str) -> Session:
+    """LiveKit never will take this request: on to the next target."""
+    return close(session, step.assignment, step.number, Verdict.REFUSED, now, reason)
+
+
+def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Session:
+    """LiveKit took the request but not its deployment, so that another agent comes: refused, and taken back.
+
+    Its agent at once; the dispatch stays listed for LINGER_MS, as nothing else would say whose that agent is.
+    """
+    told = Entry(
+        at=now, said=Said.DEPLOYMENT_IGNORED, assignment=step.assignment, number=step.number, agent=str(step.target)
+    )
+    session = refused(with_entry(answered(session, step, dispatch), told), step, now, Said.DEPLOYMENT_IGNORED)
+    assignment = session.assignment(step.assignment)
+    made = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
+    if assignment is None or made is None:
+        return session
+    return with_assignment(session, with_attempt(assignment, replace(made, listed=True, retract_at=now + LINGER_MS)))
+
+
+def unsent(session: Session, step: Create, now: Ms, reason: str, *, retry_in: Ms = 0) -> Session:
+    """Nothing happened: the number is burnt, the try not counted; again after the backoff or `retry_in`, the longer."""
+    session = close(session, step.assignment, step.number, Verdict.UNSENT, now, reason)
+    return postpone(session, step.assignment, now + retry_in)
+
+
+def postpone(session: Session, key: str, until: Ms) -> Session:
+    """The assignment's next Create waits until then at least."""
+    assignment = session.assignment(key)
+    return (
+        session
+        if assignment is None
+        else with_assignment(session, replace(assignment, due_at=max(assignment.due_at, until)))
+    )
+
+
+def with_create_slot(session: Session, key: str, slot: Ms) -> Session:
+    """The assignment's next Create has its turn at `slot`."""
+    assignment = session.assignment(key)
+    return (
+        session
+        if assignment is None
+        else with_assignment(session, replace(assignment, slot_at=slot, due_at=max(assignment.due_at, slot)))
+    )
+
+
+def with_look_slot(session: Session, slot: Ms) -> Session:
+    """The session is looked at next when its turn comes, at `slot`; 0: it has none to wait for."""
+    return session if session.slot_at == slot else replace(session, slot_at=slot)
+
+
+def retracted(session: Session, step: Retract, now: Ms, *, reason: str = "") -> Session:
+    """What was to be taken back was asked to go. Whether it went the next look shows; if not, it is tried again.
+
+    With a `reason` it could not be asked.
+    """
+    assignment = session.assignment(step.assignment)
+    attempt = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
+    if assignment is None or attempt is None:
+        return session
+    again = now + retries.backoff(assignment.spread_by, attempt.retracts + 1)
+    listed = attempt.listed and not (step.dispatch and not reason)
+    after = replace(attempt, retracts=attempt.retracts + 1, retract_at=again, listed=listed)
+    entry = Entry(
+        at=now,
+        said=Said.ATTEMPT_RETRACTED,
+        assignment=step.assignment,
+        number=step.number,
+        agent=str(attempt.target),
+        part=Part.AGENT if step.agent_sid else Part.DISPATCH,
+        reason=reason,
+    )
+    return with_entry(with_assignment(session, with_attempt(assignment, after)), entry)
+
+
+def would_ask(session: Session, step: Create, now: Ms) -> Session:
+    """A dry run: what would have been asked for is told, and again in 30 s if it is still wanted then."""
+    entry = Entry(
+        at=now, said=Said.DISPATCH_SIMULATED, assignment=step.assignment, number=step.number, agent=str(step.target)
+    )
+    return postpone(with_entry(session, entry), step.assignment, now + TROUBLE_MS)
+
+
+def cut_off(session: Session, now: Ms) -> Session:
+    """A drive found no end: it is told, and the session goes on in a new one."""
+    return with_entry(session, Entry(at=now, said=Said.ROUNDS_EXCEEDED))

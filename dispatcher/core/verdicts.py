@@ -1,0 +1,93 @@
+"""The tables of verdicts and departures: when an attempt counts as ended, and as what. Asked on fresh facts only."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from dispatcher.core.facts import Ms
+from dispatcher.core.fold import ROOM_ENDING
+from dispatcher.core.rules import Policy
+from dispatcher.core.session import Assignment, Attempt, Note, Session, Verdict
+from dispatcher.core.snapshot import Dispatch
+
+GRACE_MS: Final = 2_000  # for a missed agent: its webhook may be on its way, or it reconnects
+ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
+_NO_REASON: Final = frozenset({"", "UNKNOWN_REASON", "DUPLICATE_IDENTITY"})  # the last: it may be joining again
+
+
+class Departure(Struct, frozen=True, kw_only=True):
+    """An agent that has left: as what it counts, how long it had stayed, and when (LiveKit's clock, 0: unknown)."""
+
+    verdict: Verdict
+    stayed: Ms
+    left_at: Ms
+    reason: str
+    sid: str
+
+
+def overdue(
+    session: Session, assignment: Assignment, attempt: Attempt, dispatch: Dispatch | None, now: Ms
+) -> Verdict | None:
+    """The verdict on an open attempt whose agent was never here; None: it may still come."""
+    if attempt.dispatch and dispatch is None:
+        return Verdict.VANISHED if now >= attempt.started_at + GRACE_MS else None
+    jobs = dispatch.jobs if dispatch is not None else ()
+    if jobs and all(job.ended and not job.identity for job in jobs):
+        return Verdict.REJECTED
+    asked = confirming_since(session, assignment.policy, attempt)
+    if asked is None:
+        return None
+    if jobs:
+        return Verdict.NO_SHOW if now >= asked + assignment.policy.join_within else None
+    return Verdict.SILENT if now >= asked + assignment.policy.confirm_within and not assignment.served_by_name else None
+
+
+def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms | None:
+    """From when `confirm_within` runs: a publisher worker has no job to take before somebody publishes."""
+    if policy.worker_type == "room":
+        return attempt.started_at
+    return max(attempt.started_at, session.published_at) if session.published_at else None
+
+
+def departure(session: Session, assignment: Assignment, attempt: Attempt, now: Ms) -> Departure | None:
+    """As what the leaving of an open attempt's agent counts; None: it has not left, or that cannot be said yet."""
+    note = _note(session, assignment, attempt)
+    if attempt.serving or (note is None and not attempt.agent_missed_at):
+        return None
+    reason = note.reason if note else ""
+    missed = now - (attempt.agent_missed_at or (note.received_at if note else now))
+    patience = ENDING_MS if reason in ROOM_ENDING else GRACE_MS if reason in _NO_REASON else 0
+    if missed < patience:
+        return None
+    stayed = note.stayed if note else attempt.agent_missed_at - attempt.agent_seen_at
+    verdict = _counts_as(assignment, reason, stayed)
+    return Departure(
+        verdict=verdict,
+        stayed=stayed,
+        left_at=note.left_at if note else 0,
+        reason=reason.lower(),
+        sid=attempt.agent_sid,
+    )
+
+
+def _counts_as(assignment: Assignment, reason: str, stayed: Ms) -> Verdict:
+    if not assignment.attended and assignment.policy.trigger == "participant_joined":
+        return Verdict.ENDED
+    if stayed < assignment.policy.min_stay:
+        return Verdict.FAILED
+    if reason == "CLIENT_INITIATED":
+        return Verdict.FINISHED
+    return Verdict.REMOVED if reason == "PARTICIPANT_REMOVED" else Verdict.CRASHED
+
+
+def _note(session: Session, assignment: Assignment, attempt: Attempt) -> Note | None:
+    """Why this attempt's agent left. One that came and went between two looks is known by its job's identity only.
+
+    Identities may recur: what is told of another attempt's agent, or was heard before we asked, is not about this one.
+    """
+    if attempt.agent_sid:
+        return next((note for note in session.notes if note.sid == attempt.agent_sid), None)
+    others = {one.last_agent_sid for one in assignment.attempts if one.number != attempt.number}
+    about = [note for note in session.notes if note.identity in attempt.identities and note.sid not in others]
+    since = [note for note in about if note.received_at >= attempt.started_at or not attempt.ours]
+    return since[-1] if since else None

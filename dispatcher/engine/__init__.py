@@ -1,0 +1,1 @@
+"""The only code that acts: what came in becomes calls to LiveKit."""

@@ -1,0 +1,46 @@
+"""The only way in: an event becomes an entry of the ledger, and, where nobody holds its session, a drive.
+
+Acknowledged is what the ledger has (law 1). LiveKit is never asked here: a slow answer costs events.
+"""
+
+from enum import StrEnum
+
+from dispatcher.core.facts import RELEVANT_EVENTS, Event
+from dispatcher.engine.runner import Worker
+from dispatcher.ledger import sessions
+from dispatcher.ledger.interface import Delivered, Key, Ledger
+
+
+class IntakeResult(StrEnum):
+    """What became of an event; also its `result` in the metrics."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    ROOM_FINISHED = "room_finished"  # its room has ended
+    IGNORED = "ignored"  # it says nothing we use
+
+
+_RESULTS = {
+    Delivered.ACCEPTED: IntakeResult.RECORDED,
+    Delivered.DUPLICATE: IntakeResult.DUPLICATE,
+    Delivered.OVER: IntakeResult.ROOM_FINISHED,
+}
+
+
+class Intake:
+    """Takes verified events of every project."""
+
+    def __init__(self, ledger: Ledger, worker: Worker) -> None:
+        self.ledger = ledger
+        self.worker = worker
+
+    async def accept(self, project: str, event: Event) -> IntakeResult:
+        """The event is recorded, and its session on its way. Raises LedgerUnavailable: it may or may not be."""
+        if event.name not in RELEVANT_EVENTS or event.room is None or not event.room.sid:
+            return IntakeResult.IGNORED
+        key = Key(project, event.room.name, event.room.sid)
+        with self.worker.reserved(1) as places:
+            delivery = await sessions.deliver(self.ledger, key, event, take=places > 0)
+        if delivery.handover is not None:
+            self.worker.take(delivery.handover)
+        return _RESULTS[delivery.outcome]

@@ -1,0 +1,60 @@
+"""Looks, and what follows when a project's LiveKit cannot be asked: a failed look means unknown, never absent.
+
+A project that fails costs the others little: while its last look failed, few of its sessions are looked at at a time.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from dispatcher.core import transitions
+from dispatcher.core.effects import Observed, Unobserved
+from dispatcher.core.facts import Ms, RoomSid
+from dispatcher.ledger.interface import Key
+from dispatcher.livekit.client import LiveKitError, Reason
+from dispatcher.runtime.snapshot import ProjectRuntime
+from dispatcher.targets.rate import Pacer
+from dispatcher.telemetry.recorder import SessionRecorder
+
+RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)  # after a failed look, by failures in a row of the project
+PROBES: Final = 8  # looks at a time at a project that fails: enough to find out that it no longer does
+
+
+class Observer:
+    """Keeps, of each project, how long it has been failing and how many looks are under way."""
+
+    def __init__(self, pacer: Pacer, recorder: SessionRecorder) -> None:
+        self.pacer = pacer
+        self.recorder = recorder
+        self._failures: Counter[str] = Counter()
+        self._under_way: Counter[str] = Counter()
+
+    async def look(self, key: Key, runtime: ProjectRuntime, now: Callable[[], Ms]) -> Observed | Unobserved:
+        """Look at the session's room. LiveKit may not answer, or is not asked where too many ask in vain already."""
+        project = key.project
+        if self._failures[project] and self._under_way[project] >= PROBES:
+            return Unobserved(now(), self._retry_in(project))
+        self._under_way[project] += 1
+        began = now()
+        try:
+            snapshot = await runtime.livekit.look(key.room, RoomSid(key.sid))
+        except LiveKitError as error:
+            return Unobserved(now(), await self._failed(project, runtime, error))
+        finally:
+            self._under_way[project] -= 1
+        self.recorder.look_answered(project, recovered=bool(self._failures.pop(project, 0)))
+        await self.pacer.answered(project)
+        return Observed(now(), began, snapshot)
+
+    async def _failed(self, project: str, runtime: ProjectRuntime, error: LiveKitError) -> Ms:
+        """In how many ms to try again."""
+        self._failures[project] += 1
+        self.recorder.look_failed(project, error)
+        if error.reason is Reason.LIMITED:
+            await self.pacer.refused(project, runtime.api_rate_limit)
+        if error.reason is Reason.UNAUTHORIZED:
+            return transitions.TROUBLE_MS
+        return max(self._retry_in(project), int(1000 * (error.retry_after or 0)))
+
+    def _retry_in(self, project: str) -> Ms:
+        return RETRY_MS[min(self._failures[project], len(RETRY_MS)) - 1]

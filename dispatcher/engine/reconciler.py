@@ -1,0 +1,148 @@
+"""Carries out what drives ask for (`dispatcher.core.drive`): the only code that calls LiveKit and saves sessions.
+
+The only code that acts. Between two drives it holds no state but what `Observer` and `Pacer` keep of projects. A drive
+works from its beginning to its end under what was in force when it began. What happened to a session is told only once
+it is saved: a lease that was lost tells nothing of what was not done.
+"""
+
+import math
+from contextlib import closing
+from typing import assert_never
+
+from dispatcher.core.drive import Drive, Terms
+from dispatcher.core.effects import (
+    Ask,
+    Effect,
+    Observe,
+    Release,
+    Released,
+    Reply,
+    Save,
+    Saved,
+    TakeBack,
+    Then,
+    Turn,
+    TurnToCreate,
+    TurnToLook,
+)
+from dispatcher.core.facts import Ms
+from dispatcher.engine import actions
+from dispatcher.engine.newer_records import Patience
+from dispatcher.engine.observer import Observer
+from dispatcher.ledger.interface import Handover, Ledger
+from dispatcher.ledger.sessions import LeasedSession, LostError
+from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
+from dispatcher.tape import RecordedDrive, Tape
+from dispatcher.targets.rate import Pacer
+from dispatcher.telemetry.recorder import SessionRecorder
+
+
+class Reconciler:
+    """Advances sessions it is handed. Safe to use for many at once: each drive keeps to itself."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        holder: ConfigHolder,
+        pacer: Pacer,
+        recorder: SessionRecorder,
+        dry_run: bool = False,
+        tape: Tape | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.holder = holder
+        self.pacer = pacer
+        self.recorder = recorder
+        self.dry_run = dry_run
+        self.tape = tape
+        self.observer = Observer(pacer, recorder)
+        self.patience = Patience()
+
+    async def drive(self, handover: Handover) -> Ms | None:
+        """Advance the session as far as it goes now, and save it; in how many ms it is due, None: at rest or lost.
+
+        Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on. So it does with a session that
+        is left to a later release: nothing is saved.
+        """
+        if self.patience.defers(handover):
+            self.recorder.deferred(handover.lease.key)
+            return None
+        snapshot = self.holder.snapshot
+        runtime = snapshot.projects.get(handover.lease.key.project)
+        leased = LeasedSession(self.ledger, handover)
+        try:
+            if runtime is None:  # its project has left the configuration
+                await leased.save(Save(session=leased.session, then=Then.REST))
+                return None
+            terms = Terms(
+                tags=runtime.tags,
+                rules=runtime.rules,
+                paused=runtime.paused,
+                limited=runtime.api_rate_limit is not None,
+                dry_run=self.dry_run,
+            )
+            return await _Hands(self, leased, runtime).carry_out(self._begun(leased, terms))
+        except LostError:
+            self.recorder.lost(leased.key)
+            return None
+
+    def _begun(self, leased: LeasedSession, terms: Terms) -> Drive | RecordedDrive:
+        if self.tape is None:
+            return Drive(leased.session, leased.inbox, terms, leased.now)
+        return self.tape.drive(leased.key.project, leased.session, leased.inbox, terms, leased.now)
+
+
+class _Hands:
+    """Carries out the effects of one drive."""
+
+    def __init__(self, reconciler: Reconciler, leased: LeasedSession, runtime: ProjectRuntime) -> None:
+        self.reconciler = reconciler
+        self.leased = leased
+        self.site = runtime
+        self.project = leased.key.project
+
+    async def carry_out(self, drive: Drive | RecordedDrive) -> Ms | None:
+        """Carry out one effect after the other until the drive is done; its result. Raises LostError."""
+        with closing(drive.run()) as conversation:
+            try:
+                effect = next(conversation)
+                while True:
+                    effect = conversation.send(await self._reply(effect))
+            except StopIteration as end:
+                due_in: Ms | None = end.value
+                return due_in
+
+    async def _reply(self, effect: Effect) -> Reply:
+        leased, pacer, runtime = self.leased, self.reconciler.pacer, self.site
+        match effect:
+            case TurnToLook():
+                return self._turn(await pacer.to_look(self.project, runtime.api_rate_limit))
+            case TurnToCreate(target):
+                return self._turn(await pacer.to_create(self.project, target, runtime))
+            case Observe():
+                await leased.renew()
+                return await self.reconciler.observer.look(leased.key, runtime, lambda: leased.now)
+            case Ask():
+                return await actions.ask(runtime.livekit, leased.key.room, effect, lambda: leased.now)
+            case TakeBack():
+                await pacer.taking_back(self.project, runtime.api_rate_limit)
+                await leased.renew()
+                return await actions.take_back(runtime.livekit, leased.key.room, effect, lambda: leased.now)
+            case Save():
+                return await self._save(effect)
+            case Release():
+                await leased.release()
+                return Released(leased.now)
+            case _:
+                assert_never(effect)
+
+    def _turn(self, wait: float) -> Turn:
+        return Turn(self.leased.now, math.ceil(wait))
+
+    async def _save(self, save: Save) -> Saved:
+        """Save the session if we still hold the lease; then tell what is new, and let the pace follow it."""
+        saved, entries = await self.leased.save(save)
+        self.reconciler.recorder.tell(self.leased.key, entries)
+        await self.reconciler.pacer.learn(self.project, self.site, entries)
+        return saved

@@ -1,0 +1,136 @@
+"""The periodic comparison of all live rooms with the ledger: a webhook that never came costs time, never truth.
+
+For each live room it says what a webhook would have said, "look at this session", paced; so a room whose webhooks were
+all lost, a ledger that was emptied and an installation that starts on a running LiveKit are one and the same case.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from dispatcher.core.facts import Room
+from dispatcher.ledger import sessions
+from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerTaken, LedgerUnavailable
+from dispatcher.livekit.client import LiveKitError
+from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
+from dispatcher.targets.rate import SHARES, Pacer
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.metrics import Metrics
+
+SWEPT: Final = "swept"  # the name of the sweep's events
+TURN_S: Final = 1.0  # how often a replica asks whether it is its turn
+AT_ONCE: Final = 500  # sessions that the ledger is asked for: some 2 ms of ours
+RECALLED_MAX: Final = 10_000  # sessions that a new process asks the ledger for; some 20 MB
+
+
+class Sweep:
+    """Looks at every live room of every project once per `sweep.every`, at most `looks_per_second` of them.
+
+    So it does, once, at rooms that LiveKit no longer lists: nobody may have told of their end.
+    Where a project's calls are limited, the sweep causes no more than half of the looks that its limit allows.
+    """
+
+    def __init__(self, ledger: Ledger, holder: ConfigHolder, pacer: Pacer, log: Log, metrics: Metrics) -> None:
+        self.ledger = ledger
+        self.holder = holder
+        self.pacer = pacer
+        self.log = log
+        self.metrics = metrics
+        self._after: dict[str, str] = {}  # the SID up to which known ones were looked at
+        self._listed: dict[str, AbstractSet[Key]] = {}  # by the last sweep, and what it left to the next
+
+    async def run(self, project: str) -> None:
+        """Sweeps the project at once, and then for ever; one replica does it per interval."""
+        while True:
+            await self._turn(project)
+            await asyncio.sleep(TURN_S)
+
+    async def _turn(self, project: str) -> None:
+        try:
+            if await self.ledger.turn(f"sweep/{project}", self.holder.snapshot.sweep.every):
+                await self.sweep(project)
+        except LedgerTaken:
+            return  # for as long as that lasts: the worker has told it
+        except LedgerUnavailable:
+            self.log.warning("sweep.postponed", project=project, why="ledger_unavailable")
+        except LiveKitError as error:
+            self.metrics.livekit_consecutive_failures.labels(project).inc()
+            self.log.warning("sweep.postponed", project=project, why=error.reason)
+
+    async def sweep(self, project: str) -> None:
+        """Every live room's session is due for a look, as far as one interval's looks reach.
+
+        First the unknown ones, then those whose room is gone, then the known ones in turn.
+        """
+        snapshot = self.holder.snapshot
+        runtime = snapshot.projects.get(project)
+        if runtime is None:  # it has left the configuration
+            return
+        pause = self._pause(runtime, snapshot.sweep.looks_per_second)
+        before = await self._before(project)
+        await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
+        rooms = {Key(project, room.name, room.sid): room for room in await runtime.livekit.rooms() if room.sid}
+        self.metrics.livekit_consecutive_failures.labels(project).set(0)
+        gone = before - rooms.keys()
+        unknown = await self._unknown([*rooms, *gone])
+        repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), "unknown_room")
+        repairs |= dict.fromkeys(sorted(gone - unknown, key=_by_sid), "unheard_end")
+        budget = max(1, int(snapshot.sweep.every / 1000 / pause))
+        if len(rooms) > budget:
+            self.log.warning("sweep.prolonged", project=project, rooms=len(rooms), seconds=round(len(rooms) * pause))
+        waiting = deque([*repairs, *self._in_turn(project, rooms.keys() - unknown)])
+        while waiting and budget:
+            key = waiting.popleft()
+            if not await self._nudge(key, rooms.get(key)):
+                continue
+            if key in repairs:
+                self._repaired(key, repairs[key])
+            else:
+                self._after[project] = key.sid
+            budget -= 1
+            await asyncio.sleep(pause)
+        self._listed[project] = rooms.keys() | repairs.keys() & set(waiting)
+
+    async def _unknown(self, keys: Sequence[Key]) -> set[Key]:
+        """Those that the ledger does not know; it keeps the others. Between two slices other work has its turn."""
+        unknown: set[Key] = set()
+        for start in range(0, len(keys), AT_ONCE):
+            unknown |= await self.ledger.touch(keys[start : start + AT_ONCE])
+            await asyncio.sleep(0)
+        return unknown
+
+    async def _before(self, project: str) -> AbstractSet[Key]:
+        """The rooms that lived at the last sweep, or at this process's first those that the ledger has."""
+        if project in self._listed:
+            return self._listed[project]
+        self._listed[project] = frozenset()  # asked once: a ledger that is slow with so many holds up no later sweep
+        self._listed[project] = {life.key for life in await self.ledger.list(project, limit=RECALLED_MAX)}
+        return self._listed[project]
+
+    def _pause(self, runtime: ProjectRuntime, looks_per_second: float) -> float:
+        """Seconds between two sessions."""
+        if runtime.api_rate_limit is not None:
+            looks_per_second = min(looks_per_second, runtime.api_rate_limit.calls_per_second / SHARES / 2)
+        return 1 / looks_per_second
+
+    def _in_turn(self, project: str, known: Iterable[Key]) -> list[Key]:
+        """By SID, from where the last sweep stopped: the one that waited longest comes first."""
+        ordered = sorted(known, key=_by_sid)
+        stopped = bisect_right(ordered, self._after.get(project, ""), key=_by_sid)
+        return ordered[stopped:] + ordered[:stopped]
+
+    def _repaired(self, key: Key, kind: str) -> None:
+        self.metrics.sweep_repairs_total.labels(kind=kind).inc()
+        self.log.info("session.repaired", project=key.project, room=key.room, sid=key.sid, why=kind)
+
+    async def _nudge(self, key: Key, room: Room | None) -> bool:
+        """The session is due for a look; False: it is over."""
+        delivery = await sessions.remind(self.ledger, key, SWEPT, room=room)
+        return delivery.outcome is Delivered.ACCEPTED
+
+
+def _by_sid(key: Key) -> str:
+    return key.sid

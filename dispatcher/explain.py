@@ -1,0 +1,132 @@
+"""A session told as a story: a line for each entry of its timeline, and last the likeliest cause and what to do.
+
+Names are written as `visible` shows them: people read this on terminals.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Target
+from dispatcher.core.session import Assignment, Attempt, Entry, Said, Session, State, Verdict
+from dispatcher.core.text import visible
+
+SENTENCES: Final = {
+    Said.ASSIGNMENT_CREATED: "{assignment} needs an agent: {agent}",
+    Said.DISPATCH_REQUESTED: "asked for {agent} (attempt {number})",
+    Said.DISPATCH_ADOPTED: "found a dispatch of {agent} ({reason}), took it as attempt {number}",
+    Said.DISPATCH_FOUND: "found the dispatch of attempt {number}, whose answer was lost",
+    Said.DISPATCH_DUPLICATED: "another process, with a ledger of its own, made attempt {number} too",
+    Said.AGENT_JOINED: "{agent} is in the room (attempt {number})",
+    Said.ATTEMPT_ENDED: "attempt {number} at {agent} ended: {verdict}",
+    Said.ATTEMPT_REOPENED: "the agent of attempt {number} came after all",
+    Said.ASSIGNMENT_STARVED: "every target of {assignment} has been tried; goes on slowly",
+    Said.ASSIGNMENT_RENEWED: "somebody new came: {assignment} needs an agent again",
+    Said.ASSIGNMENT_PAUSED: "{agent} is paused: {assignment} waits",
+    Said.ASSIGNMENT_RESUMED: "{agent} is paused no longer: {assignment} goes on",
+    Said.TARGET_SKIPPED: "{agent} is paused: the next target is tried",
+    Said.ATTEMPT_RETRACTED: "taking back what is left of attempt {number}: {part}",
+    Said.DISPATCH_UNANSWERED: "nobody knows whether LiveKit took attempt {number}: {reason}",
+    Said.AGENT_UNREQUESTED: "an agent is in the room that no rule asked for: {agent}",
+    Said.ASSIGNMENT_OMITTED: "too many assignments in one room: {assignment} is left out",
+    Said.ROOM_UNLISTED: "LiveKit does not list the room",
+    Said.ROOM_FINISHED: "the room has ended: {reason}",
+    Said.AGENT_UNNAMED: "no agent could be computed for {assignment}: {reason}",
+    Said.DEPLOYMENT_IGNORED: "LiveKit ignored the deployment asked for: a server before 1.12.0 does not know them",
+    Said.DISPATCH_SIMULATED: "dry run: would have asked for {agent}",
+    Said.RULE_REMOVED: "the rule of {assignment} is no longer configured: its agent is asked for without metadata",
+    Said.ROUNDS_EXCEEDED: "a defect: the session needed more steps than one drive may take; it goes on in 1 s",
+}
+
+_CAUSES: Final = {
+    Verdict.SILENT: "no worker took the job within {confirm}{times}; is one registered as {target}, with room for it?",
+    Verdict.NO_SHOW: "a worker took the job and no agent joined within {join}{times}; see the worker of {target}",
+    Verdict.REJECTED: "the worker of {target} said no{times}; see its request handler",
+    Verdict.REFUSED: "LiveKit refuses the request{times}, or ignores its deployment; is that of {target} right?",
+    Verdict.UNSENT: "LiveKit was not reached, or said no{times}; is it up, the key right, the quota not used up?",
+    Verdict.VANISHED: "somebody deleted the dispatch of {target} before its agent came{times}",
+    Verdict.FAILED: "the agent of {target} left within {stay}{times}; does its job raise at the start?",
+    Verdict.CRASHED: "the agent of {target} was lost{times}; see its worker's log at that time",
+}
+
+
+def narrative(session: Session) -> Iterator[str]:
+    """The timeline in words, each line with its time (UTC) and, where it says something, how long it took."""
+    for entry in session.timeline:
+        yield visible(f"{clock(entry.at)}  {_sentence(entry)}")
+
+
+def diagnosis(session: Session) -> str:
+    """How the session stands, and, where an agent is missing, the likeliest reason and what to look at."""
+    if session.finished:
+        return "The room has ended."
+    if not session.assignments:
+        return "No rule asks for an agent here, or nobody for whom one does has joined."
+    return visible(" ".join(_standing(assignment) for assignment in session.assignments))
+
+
+def _sentence(entry: Entry) -> str:
+    fields = {
+        "assignment": entry.assignment,
+        "number": entry.number,
+        "agent": entry.agent or "not named yet",
+        "verdict": entry.verdict,
+        "part": entry.part,
+        "reason": entry.reason,
+    }
+    took = f", {entry.took / 1000:.2f} s" if entry.took is not None else ""
+    told = SENTENCES[entry.said]
+    if entry.said is Said.ATTEMPT_ENDED and entry.reason:
+        told += " {reason}"
+    if entry.said is Said.ATTEMPT_RETRACTED and entry.reason:
+        told = "could not take back what is left of attempt {number}: {reason}"
+    return told.format(**fields) + took
+
+
+def _standing(assignment: Assignment) -> str:
+    state = assignment.state
+    match state:
+        case State.SERVED:
+            return f"{assignment.key}: served."
+        case State.FINISHED:
+            return f"{assignment.key}: finished; the agent left on purpose. Who joins later gets one again."
+        case State.IDLE:
+            return f"{assignment.key}: nobody waits."
+        case State.PAUSED:
+            return (
+                f"{assignment.key}: paused; out of the configuration's `paused`, its agent is asked for within seconds."
+            )
+    if assignment.unnamed:
+        return f"{assignment.key}: {state}; the rule's expressions name no agent; `dispatcher rules explain` shows why."
+    failed = next((one for one in reversed(assignment.attempts) if one.verdict in _CAUSES), None)
+    if failed is None:
+        return f"{assignment.key}: {state}; the first attempt is under way."
+    return f"{assignment.key}: {state}; {_likeliest_cause(assignment, failed)}"
+
+
+def _likeliest_cause(assignment: Assignment, attempt: Attempt) -> str:
+    policy = assignment.policy
+    times = sum(1 for one in assignment.attempts if one.verdict is attempt.verdict and one.target == attempt.target)
+    return _CAUSES[attempt.verdict or Verdict.SILENT].format(
+        target=_named(attempt.target),
+        times=f", {times} times" if times > 1 else "",
+        confirm=_span(policy.confirm_within),
+        join=_span(policy.join_within),
+        stay=_span(policy.min_stay),
+    )
+
+
+def _named(target: Target) -> str:
+    return f"`{target.agent}`, deployment `{target.deployment}`"
+
+
+def _span(span: Ms) -> str:
+    return f"{span / 1000:g} s"
+
+
+def clock(at: Ms) -> str:
+    """The time of day in UTC: of an instant handed in, without asking any clock."""
+    seconds, ms = divmod(at, 1000)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours % 24:02}:{minute:02}:{second:02}.{ms:03}"

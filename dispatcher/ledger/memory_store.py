@@ -1,0 +1,273 @@
+"""What the memory ledger keeps, and for how long: sessions by place, event ids, slots.
+
+Nothing here reads a clock: `now` is handed in. What changed first expires first, so dropping what has expired never
+searches.
+"""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Final
+
+from dispatcher.core.facts import Ms
+from dispatcher.ledger.interface import (
+    DEDUPE_MS,
+    INBOX_MAX,
+    LIVE_TTL_MS,
+    LIVES_MAX,
+    OVER_FINAL_MS,
+    OVER_TTL_MS,
+    Counts,
+    Handover,
+    Key,
+    Lease,
+    Life,
+    Standing,
+)
+
+_SLACK: Final = 64  # outdated agenda entries that do not yet make a rebuild worth it
+_NEVER: Final = float("inf")
+
+
+class Place(Enum):
+    """Where a session is: in exactly one of these (law 7)."""
+
+    DUE = auto()
+    HELD = auto()
+    REST = auto()
+    OVER = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """A session as it lies in memory."""
+
+    key: Key
+    place: Place
+    at: Ms  # DUE: when; HELD: the lease's end; OVER: since when; else without meaning
+    born: Ms
+    expires: Ms = 0
+    record: bytes | None = None
+    index: tuple[Standing, ...] = ()
+    inbox: deque[bytes] = field(default_factory=deque)
+    head: int = 0  # absolute position of the inbox's first entry
+    token: str = ""  # the newest lease's; it counts only while HELD
+    ticket: int = 0  # of its entry in the agenda; 0: it has none
+
+    def append(self, entry: bytes) -> None:
+        """The entry is last in the inbox; beyond INBOX_MAX the first is dropped."""
+        self.inbox.append(entry)
+        if len(self.inbox) > INBOX_MAX:
+            self.drain(self.head + 1)
+
+    def drain(self, upto: int) -> None:
+        """The inbox begins at the absolute position `upto`, or further on if it already did."""
+        while self.inbox and self.head < upto:
+            self.inbox.popleft()
+            self.head += 1
+
+    def is_held(self, now: Ms) -> bool:
+        """Whether somebody has a lease that has not run out."""
+        return self.place is Place.HELD and self.at > now
+
+    def is_listed(self, project: str, state: str | None) -> bool:
+        """Whether it is a live one of the project, with an assignment in that state if one is named."""
+        if self.place is Place.OVER or self.key.project != project:
+            return False
+        return state is None or any(line.state == state for line in self.index)
+
+    def lease(self) -> Lease:
+        """The lease it is held under."""
+        return Lease(key=self.key, token=self.token, until=self.at)
+
+    def held(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None) -> Handover:
+        """The session for the holder of its lease, with this beginning of its inbox."""
+        upto = self.head + len(inbox)
+        return Handover(
+            lease=self.lease(), record=self.record, inbox=inbox, upto=upto, now=now, due=now if due is None else due
+        )
+
+    def life(self) -> Life:
+        """The session to read only."""
+        due_at = self.at if self.place is Place.DUE else None
+        return Life(key=self.key, record=self.record, born=self.born, due_at=due_at, finished=self.place is Place.OVER)
+
+
+class Agenda:
+    """Which session is claimable next. `wake` is called, once, when that will be sooner than `wait` has said."""
+
+    def __init__(self, wake: Callable[[], None] | None) -> None:
+        self._wake = wake
+        self._announced = -_NEVER  # nobody waits
+        self._heap: list[tuple[Ms, int, Session]] = []  # an entry counts while its ticket is the session's
+        self._tickets = count(1)
+        self._rebuild_at = _SLACK
+
+    def put(self, session: Session) -> None:
+        """The session is claimable from `session.at` on."""
+        session.ticket = next(self._tickets)
+        heappush(self._heap, (session.at, session.ticket, session))
+        if len(self._heap) > self._rebuild_at:
+            self._heap = [entry for entry in self._heap if entry[2].ticket == entry[1]]
+            heapify(self._heap)
+            self._rebuild_at = _SLACK + 2 * len(self._heap)
+        if self._wake and session.at < self._announced:
+            self._announced = -_NEVER
+            self._wake()
+
+    def first(self) -> Session | None:
+        """The session that is, or will be, claimable longest."""
+        while self._heap:
+            _, ticket, session = self._heap[0]
+            if session.ticket == ticket:
+                return session
+            heappop(self._heap)
+        return None
+
+    def wait(self, now: Ms) -> Ms | None:
+        """How many ms until a session is claimable; None: none will be."""
+        first = self.first()
+        self._announced = first.at if first else _NEVER
+        return max(0, first.at - now) if first else None
+
+
+class Sessions:
+    """All sessions: each in one place, there in the order of their last change, which is that of their expiry."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self._by_key: dict[Key, Session] = {}  # the oldest first
+        self._places: dict[Place, OrderedDict[Key, Session]] = {place: OrderedDict() for place in Place}
+        self._names: dict[tuple[str, str], list[Session]] = {}
+        self.standings: Counter[tuple[str, Standing]] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def known(self, key: Key, now: Ms) -> Session | None:
+        """The session, live or ended less than OVER_FINAL_MS ago."""
+        session = self._by_key.get(key)
+        return None if session and session.place is Place.OVER and now >= session.at + OVER_FINAL_MS else session
+
+    def leased(self, lease: Lease) -> Session | None:
+        """The lease's session, if the lease is still its newest and was not given back."""
+        session = self._by_key.get(lease.key)
+        return session if session and session.place is Place.HELD and session.token == lease.token else None
+
+    def open(self, key: Key, now: Ms) -> Session:
+        """A new session, due; nothing is left of one that ended."""
+        if ended := self._by_key.get(key):
+            self.forget(ended)
+        session = Session(key=key, place=Place.DUE, at=now, born=now)
+        self._by_key[key] = self._places[Place.DUE][key] = session
+        lives = self._names.setdefault((key.project, key.room), [])
+        lives.append(session)
+        del lives[:-LIVES_MAX]
+        return session
+
+    def move(self, session: Session, place: Place, now: Ms, at: Ms = 0) -> None:
+        """The session is in that place alone; DUE from `at` on, HELD until `at`."""
+        del self._places[session.place][session.key]
+        self._places[place][session.key] = session
+        session.place, session.at, session.ticket = place, at, 0
+        session.expires = now + (OVER_TTL_MS if place is Place.OVER else LIVE_TTL_MS)
+        if place in (Place.DUE, Place.HELD):
+            self._agenda.put(session)
+
+    def end(self, session: Session, now: Ms) -> None:
+        """A tombstone is left: the record, findable."""
+        session.inbox.clear()
+        self.reindex(session, ())
+        self.move(session, Place.OVER, now, now)
+
+    def hasten(self, session: Session, now: Ms) -> None:
+        """The session is claimable now, or once its holder is done; never later than it was."""
+        if session.place is Place.HELD:
+            self.renew(session, now)
+            return
+        due_at = min(session.at, now) if session.place is Place.DUE else now
+        self.move(session, Place.DUE, now, due_at)
+
+    def renew(self, session: Session, now: Ms) -> None:
+        """The session, if live, lives on for LIVE_TTL_MS from now."""
+        if session.place is Place.OVER:
+            return
+        session.expires = now + LIVE_TTL_MS
+        self._places[session.place].move_to_end(session.key)
+
+    def reindex(self, session: Session, index: Sequence[Standing]) -> None:
+        """`standings` counts these lines for the session instead of those before."""
+        project = session.key.project
+        for gone in session.index:
+            self.standings[project, gone] -= 1
+            if not self.standings[project, gone]:
+                del self.standings[project, gone]
+        session.index = tuple(index)
+        self.standings.update((project, line) for line in session.index)
+
+    def lives(self, project: str, room: str) -> list[Session]:
+        """The LIVES_MAX newest that were opened under the name and are still here, the newest first."""
+        return self._names.get((project, room), [])[::-1]
+
+    def newest(self) -> Iterator[Session]:
+        """All sessions, the newest first."""
+        return reversed(self._by_key.values())
+
+    def counts(self) -> Counts:
+        """How many are in each place of the living."""
+        due, held, rest = (len(self._places[place]) for place in (Place.DUE, Place.HELD, Place.REST))
+        return Counts(due=due, held=held, rest=rest)
+
+    def drop_expired(self, now: Ms) -> None:
+        """Whatever has expired is forgotten."""
+        for sessions in self._places.values():
+            while sessions and (first := next(iter(sessions.values()))).expires <= now:
+                self.forget(first)
+
+    def make_room(self) -> bool:
+        """One less: the oldest tombstone, else the session longest at rest. False: there is neither."""
+        for place in (Place.OVER, Place.REST):
+            if sessions := self._places[place]:
+                self.forget(next(iter(sessions.values())))
+                return True
+        return False
+
+    def forget(self, session: Session) -> None:
+        """Nothing of the session is left."""
+        self.reindex(session, ())
+        session.ticket = 0
+        del self._by_key[session.key]
+        del self._places[session.place][session.key]
+        name = (session.key.project, session.key.room)
+        self._names[name] = [life for life in self._names.get(name, []) if life is not session]
+        if not self._names[name]:
+            del self._names[name]
+
+
+class EventIds:
+    """Event ids, remembered in two buckets for DEDUPE_MS to twice that."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._current: set[str] = set()
+        self._previous: set[str] = set()
+
+    def expire(self, now: Ms) -> None:
+        """Buckets older than the previous one are dropped."""
+        number = now // DEDUPE_MS
+        if number <= self._number:
+            return
+        self._previous = self._current if number == self._number + 1 else set()
+        self._current = set()
+        self._number = number
+
+    def __contains__(self, event_id: str) -> bool:
+        return event_id in self._current or event_id in self._previous
+
+    def add(self, event_id: str) -> None:
+        """The id is remembered; the empty one never is."""
+        if event_id:
+            self._current.add(event_id)

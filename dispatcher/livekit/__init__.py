@@ -1,0 +1,1 @@
+"""The one door to LiveKit: its API, its messages, its webhooks."""

@@ -1,0 +1,287 @@
+"""One project's LiveKit, behind one door: look, create, retract. Every foreign error ends here as one of ours.
+
+livekit-api makes the tokens and the calls that act. Its timeout does nothing (it hands aiohttp `timeout=None`), so each
+call here has a deadline of its own; its failover replays CreateDispatch, so it is off. Lists it would hold whole and
+decode at one go: they are read here, as they arrive (docs/adr/0035).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from functools import partial
+from time import monotonic
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from aiohttp import ClientConnectorError, ClientError
+from google.protobuf.message import DecodeError, Message
+from livekit.api import AccessToken, LiveKitAPI, VideoGrants
+from livekit.api.twirp_client import TwirpClient
+from livekit.protocol import agent_dispatch, models
+from livekit.protocol import room as room_service
+from msgspec import Struct
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
+
+from dispatcher.answers import PROTOBUF, ROOM_MAX, NoReply, TooLong, TwirpSession, each
+from dispatcher.core.facts import Room, RoomSid
+from dispatcher.core.rules import Target
+from dispatcher.core.snapshot import Dispatch, RoomSnapshot
+from dispatcher.livekit.messages import TAG, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
+
+M = TypeVar("M", bound=Message)
+T = TypeVar("T")
+Observe: TypeAlias = Callable[[str, str, float], None]  # method, "ok" or a Reason, seconds
+
+OK: Final = "ok"
+ROOMS_MAX: Final = 256 << 20  # bytes of the list of all rooms: of 5,000 with 50 kB of metadata each
+
+
+class Reason(StrEnum):
+    """Why a call failed; also the `result` label of `livekit_request_seconds` (its success is "ok")."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"  # the connection was refused, or broke before the request was sent
+    BROKEN = "broken"  # the connection broke after the request was sent, or a 200 is none of LiveKit's
+    OVERSIZED = "oversized"  # a 200 longer than such answers ever are
+    REDIRECTED = "redirected"  # 3xx: not followed
+    LIMITED = "limited"  # 429
+    SERVER = "server"  # 5xx, 408
+    INVALID = "invalid"  # 400 and other 4xx
+    NOT_FOUND = "not_found"  # 404
+    UNAUTHORIZED = "unauthorized"  # 401, 403
+
+
+class LiveKitError(Exception):
+    """A call failed. Its text is the method and the reason: never a token, metadata or a foreign message."""
+
+    def __init__(self, method: str, reason: Reason, *, retry_after: float | None = None, leads_to: str = "") -> None:
+        super().__init__(f"{method}: {reason}")
+        self.method = method
+        self.reason = reason
+        self.retry_after = retry_after  # seconds, as the server asked
+        self.leads_to = leads_to  # where a redirect leads: scheme, host and port
+
+
+class Unavailable(LiveKitError):
+    """Nothing happened; the same call may succeed later."""
+
+
+class Refused(LiveKitError):
+    """Nothing happened, and the same call never will succeed (see `reason`)."""
+
+
+class Unknown(LiveKitError):
+    """It may have happened: only a look can tell."""
+
+
+_BY_STATUS: Final[Mapping[int, Reason]] = {
+    401: Reason.UNAUTHORIZED,
+    403: Reason.UNAUTHORIZED,
+    404: Reason.NOT_FOUND,
+    408: Reason.SERVER,  # Twirp's deadline_exceeded: the node that hosts the room was slow
+    429: Reason.LIMITED,
+}
+_BY_HUNDRED: Final[Mapping[int, Reason]] = {2: Reason.BROKEN, 3: Reason.REDIRECTED, 4: Reason.INVALID}
+# What a failed call means. A read that fails has changed nothing; 404 is a room that closes: the next look says so.
+_READ: Final[Mapping[Reason, type[LiveKitError]]] = {
+    **dict.fromkeys(Reason, Unavailable),
+    **dict.fromkeys((Reason.INVALID, Reason.UNAUTHORIZED), Refused),
+}
+_ACT: Final[Mapping[Reason, type[LiveKitError]]] = {
+    **dict.fromkeys((Reason.UNREACHABLE, Reason.LIMITED), Unavailable),
+    **dict.fromkeys((Reason.TIMEOUT, Reason.BROKEN, Reason.OVERSIZED, Reason.REDIRECTED, Reason.SERVER), Unknown),
+    **dict.fromkeys((Reason.INVALID, Reason.NOT_FOUND, Reason.UNAUTHORIZED), Refused),
+}
+_PASSING: Final = frozenset({Reason.UNREACHABLE, Reason.BROKEN, Reason.SERVER})
+_AGAIN: Final = AsyncRetrying(  # reads only
+    retry=retry_if_exception(lambda error: isinstance(error, Unavailable) and error.reason in _PASSING),
+    wait=wait_random(0.05, 0.15),
+    reraise=True,
+)
+_FOREIGN: Final = (NoReply, TooLong, ClientError, OSError, DecodeError)
+
+
+class _List(Struct, Generic[M, T], frozen=True):
+    """One of LiveKit's lists: where it is asked for, what it lists, and what is taken of each one (None: nothing)."""
+
+    service: str
+    method: str
+    of: type[M]
+    take: Callable[[M], T | None]
+    at_most: int = ROOM_MAX
+
+
+_ROOM: Final = _List("RoomService", "ListRooms", models.Room, room_of)
+_ROOMS: Final = _List("RoomService", "ListRooms", models.Room, bare_room_of, ROOMS_MAX)
+_PEOPLE: Final = _List("RoomService", "ListParticipants", models.ParticipantInfo, participant_of)
+_DISPATCHES: Final = _List("AgentDispatchService", "ListDispatch", agent_dispatch.AgentDispatch, live_dispatch_of)
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How long a call may take, in seconds. A ledger's lease is longer than `look` and `act`."""
+
+    look: float = 2.0  # all three reads together, the second try included
+    act: float = 5.0  # create, remove, delete; and the sweep's list of all rooms
+    tries: int = 2  # of a read, within its look
+
+
+LIMITS: Final = Limits()
+
+
+class LiveKit:
+    """One project. Made inside a running loop; owns nothing: the session is the caller's to close.
+
+    Each request is told to `observe`, but for those that we cancel ourselves.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: str,
+        *,
+        session: TwirpSession,
+        observe: Observe,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._api = LiveKitAPI(url, key, secret, session=session, failover=False)
+        self._session = session
+        self._host = TwirpClient(session, url, "livekit").host  # of ws:// it makes http://, and a path it keeps
+        self._token = partial(AccessToken, key, secret)
+        self._observe = observe
+        self._limits = limits
+        self._alone_until = 0.0  # monotonic
+
+    async def look(self, room: str, sid: RoomSid) -> RoomSnapshot:
+        """What LiveKit shows of the session, read side by side. Raises Unavailable or Refused: that is never "absent".
+
+        ListDispatch takes 3 s and fails when the room is absent, so it is cancelled as soon as ListRooms says so.
+        """
+        until = self._deadline(self._limits.look)
+        admin = VideoGrants(room_admin=True, room=room)
+        people = room_service.ListParticipantsRequest(room=room)
+        asked = agent_dispatch.ListAgentDispatchRequest(room=room)
+        participants = asyncio.create_task(self._listed(_PEOPLE, people, admin, until))
+        dispatches = asyncio.create_task(self._listed(_DISPATCHES, asked, admin, until))
+        try:
+            named = room_service.ListRoomsRequest(names=[room])
+            listed = await self._listed(_ROOM, named, VideoGrants(room_list=True), until)
+            own = next((one for one in listed if one.sid == sid), None)
+            if own is None:
+                return RoomSnapshot(room=None)
+            return RoomSnapshot(room=own, participants=await participants, dispatches=await dispatches)
+        finally:
+            participants.cancel()
+            dispatches.cancel()
+
+    async def rooms(self) -> tuple[Room, ...]:
+        """Every live room of the project, without its metadata: nobody asks for them, and 100 MB may come.
+
+        Raises Unavailable or Refused.
+        """
+        until = self._deadline(self._limits.act)
+        return await self._listed(_ROOMS, room_service.ListRoomsRequest(), VideoGrants(room_list=True), until)
+
+    async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
+        """A new dispatch exists, as the server echoes it. Raises Unavailable, Refused or Unknown. One POST, never two.
+
+        Not idempotent: each call adds an agent (livekit.md §2.1). A server before 1.12.0 ignores the deployment, before
+        1.13.2 the tag; the echo then lacks it.
+        """
+        request = agent_dispatch.CreateAgentDispatchRequest(
+            room=room,
+            agent_name=target.agent,
+            deployment=target.deployment,
+            metadata=metadata,
+            attributes={TAG: tag},
+        )
+        send = partial(self._api.agent_dispatch.create_dispatch, request)
+        return dispatch_of(await self._act("CreateDispatch", partial(_named, send)))
+
+    async def remove(self, room: str, identity: str) -> None:
+        """The participant is out of the room, or was. Raises Unavailable, Refused or Unknown."""
+        request = room_service.RoomParticipantIdentity(room=room, identity=identity)
+        await self._gone("RemoveParticipant", partial(self._api.room.remove_participant, request))
+
+    async def delete(self, room: str, dispatch: str) -> None:
+        """The dispatch with this id is no longer listed, and its agent is told to leave. Raises as `remove` does.
+
+        A launch already queued survives it, and may bring an agent that no listed dispatch names (docs/livekit.md §0).
+        """
+        send = partial(self._api.agent_dispatch.delete_dispatch, dispatch, room)
+        await self._gone("DeleteDispatch", partial(_named, send))
+
+    async def _listed(self, page: _List[M, T], asked: Message, grants: VideoGrants, until: float) -> tuple[T, ...]:
+        address = f"{self._host}/twirp/livekit.{page.service}/{page.method}"
+        token = self._token().with_grants(grants).to_jwt()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": PROTOBUF}
+
+        async def send() -> tuple[T, ...]:
+            async with self._session.post(address, data=asked.SerializeToString(), headers=headers) as answer:
+                taken = [page.take(one) async for one in each(answer, page.of, page.at_most)]
+            return tuple(one for one in taken if one is not None)
+
+        again = _AGAIN.copy(stop=stop_after_attempt(self._limits.tries))
+        return await again(self._call, page.method, send, until, _READ)
+
+    async def _gone(self, method: str, send: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await self._act(method, send)
+        except Refused as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+
+    async def _act(self, method: str, send: Callable[[], Awaitable[T]]) -> T:
+        return await self._call(method, send, self._deadline(self._limits.act), _ACT)
+
+    async def _call(
+        self,
+        method: str,
+        send: Callable[[], Awaitable[T]],
+        until: float,
+        verdicts: Mapping[Reason, type[LiveKitError]],
+    ) -> T:
+        started = monotonic()
+        if self._alone_until > started:
+            raise verdicts[Reason.LIMITED](method, Reason.LIMITED, retry_after=self._alone_until - started)
+        try:
+            async with asyncio.timeout_at(until):
+                reply = await send()
+        except _FOREIGN as error:  # its text may carry data: it stops here
+            failure = _failure(error, method, verdicts)
+            self._observe(method, failure.reason, monotonic() - started)
+            self._alone_until = max(self._alone_until, monotonic() + (failure.retry_after or 0))
+            raise failure from None
+        self._observe(method, OK, monotonic() - started)
+        return reply
+
+    def _deadline(self, seconds: float) -> float:
+        return asyncio.get_running_loop().time() + seconds
+
+
+async def _named(send: Callable[[], Awaitable[agent_dispatch.AgentDispatch]]) -> agent_dispatch.AgentDispatch:
+    """The dispatch that the server names. Raises DecodeError: an empty 200, as a proxy may send, parses too."""
+    dispatch = await send()
+    if not dispatch.id:
+        raise DecodeError
+    return dispatch
+
+
+def _failure(error: Exception, method: str, verdicts: Mapping[Reason, type[LiveKitError]]) -> LiveKitError:
+    reason = _reason(error)
+    if isinstance(error, NoReply):
+        return verdicts[reason](method, reason, retry_after=error.retry_after, leads_to=error.leads_to)
+    return verdicts[reason](method, reason)
+
+
+def _reason(error: Exception) -> Reason:
+    match error:
+        case NoReply(status=status):
+            return _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100, Reason.SERVER)
+        case TooLong():
+            return Reason.OVERSIZED
+        case ClientConnectorError():
+            return Reason.UNREACHABLE
+        case TimeoutError():
+            return Reason.TIMEOUT
+        case _:
+            return Reason.BROKEN

@@ -1,0 +1,82 @@
+"""LiveKit's messages as values of the core: of each what we use, by its name there.
+
+What outsiders may have written is cut to the size that the core allows (`core.text`).
+"""
+
+from typing import Final
+
+from livekit.protocol import agent, agent_dispatch, models
+
+from dispatcher.core.facts import Ms, Participant, Room, RoomSid
+from dispatcher.core.snapshot import Dispatch, Job
+from dispatcher.core.text import ID_MAX, NAME_MAX, brief
+
+# The attribute of a dispatch that carries its tag; ignored by servers before 1.13.2. Before tags were signed it was
+# `dispatcher.want`: that one proves nothing, and is not read. What bears it is ours by its id, or not at all.
+TAG: Final = "dispatcher.assignment"
+
+_KINDS: Final = {number: name for name, number in models.ParticipantInfo.Kind.items()}
+_DEPARTURES: Final = {number: name for name, number in models.DisconnectReason.items()} | {0: ""}
+_FINISHED: Final = frozenset({agent.JS_SUCCESS, agent.JS_FAILED, agent.JS_CANCELLED})
+
+
+def room_of(room: models.Room) -> Room:
+    """The room."""
+    return Room(
+        sid=RoomSid(brief(room.sid, ID_MAX)),
+        name=brief(room.name, NAME_MAX),
+        metadata=room.metadata,
+        created_at=_ms(room.creation_time_ms, room.creation_time),
+    )
+
+
+def bare_room_of(room: models.Room) -> Room:
+    """The room without its metadata."""
+    return Room(sid=RoomSid(room.sid), name=room.name, created_at=_ms(room.creation_time_ms, room.creation_time))
+
+
+def participant_of(one: models.ParticipantInfo) -> Participant:
+    """The participant; a kind or reason that we do not know keeps its number."""
+    return Participant(
+        sid=brief(one.sid, ID_MAX),
+        identity=brief(one.identity, NAME_MAX),
+        kind=_KINDS.get(one.kind, str(one.kind)),
+        name=one.name,
+        active=one.state == models.ParticipantInfo.ACTIVE,
+        hidden=one.permission.hidden,
+        publisher=one.is_publisher,
+        granted=one.permission.agent,
+        joined_at=_ms(one.joined_at_ms, one.joined_at),
+        metadata=one.metadata,
+        attributes=dict(one.attributes),
+        disconnect_reason=_DEPARTURES.get(one.disconnect_reason, str(one.disconnect_reason)),
+    )
+
+
+def dispatch_of(one: agent_dispatch.AgentDispatch) -> Dispatch:
+    """The dispatch with its jobs."""
+    return Dispatch(
+        id=brief(one.id, ID_MAX),
+        agent=brief(one.agent_name, NAME_MAX),
+        deployment=brief(one.deployment, NAME_MAX),
+        tag=one.attributes.get(TAG, ""),
+        jobs=tuple(_job(job) for job in one.state.jobs),
+    )
+
+
+def live_dispatch_of(one: agent_dispatch.AgentDispatch) -> Dispatch | None:
+    """The dispatch with its jobs; None: it has been deleted."""
+    return None if one.state.deleted_at else dispatch_of(one)
+
+
+def _job(job: agent.Job) -> Job:
+    return Job(
+        id=brief(job.id, ID_MAX),
+        identity=brief(job.state.participant_identity, NAME_MAX),
+        ended=bool(job.state.ended_at) or job.state.status in _FINISHED,
+    )
+
+
+def _ms(milliseconds: Ms, seconds: int) -> Ms:
+    """Servers of before the millisecond fields send seconds alone."""
+    return milliseconds or seconds * 1000

@@ -1,0 +1,98 @@
+"""The configuration is read again once it has changed, or somebody asks; a bad one leaves the last good in force."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from dispatcher.config import BadConfig, Config, Source
+from dispatcher.core.session import State
+from dispatcher.ledger import sessions
+from dispatcher.ledger.interface import Key, Ledger
+from dispatcher.runtime.snapshot import ConfigSnapshot
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.metrics import Metrics
+
+POLL_S: Final = 1.0
+RELOADED: Final = "reloaded"  # the name of the reload's events
+NUDGED_MAX: Final = 1_000  # sessions of a project and state; the sweep finds the others
+
+_FIXED: Final = ("instance", "host", "port", "redis_url", "concurrency")
+_CONCERNED: Final = (State.PAUSED, State.WAITING, State.STARVED)  # whom a pause stops, or its end sets going
+
+
+class Reload:
+    """Reads `source` again for the service that runs with `config`; `apply` puts a new one in force, whole."""
+
+    def __init__(
+        self,
+        source: Source,
+        config: Config,
+        apply: Callable[[Config], Awaitable[None]],
+        log: Log,
+        metrics: Metrics,
+        *,
+        poll: float = POLL_S,
+    ) -> None:
+        self.source = source
+        self.config = config
+        self.apply = apply
+        self.log = log
+        self.metrics = metrics
+        self.poll = poll
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """It is read again now, changed or not."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Reads it whenever it has changed or somebody asks, for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(self.poll):
+                    await self._asked.wait()
+            except TimeoutError:
+                if not await asyncio.to_thread(self.source.changed):
+                    continue
+            self._asked.clear()
+            await self.read()
+
+    async def read(self) -> None:
+        """What is written now is in force; or nothing has changed, and the log says what is wrong and where."""
+        good = False
+        try:
+            config = await asyncio.to_thread(self.source.read)
+            await self._take(config)
+            good = True
+        except BadConfig as bad:
+            self.log.error("config.rejected", problems=[str(problem) for problem in bad.problems])
+        finally:
+            self.metrics.config_last_reload_successful.set(good)
+
+    async def _take(self, config: Config) -> None:
+        kept = {name: getattr(self.config, name) for name in _FIXED}
+        changed = [name for name in _FIXED if getattr(config, name) != kept[name]]
+        if changed:
+            self.log.warning("config.deferred", settings=changed)
+        self.config = replace(config, **kept)
+        await self.apply(self.config)
+        projects = [project.name for project in config.projects]
+        self.log.info("config.reloaded", projects=projects, warnings=[str(warning) for warning in config.warnings])
+
+
+async def nudge(ledger: Ledger, before: ConfigSnapshot, after: ConfigSnapshot) -> None:
+    """Where other agents are paused than before, the sessions that this may concern are due.
+
+    Raises LedgerUnavailable: the sweep then finds them.
+    """
+    for project, runtime in after.projects.items():
+        old = before.projects.get(project)
+        if old is None or old.paused == runtime.paused:
+            continue
+        keys: set[Key] = set()
+        for state in _CONCERNED:
+            keys |= {life.key for life in await ledger.list(project, state, limit=NUDGED_MAX)}
+        for key in keys:
+            await sessions.remind(ledger, key, RELOADED)

@@ -1,0 +1,82 @@
+"""What is in force: a configuration made ready to work with. A reload swaps it whole, in one assignment.
+
+Who needs more than one thing of it reads `Current.now` once: no request, drive or sweep works with half of two.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from msgspec import Struct
+
+from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, Sweep, place
+from dispatcher.core.rules import Rule
+from dispatcher.core.tags import Tags
+from dispatcher.expressions import Failed, reporting
+from dispatcher.ledger.redis.owner import LiveKitAt
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.webhook import ApiKey
+from dispatcher.signing import Signer
+
+
+class ProjectRuntime(Struct, frozen=True, kw_only=True):
+    """A project as those who work for it need it: its LiveKit, and what holds in it."""
+
+    livekit: LiveKit
+    rules: tuple[Rule, ...]
+    tags: Tags
+    paused: frozenset[str] = frozenset()
+    create_rate: CreateRate | None = None
+    api_rate_limit: ApiRateLimit | None = None
+
+
+class ConfigSnapshot(Struct, frozen=True, kw_only=True):
+    """One configuration, ready."""
+
+    projects: Mapping[str, ProjectRuntime]  # by project
+    keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
+    sweep: Sweep = Sweep()
+    api_token: Secret | None = None
+    livekits: Mapping[str, LiveKitAt] = {}  # by project: what tells this installation from another
+
+
+class ConfigHolder:
+    """Holds what is in force now."""
+
+    def __init__(self, snapshot: ConfigSnapshot) -> None:
+        self.snapshot = snapshot
+
+
+def config_snapshot(
+    config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
+) -> ConfigSnapshot:
+    """The configuration, ready; nothing is connected yet. `hear` is told of a project's expressions that fail."""
+    keys = {
+        key: ApiKey(project.name, secret.get_secret_value())
+        for project in config.projects
+        for key, secret in project.keys.items()
+    }
+    return ConfigSnapshot(
+        projects={project.name: _project_runtime(project, config, connect, hear) for project in config.projects},
+        keys=keys,
+        sweep=config.sweep,
+        api_token=config.api_token,
+        livekits=livekits(config),
+    )
+
+
+def livekits(config: Config) -> Mapping[str, LiveKitAt]:
+    """Where each project's LiveKit is, without a secret."""
+    return {project.name: LiveKitAt(place(project.url), tuple(sorted(project.keys))) for project in config.projects}
+
+
+def _project_runtime(
+    project: Project, config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
+) -> ProjectRuntime:
+    return ProjectRuntime(
+        livekit=connect(project),
+        rules=reporting(config.rules_of(project), partial(hear, project.name)),
+        tags=Tags(config.instance, Signer(secret.get_secret_value() for secret in project.keys.values())),
+        paused=project.paused,
+        create_rate=config.create_rate,
+        api_rate_limit=project.api_rate_limit,
+    )

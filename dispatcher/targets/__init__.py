@@ -1,0 +1,1 @@
+"""What is known of each agent and project, over all replicas."""

@@ -1,0 +1,104 @@
+"""What is told of a session, once: each new entry of its timeline is one log line and its metrics, and nothing else is.
+
+So the timeline, the log and the counters cannot disagree.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from dispatcher.core.session import Entry, Part, Said, Verdict
+from dispatcher.expressions import Failed
+from dispatcher.ledger.interface import Key
+from dispatcher.livekit.client import LiveKitError, Reason
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.metrics import Metrics, departure_label
+
+_LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
+_FIELDS: Final = ("assignment", "number", "agent", "verdict", "part", "reason")
+_ALARMS: Final = frozenset({
+    Said.ASSIGNMENT_STARVED, Said.ASSIGNMENT_OMITTED, Said.AGENT_UNREQUESTED, Said.AGENT_UNNAMED,
+    Said.DISPATCH_UNANSWERED, Said.DISPATCH_DUPLICATED, Said.DEPLOYMENT_IGNORED, Said.RULE_REMOVED,
+})  # fmt: skip
+
+
+class SessionRecorder:
+    """Writes what happens to sessions to the log and the metrics."""
+
+    def __init__(self, log: Log, metrics: Metrics) -> None:
+        self.log = log
+        self.metrics = metrics
+
+    def tell(self, key: Key, entries: Iterable[Entry]) -> None:
+        """The entries, which are saved now, are logged and counted."""
+        log = self.log.bind(project=key.project, room=key.room, sid=key.sid)
+        for entry in entries:
+            self._write(log, entry)
+            self._count(entry)
+
+    def lost(self, key: Key) -> None:
+        """Another took the session over while we had it: our lease had run out."""
+        self.log.warning("lease.lost", project=key.project, room=key.room, sid=key.sid)
+
+    def deferred(self, key: Key) -> None:
+        """A later release wrote the record: one of its replicas is to go on with the session."""
+        self.log.warning("session.deferred", project=key.project, room=key.room, sid=key.sid)
+
+    def look_failed(self, project: str, error: LiveKitError) -> None:
+        """LiveKit could not be asked: nothing is judged, and nothing forgotten."""
+        self.metrics.livekit_consecutive_failures.labels(project).inc()
+        write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
+        write("look.failed", project=project, why=error.reason)
+
+    def look_answered(self, project: str, *, recovered: bool) -> None:
+        """LiveKit answered; where looks had failed before, that is told."""
+        self.metrics.livekit_consecutive_failures.labels(project).set(0)
+        if recovered:
+            self.log.info("look.recovered", project=project)
+
+    def rule_failed(self, project: str, failed: Failed) -> None:
+        """An expression gave nothing when it was judged. Of a `when` that is said by the counter alone: it is often."""
+        rule = self.metrics.rule_label(failed.rule)
+        self.metrics.rule_errors_total.labels(rule=rule, field=failed.field, reason=failed.reason).inc()
+        if failed.field != "when":
+            fields = {"rule": failed.rule, "field": failed.field, "why": failed.reason}
+            self.log.warning("rule.failed", project=project, room=failed.room, **fields)
+
+    def _write(self, log: Log, entry: Entry) -> None:
+        said = {name: value for name in _FIELDS if (value := getattr(entry, name))}
+        if entry.took is not None:
+            said["duration_ms"] = entry.took
+        write = log.error if entry.said is Said.ROUNDS_EXCEEDED else log.warning if entry.said in _ALARMS else log.info
+        write(entry.said, **said)
+
+    def _count(self, entry: Entry) -> None:
+        metrics, agent = self.metrics, self.metrics.agent_label(entry.agent)
+        match entry.said:
+            case Said.AGENT_JOINED:
+                metrics.agents_joined_total.labels(agent=agent).inc()
+                if entry.took is not None:
+                    metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000)
+            case Said.ATTEMPT_ENDED:
+                self._count_end(entry, agent)
+            case Said.ATTEMPT_RETRACTED if entry.part is Part.AGENT and not entry.reason:
+                metrics.surplus_agents_total.labels(action="removed").inc()
+            case Said.DEPLOYMENT_IGNORED:
+                metrics.deployments_ignored_total.labels(agent=agent).inc()
+            case Said.RULE_REMOVED:
+                rule = metrics.rule_label(entry.assignment.partition("/")[0])
+                metrics.rule_errors_total.labels(rule=rule, field="metadata", reason="rule_removed").inc()
+            case Said.ROUNDS_EXCEEDED:
+                metrics.reconciler_rounds_exceeded_total.inc()
+            case Said.AGENT_UNREQUESTED:
+                metrics.surplus_agents_total.labels(action="reported").inc()
+            case _:
+                pass
+
+    def _count_end(self, entry: Entry, agent: str) -> None:
+        """Each dispatch counts once, by how it ended first: one that was given up and came after all has counted."""
+        if not entry.again:
+            self.metrics.dispatches_total.labels(agent=agent, result=entry.verdict).inc()
+        if entry.verdict in _LEFT:
+            reason = departure_label(entry.reason.upper())
+            self.metrics.agents_left_total.labels(agent=agent, reason=reason).inc()
+        elif entry.verdict is Verdict.SURPLUS:
+            self.metrics.surplus_agents_total.labels(action="found").inc()

@@ -1,0 +1,61 @@
+"""What each action of the log says to a person: the `msg` of its line; of a timeline's entry, what `explain` says.
+
+The names in braces are fields of the line, as the line shows them: a test holds each sentence to what its line has.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from dispatcher.explain import SENTENCES
+
+NONE: Final = "(none)"  # a field that this line does not have
+
+_OF_THE_SERVICE: Final = {
+    "session.repaired": "the sweep made up for a lost webhook: {why}",
+    "session.deferred": "a later release wrote the session's record: it is left to that release's replicas",
+    "sweep.postponed": "the sweep could not ask LiveKit or the ledger: {why}",
+    "sweep.prolonged": "{rooms} rooms are live: one round of the sweep takes {seconds} s",
+    "look.failed": "LiveKit could not be asked: {why}",
+    "look.recovered": "LiveKit answers again",
+    "rule.failed": "`{field}` of the rule {rule} gave nothing: {why}",
+    "lease.lost": "another replica took the session over",
+    "lease.kept": "the ledger did not take the session back: its lease runs out",
+    "service.started": "webhooks are taken at {url}",
+    "service.stopping": "no new work is taken; what runs is finished or handed back",
+    "service.stopped": "everything is finished or handed back",
+    "address.refused": "{host}:{port} cannot be listened on: {why}",
+    "webhook.rejected": "a webhook was refused: {reason}",
+    "webhook.undecodable": "a signed webhook holds no event that we can read: {why}",
+    "ledger.failed": "the ledger cannot be asked",
+    "gauges.postponed": "the gauges could not be refreshed: {why}",
+    "config.reloaded": "a new configuration is in force",
+    "config.rejected": "the configuration has mistakes; the last good one stays in force",
+    "config.deferred": "these settings change at the next start only: {settings}",
+    "nudge.postponed": "whom a changed pause concerns is found by the next sweep: {why}",
+    "drive.failed": "a drive failed unexpectedly: {error}; the session is driven again when its lease ends",
+    "loop.failed": "the loop {loop} failed unexpectedly: {error}; it goes on",
+    "request.failed": "a request failed unexpectedly: {error}; it was answered with 503",
+    "ledger.taken": "the ledger belongs to another installation: {why}",
+    "redis.unused": "a dry run has a ledger of its own, in memory: Redis is left alone",
+    "service.killed": "a second {signal} came: the service ends at once",
+    "log.dropped": "here {lines} lines are missing",
+    "connection.unaccepted": "a connection could not be accepted: {why}",
+    "connections.crowded": "too many connections are open: the longest idle ones are closed",
+    "request.malformed": "somebody speaks another language than HTTP: {why}",
+    "tape.started": "drives are recorded in {folder}",
+    "tape.failed": "the tape cannot be written: {why}",
+    "tape.recovered": "the tape is written again",
+    "library.warned": "{logger} reports trouble at {at}",
+}
+ACTIONS: Final[Mapping[str, str]] = {str(said): sentence for said, sentence in SENTENCES.items()} | _OF_THE_SERVICE
+
+
+class _Line(dict[str, object]):
+    def __missing__(self, name: str) -> str:
+        return NONE
+
+
+def sentence(action: str, fields: Mapping[str, object]) -> str:
+    """The line's sentence; an action that has none is its own."""
+    readable = {name: ", ".join(map(str, one)) if isinstance(one, list) else one for name, one in fields.items()}
+    return ACTIONS.get(action, action).format_map(_Line(readable))

@@ -1,0 +1,104 @@
+"""`dispatcher rules explain`: which rule matched a webhook, and which part of the others was false."""
+
+import json
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from dispatcher.config import load_offline
+from dispatcher.offline import Unusable, explain
+from dispatcher.offline.rules_explain import explain as told
+from tests.unit.core.world import only, rule
+
+RECORDED = Path(__file__).resolve().parents[2] / "recorded"
+SIP = RECORDED / "05-participant_joined-sip.json"
+RULES = """
+rules:
+  - {name: vip, when: "metadata.?plan.orValue('') == 'gold' && kind == 'SIP' && metadata.level > 3", agent: vip}
+  - {name: browsers, kinds: [STANDARD, CONNECTOR], agent: greeter}
+  - {name: never, when: 'false', agent: x}
+  - {name: scribe, trigger: room_started, agent: scribe}
+  - name: line
+    when: phone(participant.attributes['sip.trunkPhoneNumber']) == '+442079460000'
+    agent: {name: sales, deployment: blue}
+    metadata: '{"who": participant.identity}'
+    continue: true
+  - {name: broken, when: metadata.tenant.name == 'acme', agent: x}
+  - {name: as-asked, agent: {cel: metadata.nobody}, kinds: [SIP]}
+  - {name: everyone-else, agent: greeter}
+"""
+
+
+def lines(folder: Path, file: Path, text: str = RULES) -> list[str]:
+    """What is explained of a webhook."""
+    (folder / "dispatcher.yaml").write_text(text)
+    return list(explain(load_offline(folder / "dispatcher.yaml", {}).rules, file))
+
+
+def test_each_rule_says_why(tmp_path: Path) -> None:
+    """The parts that `&&` joins, the kinds, on what, and what comes after a match is not asked."""
+    assert lines(tmp_path, SIP) == [
+        "participant_joined in fx-support-42: sip_+441632960961, SIP",
+        "  vip            no: false: metadata.?plan.orValue('') == 'gold'; missing_key in metadata.level > 3",
+        "  browsers       no: kind SIP is not one of CONNECTOR, STANDARD",
+        "  never          no: false: false",
+        "  scribe         no: it is `trigger: room_started`",
+        '  line           yes: sales, deployment blue, metadata {"who":"sip_+441632960961"}',
+        "  broken         no: invalid_argument in metadata.tenant.name == 'acme'",
+        "  as-asked       yes: no agent could be named, the next is tried",
+        "  everyone-else  not asked: as-asked matched",
+    ]
+
+
+def test_a_room_that_starts_asks_the_rules_for_rooms(tmp_path: Path) -> None:
+    """And no others."""
+    found = lines(tmp_path, RECORDED / "01-room_started.json")
+
+    assert found[0] == "room_started in fx-support-42"
+    assert "  scribe         yes: scribe" in found
+    assert "  browsers       no: it is `trigger: participant_joined`" in found
+    assert "  line           not asked: scribe matched" in found
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("03-track_published-standard.json", "track_published says nothing that a rule uses"),
+        ("09-participant_joined-standard.json", "hidden participants never count"),
+        ("10-participant_joined-agent.json", "agents never want an agent"),
+        ("20-participant_left-standard-client_initiated.json", "they are not in the room: their state is not ACTIVE"),
+        ("22-room_finished.json", "the room is over"),
+    ],
+)
+def test_where_no_rule_is_asked_it_is_said_why(tmp_path: Path, file: str, why: str) -> None:
+    """One line after the headline."""
+    assert lines(tmp_path, RECORDED / file)[1:] == [f"no rule is asked: {why}"]
+
+
+def test_a_rule_that_came_from_no_file_has_no_parts() -> None:
+    """A condition that is a function says no more than no."""
+    assert list(told((rule("alice", when=only("alice")),), SIP))[1:] == ["  alice  no: its condition is false"]
+
+
+def test_no_rules_are_no_lines() -> None:
+    """Only what has happened."""
+    assert list(told((), SIP)) == ["participant_joined in fx-support-42: sip_+441632960961, SIP"]
+
+
+def test_the_last_rule_may_go_on() -> None:
+    """Then every rule has been asked."""
+    going_on = replace(rule("b", kinds=frozenset({"SIP"})), go_on=True)
+
+    assert list(told((going_on, rule("c", kinds=frozenset({"STANDARD"}))), SIP))[1:] == [
+        "  b  yes: b",
+        "  c  no: kind SIP is not one of STANDARD",
+    ]
+
+
+def test_a_file_that_is_too_large_is_no_webhook(tmp_path: Path) -> None:
+    """Cut off at 4 MiB, it is not read to its end."""
+    (tmp_path / "large.json").write_text(json.dumps({"body": "x" * (4 * 1024 * 1024)}))
+
+    with pytest.raises(Unusable, match=r"large\.json: no webhook"):
+        list(told((), tmp_path / "large.json"))

@@ -1,0 +1,147 @@
+"""What is told of a session: for each entry one line at its level, and what it counts."""
+
+import pytest
+
+from dispatcher.core.session import TIMELINE_MAX, Entry, Part, Said, Session, Verdict, entries_since, with_entry
+from dispatcher.livekit.client import Reason, Unavailable
+from dispatcher.telemetry.recorder import SessionRecorder
+from tests.unit.core.world import NOW, session
+from tests.unit.desk import KEY, PROJECT, Desk
+
+
+def told(*entries: Entry, before: Session | None = None) -> Desk:
+    """What was logged and counted as the session came to these entries."""
+    desk = Desk()
+    old = new = before or session()
+    for entry in entries:
+        new = with_entry(new, entry)
+    SessionRecorder(desk.log, desk.metrics).tell(KEY, entries_since(new, old.entries_total))
+    return desk
+
+
+def entry(said: Said, **fields: object) -> Entry:
+    """An entry about the greeter."""
+    return Entry(at=NOW, said=said, **{"assignment": "greeter", "number": 1, "agent": "greeter", **fields})  # type: ignore[arg-type]
+
+
+def counted(desk: Desk) -> dict[str, float]:
+    """Every counter that is not 0, as series → value."""
+    return {
+        ",".join((sample.name.removeprefix("livekit_dispatcher_"), *sample.labels.values())): sample.value
+        for metric in desk.registry.collect()
+        for sample in metric.samples
+        if sample.value and sample.name.endswith(("_total", "_count", "_sum"))
+    }
+
+
+ALARMS = (
+    Said.ASSIGNMENT_STARVED,
+    Said.AGENT_UNREQUESTED,
+    Said.ASSIGNMENT_OMITTED,
+    Said.DISPATCH_UNANSWERED,
+    Said.AGENT_UNNAMED,
+    Said.DEPLOYMENT_IGNORED,
+    Said.RULE_REMOVED,
+)
+
+
+@pytest.mark.parametrize("said", Said)
+def test_every_entry_is_a_line_of_its_own_name(said: Said) -> None:
+    """With the session it is about; as a warning where somebody may have to do something."""
+    desk = told(entry(said))
+    level = "error" if said is Said.ROUNDS_EXCEEDED else "warning" if said in ALARMS else "info"
+    assert [(line["action"], line["level"]) for line in desk.lines] == [(said, level)]
+    assert {"project": PROJECT, "room": "lobby", "sid": "RM_1", "assignment": "greeter"}.items() <= desk.lines[
+        0
+    ].items()
+
+
+def test_a_line_has_what_the_entry_says_and_no_more() -> None:
+    """No empty fields; a span that is 0 is a span."""
+    desk = told(entry(Said.AGENT_JOINED, took=0), Entry(at=NOW, said=Said.ROOM_UNLISTED))
+    served, missed = desk.lines
+    assert served["duration_ms"] == 0
+    assert missed.keys() == {"ts", "level", "action", "msg", "project", "room", "sid"}
+
+
+@pytest.mark.parametrize(
+    ("one", "counts"),
+    [
+        (
+            entry(Said.AGENT_JOINED, took=1_500),
+            {
+                "agents_joined_total,greeter": 1,
+                "time_to_agent_seconds_count,greeter": 1,
+                "time_to_agent_seconds_sum,greeter": 1.5,
+            },
+        ),
+        (entry(Said.AGENT_JOINED), {"agents_joined_total,greeter": 1}),
+        (
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.CRASHED, reason="connection_timeout"),
+            {"agents_left_total,greeter,CONNECTION_TIMEOUT": 1, "dispatches_total,greeter,crashed": 1},
+        ),
+        (
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.FAILED),
+            {"agents_left_total,greeter,UNKNOWN_REASON": 1, "dispatches_total,greeter,failed": 1},
+        ),
+        (entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT), {"dispatches_total,greeter,silent": 1}),
+        (entry(Said.ATTEMPT_ENDED, verdict=Verdict.UNSENT, reason="limited"), {"dispatches_total,greeter,unsent": 1}),
+        (
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.SURPLUS),
+            {"dispatches_total,greeter,surplus": 1, "surplus_agents_total,found": 1},
+        ),
+        (entry(Said.ATTEMPT_RETRACTED, part=Part.AGENT), {"surplus_agents_total,removed": 1}),
+        (entry(Said.ATTEMPT_RETRACTED, part=Part.DISPATCH), {}),
+        (entry(Said.ATTEMPT_RETRACTED, part=Part.AGENT, reason="timeout"), {}),
+        (entry(Said.AGENT_UNREQUESTED), {"surplus_agents_total,reported": 1}),
+        (entry(Said.DEPLOYMENT_IGNORED), {"deployments_ignored_total,greeter": 1}),
+        (
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, agent="nobody-knows-it"),
+            {"dispatches_total,other,silent": 1},
+        ),
+        (entry(Said.DISPATCH_REQUESTED), {}),
+        (
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.CRASHED, reason="connection_timeout", again=True),
+            {"agents_left_total,greeter,CONNECTION_TIMEOUT": 1},
+        ),
+        (entry(Said.RULE_REMOVED), {"rule_errors_total,greeter,metadata,rule_removed": 1}),
+        (entry(Said.ROUNDS_EXCEEDED), {"reconciler_rounds_exceeded_total": 1}),
+    ],
+)
+def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
+    """By agent and verdict, once for each attempt; names that the configuration does not know are other."""
+    assert counted(told(one)) == counts
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_counts_as_an_ended_attempt(verdict: Verdict) -> None:
+    """And as an agent that left where there was one."""
+    counts = counted(told(entry(Said.ATTEMPT_ENDED, verdict=verdict)))
+    assert counts[f"dispatches_total,greeter,{verdict}"] == 1
+    left = verdict in {Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED}
+    assert ("agents_left_total,greeter,UNKNOWN_REASON" in counts) == left
+
+
+def test_only_what_is_new_is_told() -> None:
+    """Also of a timeline that is full, whose length says nothing."""
+    full = session()
+    for _ in range(TIMELINE_MAX + 5):
+        full = with_entry(full, entry(Said.DISPATCH_REQUESTED))
+    assert told(before=full).lines == []
+    assert [line["action"] for line in told(entry(Said.AGENT_JOINED), before=full).lines] == ["agent.joined"]
+
+
+@pytest.mark.parametrize(("reason", "level"), [(Reason.UNAUTHORIZED, "error"), (Reason.TIMEOUT, "warning")])
+def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
+    """A refused key is an error: it stays so until somebody mends it."""
+    desk = Desk()
+    SessionRecorder(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason))
+    line = {name: value for name, value in desk.lines[0].items() if name not in {"ts", "msg"}}
+    assert line == {"level": level, "action": "look.failed", "project": PROJECT, "why": reason}
+
+
+def test_a_lost_lease_is_told() -> None:
+    """With the session that was lost."""
+    desk = Desk()
+    SessionRecorder(desk.log, desk.metrics).lost(KEY)
+    assert [(line["level"], line["action"], line["sid"]) for line in desk.lines] == [("warning", "lease.lost", "RM_1")]

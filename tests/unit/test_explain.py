@@ -1,0 +1,65 @@
+"""How a session stands, said to somebody who has to do something about it."""
+
+import pytest
+from msgspec.structs import replace
+
+from dispatcher.core.session import Assignment, Entry, Part, Said, Session, Verdict, with_entry
+from dispatcher.explain import diagnosis, narrative
+from tests.unit.core.world import assignment, attempt, session
+
+WAITING = assignment(attended=True)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_every_failure_has_its_cause_and_what_to_look_at(verdict: Verdict) -> None:
+    """A question or a place to look, for each way an attempt can fail; the others are no failures."""
+    told = diagnosis(session(replace(WAITING, attempts=(attempt(1, verdict=verdict),))))
+    harmless = {Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED, Verdict.SURPLUS}
+    assert told.endswith("the first attempt is under way.") is (verdict in harmless)
+
+
+@pytest.mark.parametrize(
+    ("stands", "told"),
+    [
+        pytest.param(
+            session(), "No rule asks for an agent here, or nobody for whom one does has joined.", id="no-rule"
+        ),
+        pytest.param(replace(session(), finished=True), "The room has ended.", id="over"),
+        pytest.param(session(assignment(finished_at=1)), "greeter: finished; the agent left on purpose.", id="done"),
+        pytest.param(session(assignment(attended=False)), "greeter: nobody waits.", id="idle"),
+        pytest.param(session(WAITING), "greeter: waiting; the first attempt is under way.", id="waiting"),
+    ],
+)
+def test_how_a_session_stands(stands: Session, told: str) -> None:
+    """One sentence for each assignment."""
+    assert diagnosis(stands).startswith(told)
+
+
+def test_the_last_failure_counts_and_how_often() -> None:
+    """Two no-shows after a silence: the no-shows are the cause."""
+    verdicts = (Verdict.SILENT, Verdict.NO_SHOW, Verdict.NO_SHOW)
+    attempts = tuple(attempt(number, verdict=verdict) for number, verdict in enumerate(verdicts, 1))
+    assert "no agent joined within 30 s, 2 times;" in diagnosis(session(replace(WAITING, attempts=attempts)))
+
+
+@pytest.mark.parametrize("said", list(Said))
+def test_every_entry_has_its_sentence(said: Said) -> None:
+    """With the time of day in UTC, and how long it took."""
+    entry = Entry(at=3_723_004, said=said, assignment="greeter", number=2, agent="sales", took=1_500)
+    [line] = narrative(with_entry(session(), entry))
+    assert line.startswith("01:02:03.004  ")
+    assert line.endswith(", 1.50 s")
+
+
+def test_what_could_not_be_taken_back_is_said_so() -> None:
+    """A failed retract is not told as done."""
+    entry = Entry(at=0, said=Said.ATTEMPT_RETRACTED, number=2, part=Part.AGENT, reason="timeout")
+    assert list(narrative(with_entry(session(), entry))) == [
+        "00:00:00.000  could not take back what is left of attempt 2: timeout"
+    ]
+
+
+def test_an_assignment_is_not_confused_with_another() -> None:
+    """Each is told by its key."""
+    other: Assignment = replace(WAITING, rule="other")
+    assert diagnosis(session(WAITING, other)).count("waiting") == 2
