@@ -18,9 +18,9 @@ from livekit.api import LiveKitAPI
 from livekit.protocol import agent_dispatch, models
 from livekit.protocol import room as room_service
 
-from dispatcher.answers import PROTOBUF, twirp_session
 from dispatcher.app import running
 from dispatcher.core.facts import RoomSid
+from dispatcher.livekit.answers import PROTOBUF, twirp_session
 from dispatcher.livekit.client import Limits, LiveKit
 from dispatcher.telemetry.logs import Log
 from tests.integration.house import config, rule

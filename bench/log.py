@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from dispatcher.output import Output
 from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.output import Output
 
 LINES: Final = 1_000  # a round
 ROUNDS: Final = 40

@@ -12,7 +12,6 @@ from aiohttp import TCPConnector, web
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.answers import TwirpSession, twirp_session
 from dispatcher.config import BadConfig, Config, Project, Source
 from dispatcher.config.problems import in_environment
 from dispatcher.core.facts import Ms
@@ -20,6 +19,7 @@ from dispatcher.engine.intake import Intake
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import Worker
 from dispatcher.engine.sweep import Sweep
+from dispatcher.http.listener import limits_here, listening
 from dispatcher.http.rooms import Api
 from dispatcher.http.server import build
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
@@ -28,18 +28,18 @@ from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.redis.owner import Installation
 from dispatcher.ledger.timed import TimedLedger
-from dispatcher.listener import limits_here, listening
+from dispatcher.livekit.answers import TwirpSession, twirp_session
 from dispatcher.livekit.client import LIMITS, LiveKit
 from dispatcher.livekit.webhook import verify
 from dispatcher.runtime.reload import Reload, nudge
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_snapshot
-from dispatcher.tape import Files, Hiding, Tape, Writer
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.gauges import Gauges
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.telemetry.recorder import SessionRecorder
+from dispatcher.telemetry.tape import Files, Hiding, Tape, Writer
 
 DRAIN_S: Final = 6.0  # running drives may finish; with the server's end and what is handed back, within 10 s
 GRACE_S: Final = 2.0

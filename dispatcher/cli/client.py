@@ -13,9 +13,9 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from msgspec import Meta, Struct
 
-from dispatcher.answers import Bounded, TooLong, origin
 from dispatcher.config import Secret
 from dispatcher.core.text import visible
+from dispatcher.livekit.answers import Bounded, TooLong, origin
 from dispatcher.livekit.webhook import BadWebhook, Rejected
 
 T = TypeVar("T")

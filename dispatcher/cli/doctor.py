@@ -10,7 +10,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from dispatcher.answers import twirp_session
 from dispatcher.config import Config, Project
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
@@ -18,6 +17,7 @@ from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.checkup import Facts, check_up, other_installation
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.redis.owner import Installation
+from dispatcher.livekit.answers import twirp_session
 from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
 from dispatcher.runtime.snapshot import livekits
 

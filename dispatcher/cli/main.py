@@ -21,12 +21,12 @@ from msgspec.structs import replace
 from dispatcher import offline
 from dispatcher.app import RecordTo, redis_address, running
 from dispatcher.cli import client, demo, doctor
+from dispatcher.cli.signals import on_hangup, stopping
 from dispatcher.config import BadConfig, Config, Source, load_offline, schema, show
 from dispatcher.livekit.webhook import sign
-from dispatcher.output import NOWHERE, Output, aside
-from dispatcher.signals import on_hangup, stopping
-from dispatcher.tape import Files
 from dispatcher.telemetry.logs import Style, bridge
+from dispatcher.telemetry.output import NOWHERE, Output, aside
+from dispatcher.telemetry.tape import Files
 
 WRONG_CONFIG = 2
 SIGNS_IAT = (1, 13)  # livekit-server before it signed without `iat`

@@ -32,9 +32,9 @@ from dispatcher.engine.observer import Observer
 from dispatcher.ledger.interface import Handover, Ledger
 from dispatcher.ledger.sessions import LeasedSession, LostError
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
-from dispatcher.tape import RecordedDrive, Tape
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.recorder import SessionRecorder
+from dispatcher.telemetry.tape import RecordedDrive, Tape
 
 
 class Reconciler:

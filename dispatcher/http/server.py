@@ -16,9 +16,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-from dispatcher.bodies import Bodies, Refused
-from dispatcher.connection import NAME
 from dispatcher.core.facts import Event, Ms
+from dispatcher.http.bodies import Bodies, Refused
+from dispatcher.http.connection import NAME
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.livekit.webhook import BadWebhook, Received, Signed, Undecodable, receive
 from dispatcher.telemetry.logs import Log

@@ -21,10 +21,10 @@ from livekit.protocol import room as room_service
 from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
-from dispatcher.answers import PROTOBUF, ROOM_MAX, NoReply, TooLong, TwirpSession, each
 from dispatcher.core.facts import Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
+from dispatcher.livekit.answers import PROTOBUF, ROOM_MAX, NoReply, TooLong, TwirpSession, each
 from dispatcher.livekit.messages import TAG, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
 
 M = TypeVar("M", bound=Message)

@@ -15,7 +15,7 @@ from dispatcher.expressions import Failed, reporting
 from dispatcher.ledger.redis.owner import LiveKitAt
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.webhook import ApiKey
-from dispatcher.signing import Signer
+from dispatcher.runtime.signing import Signer
 
 
 class ProjectRuntime(Struct, frozen=True, kw_only=True):

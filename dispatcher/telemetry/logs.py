@@ -19,8 +19,8 @@ from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
 from dispatcher.core.text import visible
-from dispatcher.repeats import Repeats
 from dispatcher.telemetry.masks import Mask
+from dispatcher.telemetry.repeats import Repeats
 from dispatcher.telemetry.sentences import sentence
 
 Style: TypeAlias = Literal["json", "text"]

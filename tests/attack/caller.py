@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
-from dispatcher.answers import twirp_session
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Target
+from dispatcher.livekit.answers import twirp_session
 from dispatcher.livekit.client import Limits, LiveKit, LiveKitError
 from tests.real.server import KEY, SECRET
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from dispatcher.answers import ROOM_MAX, twirp_session
+from dispatcher.livekit.answers import ROOM_MAX, twirp_session
 from dispatcher.livekit.client import Limits, LiveKit, LiveKitError, Reason, Unavailable, Unknown
 from tests.attack.caller import CALLS, LIMITS
 from tests.attack.endless import MIB, answers, saying

@@ -12,7 +12,7 @@ from signal import SIGTERM
 
 import pytest
 
-from dispatcher.output import FLUSH_S
+from dispatcher.telemetry.output import FLUSH_S
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.attack.running_service import SERVE, lines_of, running_service, true_soon
 from tests.integration.house import SPEED

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from dispatcher.answers import TwirpSession, twirp_session
 from dispatcher.core.facts import AGENT, STANDARD, Participant, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
+from dispatcher.livekit.answers import TwirpSession, twirp_session
 from dispatcher.livekit.client import LiveKit, Reason, Refused, Unknown
 from dispatcher.testing import FakeLiveKit, Fate, Timings
 

@@ -11,12 +11,12 @@ from aiohttp import ClientSession, web
 from msgspec import convert
 from prometheus_client import CollectorRegistry
 
-from dispatcher.bodies import Bodies
-from dispatcher.connection import Limits
 from dispatcher.core.facts import Event, Ms
 from dispatcher.engine.intake import IntakeResult
+from dispatcher.http.bodies import Bodies
+from dispatcher.http.connection import Limits
+from dispatcher.http.listener import listening
 from dispatcher.http.server import Verify, build
-from dispatcher.listener import listening
 from dispatcher.livekit.webhook import ApiKey, Signed, sign, verify
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics

@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import web
 
-from dispatcher.connection import HEAD_MAX, Limits
 from dispatcher.core.facts import Event
 from dispatcher.engine.intake import IntakeResult
+from dispatcher.http.connection import HEAD_MAX, Limits
+from dispatcher.http.listener import ACCEPTS, TOLD_EVERY, _RareLog, limits_here, listening
 from dispatcher.http.server import EXPOSED_EVERY
-from dispatcher.listener import ACCEPTS, TOLD_EVERY, _RareLog, limits_here, listening
 from tests.integration.front import Client, World, body_of, post, served, signed, wait_until
 
 ASKED = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -13,10 +13,10 @@ from aiohttp import ClientSession, TraceConfig, web
 
 from dispatcher.core.facts import Event, Ms
 from dispatcher.engine.intake import IntakeResult
+from dispatcher.http.listener import listening
 from dispatcher.ledger.interface import LedgerUnavailable
-from dispatcher.listener import listening
 from dispatcher.livekit.webhook import BadWebhook, Signed
-from dispatcher.repeats import FIRST
+from dispatcher.telemetry.repeats import FIRST
 from tests.integration.front import (
     SECRET,
     Client,

@@ -9,9 +9,9 @@ from io import BytesIO
 
 import pytest
 
-from dispatcher.bodies import BODY_MAX, Bodies
 from dispatcher.core.facts import Event
 from dispatcher.engine.intake import IntakeResult
+from dispatcher.http.bodies import BODY_MAX, Bodies
 from dispatcher.livekit.webhook import sign
 from tests.integration.front import NOW, SECRET, Client, World, body_of, post, served, signed, wait_until
 

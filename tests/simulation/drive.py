@@ -31,7 +31,7 @@ from dispatcher.core.effects import (
 from dispatcher.core.facts import Event, Ms, RoomSid
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Ledger, SaveResult
-from dispatcher.tape import Tape
+from dispatcher.telemetry.tape import Tape
 from tests.simulation.calls import Line, Unseen, asked, taken_back
 from tests.simulation.clock import Clock
 from tests.simulation.laws import Laws

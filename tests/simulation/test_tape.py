@@ -3,15 +3,15 @@
 from importlib import import_module
 
 import pytest
-from dispatcher.offline.replay import difference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.tape import Line, RecordedClaim, RecordedTerms
-from dispatcher.tape.lines import dump, load
+from dispatcher.offline.replay import difference
+from dispatcher.telemetry.tape import Line, RecordedClaim, RecordedTerms
+from dispatcher.telemetry.tape.lines import dump, load
 from tests.simulation.walker import life_of
 from tests.simulation.world import live
-from tests.unit.tape.reel import hiding, recorded, taped
+from tests.unit.telemetry.tape.reel import hiding, recorded, taped
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 

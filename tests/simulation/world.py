@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
-from dispatcher.tape import Tape
+from dispatcher.telemetry.tape import Tape
 from tests.simulation.calls import Line
 from tests.simulation.clock import Clock, Do
 from tests.simulation.cluster import Cluster

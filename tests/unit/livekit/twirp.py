@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 from livekit.protocol import agent_dispatch, models
 from livekit.protocol import room as room_service
 
-from dispatcher.answers import TwirpSession, twirp_session
 from dispatcher.core.facts import RoomSid
+from dispatcher.livekit.answers import TwirpSession, twirp_session
 from dispatcher.livekit.client import Limits, LiveKit
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from dispatcher.tape.lines import Line
+from dispatcher.telemetry.tape.lines import Line
 
 FILE_MAX: Final = 8 << 20  # bytes of one file
 FILES_MAX: Final = 8  # 64 MiB in all; the oldest goes

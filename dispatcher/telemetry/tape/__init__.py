@@ -1,8 +1,8 @@
 """What drives were given, asked for and were answered, recorded: for `dispatcher replay`."""
 
-from dispatcher.tape.files import Files
-from dispatcher.tape.hiding import HIDDEN, Hiding
-from dispatcher.tape.lines import (
+from dispatcher.telemetry.tape.files import Files
+from dispatcher.telemetry.tape.hiding import HIDDEN, Hiding
+from dispatcher.telemetry.tape.lines import (
     Ended,
     Exchange,
     Hides,
@@ -13,9 +13,9 @@ from dispatcher.tape.lines import (
     RecordedTerms,
     Unread,
 )
-from dispatcher.tape.reading import Recorded, UnreadLine, read
-from dispatcher.tape.recorder import RecordedDrive, Tape
-from dispatcher.tape.writer import Writer
+from dispatcher.telemetry.tape.reading import Recorded, UnreadLine, read
+from dispatcher.telemetry.tape.recorder import RecordedDrive, Tape
+from dispatcher.telemetry.tape.writer import Writer
 
 __all__ = [
     "HIDDEN",

@@ -10,7 +10,7 @@ from dispatcher.core.effects import Observe, Observed, Save, Saved, Then
 from dispatcher.core.rules import Aimed, Policy, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.tape import (
+from dispatcher.telemetry.tape import (
     Ended,
     Exchange,
     Hides,
@@ -23,9 +23,9 @@ from dispatcher.tape import (
     UnreadLine,
     read,
 )
-from dispatcher.tape.lines import Line, dump, identified, load
+from dispatcher.telemetry.tape.lines import Line, dump, identified, load
 from tests.unit.core.world import LOBBY, NOW, agent, person
-from tests.unit.tape.reel import kept
+from tests.unit.telemetry.tape.reel import kept
 
 POLICY = Policy(targets=(Target("greeter"),), kinds=frozenset({"SIP", "STANDARD"}))
 TERMS = identified(
@@ -116,7 +116,7 @@ def test_a_line_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
 
 def test_a_line_without_end_is_read_in_pieces_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """None of them is a claim; what comes after it is."""
-    monkeypatch.setattr("dispatcher.tape.reading.FILE_MAX", len(LINE.claim) + 10)
+    monkeypatch.setattr("dispatcher.telemetry.tape.reading.FILE_MAX", len(LINE.claim) + 10)
     (tmp_path / "tape-000001.jsonl").write_bytes(b"x" * 5_000 + b"\n" + LINE.terms + LINE.claim)
 
     found = list(read(tmp_path))

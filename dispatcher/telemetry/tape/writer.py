@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from dispatcher.tape.lines import Line
+from dispatcher.telemetry.tape.lines import Line
 
 WAITING_MAX: Final = 4 << 20  # bytes that wait to be written, some 1,000 claims
 FLUSH_S: Final = 0.5  # for what still waits at the end

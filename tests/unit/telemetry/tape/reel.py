@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dispatcher.tape import Files, Hiding, Line, Recorded, RecordedClaim, RecordedTerms, Tape, Writer
-from dispatcher.tape.lines import load
 from dispatcher.telemetry.masks import Mask
+from dispatcher.telemetry.tape import Files, Hiding, Line, Recorded, RecordedClaim, RecordedTerms, Tape, Writer
+from dispatcher.telemetry.tape.lines import load
 
 WITHIN = 30.0  # seconds; much longer than it takes
 

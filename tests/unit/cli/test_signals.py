@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from dispatcher.signals import on_hangup, stopping
+from dispatcher.cli.signals import on_hangup, stopping
 
 SOON_S = 5.0
 

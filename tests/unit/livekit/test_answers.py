@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 from livekit.protocol import models
 from livekit.protocol import room as room_service
 
-from dispatcher.answers import AT_ONCE, COST, PROTOBUF, REPLY_MAX, ROOM_MAX, Arriving, TooLong, each, twirp_session
+from dispatcher.livekit.answers import (
+    AT_ONCE,
+    COST,
+    PROTOBUF,
+    REPLY_MAX,
+    ROOM_MAX,
+    Arriving,
+    TooLong,
+    each,
+    twirp_session,
+)
 
 ENOUGH = 1 << 20
 ROOMS = room_service.ListRoomsResponse

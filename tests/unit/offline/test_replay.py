@@ -22,11 +22,11 @@ from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Session
 from dispatcher.offline import Unusable, replay
-from dispatcher.tape import Ended, Line, RecordedClaim
-from dispatcher.tape.lines import dump
+from dispatcher.telemetry.tape import Ended, Line, RecordedClaim
+from dispatcher.telemetry.tape.lines import dump
 from tests.unit.core.world import NOW, person
-from tests.unit.rehearsal.claims import Played, config
-from tests.unit.tape.reel import hiding, kept, recorded, taped
+from tests.unit.offline.claims import Played, config
+from tests.unit.telemetry.tape.reel import hiding, kept, recorded, taped
 
 RULES = "rules: [{name: all, when: room.name != 'other', agent: greeter}]\n"
 EMPTY = Session(room="", sid=RoomSid(""))

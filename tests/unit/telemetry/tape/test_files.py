@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.tape import Files, Line
-from dispatcher.tape.files import tapes
+from dispatcher.telemetry.tape import Files, Line
+from dispatcher.telemetry.tape.files import tapes
 
 TERMS = b'{"terms":1}\n'
 OTHER = b'{"terms":2}\n'

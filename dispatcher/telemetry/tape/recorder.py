@@ -14,8 +14,8 @@ from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tag, Tagging
 from dispatcher.expressions import Agents, When
-from dispatcher.tape.hiding import Hiding
-from dispatcher.tape.lines import (
+from dispatcher.telemetry.tape.hiding import Hiding
+from dispatcher.telemetry.tape.lines import (
     Ended,
     Exchange,
     Hides,
@@ -27,7 +27,7 @@ from dispatcher.tape.lines import (
     dump,
     identified,
 )
-from dispatcher.tape.writer import Writer
+from dispatcher.telemetry.tape.writer import Writer
 
 
 class Tape:

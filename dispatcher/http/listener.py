@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from msgspec.structs import replace
 
-from dispatcher.connection import Connection, Ended, Limits
+from dispatcher.http.connection import Connection, Ended, Limits
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 

@@ -10,8 +10,8 @@ from dispatcher.core.rules import Policy, Target
 from dispatcher.core.session import Assignment, Attempt, Entry, Note, Said, Session
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from dispatcher.core.tags import Tag
-from dispatcher.tape import HIDDEN, Exchange, Hides, Hiding
-from tests.unit.tape.reel import hiding, mask
+from dispatcher.telemetry.tape import HIDDEN, Exchange, Hides, Hiding
+from tests.unit.telemetry.tape.reel import hiding, mask
 
 CALLER = "sip_+441632960961"
 ROOM = Room(sid=RoomSid("RM_1"), name="call-_+441632960961_x", metadata="room-secret")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dispatcher.tape.files import FILE_MAX, tapes
-from dispatcher.tape.lines import RecordedClaim, RecordedTerms, Unread, load
+from dispatcher.telemetry.tape.files import FILE_MAX, tapes
+from dispatcher.telemetry.tape.lines import RecordedClaim, RecordedTerms, Unread, load
 
 
 class Recorded(Struct, frozen=True, kw_only=True):

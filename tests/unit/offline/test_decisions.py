@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.offline import Unusable, compare
-from dispatcher.tape import Hiding, Tape
+from dispatcher.telemetry.tape import Hiding, Tape
 from tests.unit.core.world import agent, job, person, tagged
-from tests.unit.rehearsal.claims import Played, caller, config
-from tests.unit.tape.reel import hiding, kept, taped
+from tests.unit.offline.claims import Played, caller, config
+from tests.unit.telemetry.tape.reel import hiding, kept, taped
 
 SALES = "{name: sales, when: \"participant.attributes['sip.trunkPhoneNumber'] == '+442079460000'\", agent: sales}"
 ALL = "{name: all, agent: greeter}"

@@ -30,7 +30,16 @@ from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tag
 from dispatcher.explain import clock
 from dispatcher.offline.situation import Unusable
-from dispatcher.tape import Ended, Exchange, Recorded, RecordedClaim, RecordedRule, RecordedTerms, UnreadLine, read
+from dispatcher.telemetry.tape import (
+    Ended,
+    Exchange,
+    Recorded,
+    RecordedClaim,
+    RecordedRule,
+    RecordedTerms,
+    UnreadLine,
+    read,
+)
 
 SHOWN_MAX: Final = 10  # differences, and undecodable lines
 FIELDS_MAX: Final = 5  # of a session that is saved otherwise

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.repeats import CAUSES_MAX, EVERY_S, FIRST, Repeats
+from dispatcher.telemetry.repeats import CAUSES_MAX, EVERY_S, FIRST, Repeats
 
 CAUSE = ("webhook.rejected", "no_token")
 

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from dispatcher.tape import Line, Writer
+from dispatcher.telemetry.tape import Line, Writer
 
 LINE = Line(b"", b"x" * 100)
 

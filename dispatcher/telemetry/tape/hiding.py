@@ -14,8 +14,8 @@ from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, T
 from dispatcher.core.facts import AGENT, Event, Participant, Room
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
-from dispatcher.tape.lines import Exchange, Hides
 from dispatcher.telemetry.masks import Mask
+from dispatcher.telemetry.tape.lines import Exchange, Hides
 
 HIDDEN: Final = "(hidden)"  # metadata that was there
 

@@ -11,8 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-from dispatcher.offline.hidden import CannotTell, CarefulRules
-from dispatcher.offline.replay import RecordedTags, Write, recorded, told, visible
 from msgspec.structs import replace
 
 from dispatcher.config import Config
@@ -22,8 +20,10 @@ from dispatcher.core.observe import observe, people
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.offline.hidden import CannotTell, CarefulRules
+from dispatcher.offline.replay import RecordedTags, Write, recorded, told, visible
 from dispatcher.offline.situation import Unusable
-from dispatcher.tape import Exchange, Hides, Recorded, RecordedClaim, RecordedTerms, UnreadLine
+from dispatcher.telemetry.tape import Exchange, Hides, Recorded, RecordedClaim, RecordedTerms, UnreadLine
 
 RulesOf: TypeAlias = Callable[[str, Hides], CarefulRules]
 

@@ -13,7 +13,7 @@ from dispatcher.core.facts import Event, Ms, Participant, Room, RoomSid
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.engine.sweep import SWEPT
-from dispatcher.tape import Tape
+from dispatcher.telemetry.tape import Tape
 from tests.unit.core.world import NOW, TAGS
 
 LATER: Ms = 1_500

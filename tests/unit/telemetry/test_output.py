@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.output import NOWHERE, Output
 from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.output import NOWHERE, Output
 
 NOON = 1_795_262_584.1239
 PIPE = 4096  # bytes that a pipe of these tests holds

@@ -24,9 +24,9 @@ from dispatcher.core.facts import JOINED, Event, Ms, Participant, Room
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.tape import Ended, Hides, Hiding, Judged, Line, Tape, Writer
+from dispatcher.telemetry.tape import Ended, Hides, Hiding, Judged, Line, Tape, Writer
 from tests.unit.core.world import LOBBY, NOW, TAGS, person
-from tests.unit.tape.reel import hiding, mask, recorded, taped
+from tests.unit.telemetry.tape.reel import hiding, mask, recorded, taped
 
 ALICE, BOB = person(), person("bob")
 GREETER = Policy(targets=(Target("greeter"),))

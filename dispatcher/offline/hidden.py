@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule, Target
 from dispatcher.expressions import Agents, Expression, Split, When
-from dispatcher.tape import Hides, Judged, RecordedTerms
 from dispatcher.telemetry.masks import MARK
+from dispatcher.telemetry.tape import Hides, Judged, RecordedTerms
 
 Names: TypeAlias = frozenset[str]
 About: TypeAlias = tuple[str, str]  # a fingerprint, and the SID of whom it was asked about

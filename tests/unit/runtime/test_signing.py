@@ -5,7 +5,7 @@ import hmac
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.signing import Signer
+from dispatcher.runtime.signing import Signer
 
 OLD, NEW = "an-old-secret-of-the-project", "the-secret-that-follows-it"
 
