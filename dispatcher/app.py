@@ -3,10 +3,10 @@
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from aiohttp import TCPConnector, web
 from msgspec import Struct
@@ -18,6 +18,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import Intake
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import Worker
+from dispatcher.engine.supervise import Supervisor
 from dispatcher.engine.sweep import Sweep
 from dispatcher.http.listener import limits_here, listening
 from dispatcher.http.rooms import Api
@@ -43,12 +44,9 @@ from dispatcher.telemetry.tape import Files, Hiding, Tape, Writer
 
 DRAIN_S: Final = 6.0  # running drives may finish; with the server's end and what is handed back, within 10 s
 GRACE_S: Final = 2.0
-AGAIN_S: Final = 1.0
 CONNECTIONS: Final = 100  # to one LiveKit
 
 ONCE: Final = replace(LIMITS, tries=1)  # where requests are counted, none is made that was not
-
-Loop: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -93,33 +91,42 @@ async def running(
     async with AsyncExitStack() as stack:
         connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
         session = await stack.enter_async_context(twirp_session(connector))
-        make = partial(_ready, session=session, recorder=recorder)
-        holder = ConfigHolder(make(config))
+        current = ConfigInForce(config, partial(_snapshot, session=session, recorder=recorder), recorder)
         wake = asyncio.Event()
-        home = _memory if dry_run else partial(_home, config, holder)
+        home = _memory if dry_run else partial(_home, config, current.holder)
         ledger = _timed(home(wake.set), metrics)
         stack.push_async_callback(ledger.aclose)
-        pacer = Pacer(ledger)
         tape = stack.enter_context(_recorded(record, config, log, metrics)) if record else None
         reconciler = Reconciler(
-            ledger=ledger, holder=holder, pacer=pacer, recorder=recorder, dry_run=dry_run, tape=tape
+            ledger=ledger,
+            holder=current.holder,
+            pacer=Pacer(ledger),
+            recorder=recorder,
+            dry_run=dry_run,
+            tape=tape,
         )
         worker = Worker(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
-        app = _app(holder, ledger, worker, log, metrics, dry_run=dry_run)
+        app = _app(current.holder, ledger, worker, log, metrics, dry_run=dry_run)
         host, port = await stack.enter_async_context(
             listening(app, config.host, config.port, metrics=metrics, log=log, limits=limits_here(), grace=GRACE_S)
         )
         stack.push_async_callback(worker.stop, DRAIN_S)
-        sweep = Sweep(ledger, holder, pacer, log, metrics)
-        gauges = Gauges(ledger, holder, log, metrics)
-        reload = Reload(source, config, partial(_swap, holder, make, ledger, log), log, metrics) if source else None
-        keep = partial(_kept_alive, log=log, metrics=metrics)
-        sweeps = partial(_each_project, holder, sweep.run, partial(keep, "sweep"))
-        loops: dict[str, Loop] = {"worker": worker.run, "gauges": gauges.run, "sweeps": sweeps}
-        _start(stack, keep, loops | ({"reload": reload.run} if reload else {}))
+        supervisor = await stack.enter_async_context(Supervisor(log, metrics))
+        reload = Reload(source, config, partial(current.swap, ledger), log, metrics) if source else None
+        _start(supervisor, reconciler, worker, log, metrics)
+        if reload:
+            supervisor.start("reload", reload.run)
         ask = reload.ask if reload else _nothing
         yield Service(host=host, port=port, ledger=ledger, metrics=metrics, reload=ask)
         worker.drain()
+
+
+def _start(supervisor: Supervisor, reconciler: Reconciler, worker: Worker, log: Log, metrics: Metrics) -> None:
+    ledger, holder = reconciler.ledger, reconciler.holder
+    sweep = Sweep(ledger, holder, reconciler.pacer, log, metrics)
+    supervisor.start("worker", worker.run)
+    supervisor.start("gauges", Gauges(ledger, holder.project_names, log, metrics).run)
+    supervisor.start_for_each(holder.project_names, "sweep", sweep.run)
 
 
 def redis_address(config: Config) -> address.Address | None:
@@ -167,19 +174,40 @@ def _nothing() -> None:
     """There is no source to read again."""
 
 
-def _ready(config: Config, session: TwirpSession, recorder: SessionRecorder) -> ConfigSnapshot:
-    """The configuration, ready to be in force; the metrics know its names, and the log whom to mask."""
-    log, metrics = recorder.log, recorder.metrics
-    rules = config.rules_in_force
-    metrics.know(
-        agents={str(target) for rule in rules for target in rule.policy.targets if target.agent},
-        rules={rule.name for rule in rules},
-        keys={project.name: project.keys for project in config.projects},
-    )
-    log.mask.use(_key(config, b"dispatcher: masked identities") if config.redact_identities else None)
-    metrics.config_last_reload_successful.set(1)
-    metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
-    return config_snapshot(config, partial(_connect, session=session, metrics=metrics), recorder.rule_failed)
+class ConfigInForce:
+    """The configuration in force, and everything that follows it: metrics, marks, and the sessions it may concern."""
+
+    def __init__(self, config: Config, snapshot: Callable[[Config], ConfigSnapshot], recorder: SessionRecorder) -> None:
+        self._snapshot = snapshot
+        self._recorder = recorder
+        self.holder = ConfigHolder(snapshot(config))
+        self._apply(config)
+
+    async def swap(self, ledger: Ledger, config: Config) -> None:
+        """Put the configuration in force, whole, and look again at the sessions that it may concern."""
+        before, self.holder.snapshot = self.holder.snapshot, self._snapshot(config)
+        self._apply(config)
+        try:
+            await nudge(ledger, before, self.holder.snapshot)
+        except LedgerUnavailable:  # the sweep finds them
+            self._recorder.log.warning("nudge.postponed", why="ledger_unavailable")
+
+    def _apply(self, config: Config) -> None:
+        """The metrics know the configuration's names, and the log whom to mask."""
+        log, metrics, rules = self._recorder.log, self._recorder.metrics, config.rules_in_force
+        metrics.know(
+            agents={str(target) for rule in rules for target in rule.policy.targets if target.agent},
+            rules={rule.name for rule in rules},
+            keys={project.name: project.keys for project in config.projects},
+        )
+        log.mask.use(_key(config, b"dispatcher: masked identities") if config.redact_identities else None)
+        metrics.config_last_reload_successful.set(1)
+        metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
+
+
+def _snapshot(config: Config, session: TwirpSession, recorder: SessionRecorder) -> ConfigSnapshot:
+    """The configuration, ready to be in force; nothing is connected yet."""
+    return config_snapshot(config, partial(_connect, session=session, metrics=recorder.metrics), recorder.rule_failed)
 
 
 def _key(config: Config, purpose: bytes) -> bytes:
@@ -198,35 +226,6 @@ def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveK
         observe=partial(_observe_call, metrics),
         limits=ONCE if project.api_rate_limit else LIMITS,
     )
-
-
-async def _swap(
-    holder: ConfigHolder, make: Callable[[Config], ConfigSnapshot], ledger: Ledger, log: Log, config: Config
-) -> None:
-    """The configuration is in force, whole, and whom it concerns is told."""
-    before, holder.snapshot = holder.snapshot, make(config)
-    try:
-        await nudge(ledger, before, holder.snapshot)
-    except LedgerUnavailable:  # the sweep finds them
-        log.warning("nudge.postponed", why="ledger_unavailable")
-
-
-async def _each_project(
-    holder: ConfigHolder, loop: Callable[[str], Awaitable[None]], keep: Callable[[Loop], Coroutine[None, None, None]]
-) -> None:
-    """The loop runs for every project that is configured, and for no other."""
-    running: dict[str, asyncio.Task[None]] = {}
-    try:
-        while True:
-            projects = holder.snapshot.projects.keys()
-            for gone in running.keys() - projects:
-                await _end(running.pop(gone))
-            for new in projects - running.keys():
-                running[new] = asyncio.create_task(keep(partial(loop, new)))
-            await asyncio.sleep(AGAIN_S)
-    finally:
-        for task in running.values():
-            await _end(task)
 
 
 def _app(
@@ -252,31 +251,6 @@ def _observe_call(metrics: Metrics, method: str, result: str, seconds: float) ->
 
 def _timed(ledger: Ledger, metrics: Metrics) -> Ledger:
     return TimedLedger(ledger, lambda op, seconds: metrics.ledger_seconds.labels(op=op).observe(seconds))
-
-
-def _start(
-    stack: AsyncExitStack, keep: Callable[[str, Loop], Coroutine[None, None, None]], loops: dict[str, Loop]
-) -> None:
-    """The loops run until the stack unwinds."""
-    for name, loop in loops.items():
-        stack.push_async_callback(_end, asyncio.create_task(keep(name, loop)))
-
-
-async def _kept_alive(name: str, loop: Callable[[], Awaitable[None]], log: Log, metrics: Metrics) -> None:
-    """The loop runs until it is cancelled: an unexpected error is counted and loud, and ends nothing else."""
-    while True:
-        try:
-            await loop()
-        except Exception as error:  # noqa: BLE001 keeps the loop alive
-            metrics.loop_errors_total.labels(loop=name).inc()
-            log.error("loop.failed", loop=name, error=error)
-        await asyncio.sleep(AGAIN_S)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _steady_clock() -> Callable[[], Ms]:

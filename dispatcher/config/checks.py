@@ -34,7 +34,7 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
 
 
 def unreachable(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
-    """Warnings of those rules at `loc` that never matter: rules before them always match first (core/assignments.py)."""
+    """Warnings of those rules at `loc` that never matter: rules before them always match (core/assignments.py)."""
     kinds: set[str] = set()  # whose people always match an earlier rule that does not go on
     room = False  # the same of rooms themselves: the one `per: room` assignment is taken
     for index, rule in enumerate(rules):

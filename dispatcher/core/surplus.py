@@ -17,7 +17,7 @@ _GONE_FOR_GOOD: Final = ON_PURPOSE | {Verdict.UNSENT, Verdict.REFUSED}
 
 
 def serve_by_name(session: Session, unattributed: Sequence[Participant], now: Ms) -> Session:
-    """An unattributed agent of the right name serves until its job is listed: one assignment, for a while, never judged.
+    """An unattributed agent of the right name serves until its job is listed: one assignment, a while, never judged.
 
     For `join_within`: an agent without a job is waited for as long as a job without an agent. A token may bear any
     name, and who holds one may come again and again, so the span is the session's, not an agent's: it begins anew only

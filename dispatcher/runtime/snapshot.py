@@ -3,7 +3,7 @@
 Who needs more than one thing of it reads `Current.now` once: no request, drive or sweep works with half of two.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from msgspec import Struct
@@ -44,6 +44,10 @@ class ConfigHolder:
 
     def __init__(self, snapshot: ConfigSnapshot) -> None:
         self.snapshot = snapshot
+
+    def project_names(self) -> Collection[str]:
+        """The projects that are configured now."""
+        return self.snapshot.projects.keys()
 
 
 def config_snapshot(

@@ -1,13 +1,13 @@
 """How things stand, as opposed to what has happened: refreshed from the ledger, the same on every replica."""
 
 import asyncio
+from collections.abc import Callable, Collection
 from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session, State
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger, LedgerTaken, LedgerUnavailable
-from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
@@ -19,9 +19,9 @@ _UNSERVED: Final = (State.WAITING, State.REQUESTED, State.STARVED)
 class Gauges:
     """Keeps `assignments` and `oldest_wait_seconds` true to the ledger, EVERY_S old at most."""
 
-    def __init__(self, ledger: Ledger, holder: ConfigHolder, log: Log, metrics: Metrics) -> None:
+    def __init__(self, ledger: Ledger, projects: Callable[[], Collection[str]], log: Log, metrics: Metrics) -> None:
         self.ledger = ledger
-        self.holder = holder
+        self.projects = projects  # those that are configured now
         self.log = log
         self.metrics = metrics
 
@@ -38,7 +38,7 @@ class Gauges:
     async def refresh(self) -> None:
         """The gauges say what the ledger says now of the projects that are configured."""
         totals = dict.fromkeys(State, 0)
-        projects = self.holder.snapshot.projects.keys()
+        projects = self.projects()
         for (project, standing), number in (await self.ledger.standings()).items():
             if project in projects and standing.state in totals:  # else an earlier release wrote it, in its words
                 totals[State(standing.state)] += number
@@ -49,7 +49,7 @@ class Gauges:
     async def _oldest_wait(self) -> Ms:
         now = await self.ledger.now()
         since = [now]
-        for project in self.holder.snapshot.projects:
+        for project in self.projects():
             for state in _UNSERVED:
                 for known in await sessions.live(self.ledger, project, state, limit=WAITING_MAX):
                     since.extend(_waiting_since(known.session))

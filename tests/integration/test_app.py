@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.app import Service, _kept_alive, running
+from dispatcher.app import Service, running
 from dispatcher.config import Project, Secret
+from dispatcher.engine.supervise import Supervisor
 from dispatcher.livekit.webhook import sign
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
@@ -130,11 +131,10 @@ async def test_a_loop_survives_what_nobody_expected() -> None:
             raise ValueError("with a secret in it")
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(_kept_alive("sweep", loop, Log(ears.hear, time.time), metrics))
-    await until(lambda: len(turns) == 2)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert task.cancelled()
+    async with Supervisor(Log(ears.hear, time.time), metrics) as supervisor:
+        supervisor.start("sweep", loop)
+        await until(lambda: len(turns) == 2)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
     (line,) = ears.lines
     assert (line["level"], line["action"], line["loop"], line["error"]) == (
         "error",

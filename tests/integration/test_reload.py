@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.app import _swap, running
+from dispatcher.app import ConfigInForce, running
 from dispatcher.config import Source
 from dispatcher.livekit.webhook import sign
 from dispatcher.telemetry.logs import Log
@@ -296,6 +296,8 @@ async def test_a_ledger_that_cannot_be_asked_stops_no_reload() -> None:
         desk.reconciler.holder.snapshot, projects={PROJECT: replace(desk.site(desk.livekit), paused=frozenset({"x"}))}
     )
     settings = config("", rule("greeter"))
-    await _swap(desk.reconciler.holder, lambda _: after, desk.ledger, desk.log, settings)
-    assert desk.reconciler.holder.snapshot is after
+    snapshots = iter((desk.reconciler.holder.snapshot, after))
+    current = ConfigInForce(settings, lambda _: next(snapshots), desk.reconciler.recorder)
+    await current.swap(desk.ledger, settings)
+    assert current.holder.snapshot is after
     assert [line["why"] for line in desk.said("nudge.postponed")] == ["ledger_unavailable"]

@@ -25,7 +25,7 @@ async def stands(desk: Desk, sid: str, state: State, *, since: Ms = 0, project: 
 def gauges(desk: Desk, *projects: str) -> Gauges:
     """Of the desk's project and these."""
     livekits: dict[str, LiveKit] = dict.fromkeys(projects, desk.livekit)
-    return Gauges(desk.ledger, desk.current(**livekits), desk.log, desk.metrics)
+    return Gauges(desk.ledger, desk.current(**livekits).project_names, desk.log, desk.metrics)
 
 
 async def test_assignments_are_counted_by_state() -> None:
