@@ -1,7 +1,7 @@
 """One claim of one session as a conversation: fold what came in, then plan, look, act and save until all is done.
 
-The only place that knows this order. It does no IO and reads no clock: `run` yields effects and is sent their replies.
-The service carries the effects out (`dispatcher.engine.reconciler`); the simulation, in which the laws are proved, plays
+The only place that knows this order. It does no IO and reads no clock: `run` yields effects and is sent replies. The
+service carries the effects out (`dispatcher.engine.reconciler`); the simulation, in which the laws are proved, plays
 them; a tape has their replies (`dispatcher.offline.replay`).
 """
 

@@ -239,7 +239,7 @@ def test_law_9_a_session_goes_on_from_its_record(rules: tuple[Rule, ...], life: 
 def test_promises_3_and_4_once_the_world_behaves_everybody_waiting_has_one_agent(
     rules: tuple[Rule, ...], life: list[Happening]
 ) -> None:
-    """Whatever went before: 150 s later each assignment is finished, or served by an agent with a job, at most one of ours.
+    """Whatever went before: 150 s later each is finished, or served by an agent with a job, one of ours at most.
 
     One for whom nobody can be named is starved. An identity that two assignments' agents share is one agent's at a
     time.
