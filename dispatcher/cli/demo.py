@@ -4,7 +4,9 @@ Its limits are shortened so that it ends within half a minute: an agent is given
 sweep comes every 5 s instead of 30.
 """
 
+import argparse
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -20,6 +22,9 @@ from dispatcher.ledger import sessions
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Fate, NeverSeen
 
+NAME: Final = "demo"
+HELP: Final = "watch it work, against a LiveKit of its own that loses agents"
+
 WITHIN_S: Final = 30.0
 
 
@@ -29,6 +34,15 @@ class _Scene(Struct, frozen=True, kw_only=True):
     room: str
     story: str
     play: Callable[[FakeLiveKit], Awaitable[object]]
+
+
+def add(_parser: argparse.ArgumentParser) -> None:
+    """Take nothing."""
+
+
+def run(_arguments: argparse.Namespace) -> int:
+    """Play it."""
+    return asyncio.run(play(sys.stdout.write))
 
 
 async def play(write: Callable[[str], object], *, within: float = WITHIN_S) -> int:

@@ -3,6 +3,10 @@
 One line for each check: ok, warning or error, and what to do. It changes nothing but one key of Redis, for a second.
 """
 
+import argparse
+import asyncio
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from time import monotonic
@@ -10,7 +14,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from dispatcher.config import Config, Project
+from dispatcher.app import redis_address
+from dispatcher.cli.options import take_config
+from dispatcher.config import Config, Project, Source
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
@@ -21,12 +27,26 @@ from dispatcher.livekit.answers import twirp_session
 from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
 from dispatcher.runtime.snapshot import livekits
 
+NAME: Final = "doctor"
+HELP: Final = "ask Redis and LiveKit, and say whether they will do: exit code 0, 1 or 2"
+
 OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}  # that the ledger's scripts are tested on, or meant for
 NEAR_MS: Final = 10.0  # a webhook waits for one round trip, a join for five
 FAR_MS: Final = 200.0  # a call has 1 s in all, its retry included
 AHEAD_MS: Final[Ms] = 2_000  # leases go by Redis's clock, and nothing else does
 TOO_FAR_AHEAD_MS: Final[Ms] = 60_000  # the leeway of a webhook's token: one of the two clocks is wrong
 FULL: Final = 0.8  # of `maxmemory`
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what it takes."""
+    take_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine everything that the service will depend on."""
+    config = Source(arguments.config, os.environ).read()
+    return asyncio.run(examine(config, redis_address(config), sys.stdout.write))
 
 
 class Grade(StrEnum):

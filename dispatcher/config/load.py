@@ -47,13 +47,15 @@ def find(environment: Environment) -> Path | None:
 
 def load_offline(path: Path | None, environ: Mapping[str, str]) -> Config:
     """What `load` gives, but for where LiveKit is and its keys: neither is needed, nor asked for. Raises BadConfig."""
-    known = {name: environ[name] for name in ("DISPATCHER_CONFIG", "DISPATCHER_AGENT") if name in environ}
-    return _config(_read(path, known, offline=True))
+    return _config(_read_offline(path, environ))
 
 
-def show(path: Path | None, environ: Mapping[str, str]) -> str:
-    """The configuration in force, as YAML: what `load` reads, every default filled in, no secret. Raises BadConfig."""
-    read = _read(path, environ)
+def show(path: Path | None, environ: Mapping[str, str], *, offline: bool = False) -> str:
+    """The configuration in force, as YAML: what `load` reads, every default filled in, no secret. Raises BadConfig.
+
+    `offline`: what `load_offline` reads; the addresses and keys that it shows are placeholders.
+    """
+    read = _read_offline(path, environ) if offline else _read(path, environ)
     return shown(read.fields, _projects(read), read.environment)
 
 
@@ -75,6 +77,11 @@ def _read(path: Path | None, environ: Mapping[str, str], *, offline: bool = Fals
         document = replace(document, tree=_connected(document.tree))
     fields = _fields(document, environment, Origin(environ, file.parent if file else Path()), language)
     return _Read(file=file, document=document, environment=environment, fields=fields, language=language)
+
+
+def _read_offline(path: Path | None, environ: Mapping[str, str]) -> _Read:
+    known = {name: environ[name] for name in ("DISPATCHER_CONFIG", "DISPATCHER_AGENT") if name in environ}
+    return _read(path, known, offline=True)
 
 
 def _connected(tree: dict[str, Tree]) -> dict[str, Tree]:

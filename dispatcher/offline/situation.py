@@ -17,7 +17,7 @@ from dispatcher.core.text import visible
 from dispatcher.livekit.webhook import ApiKey, Undecodable, receive, sign, verify
 
 BODY_MAX: Final = 4 * 1024 * 1024  # bytes, as of the server
-_KEY: Final = "rehearsal"
+_KEY: Final = "offline"
 
 
 class Unusable(Exception):

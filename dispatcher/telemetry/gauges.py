@@ -17,7 +17,7 @@ _UNSERVED: Final = (State.WAITING, State.REQUESTED, State.STARVED)
 
 
 class Gauges:
-    """Keeps `assignments` and `oldest_wait_seconds` true to the ledger, EVERY_S old at most."""
+    """Keeps `assignments` and `oldest_wait_seconds` of `projects` true to the ledger, EVERY_S old at most."""
 
     def __init__(self, ledger: Ledger, projects: Callable[[], Collection[str]], log: Log, metrics: Metrics) -> None:
         self.ledger = ledger

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from dispatcher.cli import client
+from dispatcher.cli.explain import explain
+from dispatcher.cli.send_test import send_test
 from dispatcher.config import Secret, load_offline
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Entry, Said, Verdict, with_entry
@@ -58,7 +59,7 @@ async def test_explain_shows_a_room_and_its_people_written_out(name: str) -> Non
         here.livekit.worker("greeter")
         await here.livekit.join(f"room {name}", f"alice {name}")
         await here.told("agent.joined")
-        code = await client.explain(here.service.url, TOKEN, f"room {name}", written.append)
+        code = await explain(here.service.url, TOKEN, f"room {name}", written.append)
         address = f"{here.service.url}/v1/rooms/{quote(f'room {name}', safe='')}"
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
             [life] = (await (await http.get(address)).json())["sessions"]
@@ -92,9 +93,9 @@ async def test_what_another_service_answers_is_written_out(name: str) -> None:
     life = {"room": says, "sid": says, "project": says, "narrative": [says], "diagnosis": says}
     for answer in ({"sessions": [life]}, {"error": says}):
         async with stranger(answer) as url:
-            await client.explain(url, "", name, told.append)
+            await explain(url, "", name, told.append)
     async with stranger({"result": says}) as url:
-        await client.send_test(url, {"key": Secret("secret")}, None, _signed, sent.append)
+        await send_test(url, {"key": Secret("secret")}, None, _signed, sent.append)
 
     assert safe(*told, *sent)
     assert "".join(told).count("\n") == 4

@@ -7,8 +7,9 @@ from typing import TypeAlias
 import pytest
 from aiohttp import web
 
-from dispatcher.cli.client import explain, send_test
 from dispatcher.cli.doctor import examine
+from dispatcher.cli.explain import explain
+from dispatcher.cli.send_test import send_test
 from dispatcher.config import Secret
 from dispatcher.livekit.webhook import sign
 from dispatcher.testing import DEV_KEYS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.cli import client
+from dispatcher.cli.explain import explain
 from tests.e2e.house import House, house, idle_processes
 from tests.real.people import present
 from tests.real.workers import start_worker, wait_registered
@@ -25,7 +25,7 @@ def asked_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
 async def story(here: House, room: str) -> list[str]:
     """The lines that somebody who asks is shown."""
     written: list[str] = []
-    assert await client.explain(here.service.url, TOKEN, room, written.append) == 0
+    assert await explain(here.service.url, TOKEN, room, written.append) == 0
     print("\n" + "".join(written))  # noqa: T201 - to be read
     return [line.strip() for line in "".join(written).splitlines()]
 

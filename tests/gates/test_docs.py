@@ -1,6 +1,7 @@
 """The documents name what there is, all of it, and nothing else."""
 
 import re
+import tomllib
 from collections.abc import Iterable
 from importlib import import_module
 
@@ -8,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dispatcher.telemetry.metrics import PREFIX, Metrics
-from tests.gates.tree import ROOT, modules, repository_files
+from tests.gates.tree import PACKAGE, ROOT, modules, repository_files
 
 README_LINES = 150
 FACTS = "livekit.md"
@@ -110,6 +111,19 @@ def test_architecture_lists_every_module_and_no_other() -> None:
     named_packages = {one.rstrip(".") for one in listed if one.endswith(".")} & packages
 
     assert disagreements(listed, existing | named_packages) == set()
+
+
+def test_every_room_has_its_line_in_the_map_and_in_the_layers() -> None:
+    """A room is a folder; rooms to come have their layer already, and the layers drawn are those that are held."""
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    layers = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"][0]["layers"]
+    placed = {name.strip(" ()") for layer in layers for name in layer.split("|")}
+
+    assert set(re.findall(r"^\| \*\*([a-z]+)\*\* \|", text("docs/architecture.md"), re.MULTILINE)) == rooms
+    assert rooms <= placed
+    assert set(
+        re.findall(r"[a-z]+", re.findall(r"^    cli → (?:.*\n)+?$", text("docs/architecture.md"), re.MULTILINE)[0])
+    ) == (placed - {"__main__"})
 
 
 def test_every_metric_is_documented_and_every_documented_metric_exists() -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from dispatcher.cli.client import explain
+from dispatcher.cli.explain import explain
 from dispatcher.testing import Fate
 from tests.integration.house import TOKEN, House, house, rule
 

@@ -64,7 +64,7 @@ MUTANTS = {
         ),
         Mutant(
             "failed attempts cost nothing",
-            "    paid = budget.failed(assignment, verdict, now)\n",
+            "    paid = retries.failed(assignment, verdict, now)\n",
             "    paid = assignment\n",
         ),
     ),

@@ -10,7 +10,7 @@ import pytest
 from dispatcher.core.facts import Event, Participant, Room, RoomSid
 from dispatcher.livekit.webhook import ApiKey, Received, receive, sign, verify
 
-RECORDED: Final = Path(__file__).parents[1] / "recorded"
+RECORDED: Final = Path(__file__).parents[2] / "recorded"
 SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
 KEYS: Final = {"devkey": ApiKey("default", SECRET)}
 

@@ -205,7 +205,7 @@ def test_an_exception_is_shown_as_types_and_places(lines: Lines) -> None:
 
     assert found["error"] == "ValueError < KeyError"
     assert len(found["error_at"]) == 1
-    assert found["error_at"][0].startswith("unit/test_logs.py:")
+    assert found["error_at"][0].startswith("telemetry/test_logs.py:")
     assert found["error_at"][0].endswith(" fail_with")
     assert SECRET not in lines[-1]
 
@@ -283,7 +283,7 @@ def test_a_librarys_arguments_stay_out(lines: Lines, library: logging.Logger) ->
 
     line = lines.last()
     assert line["template"] == "Could not connect with %s"
-    assert line["at"].startswith("unit/test_logs.py:")
+    assert line["at"].startswith("telemetry/test_logs.py:")
     assert line["at"].endswith(" test_a_librarys_arguments_stay_out")
     assert line.items() >= {"level": "warning", "action": "library.warned", "logger": "some.library"}.items()
     assert SECRET not in lines[-1]

@@ -1,0 +1,45 @@
+"""`dispatcher check`: whether the configuration is right."""
+
+import argparse
+import os
+import sys
+from typing import Final
+
+from dispatcher.app import redis_address
+from dispatcher.cli.options import take_config
+from dispatcher.config import Config, Source, load_offline, show
+
+NAME: Final = "check"
+HELP: Final = "say whether the configuration is right: exit code 0 or 2"
+OFFLINE: Final = "without LiveKit's address and keys, as in CI: everything else is checked"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what it takes."""
+    parser.add_argument("--print", action="store_true", help="show the configuration in force, without secrets")
+    parser.add_argument("--offline", action="store_true", help=OFFLINE)
+    take_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Say what is configured, or print all of it; warnings go to the standard error."""
+    config = _read(arguments)
+    for warning in config.warnings:
+        sys.stderr.write(f"{warning}\n")
+    if arguments.print:
+        sys.stdout.write(show(arguments.config, os.environ, offline=arguments.offline))
+        return 0
+    projects = ", ".join(project.name for project in config.projects)
+    rules = ", ".join(dict.fromkeys(rule.name for rule in config.rules_in_force))
+    sys.stdout.write(f"{config.file or 'environment'}: right. Projects: {projects}. Rules: {rules}.\n")
+    if config.redis_url:
+        sys.stdout.write(f"Ledger: Redis, as instance {config.instance}; of a dry run: in memory, its own.\n")
+    return 0
+
+
+def _read(arguments: argparse.Namespace) -> Config:
+    if arguments.offline:
+        return load_offline(arguments.config, os.environ)
+    config = Source(arguments.config, os.environ).read()
+    redis_address(config)
+    return config

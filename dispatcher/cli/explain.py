@@ -1,0 +1,93 @@
+"""`dispatcher explain`: what happened in a room, asked of the running service."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from msgspec import Meta, Struct
+
+from dispatcher.cli.client import NotTheService, Refusal, asked
+from dispatcher.cli.options import WRONG_CONFIG, take_url
+from dispatcher.core.text import visible
+
+NAME: Final = "explain"
+HELP: Final = "tell what happened in a room, asking the running service"
+
+_SAYS: Final[Mapping[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: "the token was refused: set DISPATCHER_API_TOKEN to the service's",
+    HTTPStatus.SERVICE_UNAVAILABLE: "its ledger cannot be asked now",
+}
+
+
+class _Session(Struct, frozen=True):
+    room: str
+    sid: str
+    project: str
+    narrative: Sequence[str]
+    diagnosis: str
+
+
+class _Room(Struct, frozen=True):
+    sessions: Annotated[Sequence[_Session], Meta(min_length=1)]
+    dry_run: bool = False
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what it takes."""
+    parser.add_argument("room", metavar="ROOM")
+    take_url(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what happened; exit code 1 where nobody can say."""
+    try:
+        token = _token()
+    except OSError as error:
+        sys.stderr.write(f"environment: DISPATCHER_API_TOKEN_FILE: {error.strerror}\n")
+        return WRONG_CONFIG
+    return asyncio.run(explain(arguments.url, token, arguments.room, sys.stdout.write))
+
+
+def _token() -> str:
+    """The API's token, from where the service has it."""
+    file = os.environ.get("DISPATCHER_API_TOKEN_FILE")
+    return Path(file).read_text().strip() if file else os.environ.get("DISPATCHER_API_TOKEN", "")
+
+
+async def explain(url: str, token: str, room: str, write: Callable[[str], object]) -> int:
+    """Write the room's story, its newest session last; exit code 0, or 1 with the reason why there is none."""
+    address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}"
+    try:
+        answer = await asked("GET", address, f"Bearer {token}")
+        if answer.status != HTTPStatus.OK:
+            write(visible(f"{room}: {_refusal(answer.status, answer.read(Refusal).error)}") + "\n")
+            return 1
+        told = answer.read(_Room)
+    except NotTheService as error:
+        write(visible(str(error)) + "\n")
+        return 1
+    if told.dry_run:
+        write("This is a dry run: it asks for no agent, and knows only what it has heard and seen itself.\n")
+    for session in reversed(told.sessions):
+        write(_told(session))
+    return 0
+
+
+def _refusal(status: int, error: str) -> str:
+    if error == "unknown_room":
+        return "no room of that name has been heard of in the last hour; do its webhooks arrive?"
+    if status == HTTPStatus.NOT_FOUND:
+        return "the service has its API off: start it with DISPATCHER_API_TOKEN"
+    return _SAYS.get(status, error)
+
+
+def _told(session: _Session) -> str:
+    title = f"{session.room} ({session.sid}, project {session.project})"
+    lines = (title, *(f"  {line}" for line in session.narrative), f"  {session.diagnosis}")
+    return "".join(f"{visible(line)}\n" for line in lines)

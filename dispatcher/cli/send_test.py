@@ -1,0 +1,97 @@
+"""`dispatcher send-test`: whether webhooks arrive at the running service, and are verified."""
+
+import argparse
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from dispatcher import offline
+from dispatcher.cli.client import Answer, NotTheService, Refusal, asked
+from dispatcher.cli.options import take_config, take_project, take_url
+from dispatcher.config import Secret, Source
+from dispatcher.core.text import visible
+from dispatcher.livekit.webhook import BadWebhook, Rejected, sign
+
+NAME: Final = "send-test"
+HELP: Final = "send a signed webhook to the running service: exit code 0 or 1"
+
+TEST: Final = "send_test"  # an event's name that LiveKit does not have
+SIGNS_IAT: Final = (1, 13)  # livekit-server before it signed without `iat`
+
+Sign: TypeAlias = Callable[..., str]
+
+
+class _Taken(Struct, frozen=True):
+    result: str
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what it takes."""
+    parser.add_argument("--event", type=Path, metavar="FILE", help="its body; default: an event that nobody acts on")
+    like = "signed as this livekit-server signs, such as 1.12; default: a present one"
+    parser.add_argument("--like", type=_release, default=SIGNS_IAT, metavar="VERSION", help=like)
+    take_url(parser)
+    take_project(parser, "whose keys sign it, each once")
+    take_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Send it once for each key of the project."""
+    config = Source(arguments.config, os.environ).read()
+    project = offline.project_of(config, arguments.project)
+    body = offline.read_body(arguments.event) if arguments.event else None
+    signed = partial(sign, now=time.time_ns() // 1_000_000, iat=arguments.like >= SIGNS_IAT)
+    return asyncio.run(send_test(arguments.url, project.keys, body, signed, sys.stdout.write))
+
+
+def _release(text: str) -> tuple[int, int]:
+    """A version's first two numbers."""
+    major, minor, *_ = text.removeprefix("v").split(".")
+    return int(major), int(minor)
+
+
+async def send_test(
+    url: str, keys: Mapping[str, Secret], body: bytes | None, sign: Sign, write: Callable[[str], object]
+) -> int:
+    """The body was sent once for each key, signed with it, and each answer written; exit code 0: all were taken.
+
+    Without a body it is an event that every service takes and none acts on.
+    """
+    address = f"{url.rstrip('/')}/webhook"
+    taken = [await _sent(address, key, secret.get_secret_value(), body, sign, write) for key, secret in keys.items()]
+    return 0 if all(taken) else 1
+
+
+async def _sent(
+    address: str, key: str, secret: str, body: bytes | None, sign: Sign, write: Callable[[str], object]
+) -> bool:
+    sent = body or msgspec.json.encode({"event": TEST, "id": f"EV_{secrets.token_hex(8)}"})
+    try:
+        answer = await asked("POST", address, sign(sent, key=key, secret=secret), sent)
+        outcome = _outcome(answer)
+    except BadWebhook as bad:
+        write(f"{key}: {bad}\n")
+        return False
+    except NotTheService as error:
+        write(visible(str(error)) + "\n")
+        return False
+    write(visible(f"{address}: {answer.status} {outcome}, signed with {key}") + "\n")
+    return answer.status == HTTPStatus.OK
+
+
+def _outcome(answer: Answer) -> str:
+    """What the service has answered, and where it is a refusal what may be the matter."""
+    if answer.status == HTTPStatus.OK:
+        return answer.read(_Taken).result
+    refusal = answer.read(Refusal).error
+    return refusal + next((f" ({reason.hint})" for reason in Rejected if reason == refusal), "")

@@ -1,0 +1,109 @@
+"""`dispatcher serve`: the service, until somebody stops it."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from dispatcher.app import RecordTo, redis_address, running
+from dispatcher.cli.options import take_config
+from dispatcher.cli.signals import on_hangup, stopping
+from dispatcher.config import Config, Source
+from dispatcher.offline import Unusable
+from dispatcher.telemetry.logs import Style, bridge
+from dispatcher.telemetry.output import NOWHERE, Output, aside
+from dispatcher.telemetry.tape import Files
+
+NAME: Final = "serve"
+HELP: Final = "take webhooks and see to it that every room has its agent"
+
+DRY_RUN: Final = "decide, log and count, but create nothing; its ledger is its own, in memory"
+TAKE_OVER: Final = "take the ledger, once, from processes of this instance that see to another LiveKit: it has moved"
+RECORD: Final = "record each drive there, 64 MiB at most, for `replay`"
+RECORD_PLAIN: Final = "with --record: in plain text what recordings hide otherwise"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what it takes."""
+    parser.add_argument("--dry-run", action="store_true", help=DRY_RUN)
+    parser.add_argument("--take-over", action="store_true", help=TAKE_OVER)
+    parser.add_argument("--record", type=Path, metavar="DIR", help=RECORD)
+    parser.add_argument("--record-plain", action="store_true", help=RECORD_PLAIN)
+    parser.add_argument("--log", choices=("json", "text"), help="default: text on a terminal, else json")
+    take_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; exit code 1 where the address cannot be had, 143 or 130 at a second signal."""
+    source = Source(arguments.config, os.environ)
+    config = source.read()
+    redis_address(config)
+    aside("".join(f"{warning}\n" for warning in config.warnings))
+    record = _recording(arguments)
+    stdout = sys.stdout  # None where the process was started without one: its number may be a socket's by now
+    style: Style = arguments.log or ("text" if stdout and stdout.isatty() else "json")
+    config = replace(config, take_over=arguments.take_over)
+    with Output(stdout.fileno() if stdout else NOWHERE, time.time, style=style) as output:
+        logging.getLogger().addHandler(bridge(output.log))
+        try:
+            asyncio.run(_until_stopped(config, source, output, record, dry_run=arguments.dry_run))
+        except OSError as error:
+            output.log.error("address.refused", host=config.host, port=config.port, why=error.strerror or "")
+            return 1
+    return 0
+
+
+def _recording(arguments: argparse.Namespace) -> RecordTo | None:
+    """Where drives are recorded, ready to be written. Raises Unusable."""
+    folder: Path | None = arguments.record
+    if folder is None:
+        if arguments.record_plain:
+            raise Unusable("--record-plain says how to record, and --record DIR where: write both")
+        return None
+    files = Files(folder)
+    try:
+        files.open()
+    except OSError as error:
+        raise Unusable(f"--record {folder}: {error.strerror}") from None
+    return RecordTo(files=files, plain=arguments.record_plain)
+
+
+async def _until_stopped(
+    config: Config, source: Source, output: Output, record: RecordTo | None, *, dry_run: bool
+) -> None:
+    log, about = output.log, version("livekit-dispatcher")
+    with stopping(partial(_end_now, output)) as stopped:
+        async with running(config, log, version=about, dry_run=dry_run, source=source, record=record) as service:
+            on_hangup(service.reload)
+            log.info(
+                "service.started",
+                url=f"{service.url}/webhook",
+                projects=[project.name for project in config.projects],
+                rules=len({rule.name for rule in config.rules_in_force}),
+                instance=config.instance,
+                ledger="redis" if config.redis_url and not dry_run else "memory",
+                dry_run=dry_run,
+            )
+            if config.redis_url and dry_run:
+                log.warning(
+                    "redis.unused", why="a dry run has a ledger of its own, in memory: no other process uses it"
+                )
+            await stopped.wait()
+            log.info("service.stopping")
+    log.info("service.stopped")
+
+
+def _end_now(output: Output, number: signal.Signals) -> None:
+    """The process ends here, as one that the signal has killed: with 128 and its number."""
+    output.log.warning("service.killed", signal=number.name)
+    output.close()
+    os._exit(128 + number)
