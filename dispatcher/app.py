@@ -92,38 +92,50 @@ async def running(
         connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
         session = await stack.enter_async_context(twirp_session(connector))
         current = ConfigInForce(config, partial(_snapshot, session=session, recorder=recorder), recorder)
-        wake = asyncio.Event()
-        home = _memory if dry_run else partial(_home, config, current.holder)
-        ledger = _timed(home(wake.set), metrics)
-        stack.push_async_callback(ledger.aclose)
-        tape = stack.enter_context(_recorded(record, config, log, metrics)) if record else None
-        reconciler = Reconciler(
-            ledger=ledger,
-            holder=current.holder,
-            pacer=Pacer(ledger),
-            recorder=recorder,
-            dry_run=dry_run,
-            tape=tape,
-        )
-        worker = Worker(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
-        app = _app(current.holder, ledger, worker, log, metrics, dry_run=dry_run)
+        worker = _worker(config, current, recorder, stack, dry_run=dry_run, record=record)
+        app = _app(current.holder, worker, log, metrics, dry_run=dry_run)
         host, port = await stack.enter_async_context(
             listening(app, config.host, config.port, metrics=metrics, log=log, limits=limits_here(), grace=GRACE_S)
         )
         stack.push_async_callback(worker.stop, DRAIN_S)
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
-        reload = Reload(source, config, partial(current.swap, ledger), log, metrics) if source else None
-        _start(supervisor, reconciler, worker, log, metrics)
+        reload = Reload(source, config, partial(current.swap, worker.ledger), log, metrics) if source else None
+        _start(supervisor, worker, log, metrics)
         if reload:
             supervisor.start("reload", reload.run)
         ask = reload.ask if reload else _nothing
-        yield Service(host=host, port=port, ledger=ledger, metrics=metrics, reload=ask)
+        yield Service(host=host, port=port, ledger=worker.ledger, metrics=metrics, reload=ask)
         worker.drain()
 
 
-def _start(supervisor: Supervisor, reconciler: Reconciler, worker: Worker, log: Log, metrics: Metrics) -> None:
-    ledger, holder = reconciler.ledger, reconciler.holder
-    sweep = Sweep(ledger, holder, reconciler.pacer, log, metrics)
+def _worker(
+    config: Config,
+    current: "ConfigInForce",
+    recorder: SessionRecorder,
+    stack: AsyncExitStack,
+    *,
+    dry_run: bool,
+    record: RecordTo | None,
+) -> Worker:
+    """What drives sessions, and the ledger and tape that it works on: closed as the stack unwinds."""
+    log, metrics, wake = recorder.log, recorder.metrics, asyncio.Event()
+    home = _memory if dry_run else partial(_home, config, current.holder)
+    ledger = _timed(home(wake.set), metrics)
+    stack.push_async_callback(ledger.aclose)
+    reconciler = Reconciler(
+        ledger=ledger,
+        holder=current.holder,
+        pacer=Pacer(ledger),
+        recorder=recorder,
+        dry_run=dry_run,
+        tape=stack.enter_context(_recorded(record, config, log, metrics)) if record else None,
+    )
+    return Worker(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
+
+
+def _start(supervisor: Supervisor, worker: Worker, log: Log, metrics: Metrics) -> None:
+    ledger, holder, pacer = worker.ledger, worker.reconciler.holder, worker.reconciler.pacer
+    sweep = Sweep(ledger, holder, pacer, log, metrics)
     supervisor.start("worker", worker.run)
     supervisor.start("gauges", Gauges(ledger, holder.project_names, log, metrics).run)
     supervisor.start_for_each(holder.project_names, "sweep", sweep.run)
@@ -228,18 +240,16 @@ def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveK
     )
 
 
-def _app(
-    holder: ConfigHolder, ledger: Ledger, worker: Worker, log: Log, metrics: Metrics, *, dry_run: bool
-) -> web.Application:
+def _app(holder: ConfigHolder, worker: Worker, log: Log, metrics: Metrics, *, dry_run: bool) -> web.Application:
     app = build(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
-        intake=Intake(ledger, worker),
+        intake=Intake(worker.ledger, worker),
         ready=lambda: worker.trouble,
         metrics=metrics,
         log=log,
         clock=_epoch_ms,
     )
-    app.add_routes(Api(ledger, holder, log.mask, metrics, dry_run=dry_run).routes())
+    app.add_routes(Api(worker.ledger, holder, log.mask, metrics, dry_run=dry_run).routes())
     return app
 
 

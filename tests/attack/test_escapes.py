@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
+from dispatcher import offline
 from dispatcher.cli.explain import explain
 from dispatcher.cli.send_test import send_test
 from dispatcher.config import Secret, load_offline
@@ -18,7 +19,7 @@ from dispatcher.core.rules import Target
 from dispatcher.core.session import Entry, Said, Verdict, with_entry
 from dispatcher.explain import diagnosis, narrative
 from dispatcher.livekit.webhook import sign
-from dispatcher.offline import Unusable, explain, rehearse
+from dispatcher.offline import Unusable, rehearse
 from dispatcher.telemetry.logs import Log
 from tests.integration.house import TOKEN, house, rule
 from tests.unit.core.test_text import INVISIBLE
@@ -133,7 +134,7 @@ def test_rules_explain_and_rules_test_show_a_webhook_written_out(tmp_path: Path,
         "cases: [{case: one, event: event.json, expect: [{rule: all, metadata: other}]}]\n"
     )
 
-    explained = list(explain(rules, event))
+    explained = list(offline.explain(rules, event))
     failed, report = rehearse(rules, [tmp_path / "cases.yaml"])
     assert safe(*explained, *report)
     assert (len(explained), failed) == (1 + len(rules), 1)
@@ -144,7 +145,7 @@ def test_an_event_of_an_odd_name_is_written_out(tmp_path: Path) -> None:
     (tmp_path / "event.json").write_text(json.dumps({"event": FORGED, "id": "EV_1"}))
 
     with pytest.raises(Unusable) as unusable:
-        list(explain((), tmp_path / "event.json"))
+        list(offline.explain((), tmp_path / "event.json"))
     assert safe(str(unusable.value))
     assert "\n" not in str(unusable.value)
 

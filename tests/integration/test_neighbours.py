@@ -12,7 +12,7 @@ import redis
 from msgspec.structs import replace
 
 from dispatcher.app import Service, running
-from dispatcher.cli.client import explain
+from dispatcher.cli.explain import explain
 from dispatcher.config import Config, Secret
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings

@@ -126,8 +126,10 @@ MUTANTS = {
             "return not one.serving, not one.open,",
             "return not one.serving, one.open,",
         ),
-        Mutant("what is to be taken back is left out", " not one.shows, -one.since,", " one.shows, -one.since,"),
-        Mutant("the oldest stay", " not one.shows, -one.since,", " not one.shows, one.since,"),
+        Mutant(
+            "what is to be taken back is left out", " not one.shows, -one.started_at,", " one.shows, -one.started_at,"
+        ),
+        Mutant("the oldest stay", " not one.shows, -one.started_at,", " not one.shows, one.started_at,"),
         Mutant("an assignment is left without any", "if spare and space < 0:", "if space < 0:"),
     ),
     "dispatcher/core/observe.py": (
