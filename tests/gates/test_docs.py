@@ -183,6 +183,7 @@ def test_every_test_that_a_document_names_exists() -> None:
     defined = defined_tests(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     documents = ("guarantees", "architecture", "redis", "reload", "projects", "process")
     named = {test for name in documents for test in named_tests(text(f"docs/{name}.md"))}
+    named |= set(named_tests(text("SECURITY.md")))
 
     assert sorted(named - defined) == []
 
