@@ -2,6 +2,6 @@
 
 import runpy
 
-for name in ("bench.webhook", "bench.ledger", "bench.burst", "bench.rules", "bench.log", "bench.lists"):
+for name in ("bench.webhook", "bench.ledger", "bench.burst", "bench.rules", "bench.log", "bench.lists", "bench.tape"):
     print(f"\n== {name}")
     runpy.run_module(name, run_name="__main__")

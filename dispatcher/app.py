@@ -177,7 +177,8 @@ def _recorded(record: RecordTo, config: Config, log: Log, metrics: Metrics) -> I
 
     facts = Mask()
     facts.use(_key(config, b"dispatcher: recorded facts"))
-    (log.warning if record.plain else log.info)("tape.started", folder=str(record.files.folder), plain=record.plain)
+    write = log.warning if record.plain else log.info
+    write("tape.started", folder=str(record.files.folder), plain=record.plain)
     with Writer(record.files.write, metrics.tape_claims_dropped_total.inc) as writer:
         yield Tape(writer, Hiding(log.mask, facts, plain=record.plain), tell)
 

@@ -6,6 +6,7 @@ Identities recur in participants, jobs, notes, assignments and attempts: where t
 everywhere.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.tape.lines import Exchange, Hides
 
 HIDDEN: Final = "(hidden)"  # metadata that was there
+MARKS_MAX: Final = 8_192  # remembered: to make one takes longer than all else that is done for an attribute
 
 _REGISTERED_AS: Final = frozenset({"lk.agent_name", "lk.agent.name"})
 _SPEAKS_FOR: Final = "lk.publish_on_behalf"
@@ -28,7 +30,7 @@ class Hiding:
 
     def __init__(self, people: Mask, facts: Mask, *, plain: bool = False) -> None:
         self._people = people
-        self._facts = facts
+        self._mark = lru_cache(MARKS_MAX)(facts.identity)  # of the same people, look after look
         self._plain = plain
 
     @property
@@ -100,7 +102,7 @@ class Hiding:
         return replace(
             one,
             identity=self._people.identity(one.identity),
-            name=self._facts.identity(one.name),
+            name=self._mark(one.name),
             metadata=HIDDEN if one.metadata else "",
             attributes={name: self._attribute(one.kind, name, value) for name, value in one.attributes.items()},
         )
@@ -110,11 +112,11 @@ class Hiding:
             return value
         if kind == AGENT and name == _SPEAKS_FOR:
             return self._people.identity(value)
-        return self._facts.identity(value)
+        return self._mark(value)
 
     def _dispatch(self, one: Dispatch) -> Dispatch:
         jobs = tuple(replace(job, identity=self._people.identity(job.identity)) for job in one.jobs)
-        return replace(one, tag=one.tag if self._plain else self._facts.identity(one.tag), jobs=jobs)
+        return replace(one, tag=one.tag if self._plain else self._mark(one.tag), jobs=jobs)
 
     def _assignment(self, assignment: Assignment) -> Assignment:
         attempts = tuple(self._attempt(attempt) for attempt in assignment.attempts)
