@@ -20,14 +20,13 @@ PERSON_METADATA: Final = "participant_metadata"
 _LEAST: Final = (64, 256, 64, 8, 32, 256, 64, 256, 8, 256, 64, 8, 32, 256)  # what sizes are rounded up to at least
 _MADE: Final = 60.0  # microseconds,
 _MADE_BYTE: Final = 0.002  # and for each byte,
-_PARSED_BYTE: Final = 0.15  # and for each that is read as JSON
+_PARSED_BYTE: Final = 0.07  # and for each that is read as JSON
 _NO_METADATA: Final[tuple[Mapping[str, object], Shape]] = ({}, Shape())
-_NOBODY: Final = (0,) * 8
 SMALL: Final[Sizes] = _LEAST
 
 
 class Facts(Struct, frozen=True, eq=False):
-    """A room, and a person in it unless `person` was None: as CEL takes them, and their sizes."""
+    """A room, or a room and a person in it: as CEL takes them, and their sizes."""
 
     variables: dict[str, object]
     sizes: Sizes
@@ -35,40 +34,32 @@ class Facts(Struct, frozen=True, eq=False):
     made: float  # microseconds that making it takes at most
 
 
-def facts(messages: Messages, room: Room, person: Participant | None, read: frozenset[str]) -> Facts:
-    """Only metadata that is in `read` is looked into."""
+def of_room(messages: Messages, room: Room, read: frozenset[str]) -> Facts:
+    """The room's. Only metadata that is in `read` is looked into, here and below."""
     metadata, shape = parsed(room.metadata) if ROOM_METADATA in read else _NO_METADATA
+    sizes = (max(_bytes(room.name), _bytes(room.sid)), _bytes(room.metadata), *_sizes(shape))
     variables: dict[str, object] = {"room": messages.room(room), ROOM_METADATA: metadata}
-    sizes: Sizes = (
-        max(_bytes(room.name), _bytes(room.sid)), _bytes(room.metadata),
-        shape.long, shape.wide, shape.items, shape.size,
-    )  # fmt: skip
-    looked_into = len(room.metadata) if ROOM_METADATA in read else 0
-    if person is None:
-        return _facts(variables, (*sizes, *_NOBODY), looked_into)
+    return Facts(variables, sizes, _rounded(sizes, _LEAST), _made(sizes, room.metadata))
+
+
+def of_person(messages: Messages, room: Facts, person: Participant, read: frozenset[str]) -> Facts:
+    """The room's, and the person's."""
     metadata, shape = parsed(person.metadata) if PERSON_METADATA in read else _NO_METADATA
     texts = [_bytes(one) for pair in person.attributes.items() for one in pair]
-    sizes = (
-        *sizes,
-        max(map(_bytes, (person.identity, person.name, person.sid, person.kind))), _bytes(person.metadata),
-        len(person.attributes), sum(texts),
-        shape.long, shape.wide, shape.items, shape.size,
-    )  # fmt: skip
-    looked_into += len(person.metadata) if PERSON_METADATA in read else 0
-    variables |= {"participant": messages.participant(person), PERSON_METADATA: metadata, "kind": person.kind}
-    return _facts(variables, sizes, looked_into)
-
-
-def _facts(variables: dict[str, object], sizes: Sizes, looked_into: int) -> Facts:
-    rounded = tuple(
-        least if size <= least else 1 << (size - 1).bit_length() for size, least in zip(sizes, _LEAST, strict=True)
+    called = max(map(_bytes, (person.identity, person.name, person.sid, person.kind)))
+    sizes = (called, _bytes(person.metadata), len(person.attributes), sum(texts), *_sizes(shape))
+    variables = {"participant": messages.participant(person), PERSON_METADATA: metadata, "kind": person.kind}
+    return Facts(
+        room.variables | variables,
+        room.sizes + sizes,
+        room.rounded + _rounded(sizes, _LEAST[len(room.sizes) :]),
+        _made(sizes, person.metadata),
     )
-    made = _MADE + _MADE_BYTE * sum(sizes) + _PARSED_BYTE * min(looked_into, METADATA_MAX)
-    return Facts(variables, sizes, rounded, made)
 
 
 def shapes(sizes: Sizes) -> dict[str, Shape]:
-    """The shape of everything that has these sizes, by its path."""
+    """The shape of everything that has these sizes, by its path; of nobody, where they are a room's."""
+    sizes += _LEAST[len(sizes) :]
     named, passed, *metadata = sizes[:6]
     called, told, count, attributes, *of_person = sizes[6:]
     held = Shape(attributes, count, 2 * count + 1, attributes, listed=False)
@@ -89,6 +80,21 @@ def shapes(sizes: Sizes) -> dict[str, Shape]:
 
 def _map(long: int, wide: int, items: int, size: int) -> Shape:
     return Shape(long, wide, items, size, listed=False)
+
+
+def _sizes(shape: Shape) -> Sizes:
+    return shape.long, shape.wide, shape.items, shape.size
+
+
+def _rounded(sizes: Sizes, least: Sizes) -> Sizes:
+    """Up to a power of two."""
+    return tuple(
+        [few if size <= few else 1 << (size - 1).bit_length() for size, few in zip(sizes, least, strict=False)]
+    )
+
+
+def _made(sizes: Sizes, metadata: str) -> float:
+    return _MADE + _MADE_BYTE * sum(sizes) + _PARSED_BYTE * min(len(metadata), METADATA_MAX)
 
 
 def _bytes(text: str) -> int:

@@ -69,7 +69,7 @@ class Metadata(Struct, frozen=True):
 
     def render(self, room: Room, person: Participant | None) -> str | Failure:
         """What is sent, or why nothing is."""
-        found = self.expression.judge(room, person)
+        found = self.expression.judge(room, person, shared=True)
         if isinstance(found, Failure):
             return found
         if not isinstance(found, str | dict):
@@ -88,7 +88,7 @@ class Split(Struct, frozen=True):
     by: Expression | None = None  # None: the room's name
 
     def __call__(self, room: Room, person: Participant | None) -> Target | Failure:
-        key = room.name if self.by is None else _key(self.by.judge(room, person))
+        key = room.name if self.by is None else _key(self.by.judge(room, person, shared=True))
         return key if isinstance(key, Failure) else self.of(key)
 
     def of(self, key: str) -> Target:
@@ -164,7 +164,7 @@ def _named(choice: Target | Expression | Split, room: Room, person: Participant 
         case Split():
             return choice(room, person)
         case Expression():
-            return _agent(_text(choice.judge(room, person)))
+            return _agent(_text(choice.judge(room, person, shared=True)))
         case _:
             assert_never(choice)
 

@@ -1,7 +1,6 @@
 """Expressions, checked when they load (types, fields, names, patterns, cost), and judged against a room and a person.
 
-CEL cannot be interrupted, so what judging may cost is worked out before it begins (cost.py). All that is judged of one
-room without giving way to others has one budget; who gives way says so by `begin`.
+CEL cannot be interrupted, so what judging may cost is worked out before it begins (cost.py).
 """
 
 import re
@@ -18,7 +17,7 @@ from msgspec import Struct
 from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Trigger
 from dispatcher.expressions.cost import estimate
-from dispatcher.expressions.facts import SMALL, Facts, Sizes, facts, shapes
+from dispatcher.expressions.facts import SMALL, Facts, Sizes, of_person, of_room, shapes
 from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS, Messages
 from dispatcher.expressions.mistakes import Mistake, mistakes
 from dispatcher.expressions.nodes import Name, Node, below, names
@@ -28,7 +27,7 @@ from dispatcher.expressions.syntax import Grammar, Tree
 from dispatcher.expressions.written import unwritten
 
 TEXT_MAX: Final = 16 * 1024  # characters of one expression
-JUDGED_MAX: Final = 10_000.0  # microseconds that what is judged of one room may take before others have their turn
+JUDGED_MAX: Final = 10_000.0  # microseconds that one expression may take, or all that `share` a room
 
 _ROOM: Final = {"room": cel.Type(ROOM), "metadata": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
 _PARTICIPANT: Final = {
@@ -38,6 +37,7 @@ _PARTICIPANT: Final = {
 }
 _BUDGET: Final = "Iteration budget exceeded"
 _PATTERN: Final = {"pattern": cel.Type.STRING}
+_CHEAP: Final = 100.0  # microseconds: what takes no more is not timed
 _COSTS_MAX: Final = 256  # sizes of which an expression remembers what they cost; beyond, all are worked out anew
 
 
@@ -68,9 +68,12 @@ class Expression(Struct, frozen=True, eq=False):
     _program: cel.Expression
     _costs: dict[Sizes, float]
 
-    def judge(self, room: Room, person: Participant | None) -> Outcome:
-        """What it comes to for this person (`trigger: room_started`: for the room)."""
-        return self.language.judge(self, room, person if self.trigger == "participant_joined" else None)
+    def judge(self, room: Room, person: Participant | None, *, shared: bool = False) -> Outcome:
+        """What it comes to for this person (`trigger: room_started`: for the room).
+
+        It takes JUDGED_MAX at most; with `shared`, no more than others that share the same Room have left of that.
+        """
+        return self.language.judge(self, room, person if self.trigger == "participant_joined" else None, shared=shared)
 
     def evaluate(self, activation: cel.Activation) -> Outcome:
         """What CEL makes of it, however long that takes."""
@@ -106,13 +109,11 @@ class Language:
         self._matches = self._env(_PATTERN).compile("''.matches(pattern)")
         self._compiled: dict[tuple[str, Trigger, Result], Expression] = {}
         self._read: frozenset[str] = frozenset()  # variables that any expression reads
-        self._left = JUDGED_MAX
-        self._looked: tuple[Room, Participant | None, Facts] | None = None
+        self.spent = 0.0  # microseconds, ever
+        self._shared = 0.0  # of these, by what shares the last room
+        self._room: tuple[Room, Facts] | None = None
+        self._person: tuple[Participant, Facts] | None = None
         self._activated: tuple[Facts, Trigger, cel.Activation] | None = None
-
-    def begin(self) -> None:
-        """Others have had their turn: what is judged from now on may take JUDGED_MAX again."""
-        self._left = JUDGED_MAX
 
     def compile(self, text: str, trigger: Trigger, result: Result) -> Expression:
         """The expression; the same one for the same text. Raises BadExpression with everything that is wrong in it."""
@@ -130,21 +131,25 @@ class Language:
         if (cost := made.cost(SMALL)) > JUDGED_MAX:
             raise BadExpression([Mistake(0, _too_much(cost))])
         self._read |= {node.name for node in below(made.node) if isinstance(node, Name)}
+        self._room = None  # of whom less was looked into
         self._compiled[text, trigger, result] = made
         return made
 
-    def judge(self, expression: Expression, room: Room, person: Participant | None) -> Outcome:
+    def judge(self, expression: Expression, room: Room, person: Participant | None, *, shared: bool) -> Outcome:
         """What it comes to. All that judge one person share what CEL needs to know of them."""
         try:
             known = self._facts(room, person)
         except UnicodeEncodeError:  # half a character, which nothing on a wire can hold
             return Failure(Reason.INVALID_ARGUMENT)
+        left = JUDGED_MAX - (self._shared if shared else 0)
         cost = expression.cost(known.rounded)
-        if cost > self._left and (cost := estimate(expression.node, shapes(known.sizes))) > self._left:
+        if cost > left and (cost := estimate(expression.node, shapes(known.sizes))) > left:
             return Failure(Reason.EXHAUSTED)
-        began = perf_counter()
+        before = self.spent
+        began = perf_counter() if cost > _CHEAP else 0
         found = expression.evaluate(self._activation(expression.trigger, known))
         self._spend(began, cost)
+        self._shared += self.spent - before if shared else 0
         return found
 
     def parts(self, whole: Expression) -> Iterator[Expression]:
@@ -184,15 +189,18 @@ class Language:
 
     def _facts(self, room: Room, person: Participant | None) -> Facts:
         """Made once for each look at one person; the last are kept, and nothing else of anybody's metadata."""
-        if self._looked is not None and self._looked[0] is room and self._looked[1] is person:
-            return self._looked[2]
-        if self._looked is None or self._looked[0] is not room:
-            self.begin()
-        began = perf_counter()
-        found = facts(self._messages, room, person, self._read)
-        self._looked = (room, person, found)
-        self._spend(began, found.made)
-        return found
+        if self._room is None or self._room[0] is not room:
+            self._shared = 0
+            began = perf_counter()
+            self._room, self._person = (room, of_room(self._messages, room, self._read)), None
+            self._spend(began, self._room[1].made)
+        if person is None:
+            return self._room[1]
+        if self._person is None or self._person[0] is not person:
+            began = perf_counter()
+            self._person = (person, of_person(self._messages, self._room[1], person, self._read))
+            self._spend(began, self._person[1].made)
+        return self._person[1]
 
     def _activation(self, trigger: Trigger, known: Facts) -> cel.Activation:
         if self._activated is None or self._activated[0] is not known or self._activated[1] != trigger:
@@ -201,7 +209,7 @@ class Language:
 
     def _spend(self, began: float, most: float) -> None:
         """What was done since `began` is paid for: `most` at most, as the process may have stood still meanwhile."""
-        self._left -= min(most, (perf_counter() - began) * 1e6)
+        self.spent += most if most <= _CHEAP else min(most, (perf_counter() - began) * 1e6)
 
 
 def _too_much(cost: float) -> str:

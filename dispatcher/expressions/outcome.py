@@ -51,8 +51,11 @@ class _UnfitError(Exception):
 
 def outcome(value: cel.Value) -> Outcome:
     """The value as plain Python, or its failure."""
+    name = value.type().name()
+    if name in _SCALARS:
+        return cast("Plain", value.value())
     try:
-        if value.type().name() == "ERROR":
+        if name == "ERROR":
             return Failure(_REASONS.get(str(value.value()).partition(":")[0], Reason.OTHER))
         return _plain(value)
     except (_UnfitError, TypeError):  # TypeError: an optional calls itself ERROR, and has no value

@@ -25,7 +25,6 @@ def judged(
     text: str, room: Room = ROOM, person: Participant | None = CALLER, trigger: Trigger = "participant_joined"
 ) -> Outcome:
     """What an expression of any type comes to: a list's only item, as a list may hold anything."""
-    LANGUAGE.begin()
     found = LANGUAGE.compile(f'{{"it": {text}}}', trigger, Result.METADATA).judge(room, person)
     return found["it"] if isinstance(found, dict) else found
 
