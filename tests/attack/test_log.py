@@ -147,8 +147,8 @@ async def test_p3_every_line_is_written_or_counted(livekit: FakeLiveKit, tmp_pat
         lines = lines_of(await reading)
     actions = [line["action"] for line in lines]
     assert sum(line["lines"] for line in lines if line["action"] == "log.dropped") == lost
-    assert actions.count("undecodable") + lost == sent
-    assert [actions[0], *actions[-2:]] == ["serving", "stopping", "stopped"]
+    assert actions.count("webhook.undecodable") + lost == sent
+    assert [actions[0], *actions[-2:]] == ["service.started", "service.stopping", "service.stopped"]
 
 
 def _all_of(reader: int) -> str:

@@ -22,10 +22,10 @@ FEW: Final = 10  # lines of the log, about any number of strangers
 LITTLE: Final = 64 * MIB
 DEFECTS: Final = 'livekit_dispatcher_loop_errors_total{loop="http"}'
 STRANGE: Final = (
-    "not_http",
+    "request.malformed",
     "connections.crowded",
     "connection.unaccepted",
-    "library",
+    "library.warned",
     "request.failed",
     "loop.failed",
 )

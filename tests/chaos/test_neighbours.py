@@ -101,7 +101,7 @@ async def test_two_installations_on_one_redis_leave_each_others_rooms_alone(tmp_
         assert all(one.served() for one in both)
         assert max(seconds for one in both for seconds in one.healed.values()) < HEALED_S
         for one in both:
-            assert one.said() & {"over", "room.unlisted", "lease.lost", "drive.failed"} == set()
+            assert one.said() & {"room.finished", "room.unlisted", "lease.lost", "drive.failed"} == set()
 
 
 @pytest.mark.real
@@ -110,15 +110,15 @@ async def test_the_second_of_one_name_is_refused_until_it_takes_over(tmp_path: P
     async with working(tmp_path / "first", redis, "default") as first:
         await all_ready(first.replicas)
         async with working(tmp_path / "second", redis, "default") as second:
-            await second.replicas[0].says("ledger_taken")
+            await second.replicas[0].says("ledger.taken")
             for number in range(ROOMS):
                 await first.join(f"room-{number}", lost=False)
             await first.livekit.wait_until(first.served, within=HEALED_S)
-            assert first.said() & {"over", "room.unlisted", "ledger_taken"} == set()
+            assert first.said() & {"room.finished", "room.unlisted", "ledger.taken"} == set()
         async with working(tmp_path / "third", redis, "default", options=["--take-over"]) as third:
             await all_ready(third.replicas)
             await third.join("lobby", lost=False)
             await third.livekit.wait_until(lambda: len(third.livekit.agents_in("lobby")) == 1)
-            await first.replicas[0].says("ledger_taken")
-            assert "ledger_taken" not in third.said()
+            await first.replicas[0].says("ledger.taken")
+            assert "ledger.taken" not in third.said()
         assert first.served()

@@ -85,7 +85,7 @@ async def test_a_worker_that_rejects_makes_way_for_the_fallback(tmp_path: Path, 
                 rejected = await here.service.told("attempt.ended", room="lobby", number=1)
                 await here.service.told("agent.joined", room="lobby", agent="greeter")
                 await _one_agent(here, "lobby")
-    assert rejected["why"] == "rejected"
+    assert rejected["verdict"] == "rejected"
 
 
 async def test_a_crashed_agent_is_replaced(tmp_path: Path, version: str) -> None:
@@ -103,7 +103,7 @@ async def test_a_crashed_agent_is_replaced(tmp_path: Path, version: str) -> None
             closed = await here.service.told("attempt.ended", room="lobby", within=60)
             await here.service.told("agent.joined", room="lobby", number=2, within=60)
             await _one_agent(here, "lobby")
-    assert closed["why"] == "crashed connection_timeout"
+    assert (closed["verdict"], closed["reason"]) == ("crashed", "connection_timeout")
 
 
 async def test_killed_in_mid_attempt_it_adds_no_agent(tmp_path: Path, version: str) -> None:
@@ -121,7 +121,7 @@ async def test_killed_in_mid_attempt_it_adds_no_agent(tmp_path: Path, version: s
                 await service.told("agent.joined", room="lobby")
                 await _one_agent(here, "lobby")
                 assert service.lines(room="lobby", action="dispatch.requested") == []
-    assert adopted["why"] == "foreign"
+    assert adopted["reason"] == "foreign"
 
 
 async def test_a_deployment_that_it_does_not_know_is_found_out(tmp_path: Path, version: str) -> None:

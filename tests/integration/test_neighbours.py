@@ -72,7 +72,7 @@ async def test_a_dry_run_changes_nothing_in_redis(livekit: FakeLiveKit, valkey: 
         await wait_ready(production.url)
         livekit.webhook_url = f"{production.url}/webhook"
         await livekit.join("lobby", "alice")
-        await said(ears, "served")
+        await said(ears, "agent.joined")
         livekit.webhook_url = None
     before = content(valkey)
 
@@ -118,7 +118,7 @@ async def test_a_dry_run_says_that_it_is_one(livekit: FakeLiveKit, valkey: Valke
             await wait_ready(service.url)
             livekit.webhook_url = f"{service.url}/webhook"
             await livekit.join(f"lobby-{dry_run}", "alice")
-            await said(ears, "dispatch.simulated" if dry_run else "asked")
+            await said(ears, "dispatch.simulated" if dry_run else "dispatch.requested")
             livekit.webhook_url = None
             async with aiohttp.ClientSession(service.url, headers=headers) as http:
                 rooms = await (await http.get("/v1/rooms")).json()
@@ -140,15 +140,15 @@ async def test_an_installation_of_another_livekit_is_refused(livekit: FakeLiveKi
         await wait_ready(first.url)
         livekit.webhook_url = f"{first.url}/webhook"
         await livekit.join("lobby", "alice")
-        await said(first_ears, "served")
+        await said(first_ears, "agent.joined")
         async with serving(settings(staging, valkey)) as (second, second_ears), aiohttp.ClientSession() as http:
-            await said(second_ears, "ledger_taken")
+            await said(second_ears, "ledger.taken")
             assert await ready(second.url) == {"ready": False, "reason": "ledger_taken"}
             status, retry_after, _ = await join(http, second.url, "EV_1")
             assert (status, retry_after) == (503, "1")
             await livekit.join("atrium", "bob")
-            await said(first_ears, "served", rooms=2)
-            told = [line for line in second_ears.lines if line["action"] == "ledger_taken"]
+            await said(first_ears, "agent.joined", rooms=2)
+            told = [line for line in second_ears.lines if line["action"] == "ledger.taken"]
             put_off = [line for line in second_ears.lines if line["action"].endswith("_put_off")]
         livekit.webhook_url = None
     here, there = (f"default at {one.url.partition('//')[2]} (devkey)" for one in (staging, livekit))
@@ -157,7 +157,7 @@ async def test_an_installation_of_another_livekit_is_refused(livekit: FakeLiveKi
     ]
     assert "another `instance`" in told[0]["hint"]
     assert put_off == [], "told once, not with each try"
-    assert not [line for line in first_ears.lines if line["action"] in {"over", "room.unlisted", "ledger_taken"}]
+    assert not [line for line in first_ears.lines if line["action"] in {"room.finished", "room.unlisted", "ledger.taken"}]
 
 
 async def test_an_installation_that_has_moved_takes_over(livekit: FakeLiveKit, valkey: Valkey) -> None:
@@ -169,7 +169,7 @@ async def test_an_installation_that_has_moved_takes_over(livekit: FakeLiveKit, v
         await wait_ready(first.url)
         async with serving(settings(new, valkey, take_over=True)) as (second, _):
             await wait_ready(second.url)
-            await said(first_ears, "ledger_taken")
+            await said(first_ears, "ledger.taken")
             assert await ready(first.url) == {"ready": False, "reason": "ledger_taken"}
             assert (await ready(second.url))["ready"]
 
@@ -189,7 +189,7 @@ async def test_two_instances_have_one_redis(livekit: FakeLiveKit, valkey: Valkey
             for one, service in zip(both, (blue, green), strict=True):
                 one.webhook_url = f"{service.url}/webhook"
                 await one.join("heard", "alice")
-            await asyncio.gather(*(said(ears, "served", rooms=2) for ears in (blue_ears, green_ears)))
+            await asyncio.gather(*(said(ears, "agent.joined", rooms=2) for ears in (blue_ears, green_ears)))
             known = [len(await service.ledger.list("default")) for service in (blue, green)]
             for one in both:
                 one.webhook_url = None

@@ -76,7 +76,7 @@ async def test_a_crashed_agent_is_replaced(version: Version) -> None:
     async with served_by(version) as here:
         here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=4.0)
         await here.livekit.join("lobby", "alice")
-        assert (await here.told("attempt.ended", room="lobby"))["why"] == "crashed connection_timeout"
+        assert await here.told("attempt.ended", room="lobby", verdict="crashed", reason="connection_timeout")
         await here.told("agent.joined", room="lobby", number=2)
         await one_agent(here)
 
@@ -111,8 +111,8 @@ async def test_a_worker_that_says_no_makes_way_for_the_fallback(version: Version
         await here.livekit.join("lobby", "alice")
         await here.told("agent.joined", room="lobby", agent="greeter")
         await one_agent(here)
-        why = (await here.told("attempt.ended", room="lobby", agent="busy"))["why"]
-    assert why == ("silent" if version < (1, 9, 2) else "rejected")
+        verdict = (await here.told("attempt.ended", room="lobby", agent="busy"))["verdict"]
+    assert verdict == ("silent" if version < (1, 9, 2) else "rejected")
 
 
 async def test_a_restart_adds_no_agent(version: Version) -> None:
