@@ -42,7 +42,7 @@ async def test_a_hangup_while_it_starts_is_answered_when_it_has_started(livekit:
             await starting(service)
             service.process.send_signal(SIGHUP)
             await service.ready()
-            await true_soon(lambda: "reloaded" in written(tmp_path))
+            await true_soon(lambda: "config.reloaded" in written(tmp_path))
             assert service.process.returncode is None
 
 
@@ -72,7 +72,7 @@ async def test_a_second_signal_does_not_wait_for_what_runs(
             await livekit.join("lobby", "alice")
             await livekit.wait_until(lambda: livekit.create_calls)
             service.process.send_signal(signal)
-            await true_soon(lambda: "stopping" in written(tmp_path))
+            await true_soon(lambda: "service.stopping" in written(tmp_path))
             began = time.monotonic()
             service.process.send_signal(signal)
             assert await service.ended() == code
