@@ -2,7 +2,7 @@
 
 Every value is bounded by its `Shape`: those of what the expression reads are measured, each function says what it makes
 of its arguments' shapes and how long that takes. A loop takes its step times the items of the longest list there is,
-but no more than CEL's own ITERATIONS_MAX. Numbers are microseconds on two shared cores, doubled (docs/adr/0032).
+but no more than CEL's own ITERATIONS_MAX. Numbers are microseconds on two shared cores, doubled (docs/adr/0022).
 """
 
 from collections.abc import Callable, Mapping

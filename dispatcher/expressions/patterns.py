@@ -2,7 +2,7 @@
 
 RE2 goes through a text in 5 ns a byte where it knows the state of its automaton, and makes those it does not know: at
 most one for each byte, and one for each set of the pattern's places. So [ab]*a[ab]{200}z over 60 kB of a and b takes
-0.3 s. All this is worked out from the pattern as it is written. Numbers: docs/adr/0032.
+0.3 s. All this is worked out from the pattern as it is written. Numbers: docs/adr/0022.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 livekit-api makes the tokens and the calls that act. Its timeout does nothing (it hands aiohttp `timeout=None`), so each
 call here has a deadline of its own; its failover replays CreateDispatch, so it is off. Lists it would hold whole and
-decode at one go: they are read here, as they arrive (docs/adr/0035).
+decode at one go: they are read here, as they arrive (docs/adr/0025).
 """
 
 import asyncio

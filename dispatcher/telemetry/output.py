@@ -1,7 +1,7 @@
 """Where the log's lines go: a file descriptor, written by one thread, so that nobody who logs ever waits or fails.
 
 While nobody reads, what does not fit is lost. Without a reader, or without space on the disk, what was to be written is
-lost. Lost lines are counted, and the service goes on (docs/adr/0030-the-log-never-decides.md).
+lost. Lost lines are counted, and the service goes on (docs/adr/0020-the-log-never-decides.md).
 """
 
 import os

@@ -1,7 +1,7 @@
 """Strangers in every way that was tried: they cost little, are told of seldom, and keep LiveKit from nothing.
 
 The service is a process of its own, and its machine says what it costs. Each attack is bounded, on loopback. Bounds lie
-far from what was measured on either side of the change that each of them is about (docs/adr/0031).
+far from what was measured on either side of the change that each of them is about (docs/adr/0021).
 """
 
 import asyncio

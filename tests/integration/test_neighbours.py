@@ -157,7 +157,8 @@ async def test_an_installation_of_another_livekit_is_refused(livekit: FakeLiveKi
     ]
     assert "another `instance`" in told[0]["hint"]
     assert put_off == [], "told once, not with each try"
-    assert not [line for line in first_ears.lines if line["action"] in {"room.finished", "room.unlisted", "ledger.taken"}]
+    harm = {"room.finished", "room.unlisted", "ledger.taken"}
+    assert not [line for line in first_ears.lines if line["action"] in harm]
 
 
 async def test_an_installation_that_has_moved_takes_over(livekit: FakeLiveKit, valkey: Valkey) -> None:
