@@ -86,6 +86,9 @@ def _sentence(entry: Entry) -> str:
 def _standing(assignment: Assignment) -> str:
     state = assignment.state
     match state:
+        case State.SERVED if assignment.served_by_name:
+            soon = f"after {_span(assignment.policy.join_within)} another is asked for"
+            return f"{assignment.key}: an agent of its name is here, and no job explains it; {soon}."
         case State.SERVED:
             return f"{assignment.key}: served."
         case State.FINISHED:

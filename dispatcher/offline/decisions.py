@@ -21,7 +21,7 @@ from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.offline.hidden import CannotTell, CarefulRules
-from dispatcher.offline.replay import RecordedTags, Write, recorded, told, visible
+from dispatcher.offline.replay import RecordedTags, Write, missing, recorded, told, visible
 from dispatcher.offline.situation import Unusable
 from dispatcher.telemetry.tape import Exchange, Hides, Recorded, RecordedClaim, RecordedTerms, UnreadLine
 
@@ -57,7 +57,7 @@ def compare(folders: Sequence[Path], config: Config, write: Write) -> int:
         raise Unusable(f"{', '.join(map(str, folders))}: no claim is recorded there")
     write("".join(f"{line}\n" for line in _table(list(rooms.values()), str(config.file or "environment"))))
     counts = Counter(room.comparison for room in rooms.values())
-    write(f"{len(rooms)} rooms: {', '.join(f'{counts[one]} {one}' for one in Comparison)}\n")
+    write(f"{len(rooms)} rooms: {', '.join(f'{counts[one]} {one}' for one in Comparison)}{missing(unread)}\n")
     return int(counts[Comparison.SAME] < len(rooms))
 
 

@@ -95,8 +95,7 @@ def replay(folders: Sequence[Path], write: Write) -> int:
             write("\n".join(shown(one, found)) + "\n")
     if not claims:
         raise Unusable(f"{', '.join(map(str, folders))}: no claim is recorded there")
-    write(f"{claims} claims of {len(sessions)} rooms: {same} identical, {claims - same} different")
-    write(f"; {unread} lines could not be read\n" if unread else "\n")
+    write(f"{claims} claims of {len(sessions)} rooms: {same} identical, {claims - same} different{missing(unread)}\n")
     return int(same < claims)
 
 
@@ -118,6 +117,11 @@ def told(unread: int, one: UnreadLine, write: Write) -> int:
     if unread < SHOWN_MAX:
         write(f"{one.place}: cannot be read: {one.why}\n")
     return unread + 1
+
+
+def missing(unread: int) -> str:
+    """How many lines could not be read, if any, to end a sentence with."""
+    return f"; {unread} lines could not be read" if unread else ""
 
 
 def difference(one: Recorded) -> Difference | None:

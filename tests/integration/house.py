@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from msgspec.structs import replace
 
-from dispatcher.app import Service, running
+from dispatcher.app import RecordTo, Service, running
 from dispatcher.config import Config, CreateRate, Project, Secret, Sweep
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
@@ -134,6 +134,7 @@ async def house(
     pace: CreateRate | None = None,
     dry_run: bool = False,
     token: str | None = TOKEN,
+    record: RecordTo | None = None,
 ) -> AsyncIterator[House]:
     """The service runs, and LiveKit's webhooks go to it. A `livekit` that is given outlives the service."""
     async with AsyncExitStack() as stack:
@@ -142,7 +143,7 @@ async def house(
         settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace, token=token)
         ears = Ears()
         service = await stack.enter_async_context(
-            running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run)
+            running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run, record=record)
         )
         livekit.webhook_url = f"{service.url}/webhook"
         await livekit.wait_until(

@@ -293,11 +293,11 @@ class Process:
 
 
 @asynccontextmanager
-async def serving(folder: Path, livekit: FakeLiveKit) -> AsyncIterator[Process]:
+async def serving(folder: Path, livekit: FakeLiveKit, *options: str) -> AsyncIterator[Process]:
     """The service runs in a process of its own, and has LiveKit's webhooks; at the end it is gone, however."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "dispatcher", "serve"),
+        *(sys.executable, "-m", "dispatcher", "serve", *options),
         cwd=folder,
         env={**kept, **ENVIRONMENT, "LIVEKIT_URL": livekit.url, "DISPATCHER_PORT": str(unused_port())},
         stdout=asyncio.subprocess.PIPE,

@@ -26,6 +26,12 @@ def test_every_failure_has_its_cause_and_what_to_look_at(verdict: Verdict) -> No
         ),
         pytest.param(replace(session(), finished=True), "The room has ended.", id="over"),
         pytest.param(session(assignment(finished_at=1)), "greeter: finished; the agent left on purpose.", id="done"),
+        pytest.param(session(assignment(attempt(agent_sid="PA_bot"))), "greeter: served.", id="served"),
+        pytest.param(
+            session(assignment(served_by_name=True)),
+            "greeter: an agent of its name is here, and no job explains it; after 30 s another is asked for.",
+            id="law-15-served-by-name",
+        ),
         pytest.param(session(assignment(attended=False)), "greeter: nobody waits.", id="idle"),
         pytest.param(session(WAITING), "greeter: waiting; the first attempt is under way.", id="waiting"),
     ],

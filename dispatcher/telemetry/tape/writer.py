@@ -35,9 +35,9 @@ class Writer:
     def put(self, line: Line) -> None:
         """The line is to be written, or is dropped."""
         with self._news:
-            fits = self._waiting + line.size <= self._waiting_max
+            fits = self._waiting + len(line.claim) <= self._waiting_max  # the terms are shared by all
             if fits:
-                self._waiting += line.size
+                self._waiting += len(line.claim)
                 self._lines.append(line)
                 self._news.notify()
         if not fits:
@@ -76,5 +76,5 @@ class Writer:
                     return None
                 self._news.wait()
             line = self._lines.popleft()
-            self._waiting -= line.size
+            self._waiting -= len(line.claim)
             return line

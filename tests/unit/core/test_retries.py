@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dispatcher.core.retries import backoff, crashed, failed, renewed
 from dispatcher.core.session import Assignment, Verdict
@@ -23,6 +24,16 @@ def test_backoff_doubles_within_a_quarter_up_to_its_cap(key: str, failures: int)
 def test_backoff_spreads_assignments() -> None:
     """Assignments that failed together do not come back together."""
     assert len({backoff(f"greeter/{number}", 5) for number in range(100)}) > 50
+
+
+def test_assignments_of_one_room_are_spread_by_when_and_never_by_who() -> None:
+    """Due times are recorded and shown: who is masked must not be found by trying all numbers on them."""
+    alice, bob, later = (
+        failed(replace(assignment(name="callers"), identity=who, first_waiting_at=hoped), Verdict.SILENT, NOW)
+        for who, hoped in (("alice", 1_000), ("bob", 1_000), ("alice", 2_000))
+    )
+
+    assert alice.due_at == bob.due_at != later.due_at
 
 
 @pytest.mark.parametrize("verdict", [Verdict.SILENT, Verdict.NO_SHOW, Verdict.VANISHED, Verdict.FAILED])

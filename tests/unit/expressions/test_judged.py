@@ -192,3 +192,19 @@ def test_functions_of_others_are_left_as_they_are() -> None:
     assert reporting((own,), print) == (own,)
     assert own.when is not None
     assert own.when(ROOM, None)
+
+
+def test_the_same_expression_has_the_same_fingerprint_in_every_process() -> None:
+    """Whatever the rule's name; another text, another choice or another share has another."""
+    assert when("kind == 'SIP'").fingerprint == replace(when("kind == 'SIP'"), rule="other").fingerprint
+    assert when("kind == 'SIP'").fingerprint == "ef2e932b2b87dc95"
+    choices = (
+        named("metadata.agent"),
+        named("metadata.agent", A),
+        named("metadata.agent", B),
+        Agents("sales", (A, B)),
+        Agents("sales", (split(),)),
+        Agents("sales", (split("room.name"),)),
+        Agents("sales", (split(shares=((90, A), (10, B))),)),
+    )
+    assert len({one.fingerprint for one in choices} | {when("metadata.agent == ''").fingerprint}) == len(choices) + 1

@@ -170,6 +170,28 @@ def test_a_condition_has_the_parts_that_and_joins(text: str, parts: list[str]) -
     assert all(part.judge(ROOM, CALLER) for part in found) == whole.judge(ROOM, CALLER)
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("true", set()),
+        ("room.name == 'a' && kind == 'SIP'", {"room.name", "kind"}),
+        (".room.name == 'a'", {"room.name"}),
+        ("participant.attributes['x'] == ''", {"participant.attributes"}),
+        ("participant.attributes[?'x'].orValue('') == ''", {"participant.attributes"}),
+        ("phone(participant.attributes['x']) in [participant.name]", {"participant.attributes", "participant.name"}),
+        ("metadata.?plan.orValue('') == ''", {"metadata"}),
+        ("has(participant_metadata.plan.name)", {"participant_metadata.plan"}),
+        ("participant == participant", {"participant"}),
+        ("participant.?name.orValue('') == ''", {"participant"}),
+        ("[room].exists(one, one.metadata == '')", {"room", "one.metadata", "@result"}),
+        ("{'a': room.sid}.a == (true ? room.name : metadata.name)", {"room.sid", "room.name", "metadata.name"}),
+    ],
+)
+def test_what_an_expression_reads_is_known(text: str, names: set[str]) -> None:
+    """A field by its name; a room or a participant that is used whole is read whole."""
+    assert LANGUAGE.compile(text, "participant_joined", Result.CONDITION).names() == names
+
+
 def test_the_same_text_is_compiled_once() -> None:
     """Checking a file and making its rules costs one compilation each."""
     language = Language()

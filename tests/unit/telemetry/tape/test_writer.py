@@ -5,7 +5,7 @@ import time
 
 from dispatcher.telemetry.tape import Line, Writer
 
-LINE = Line(b"", b"x" * 100)
+LINE = Line(b"t" * 10_000, b"x" * 100)
 
 
 class Disk:
@@ -66,7 +66,7 @@ def test_what_was_written_makes_room() -> None:
     """The bound is of what waits, not of what there ever was."""
     disk, count = Disk(), Count()
     disk.open.set()
-    with Writer(disk.write, count, waiting_max=LINE.size) as writer:
+    with Writer(disk.write, count, waiting_max=len(LINE.claim)) as writer:
         for number in range(1, 20):
             writer.put(LINE)
             while len(disk.lines) < number:
