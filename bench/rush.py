@@ -144,12 +144,12 @@ async def staged(directory: Path, pace: str, workers: int, *, people: bool) -> A
 
 
 def configured(directory: Path, pace: str, *, people: bool) -> Path:
-    """A configuration with one rule and this create_rate: null, or N/s:BURST."""
+    """A configuration with one rule and this pace: off, or N/s:BURST."""
     rate, _, burst = pace.partition("/s:")
-    chosen = pace if pace == "off" else {"per_second": int(rate), "burst": int(burst)}
+    chosen = None if pace == "off" else {"per_second": int(rate), "burst": int(burst)}
     file = directory / "dispatcher.yaml"
-    rule = {"name": "everyone", "agent": GREETER, "trigger": "participant_joined" if people else "room"}
-    file.write_text(json.dumps({"rules": [rule], "pace": chosen}))  # JSON is YAML
+    rule = {"name": "everyone", "agent": GREETER, "trigger": "participant_joined" if people else "room_started"}
+    file.write_text(json.dumps({"rules": [rule], "create_rate": chosen}))  # JSON is YAML
     return file
 
 

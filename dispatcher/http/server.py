@@ -135,11 +135,11 @@ class _Webhooks:
             self.metrics.webhook_age_seconds.observe(max(0, self.clock() - event.created_at) / 1000)
         self.metrics.webhook_skew_seconds.observe(received.skew / 1000)
         try:
-            heard = await self.intake.accept(received.project, event)
+            result = await self.intake.accept(received.project, event)
         except LedgerUnavailable as error:
             self.log.error("ledger.failed", project=received.project, event=event.name, id=event.id, error=error)
             return _Answer(event_label(event.name), Result.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
-        return _Answer(event_label(event.name), heard)
+        return _Answer(event_label(event.name), result)
 
 
 # The rest -----------------------------------------------------------------------------------------------------------

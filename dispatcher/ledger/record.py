@@ -13,7 +13,7 @@ from dispatcher.core.session import Assignment, Attempt, Session
 VERSION: Final = 2  # 1: before the fields had the names of now
 UNDECODABLE: Final = Event(id="", name="undecodable", created_at=0)  # it means no more than: look
 RECORD_MAX: Final = 128 * 1024  # bytes; an ordinary room's has 1 to 6 kB, one with 32 assignments at work some 25 kB
-TOLD_LEAST: Final = 12  # entries of the timeline that stay, half of them the first and half the last
+TOLD_LEAST: Final = 10  # entries of the timeline that stay, half of them the first and half the last
 IDENTITIES_LEAST: Final = 4  # the newest identities of an attempt that stay; those of listed jobs are seen again
 
 

@@ -160,13 +160,13 @@ def _differences(expected: Sequence[_Expected], found: Sequence[Wanted]) -> Iter
     if [one.rule for one in expected] != [one.rule for one in found]:
         yield _difference("rule", ", ".join(one.rule for one in expected), ", ".join(one.rule for one in found))
         return
-    for hoped, one in zip(expected, found, strict=True):
+    for wished, one in zip(expected, found, strict=True):
         for field in ("agent", "deployment"):
-            wish, real = getattr(hoped, field), getattr(one, field)
+            wish, real = getattr(wished, field), getattr(one, field)
             if wish is not None and wish != real:
                 yield _difference(field, wish, real)
-        if hoped.metadata is not None and _plain(hoped.metadata) != _plain(one.metadata):
-            yield _difference("metadata", hoped.metadata, one.metadata)
+        if wished.metadata is not None and _plain(wished.metadata) != _plain(one.metadata):
+            yield _difference("metadata", wished.metadata, one.metadata)
 
 
 def _difference(field: str, wish: str, real: str) -> str:

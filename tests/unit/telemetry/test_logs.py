@@ -360,7 +360,7 @@ def test_what_strangers_cause_is_told_a_few_times_and_then_once_a_minute(lines: 
     log.warning("webhook.rejected", reason="no_token")
 
     read = [json.loads(line) for line in lines]
-    assert [line["action"] for line in read].count("asked") == 20
+    assert [line["action"] for line in read].count("dispatch.requested") == 20
     assert [line["reason"] for line in read if line["action"] == "webhook.rejected"] == [
         *["no_token", "expired"] * 5,
         "no_token",

@@ -31,6 +31,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "rule_errors_total": (Counter, {"rule", "field", "reason"}),
     "reconciler_rounds_exceeded_total": (Counter, set()),
     "loop_errors_total": (Counter, {"loop"}),
+    "tape_claims_dropped_total": (Counter, set()),
     "livekit_consecutive_failures": (Gauge, {"project"}),
     "webhook_key_last_used_timestamp_seconds": (Gauge, {"project", "key"}),
     "config_last_reload_successful": (Gauge, set()),
