@@ -13,8 +13,10 @@ from dispatcher.core.session import Assignment, Attempt, Session
 VERSION: Final = 2  # 1: before the fields had the names of now
 UNDECODABLE: Final = Event(id="", name="undecodable", created_at=0)  # it means no more than: look
 RECORD_MAX: Final = 128 * 1024  # bytes; an ordinary room's has 1 to 6 kB, one with 32 assignments at work some 25 kB
-TOLD_LEAST: Final = 10  # entries of the timeline that stay, half of them the first and half the last
+TOLD_LEAST: Final = 16  # entries of the timeline that stay, half of them the first and half the last
 IDENTITIES_LEAST: Final = 4  # the newest identities of an attempt that stay; those of listed jobs are seen again
+
+_LIST: Final = len(b',"attempts":[]')  # of an assignment that has any
 
 
 class _Version(Struct, frozen=True):
@@ -54,7 +56,7 @@ def slim(session: Session) -> Session:
         assignments=tuple(_with_few_identities(assignment) for assignment in session.assignments),
     )
     bare = replace(session, assignments=tuple(replace(assignment, attempts=()) for assignment in session.assignments))
-    space = RECORD_MAX - len(_ENCODER.encode(_Record(v=VERSION, s=bare)))
+    space = RECORD_MAX - len(_ENCODER.encode(_Record(v=VERSION, s=bare))) - _LIST * len(bare.assignments)
     kept: set[tuple[str, int]] = set()
     for spare, _, key, attempt in sorted(_ranked(session)):
         space -= len(_ENCODER.encode(attempt)) + 1

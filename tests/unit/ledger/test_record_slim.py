@@ -161,8 +161,8 @@ def test_a_shortened_story_has_its_beginning_and_its_end() -> None:
     """And a short one is left as it is."""
     told = tuple(replace(ENTRY, number=number) for number in range(TIMELINE_MAX))
 
-    assert [one.number for one in slim(replace(FULL, timeline=told)).timeline] == [*range(5), *range(59, 64)]
-    assert slim(replace(FULL, timeline=told[:7])).timeline == told[:7]
+    assert [one.number for one in slim(replace(FULL, timeline=told)).timeline] == [*range(8), *range(56, 64)]
+    assert slim(replace(FULL, timeline=told[:11])).timeline == told[:11]
 
 
 @pytest.mark.parametrize("serves", [True, False])
