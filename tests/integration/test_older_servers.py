@@ -97,7 +97,7 @@ async def test_of_two_agents_one_is_removed(version: Version) -> None:
     async with served_by(version) as here:
         here.livekit.worker("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)
         await here.livekit.join("lobby", "alice")
-        await here.told("attempt.ended", room="lobby", why="silent")
+        await here.told("attempt.ended", room="lobby", verdict="silent")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2, within=15)
         await here.told("attempt.retracted", room="lobby", why="agent", within=15)
         await one_agent(here)
