@@ -390,7 +390,7 @@ async def test_what_is_no_http_is_answered_with_400(world: World, sent: bytes) -
     assert body == b'{"error": "not_http"}'
     assert world.value("http_connections_ended_total", reason="not_http") == 1
     [line] = world.logged()
-    assert (line["level"], line["action"]) == ("warning", "not_http")
+    assert (line["level"], line["action"]) == ("warning", "request.malformed")
 
 
 async def test_what_strangers_cause_is_told_seldom(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -411,15 +411,15 @@ def test_a_warning_is_repeated_after_a_minute_with_its_number(world: World) -> N
     now = 0.0
     log = _RareLog(world.log, lambda: now)
     for _ in range(3):
-        log.warning("not_http", why="BadHttpMethod")
+        log.warning("request.malformed", why="BadHttpMethod")
     log.warning("connection.unaccepted", why="x")
     now = TOLD_EVERY
-    log.warning("not_http", why="BadHttpMethod")
+    log.warning("request.malformed", why="BadHttpMethod")
 
     assert [(line["action"], line["times"]) for line in world.logged()] == [
-        ("not_http", 1),
+        ("request.malformed", 1),
         ("connection.unaccepted", 1),
-        ("not_http", 3),
+        ("request.malformed", 3),
     ]
 
 
