@@ -81,7 +81,7 @@ async def rush(stage: Stage, rooms: Sequence[str]) -> Rush:
         served=served,
         first=served - retried(stage.service, rooms),
         surplus=sum(number > 1 for number in agents)
-        + told(stage.service, rooms, action="attempt.retracted", why="agent"),
+        + told(stage.service, rooms, action="attempt.retracted", part="agent"),
         waits=[joins[room, AGENT].at - joins[room, start].at for room in rooms if (room, AGENT) in joins],
     )
 

@@ -99,7 +99,7 @@ async def test_of_two_agents_one_is_removed(version: Version) -> None:
         await here.livekit.join("lobby", "alice")
         await here.told("attempt.ended", room="lobby", verdict="silent")
         await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2, within=15)
-        await here.told("attempt.retracted", room="lobby", why="agent", within=15)
+        await here.told("attempt.retracted", room="lobby", part="agent", within=15)
         await one_agent(here)
 
 
