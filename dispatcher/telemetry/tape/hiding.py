@@ -15,6 +15,7 @@ from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, T
 from dispatcher.core.facts import AGENT, Event, Participant, Room
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
+from dispatcher.core.text import IDENTITY_MAX, brief
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.tape.lines import Exchange, Hides
 
@@ -101,7 +102,7 @@ class Hiding:
     def _participant(self, one: Participant) -> Participant:
         return replace(
             one,
-            identity=self._people.identity(one.identity),
+            identity=self._known(one.identity),
             name=self._mark(one.name),
             metadata=HIDDEN if one.metadata else "",
             attributes={name: self._attribute(one.kind, name, value) for name, value in one.attributes.items()},
@@ -111,11 +112,11 @@ class Hiding:
         if kind == AGENT and name in _REGISTERED_AS:
             return value
         if kind == AGENT and name == _SPEAKS_FOR:
-            return self._people.identity(value)
+            return self._known(value)
         return self._mark(value)
 
     def _dispatch(self, one: Dispatch) -> Dispatch:
-        jobs = tuple(replace(job, identity=self._people.identity(job.identity)) for job in one.jobs)
+        jobs = tuple(replace(job, identity=self._known(job.identity)) for job in one.jobs)
         return replace(one, tag=one.tag if self._plain else self._mark(one.tag), jobs=jobs)
 
     def _assignment(self, assignment: Assignment) -> Assignment:
@@ -129,4 +130,8 @@ class Hiding:
         return assignment if self._plain else self._people.assignment(assignment)
 
     def _identity(self, identity: str) -> str:
-        return identity if self._plain else self._people.identity(identity)
+        return identity if self._plain else self._known(identity)
+
+    def _known(self, identity: str) -> str:
+        """The mark of what a session remembers of the identity, which is cut where it is long."""
+        return self._people.identity(brief(identity, IDENTITY_MAX)) if self._people.hides else identity

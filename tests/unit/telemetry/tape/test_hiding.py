@@ -108,6 +108,20 @@ def test_people_are_hidden_everywhere_alike() -> None:
     assert saved.reply == Saved(3, (how.event(EVENT),))
 
 
+def test_a_long_identity_has_the_mark_of_what_sessions_remember_of_it() -> None:
+    """Else an assignment of a caller with a long identity would be nobody's when the tape is replayed."""
+    long = replace(PERSON, identity="caller-" + "x" * 60)
+    event = hiding(people=True).event(replace(EVENT, participant=long))
+    back = hiding(people=True).exchange(Exchange(effect=TakeBack(step=RETRACT, identity=long.identity))).effect
+
+    assert event.participant is not None
+    assert isinstance(back, TakeBack)
+    assert event.participant.known_as == back.identity == mask(b"people").identity(long.known_as)
+    assert hiding().event(replace(EVENT, participant=long)).participant == replace(
+        long, name=event.participant.name, metadata=HIDDEN, attributes=event.participant.attributes
+    )
+
+
 def test_what_the_core_reads_is_kept() -> None:
     """Under which name an agent registered, that an avatar is one, which dispatches are ours, and what was there."""
     looked = seen(hiding())
