@@ -145,11 +145,11 @@ def test_law_8_nothing_of_a_session_exceeds_its_cap(rules: tuple[Rule, ...], lif
     "rules", [SETS[0], SETS[1], SETS[3], SETS[4]], ids=["one", "fallback", "two-assignments", "on-room"]
 )
 def test_law_8_a_record_does_not_grow_with_the_audience_or_with_time(rules: tuple[Rule, ...]) -> None:
-    """600 people come and go in three hours, agents are lost, most dispatches are silent: it finds its size."""
+    """300 people come and go in an hour and a half, agents are lost, most dispatches are silent: it finds its size."""
     chance = Random(7)  # noqa: S311 - the same life each time
     scene = Watched(*rules)
     largest = 0
-    for number in range(600):
+    for number in range(300):
         scene.joins(person(f"person-{number}"))
         if number >= 3:
             scene.leaves(person(f"person-{number - 3}"))
