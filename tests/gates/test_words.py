@@ -28,6 +28,12 @@ def actions_named(document: str) -> dict[str, set[str]]:
     return {action: set(levels.split(", ")) for action, levels in rows}
 
 
+def lines_tabled(document: str) -> set[str]:
+    """What stands first in each row of the tables whose first column is headed "log line"."""
+    tables = re.findall(r"^\| log line \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", document, re.MULTILINE)
+    return {action for rows in tables for action in re.findall(r"^\| `([^`]+)` \|", rows, re.MULTILINE)}
+
+
 def actions_written(source: str, module: str) -> set[str]:
     """Every action that the module gives to a log: as text, or by the name of a constant."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
@@ -63,6 +69,14 @@ def test_every_action_of_the_log_is_documented_and_the_reverse() -> None:
 
     assert set(named) == written | {str(said) for said in Said}
     assert set().union(*named.values()) <= set(LEVELS)
+
+
+def test_a_page_that_explains_lines_of_the_log_calls_them_as_the_log_does() -> None:
+    """Whoever searches the log for a word of another page finds it."""
+    tabled = set[str]().union(*(lines_tabled(path.read_text()) for path in (ROOT / "docs").glob("*.md")))
+
+    assert tabled
+    assert tabled - set(ACTIONS) == set()
 
 
 def test_every_action_has_its_sentence_and_no_other_has() -> None:
@@ -115,6 +129,13 @@ def test_every_command_is_in_the_readme_and_no_document_names_another() -> None:
 def test_actions_are_recognised(source: str, written: set[str]) -> None:
     """However they are written."""
     assert actions_written(source, "engine.sweep") == written
+
+
+def test_lines_are_read_from_their_own_tables_alone() -> None:
+    """A row of another table is none, nor is what stands in a second column."""
+    tables = "| log line | means |\n|---|---|\n| `a.b` | `c.d` |\n\n| field | means |\n|---|---|\n| `e.f` | x |\n"
+
+    assert lines_tabled(tables) == {"a.b"}
 
 
 def test_commands_are_recognised() -> None:
