@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from dispatcher.core import timing
 from dispatcher.core.assignments import subject_of, with_targets
-from dispatcher.core.closing import LINGER_MS
 from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.session import (
@@ -114,7 +114,7 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequenc
         session = with_entry(session, elsewhere)
     number = found.number if asked is None else assignment.last_number + 1
     attempt = _attempt(dispatch, number, now)
-    back = now + LINGER_MS if assignment.policy.extra_agents == "remove" else 0
+    back = now + timing.LINGER_MS if assignment.policy.extra_agents == "remove" else 0
     if assignment.remnant:  # made for an assignment that nobody has any more
         attempt = replace(attempt, verdict=Verdict.SURPLUS, retract_at=back)
     elif number < assignment.last_number:  # given up so long ago that the record forgot it

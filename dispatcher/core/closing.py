@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core import retries
+from dispatcher.core import retries, timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import (
     Assignment,
@@ -18,9 +18,6 @@ from dispatcher.core.session import (
     with_entry,
 )
 
-LINGER_MS: Final = (
-    60_000  # a launch already queued survives DeleteDispatch; only a listed one proves whose its agent is
-)
 ON_PURPOSE: Final = frozenset({Verdict.FINISHED, Verdict.REMOVED})
 
 _NOT_LISTED: Final = frozenset({Verdict.UNSENT, Verdict.REFUSED})
@@ -66,7 +63,7 @@ def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: 
         return 0
     if verdict is Verdict.SURPLUS and attempt.agent_sid:
         return now
-    return now + LINGER_MS
+    return now + timing.LINGER_MS
 
 
 def pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:

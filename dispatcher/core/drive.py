@@ -6,11 +6,11 @@ them; a tape has their replies (`dispatcher.offline.replay`).
 """
 
 from collections.abc import Generator, Iterable
-from typing import Final, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 from msgspec import Struct
 
-from dispatcher.core import transitions
+from dispatcher.core import timing, transitions
 from dispatcher.core.assignments import subject_of
 from dispatcher.core.effects import (
     Ask,
@@ -40,10 +40,6 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.session import Assignment, Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tagging
-
-AGAIN_MS: Final = 1_000  # after a drive that found no end
-FRESH_MS: Final = 1_000  # how long a look may be acted on
-SLOT_MS: Final = 5_000  # a turn that was not used by then is lost
 
 _R = TypeVar("_R", bound=Reply)
 
@@ -99,11 +95,11 @@ class Drive:
                 case _:
                     assert_never(step)
         self.session = transitions.cut_off(self.session, self.now)
-        return (yield from self._put_off(AGAIN_MS))
+        return (yield from self._put_off(timing.AGAIN_MS))
 
     @property
     def _fresh(self) -> bool:
-        return self._seen is not None and (self._just_looked or self.now <= self._seen_until + FRESH_MS)
+        return self._seen is not None and (self._just_looked or self.now <= self._seen_until + timing.FRESH_MS)
 
     def _fold(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -126,7 +122,7 @@ class Drive:
     def _turn_to_look(self) -> Generator[Effect, Reply, Ms]:
         """In how many ms the session's turn comes, where calls are limited; a turn once taken is kept."""
         slot = self.session.slot_at
-        if not self.terms.limited or 0 < slot <= self.now <= slot + SLOT_MS:
+        if not self.terms.limited or 0 < slot <= self.now <= slot + timing.SLOT_MS:
             slot = 0
         elif slot < self.now:
             turn = _as(Turn, (yield from self._effect(TurnToLook())))
@@ -140,7 +136,7 @@ class Drive:
             self.session = transitions.would_ask(self.session, step, self.now)
             return
         assignment = next(one for one in self.session.assignments if one.key == step.assignment)
-        if not 0 < assignment.slot_at <= self.now <= assignment.slot_at + SLOT_MS:
+        if not 0 < assignment.slot_at <= self.now <= assignment.slot_at + timing.SLOT_MS:
             turn = _as(Turn, (yield from self._effect(TurnToCreate(step.target))))
             if turn.wait > 0:
                 self.session = transitions.with_create_slot(self.session, step.assignment, self.now + turn.wait)

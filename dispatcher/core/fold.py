@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from dispatcher.core import timing
 from dispatcher.core.assignments import may_be_assigned
 from dispatcher.core.facts import (
     ABORTED,
@@ -25,8 +26,6 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.session import NOTES_MAX, Entry, Note, Said, Session, with_entry
 
 ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
-
-SECOND_MS: Final = 1_000  # webhooks bear whole seconds: who joined within the one in which an agent left, had met it
 
 
 def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Session:
@@ -65,7 +64,7 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
         reason=agent.disconnect_reason,
         received_at=now,
         stayed=max(0, event.created_at - agent.joined_at),
-        left_at=event.created_at + SECOND_MS - 1,
+        left_at=event.created_at + timing.SECOND_MS - 1,
     )
     others = tuple(old for old in session.notes if old.sid != agent.sid)
     session = replace(session, notes=(*others, note)[-NOTES_MAX:])

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core import retries
+from dispatcher.core import retries, timing
 from dispatcher.core.assignments import assign, retarget, waiting_for
 from dispatcher.core.attribution import attribute, bind, recall
 from dispatcher.core.closing import ON_PURPOSE, close
@@ -29,7 +29,7 @@ from dispatcher.core.session import (
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_unattributed
 from dispatcher.core.tags import Tag, Tagging
-from dispatcher.core.verdicts import ENDING_MS, Departure, departure, overdue
+from dispatcher.core.verdicts import Departure, departure, overdue
 
 PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
 
@@ -85,7 +85,7 @@ def _missed(session: Session, now: Ms) -> Session:
     """The room's SID is not listed: the second time, ENDING_MS later, it is over until somebody says that it lives."""
     if session.finished:
         return session
-    if session.missed_at and now >= session.missed_at + ENDING_MS:
+    if session.missed_at and now >= session.missed_at + timing.ENDING_MS:
         return with_entry(replace(session, finished=True), Entry(at=now, said=Said.ROOM_FINISHED, reason="not_listed"))
     if session.missed_at:
         return session

@@ -13,18 +13,15 @@ none while an attempt of the same assignment is open (law 5), and none in a sess
 """
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
+from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Assignment, Attempt, Session
-from dispatcher.core.surplus import UNATTRIBUTED_MS
-from dispatcher.core.verdicts import ENDING_MS, GRACE_MS, confirming_since
-
-EARLY_LOOK_MS: Final = 2_000  # a worker's no is listed by then
-LISTED_LATE_MS: Final = (6_000, 10_000)  # a job may be listed 5 s late: whose agent left is known only then
+from dispatcher.core.verdicts import confirming_since
 
 
 class Look(Struct, frozen=True):
@@ -68,7 +65,7 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
     if session.stale or any(session.looked_at < deadline <= now for deadline in deadlines(session)):
         return Look()
     if session.missed_at:
-        return Wait(session.missed_at + ENDING_MS)
+        return Wait(session.missed_at + timing.ENDING_MS)
     act = _retract(session, now) or _create(session, now)
     if act is not None:
         return act if fresh else Look()
@@ -79,9 +76,9 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
 def deadlines(session: Session) -> Iterator[Ms]:
     """The instants at which the session must be looked at."""
     if session.missed_at:
-        yield session.missed_at + ENDING_MS
+        yield session.missed_at + timing.ENDING_MS
     if session.unattributed_since:
-        yield from (session.unattributed_since + after for after in UNATTRIBUTED_MS)
+        yield from (session.unattributed_since + after for after in timing.UNATTRIBUTED_MS)
     for assignment in session.assignments:
         if assignment.unnamed:
             yield assignment.due_at
@@ -93,12 +90,12 @@ def deadlines(session: Session) -> Iterator[Ms]:
 
 def _attempt_deadlines(session: Session, assignment: Assignment, attempt: Attempt) -> Iterator[Ms]:
     if attempt.agent_missed_at:
-        yield attempt.agent_missed_at + GRACE_MS
-        yield attempt.agent_missed_at + ENDING_MS
+        yield attempt.agent_missed_at + timing.GRACE_MS
+        yield attempt.agent_missed_at + timing.ENDING_MS
     elif not attempt.agent_sid:
-        yield attempt.started_at + EARLY_LOOK_MS
+        yield attempt.started_at + timing.EARLY_LOOK_MS
         if session.notes and not attempt.identities:
-            yield from (attempt.started_at + after for after in LISTED_LATE_MS)
+            yield from (attempt.started_at + after for after in timing.LISTED_LATE_MS)
         asked = confirming_since(session, assignment.policy, attempt)
         if asked is not None:
             yield asked + assignment.policy.confirm_within

@@ -5,25 +5,19 @@ starved: each target gets one attempt every `retry_every`. The jitter is a hash 
 pure.
 """
 
-from typing import Final
 from zlib import crc32
 
 from msgspec.structs import replace
 
+from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Verdict
-
-BACKOFF_MS: Final = 500
-BACKOFF_CAP_MS: Final = 30_000
-BRAKE_MS: Final = 1_000
-BRAKE_CAP_MS: Final = 30_000
-STEADY_MS: Final = 60_000  # an agent that stayed this long takes the brake off
 
 
 def backoff(key: str, failures: int) -> Ms:
     """How long to wait after the n-th failure in a row (from 1), the same for the same assignment each time."""
     spread = crc32(f"{key}#{failures}".encode()) % 501 - 250  # thousandths
-    return min(BACKOFF_CAP_MS, (BACKOFF_MS << min(failures - 1, 10))) * (1000 + spread) // 1000
+    return min(timing.BACKOFF_CAP_MS, (timing.BACKOFF_MS << min(failures - 1, 10))) * (1000 + spread) // 1000
 
 
 def failed(assignment: Assignment, verdict: Verdict, now: Ms) -> Assignment:
@@ -42,8 +36,8 @@ def failed(assignment: Assignment, verdict: Verdict, now: Ms) -> Assignment:
 
 def crashed(assignment: Assignment, stayed: Ms, now: Ms) -> Assignment:
     """The assignment after its agent was lost: a fresh budget, and a brake that grows from crash to crash."""
-    crashes = 0 if stayed >= STEADY_MS else assignment.crashes
-    wait = min(BRAKE_CAP_MS, BRAKE_MS << min(crashes, 10))
+    crashes = 0 if stayed >= timing.STEADY_MS else assignment.crashes
+    wait = min(timing.BRAKE_CAP_MS, timing.BRAKE_MS << min(crashes, 10))
     return replace(renewed(assignment), crashes=crashes + 1, due_at=now + wait)
 
 

@@ -5,12 +5,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core.closing import LINGER_MS, ON_PURPOSE, close, retract_at
+from dispatcher.core import timing
+from dispatcher.core.closing import ON_PURPOSE, close, retract_at
 from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, with_assignment, with_attempt, with_entry
 from dispatcher.core.text import AGENT_MAX, brief
 
-UNATTRIBUTED_MS: Final = (2_000, 6_000, 10_000)  # jobs can be listed 5 s late: look again after these
 UNATTRIBUTED_MAX: Final = 8  # unattributed agents that are remembered
 
 _GONE_FOR_GOOD: Final = ON_PURPOSE | {Verdict.UNSENT, Verdict.REFUSED}
@@ -55,7 +55,7 @@ def watch_unattributed(session: Session, unattributed: Sequence[Participant], no
     session = replace(
         session, unattributed=sids, unattributed_since=since, strange_since=strange, unrequested_announced=told
     )
-    if told or now < strange + UNATTRIBUTED_MS[-1]:
+    if told or now < strange + timing.UNATTRIBUTED_MS[-1]:
         return session
     names = sorted({brief(agent.agent_name, AGENT_MAX) for agent in unattributed[:UNATTRIBUTED_MAX]})
     entry = Entry(at=now, said=Said.AGENT_UNREQUESTED, agent=brief(", ".join(names), 2 * AGENT_MAX))
@@ -118,5 +118,5 @@ def spare_namesakes(session: Session, key: str, identities: Collection[str], now
             attempt.listed and not attempt.agent_sid and any(identity in identities for identity in attempt.identities)
         )
         if assignment is not None and namesake and attempt.retract_at and attempt.retract_at <= now:
-            assignment = with_attempt(assignment, replace(attempt, retract_at=now + LINGER_MS))
+            assignment = with_attempt(assignment, replace(attempt, retract_at=now + timing.LINGER_MS))
     return with_assignment(session, assignment) if assignment else session

@@ -4,8 +4,8 @@ from typing import Final, assert_never
 
 from msgspec.structs import replace
 
-from dispatcher.core import retries
-from dispatcher.core.closing import LINGER_MS, close
+from dispatcher.core import retries, timing
+from dispatcher.core.closing import close
 from dispatcher.core.effects import Asked, Outcome
 from dispatcher.core.facts import Ms
 from dispatcher.core.plan import Create, Retract
@@ -21,7 +21,6 @@ from dispatcher.core.session import (
     with_entry,
 )
 
-TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): somebody must mend it first
 UNCERTAIN: Final = frozenset({Outcome.UNKNOWN, Outcome.ROOM_ABSENT})  # only a look can tell how things stand
 
 
@@ -56,7 +55,7 @@ def asked(session: Session, step: Create, reply: Asked) -> Session:
         case Outcome.ROOM_ABSENT:  # the room, not the request: look again, nobody is blamed
             return unsent(session, step, reply.now, reply.reason)
         case Outcome.UNAUTHORIZED:  # the project's trouble, whoever the agent
-            return unsent(session, step, reply.now, reply.reason, retry_in=TROUBLE_MS)
+            return unsent(session, step, reply.now, reply.reason, retry_in=timing.TROUBLE_MS)
         case Outcome.UNKNOWN:
             return unanswered(session, step, reply.now, reply.reason)
         case _:
@@ -103,7 +102,9 @@ def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Sessi
     made = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
     if assignment is None or made is None:
         return session
-    return with_assignment(session, with_attempt(assignment, replace(made, listed=True, retract_at=now + LINGER_MS)))
+    return with_assignment(
+        session, with_attempt(assignment, replace(made, listed=True, retract_at=now + timing.LINGER_MS))
+    )
 
 
 def unsent(session: Session, step: Create, now: Ms, reason: str, *, retry_in: Ms = 0) -> Session:
@@ -166,7 +167,7 @@ def would_ask(session: Session, step: Create, now: Ms) -> Session:
     entry = Entry(
         at=now, said=Said.DISPATCH_SIMULATED, assignment=step.assignment, number=step.number, agent=str(step.target)
     )
-    return postpone(with_entry(session, entry), step.assignment, now + TROUBLE_MS)
+    return postpone(with_entry(session, entry), step.assignment, now + timing.TROUBLE_MS)
 
 
 def cut_off(session: Session, now: Ms) -> Session:

@@ -4,14 +4,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.fold import ROOM_ENDING
 from dispatcher.core.rules import Policy
 from dispatcher.core.session import Assignment, Attempt, Note, Session, Verdict
 from dispatcher.core.snapshot import Dispatch
 
-GRACE_MS: Final = 2_000  # for a missed agent: its webhook may be on its way, or it reconnects
-ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
 _NO_REASON: Final = frozenset({"", "UNKNOWN_REASON", "DUPLICATE_IDENTITY"})  # the last: it may be joining again
 
 
@@ -30,7 +29,7 @@ def overdue(
 ) -> Verdict | None:
     """The verdict on an open attempt whose agent was never here; None: it may still come."""
     if attempt.dispatch and dispatch is None:
-        return Verdict.VANISHED if now >= attempt.started_at + GRACE_MS else None
+        return Verdict.VANISHED if now >= attempt.started_at + timing.GRACE_MS else None
     jobs = dispatch.jobs if dispatch is not None else ()
     if jobs and all(job.ended and not job.identity for job in jobs):
         return Verdict.REJECTED
@@ -56,7 +55,7 @@ def departure(session: Session, assignment: Assignment, attempt: Attempt, now: M
         return None
     reason = note.reason if note else ""
     missed = now - (attempt.agent_missed_at or (note.received_at if note else now))
-    patience = ENDING_MS if reason in ROOM_ENDING else GRACE_MS if reason in _NO_REASON else 0
+    patience = timing.ENDING_MS if reason in ROOM_ENDING else timing.GRACE_MS if reason in _NO_REASON else 0
     if missed < patience:
         return None
     stayed = note.stayed if note else attempt.agent_missed_at - attempt.agent_seen_at

@@ -9,11 +9,12 @@ import math
 import time
 from typing import Final
 
+from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Key
 
-PATIENCE_MS: Final[Ms] = 60_000  # six leases: a replica that can read it has had its turn
+PATIENCE_MS: Final[Ms] = 6 * timing.LEASE_MS  # a replica that can read it has had its turn
 MET_MAX: Final = 10_000  # sessions remembered; beyond, all begin anew
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from dispatcher.core import transitions
+from dispatcher.core import timing
 from dispatcher.core.effects import Observed, Unobserved
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.ledger.interface import Key
@@ -16,7 +16,6 @@ from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.recorder import SessionRecorder
 
-RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)  # after a failed look, by failures in a row of the project
 PROBES: Final = 8  # looks at a time at a project that fails: enough to find out that it no longer does
 
 
@@ -53,8 +52,8 @@ class Observer:
         if error.reason is Reason.LIMITED:
             await self.pacer.refused(project, runtime.api_rate_limit)
         if error.reason is Reason.UNAUTHORIZED:
-            return transitions.TROUBLE_MS
+            return timing.TROUBLE_MS
         return max(self._retry_in(project), int(1000 * (error.retry_after or 0)))
 
     def _retry_in(self, project: str) -> Ms:
-        return RETRY_MS[min(self._failures[project], len(RETRY_MS)) - 1]
+        return timing.RETRY_MS[min(self._failures[project], len(timing.RETRY_MS)) - 1]

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from dispatcher.core import timing
 from dispatcher.engine.reconciler import Reconciler
-from dispatcher.ledger.interface import LEASE_MS, Handover, Ledger, LedgerTaken, LedgerUnavailable
+from dispatcher.ledger.interface import Handover, Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
@@ -135,7 +136,7 @@ class Worker:
         No call to LiveKit is under way: what the ledger has, and a look, are all that whoever is next needs.
         """
         loop = asyncio.get_running_loop()
-        end = loop.time() + LEASE_MS / 1000
+        end = loop.time() + timing.LEASE_MS / 1000
         while loop.time() < end:
             await asyncio.sleep(RETRY_S)  # also a drive that fails each time does so at this pace
             try:

@@ -13,7 +13,6 @@ from msgspec import Struct
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 
-LEASE_MS: Final = 10_000  # longer than the longest call (create: 5 s) and its look (2 s)
 INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said
 LIVES_MAX: Final = 8  # sessions remembered under one room name
 OVER_TTL_MS: Final = 3_600_000  # a session that is over still feeds `explain`

@@ -8,10 +8,10 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count, islice
 
+from dispatcher.core import timing
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import (
-    LEASE_MS,
     Counts,
     Delivered,
     Delivery,
@@ -175,4 +175,4 @@ class MemoryLedger:
         return session.held(now, tuple(session.inbox), due=min(due, now))
 
     def _lease(self, session: Session, now: Ms) -> None:
-        self._sessions.move(session, Place.HELD, now, now + LEASE_MS)
+        self._sessions.move(session, Place.HELD, now, now + timing.LEASE_MS)

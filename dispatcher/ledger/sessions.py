@@ -1,17 +1,15 @@
 """Sessions and events in, sessions and events out: above this file nobody sees the ledger's bytes."""
 
 import time
-from typing import Final
 
 from msgspec import Struct
 
+from dispatcher.core import timing
 from dispatcher.core.effects import Save, Saved
 from dispatcher.core.facts import Event, Ms, Room, RoomSid
 from dispatcher.core.session import Entry, Session, entries_since
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, SaveResult, Standing
-
-CALL_MS: Final = 7_000  # the longest call (5 s), its look (2 s): a lease that ends sooner is renewed first
 
 
 class KnownSession(Struct, frozen=True, kw_only=True):
@@ -90,7 +88,7 @@ class LeasedSession:
 
     async def renew(self) -> None:
         """The lease outlives the next call. Raises LostError."""
-        if self._lease.until - self.now >= CALL_MS:
+        if self._lease.until - self.now >= timing.CALL_MS:
             return
         lease = await self.ledger.renew(self._lease)
         if lease is None:

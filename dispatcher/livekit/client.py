@@ -21,6 +21,7 @@ from livekit.protocol import room as room_service
 from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
+from dispatcher.core import timing
 from dispatcher.core.facts import Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
@@ -117,10 +118,10 @@ _DISPATCHES: Final = _List("AgentDispatchService", "ListDispatch", agent_dispatc
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How long a call may take, in seconds. A ledger's lease is longer than `look` and `act`."""
+    """How long a call may take, in seconds."""
 
-    look: float = 2.0  # all three reads together, the second try included
-    act: float = 5.0  # create, remove, delete; and the sweep's list of all rooms
+    look: float = timing.LOOK_LIMIT_MS / 1000
+    act: float = timing.ACT_LIMIT_MS / 1000
     tries: int = 2  # of a read, within its look
 
 

@@ -13,10 +13,14 @@ MUTANTS = {
         Mutant("asks for what was ended on purpose", "not (self.open or self.finished_at or", "not (self.open or"),
         Mutant("an agent by name does not serve", "self.finished_at or self.served_by_name or", "self.finished_at or"),
     ),
+    "dispatcher/core/timing.py": (
+        Mutant("no grace for a missed agent", "GRACE_MS: Final = 2_000", "GRACE_MS: Final = 0"),
+        Mutant("nothing lingers", "LINGER_MS: Final = 60_000", "LINGER_MS: Final = 0"),
+    ),
     "dispatcher/core/plan.py": (
         Mutant(
             "asks in a room that is not listed",
-            "    if session.missed_at:\n        return Wait(session.missed_at + ENDING_MS)\n",
+            "    if session.missed_at:\n        return Wait(session.missed_at + timing.ENDING_MS)\n",
             "",
         ),
         Mutant("acts on an old look", "return act if fresh else Look()", "return act"),
@@ -48,15 +52,15 @@ MUTANTS = {
         Mutant("who lives again is not looked at", "finished=False, missed_at=0, stale=True)", "finished=False)"),
     ),
     "dispatcher/core/verdicts.py": (
-        Mutant("no grace for a missed agent", "GRACE_MS: Final = 2_000", "GRACE_MS: Final = 0"),
         Mutant(
-            "silent after two seconds", "now >= asked + assignment.policy.confirm_within", "now >= asked + GRACE_MS"
+            "silent after two seconds",
+            "now >= asked + assignment.policy.confirm_within",
+            "now >= asked + timing.GRACE_MS",
         ),
         Mutant("a crash counts as an end on purpose", "else Verdict.CRASHED", "else Verdict.FINISHED"),
         Mutant("who leaves at once has finished", "if stayed < assignment.policy.min_stay:", "if stayed < 0:"),
     ),
     "dispatcher/core/closing.py": (
-        Mutant("nothing lingers", "    60_000  #", "    0  #"),
         Mutant(
             "a queued launch is deleted",
             "if verdict is Verdict.SURPLUS and attempt.agent_sid:",
@@ -143,7 +147,7 @@ MUTANTS = {
         Mutant("stale for ever", "replace(session, stale=False, looked_at=now)", "replace(session, looked_at=now)"),
     ),
     "dispatcher/core/retries.py": (
-        Mutant("no backoff", "(BACKOFF_MS << min(failures - 1, 10))", "0 * failures"),
+        Mutant("no backoff", "(timing.BACKOFF_MS << min(failures - 1, 10))", "0 * failures"),
         Mutant("starved for good", "due_at=now + assignment.policy.retry_every", "due_at=now + 10**12"),
         Mutant(
             "no fallback",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import closing, suppress
 from functools import partial
-from typing import Any, Final, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 from msgspec import Struct
 
@@ -29,15 +29,13 @@ from dispatcher.core.effects import (
     Unobserved,
 )
 from dispatcher.core.facts import Event, Ms, RoomSid
+from dispatcher.core.timing import CALL_MS, RETRY_MS, TROUBLE_MS
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Ledger, SaveResult
 from dispatcher.telemetry.tape import Tape
 from tests.simulation.calls import Line, Unseen, asked, taken_back
 from tests.simulation.clock import Clock
 from tests.simulation.laws import Laws
-
-CALL_MS: Final = 7_000
-RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)
 
 T = TypeVar("T")
 
@@ -150,9 +148,7 @@ class Claimed:
             snapshot = yield from self.line.look(session.sid)
         except Unseen as error:
             self.failures.append(began)
-            wait = (
-                transitions.TROUBLE_MS if error.unauthorized else RETRY_MS[min(len(self.failures), len(RETRY_MS)) - 1]
-            )
+            wait = TROUBLE_MS if error.unauthorized else RETRY_MS[min(len(self.failures), len(RETRY_MS)) - 1]
             return Unobserved(self.clock.now, wait)
         self.failures.clear()
         self.laws.looked(session, snapshot, self.terms, began)

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.ledger import interface
 
@@ -20,7 +21,7 @@ LATE_MS: Final[Ms] = 60_000  # as much later than they mean other keys go: the n
 
 _FOLDER: Final = Path(__file__).with_name("lua")
 _NUMBERS: Final = {
-    "LEASE_MS": interface.LEASE_MS,
+    "LEASE_MS": timing.LEASE_MS,
     "INBOX_MAX": interface.INBOX_MAX,
     "LIVES_MAX": interface.LIVES_MAX,
     "OVER_TTL_MS": interface.OVER_TTL_MS,

@@ -7,16 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
-from dispatcher.ledger.interface import (
-    DEDUPE_MS,
-    INBOX_MAX,
-    LEASE_MS,
-    LIVE_TTL_MS,
-    OVER_FINAL_MS,
-    OVER_TTL_MS,
-    Key,
-    Standing,
-)
+from dispatcher.core.timing import LEASE_MS
+from dispatcher.ledger.interface import DEDUPE_MS, INBOX_MAX, LIVE_TTL_MS, OVER_FINAL_MS, OVER_TTL_MS, Key, Standing
 from tests.contract.ledger.homes import Home
 from tests.contract.ledger.pair import Holder, Pair
 

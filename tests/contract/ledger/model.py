@@ -6,10 +6,10 @@ from fractions import Fraction
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
+from dispatcher.core.timing import LEASE_MS
 from dispatcher.ledger.interface import (
     DEDUPE_MS,
     INBOX_MAX,
-    LEASE_MS,
     LIVE_TTL_MS,
     OVER_FINAL_MS,
     OVER_TTL_MS,

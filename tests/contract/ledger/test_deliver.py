@@ -1,17 +1,8 @@
 import pytest
 
 from dispatcher.core.effects import Then
-from dispatcher.ledger.interface import (
-    DEDUPE_MS,
-    INBOX_MAX,
-    LEASE_MS,
-    OVER_FINAL_MS,
-    Counts,
-    Delivered,
-    Delivery,
-    Key,
-    Ledger,
-)
+from dispatcher.core.timing import LEASE_MS
+from dispatcher.ledger.interface import DEDUPE_MS, INBOX_MAX, OVER_FINAL_MS, Counts, Delivered, Delivery, Key, Ledger
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 
 

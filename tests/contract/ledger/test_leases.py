@@ -1,7 +1,8 @@
 import pytest
 
 from dispatcher.core.effects import Then
-from dispatcher.ledger.interface import LEASE_MS, Counts, Handover, Key, Ledger, SaveAnswer, SaveResult
+from dispatcher.core.timing import LEASE_MS
+from dispatcher.ledger.interface import Counts, Handover, Key, Ledger, SaveAnswer, SaveResult
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 
 THIRD = Key("p2", "lobby", "RM_3")

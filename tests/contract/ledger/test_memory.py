@@ -7,16 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from dispatcher.core.effects import Then
-from dispatcher.ledger.interface import (
-    DEDUPE_MS,
-    LEASE_MS,
-    LIVE_TTL_MS,
-    Counts,
-    Delivered,
-    Key,
-    LedgerUnavailable,
-    Standing,
-)
+from dispatcher.core.timing import LEASE_MS
+from dispatcher.ledger.interface import DEDUPE_MS, LIVE_TTL_MS, Counts, Delivered, Key, LedgerUnavailable, Standing
 from dispatcher.ledger.memory import MemoryLedger
 from tests.contract.ledger.homes import START, held
 

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack, aclosing
 import pytest
 
 from dispatcher.core.effects import Then
-from dispatcher.ledger.interface import LEASE_MS, Counts, Delivered, Ledger, Standing
+from dispatcher.core.timing import LEASE_MS
+from dispatcher.ledger.interface import Counts, Delivered, Ledger, Standing
 from tests.contract.ledger.homes import KEY, OTHER, Home, held
 
 INSTANCES = ("blue", "green", "0", "default-")  # beside the home's own, which is `default`

@@ -1,8 +1,8 @@
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Then
+from dispatcher.core.timing import LEASE_MS
 from dispatcher.ledger.interface import (
-    LEASE_MS,
     LIVE_TTL_MS,
     LIVES_MAX,
     OVER_TTL_MS,

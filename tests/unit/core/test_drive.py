@@ -5,7 +5,7 @@ from collections.abc import Generator
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.drive import AGAIN_MS, SLOT_MS, Drive, Terms, rounds_max
+from dispatcher.core.drive import Drive, Terms, rounds_max
 from dispatcher.core.effects import (
     Ask,
     Asked,
@@ -31,6 +31,7 @@ from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Assignment, Part, Said, Session, Verdict
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
+from dispatcher.core.timing import AGAIN_MS, SLOT_MS
 from tests.unit.core.world import (
     GREETER,
     LOBBY,

@@ -7,6 +7,7 @@ from dispatcher.core.facts import LEFT
 from dispatcher.core.plan import Rest, Wait
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Said, State, Verdict
+from dispatcher.core.timing import TROUBLE_MS
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LIVEKIT_AHEAD, NO, NOW, agent, dispatch, job, only, person, rule, seconds, tagged
 
@@ -194,10 +195,8 @@ def test_Q4_the_projects_own_trouble_is_waited_out() -> None:  # noqa: N802
     scene.look()
     for _ in range(3):
         step = scene.ask()
-        scene.session = transitions.unsent(
-            scene.session, step, scene.now, "unauthorized", retry_in=transitions.TROUBLE_MS
-        )
-        assert scene.plan() == Wait(scene.now + transitions.TROUBLE_MS)
+        scene.session = transitions.unsent(scene.session, step, scene.now, "unauthorized", retry_in=TROUBLE_MS)
+        assert scene.plan() == Wait(scene.now + TROUBLE_MS)
         scene.wait(30)
         scene.look()
 

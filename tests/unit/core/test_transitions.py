@@ -6,6 +6,7 @@ from dispatcher.core.plan import Create, Retract
 from dispatcher.core.retries import backoff
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Entry, Part, Said, Session, Verdict
+from dispatcher.core.timing import TROUBLE_MS
 from tests.unit.core.world import GREETER, NOW, assignment, attempt, policy, seconds, session
 
 ASK = Create(assignment="greeter", number=1, target=GREETER)
@@ -61,7 +62,7 @@ def test_D9_a_refusal_closes_the_attempt_and_leads_to_the_next_target() -> None:
         pytest.param(0, backoff("greeter", 1), id="I4-after-the-backoff"),
         pytest.param(1, backoff("greeter", 1), id="the-longer-of-both"),
         pytest.param(seconds(60), seconds(60), id="Q5-as-the-server-asked"),
-        pytest.param(transitions.TROUBLE_MS, seconds(30), id="Q4-somebody-must-mend-the-key-first"),
+        pytest.param(TROUBLE_MS, seconds(30), id="Q4-somebody-must-mend-the-key-first"),
     ],
 )
 def test_what_was_never_sent_burns_its_number_and_no_try(retry_in: int, due_in: int) -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from dispatcher.core.effects import Then
 from dispatcher.core.session import Session
+from dispatcher.core.timing import LEASE_MS
 from dispatcher.engine.newer_records import MET_MAX, PATIENCE_MS, Patience
-from dispatcher.ledger.interface import LEASE_MS, Handover, Key, Lease
+from dispatcher.ledger.interface import Handover, Key, Lease
 from dispatcher.ledger.record import VERSION, dump
 from tests.unit.core.world import LOBBY, NOW, person
 from tests.unit.desk import KEY, Desk, Staged

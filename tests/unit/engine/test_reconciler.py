@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.drive import AGAIN_MS
 from dispatcher.core.facts import LEFT, ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.rules import Rule
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.timing import AGAIN_MS, LEASE_MS
 from dispatcher.engine.sweep import SWEPT
-from dispatcher.ledger.interface import LEASE_MS, Handover, Key, LedgerUnavailable
+from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable
 from dispatcher.livekit.client import Reason, Refused, Unavailable, Unknown
 from tests.unit.core.world import LOBBY, agent, job, only, person, rule
 from tests.unit.desk import KEY, PROJECT, Desk, Happening, Staged, fails, for_ever, nothing, until

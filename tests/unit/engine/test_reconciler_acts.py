@@ -9,8 +9,9 @@ from dispatcher.config import CreateRate
 from dispatcher.core.facts import Ms, Room, RoomSid
 from dispatcher.core.session import Verdict
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.timing import LEASE_MS
 from dispatcher.engine.sweep import SWEPT
-from dispatcher.ledger.interface import LEASE_MS, Key
+from dispatcher.ledger.interface import Key
 from dispatcher.livekit.client import Reason, Unavailable, Unknown
 from tests.unit.core.world import LOBBY, agent, job, person, tagged
 from tests.unit.desk import KEY, PROJECT, Desk, Staged, fails

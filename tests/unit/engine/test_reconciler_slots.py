@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from dispatcher.config import ApiRateLimit
-from dispatcher.core.drive import SLOT_MS
 from dispatcher.core.facts import Ms
+from dispatcher.core.timing import SLOT_MS
 from dispatcher.engine.observer import PROBES
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit.client import Reason, Unavailable

@@ -8,10 +8,11 @@ import pytest
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
+from dispatcher.core.timing import LEASE_MS
 from dispatcher.engine.newer_records import Patience
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import CLAIM_MAX, Worker
-from dispatcher.ledger.interface import LEASE_MS, Handover, Key, Lease, Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import Handover, Key, Lease, Ledger, LedgerUnavailable
 from dispatcher.ledger.record import VERSION
 from tests.unit.desk import KEY, PROJECT, Desk, until
 
@@ -199,7 +200,7 @@ async def test_a_ledger_that_fails_a_drive_is_trouble_too() -> None:
 async def test_a_ledger_that_stays_away_has_its_leases_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is handed back any more once the lease is nobody's: the place is free again."""
     monkeypatch.setattr("dispatcher.engine.runner.RETRY_S", 0.001)
-    monkeypatch.setattr("dispatcher.engine.runner.LEASE_MS", 10)
+    monkeypatch.setattr("dispatcher.core.timing.LEASE_MS", 10)
     place = Place()
     place.drives.troubles["RM_1"] = LedgerUnavailable("as the test wants it")
     await place.hear("RM_1")

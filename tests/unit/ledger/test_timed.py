@@ -3,7 +3,8 @@
 import pytest
 
 from dispatcher.core.effects import Then
-from dispatcher.ledger.interface import LEASE_MS, Delivered, Key, LedgerUnavailable, SaveResult, Standing
+from dispatcher.core.timing import LEASE_MS
+from dispatcher.ledger.interface import Delivered, Key, LedgerUnavailable, SaveResult, Standing
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.timed import TimedLedger
 from tests.unit.core.world import NOW

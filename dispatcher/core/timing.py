@@ -1,0 +1,40 @@
+"""Every span that the core waits or counts by, in milliseconds, with its reason; and the limits these depend on.
+
+Other modules read them from here (`timing.GRACE_MS`). How they depend on each other is asserted in
+tests/unit/core/test_timing.py. Spans that a rule sets stand in `core.rules.Policy`; docs/guarantees.md has the table.
+"""
+
+from typing import Final
+
+# Calls and leases: whoever holds a lease makes at most one call, and perhaps a look, before it renews it.
+
+LOOK_LIMIT_MS: Final = 2_000  # a look: its three reads together, the second try included
+ACT_LIMIT_MS: Final = 5_000  # the longest call: create, remove, delete, and the sweep's list of all rooms
+CALL_MS: Final = LOOK_LIMIT_MS + ACT_LIMIT_MS  # a lease that ends sooner is renewed before the next call
+LEASE_MS: Final = 10_000  # who drives a session holds it so long without renewing
+SLOT_MS: Final = 5_000  # a turn that was not used by then is lost
+FRESH_MS: Final = 1_000  # how long a look may be acted on
+AGAIN_MS: Final = 1_000  # after a drive that found no end
+RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)  # after a failed look, by failures in a row of the project
+TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): somebody must mend it first
+
+# When to look at an attempt: a job may be listed 5 s after a worker took it (docs/livekit.md §0).
+
+EARLY_LOOK_MS: Final = 2_000  # a worker's no is listed by then
+LISTED_LATE_MS: Final = (6_000, 10_000)  # whose agent left is known only when its job is listed
+UNATTRIBUTED_MS: Final = (2_000, 6_000, 10_000)  # looks at an agent that no listed job explains; then it is told
+LINGER_MS: Final = 60_000  # a queued launch survives DeleteDispatch; only a listed one proves whose its agent is
+
+# What is missed may come back, or its webhook is on its way.
+
+SECOND_MS: Final = 1_000  # webhooks bear whole seconds: who joined within the one in which an agent left, had met it
+GRACE_MS: Final = 2_000  # for a missed agent, which may be joining again; and for a dispatch not listed yet
+ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
+
+# What a failed attempt costs.
+
+BACKOFF_MS: Final = 500  # after a failed attempt, doubling
+BACKOFF_CAP_MS: Final = 30_000
+BRAKE_MS: Final = 1_000  # after an agent was lost, doubling
+BRAKE_CAP_MS: Final = 30_000
+STEADY_MS: Final = 60_000  # an agent that stayed this long takes the brake off

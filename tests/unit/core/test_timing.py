@@ -1,0 +1,53 @@
+"""Spans that depend on each other do, whoever changes one of them."""
+
+from itertools import pairwise
+
+import pytest
+
+from dispatcher.core import timing
+from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Policy
+from dispatcher.engine.runner import IDLE_S
+
+DEFAULTS = Policy(targets=())
+
+
+@pytest.mark.parametrize(
+    ("shorter", "longer"),
+    [
+        pytest.param(timing.CALL_MS, timing.LEASE_MS, id="a-call-and-its-look-end-before-the-lease"),
+        pytest.param(int(IDLE_S * 1000), timing.SLOT_MS, id="a-turn-outlasts-a-sleeping-claim-loop"),
+        pytest.param(timing.FRESH_MS, timing.GRACE_MS, id="a-look-that-is-acted-on-is-younger-than-any-grace"),
+        pytest.param(timing.SECOND_MS, timing.GRACE_MS, id="a-webhook's-missing-second-is-within-the-grace"),
+        pytest.param(timing.SECOND_MS, DEFAULTS.min_stay, id="a-webhook's-missing-second-fails-no-agent"),
+        pytest.param(timing.GRACE_MS, timing.ENDING_MS, id="a-closing-room-is-waited-for-longer-than-an-agent"),
+        pytest.param(timing.EARLY_LOOK_MS, timing.LISTED_LATE_MS[0], id="late-listings-are-looked-for-after-a-no"),
+        pytest.param(5_000, timing.LISTED_LATE_MS[0], id="a-job-is-listed-by-then-(livekit.md-§0)"),
+        pytest.param(timing.LISTED_LATE_MS[-1], DEFAULTS.confirm_within, id="a-late-listing-comes-before-silent"),
+        pytest.param(10_500, DEFAULTS.confirm_within, id="the-slowest-agent-seen-is-waited-for-(livekit.md-§0)"),
+        pytest.param(DEFAULTS.confirm_within, DEFAULTS.join_within, id="a-job-is-waited-for-before-its-agent"),
+        pytest.param(
+            DEFAULTS.confirm_within + timing.LISTED_LATE_MS[-1],
+            timing.LINGER_MS,
+            id="a-given-up-dispatch-is-listed-until-its-late-job-is",
+        ),
+        pytest.param(timing.RETRY_MS[-1], timing.TROUBLE_MS, id="a-refused-key-is-tried-less-often-than-an-outage"),
+        pytest.param(timing.BACKOFF_MS, timing.BACKOFF_CAP_MS, id="the-backoff-grows"),
+        pytest.param(timing.BRAKE_MS, timing.BRAKE_CAP_MS, id="the-brake-grows"),
+        pytest.param(timing.BRAKE_CAP_MS, timing.STEADY_MS, id="the-longest-brake-is-no-steady-stay"),
+    ],
+)
+def test_a_span_is_longer_than_what_it_has_to_outlast(shorter: Ms, longer: Ms) -> None:
+    """Each pair is a reason given in the table of `core.timing`, or in the documents."""
+    assert 0 < shorter < longer
+
+
+def test_spans_in_a_row_grow() -> None:
+    """Whoever waits a second time waits longer."""
+    for row in (timing.RETRY_MS, timing.LISTED_LATE_MS, timing.UNATTRIBUTED_MS):
+        assert all(before < after for before, after in pairwise(row))
+
+
+def test_a_stranger_is_told_only_when_no_late_job_can_explain_it() -> None:
+    """Looks at an agent that no job explains go on as long as jobs are listed late."""
+    assert timing.UNATTRIBUTED_MS[-len(timing.LISTED_LATE_MS) :] == timing.LISTED_LATE_MS
