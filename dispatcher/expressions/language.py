@@ -36,7 +36,7 @@ _PARTICIPANT: Final = {
     "kind": cel.Type.STRING,
 }
 _BUDGET: Final = "Iteration budget exceeded"
-_PATTERN: Final = {"pattern": cel.Type.STRING}
+_TRIED: Final = {"text": cel.Type.STRING}
 _CHEAP: Final = 100.0  # microseconds: what takes no more is not timed
 _COSTS_MAX: Final = 256  # sizes of which an expression remembers what they cost; beyond, all are worked out anew
 
@@ -106,7 +106,8 @@ class Language:
         self._messages = Messages()
         self._grammar = Grammar()
         self._envs = {"room_started": self._env(_ROOM), "participant_joined": self._env(_ROOM | _PARTICIPANT)}
-        self._matches = self._env(_PATTERN).compile("''.matches(pattern)")
+        self._matches = self._env(_TRIED).compile("''.matches(text)")
+        self._hours = self._env(_TRIED).compile("timestamp(0).getHours(text)")
         self._compiled: dict[tuple[str, Trigger, Result], Expression] = {}
         self._read: frozenset[str] = frozenset()  # variables that any expression reads
         self.spent = 0.0  # microseconds, ever
@@ -126,7 +127,7 @@ class Language:
         if name.partition("<")[0] not in types:
             raise BadExpression([Mistake(0, _wrong_type(name, otherwise))])
         made = self._expression(text, trigger, program)
-        if wrong := list(unwritten(made.node, self._bad)):
+        if wrong := list(unwritten(made.node, self._bad_pattern, self._bad_zone)):
             raise BadExpression(sorted(wrong, key=lambda mistake: mistake.offset))
         if (cost := made.cost(SMALL)) > JUDGED_MAX:
             raise BadExpression([Mistake(0, _too_much(cost))])
@@ -160,12 +161,11 @@ class Language:
             yield self._expression(text, whole.trigger, env.deserialize(part))
 
     def _env(self, variables: dict[str, cel.Type]) -> cel.Env:
-        overload = cel.Overload("phone_string", return_type=cel.Type.STRING, parameters=[cel.Type.STRING], impl=phone)
         return cel.NewEnv(
             descriptor_pool=self._messages.pool,
             variables=variables,
             extensions=[ExtStrings(), ExtOptional()],
-            functions=[cel.FunctionDecl("phone", [overload])],
+            functions=[cel.FunctionDecl("phone", [_phone(1), _phone(2)])],
         )
 
     def _program(self, text: str, trigger: Trigger) -> cel.Expression:
@@ -179,10 +179,15 @@ class Language:
     def _tree(self, program: cel.Expression) -> Tree:
         return self._grammar.tree(program.serialize())
 
-    def _bad(self, regex: str) -> str:
-        """What is wrong with a regex, in RE2's words; "" if nothing is."""
-        tried = self._matches.eval(data={"pattern": regex})
+    def _bad_pattern(self, text: str) -> str:
+        """What is wrong with a pattern, in RE2's words; "" if nothing is."""
+        tried = self._matches.eval(data={"text": text})
         return "" if tried.type().name() == "BOOL" else str(tried.value()).partition(": ")[2]
+
+    def _bad_zone(self, text: str) -> str:
+        """Whether CEL knows a time zone, which it looks up where the system has them."""
+        known = self._hours.eval(data={"text": text}).type().name() == "INT"
+        return "" if known else f"no time zone '{text}': write one such as 'Europe/Paris', 'UTC' or '-08:00'"
 
     def _expression(self, text: str, trigger: Trigger, program: cel.Expression) -> Expression:
         return Expression(text, trigger, self._tree(program).root(), self, program, {})
@@ -210,6 +215,11 @@ class Language:
     def _spend(self, began: float, most: float) -> None:
         """What was done since `began` is paid for: `most` at most, as the process may have stood still meanwhile."""
         self.spent += most if most <= _CHEAP else min(most, (perf_counter() - began) * 1e6)
+
+
+def _phone(texts: int) -> cel.Overload:
+    types = [cel.Type.STRING] * texts
+    return cel.Overload(f"phone_{texts}", return_type=cel.Type.STRING, parameters=types, impl=phone)
 
 
 def _too_much(cost: float) -> str:

@@ -1,32 +1,60 @@
-"""Telephone numbers as people and trunks write them, brought to one form: `phone()` in CEL."""
+"""Telephone numbers as people and trunks write them, brought to one form: `phone()` in CEL.
+
+What a number of a country looks like is known by `phonenumbers`, Google's libphonenumber for Python.
+"""
 
 import re
+from functools import lru_cache
 from typing import Final
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, ValidationResult
+
+PHONE_MAX: Final = 256  # characters of an address with its parameters; what is longer is none
+COUNTRIES: Final[frozenset[str]] = frozenset(phonenumbers.SUPPORTED_REGIONS)  # 'US', 'GB', …: ISO 3166-1 alpha-2
 
 _ADDRESS: Final = re.compile(r"(?:^|<)\s*(?:sips?|tel):([^@;>?]*)", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[\s\u00a0\u2010-\u2015().\-/]+")
-_TRUNK: Final = "(0)"  # as in +44 (0)20: dialled inside the country only
-PHONE_MAX: Final = 256  # characters of an address with its parameters; what is longer is none
-_INTERNATIONAL: Final = range(7, 16)  # digits of a number with its country code: 15 at most (ITU-T E.164)
+_NUMBER: Final = re.compile(r"(?:\+|00)?([0-9]+)")
+_LONG: Final = 25  # digits: 15 are a number's (ITU-T E.164), the rest is dialled before it, or nothing at all
+_SHORT: Final = 6  # digits: an extension, if it is no number that is in use on some small island
+_REMEMBERED: Final = 64  # ten rules ask for the same caller's number
 
 
-def phone(text: str) -> str:
+@lru_cache(_REMEMBERED)
+def phone(text: str, country: str = "") -> str:
     """`+` and digits, whichever way the number is written; "" for what is no number, such as `anonymous`.
 
-    +44…, 0044…, 44…, tel: and sip: addresses, blanks, dashes, dots, slashes and brackets all give the same. A number
-    with one leading 0 is national and one of fewer than 7 digits an extension: nothing says of which country or house,
-    so these keep their digits and get no `+`.
+    What begins with + or 00 is international. Everything else is national: a number of the country that is stated, if
+    it can be one there. What cannot, such as an extension, and every one without a country keeps its digits and gets
+    no +, as nothing says whose it is.
     """
     if len(text) > PHONE_MAX:
         return ""
     address = _ADDRESS.search(text)
-    written = (address[1] if address else text.partition(";")[0]).strip()
-    abroad = written.startswith(("+", "00"))
-    digits = _BETWEEN.sub("", written.replace(_TRUNK, "") if abroad else written)
-    if not re.fullmatch(r"(?:\+|00)?[0-9]+", digits) or digits == "00":
+    digits = _BETWEEN.sub("", address[1] if address else text.partition(";")[0])
+    number = _NUMBER.fullmatch(digits)
+    if number is None or digits == "00":
         return ""
     if digits.startswith("+"):
-        return digits
+        return _one_form(digits, None) or digits
+    if country and (found := _one_form(digits, country)):
+        return found
     if digits.startswith("00"):
-        return f"+{digits[2:]}"
-    return f"+{digits}" if len(digits) in _INTERNATIONAL and not digits.startswith("0") else digits
+        return _one_form(f"+{number[1]}", None) or f"+{number[1]}"
+    return digits
+
+
+def _one_form(digits: str, country: str | None) -> str:
+    """E.164, without what is dialled inside the country only, as in +44 (0)20; "" if no number can be like that."""
+    if len(digits) > _LONG:
+        return ""
+    try:
+        number = phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException:
+        return ""
+    if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+        return ""
+    if country and len(digits) <= _SHORT and not phonenumbers.is_valid_number_for_region(number, country):
+        return ""
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)

@@ -67,6 +67,7 @@ CONDITIONS: Final = st.recursive(
         st.tuples(LISTS, LISTS).map("dyn({0[0]}) in dyn({0[1]})".format),
         LISTS.map("{0}.size() > 3".format),
         TEXTS.map("phone({0}) == ''".format),
+        TEXTS.map("phone({0}, 'AR') == ''".format),  # whose patterns cost most
         TEXTS.map("size({0}) > 7".format),
     ),
     lambda of: st.one_of(

@@ -49,7 +49,7 @@ async def test_t2_callers_get_the_agent_of_their_line_however_it_is_written(tmp_
 rules:
   - name: sales-line
     kinds: [SIP]
-    when: phone(participant.attributes['sip.trunkPhoneNumber']) == '+442079460000'
+    when: phone(participant.attributes['sip.trunkPhoneNumber'], 'GB') == '+442079460000'
     agent: sales
     metadata: '{"caller": phone(participant.attributes["sip.phoneNumber"])}'
   - {name: everyone-else, agent: greeter}

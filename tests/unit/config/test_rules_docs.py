@@ -68,27 +68,24 @@ def test_the_explanation_shown_is_the_one_that_is_given(tmp_path: Path) -> None:
 
 
 def test_the_numbers_shown_are_what_phone_gives() -> None:
-    """Each notation of the table."""
-    table = rows("### phone()")
-    pairs = [
-        (one, given.split("`")[1])
-        for written, given in table.items()
-        for one in re.findall(r"`([^`]+)`", written)
-        if "`" in given
-    ]
+    """Each notation of the table, without a country and with one."""
+    section = DOCUMENT.partition("### phone()\n")[2].partition("\n#")[0]
+    shown = re.findall(r"^\| (`.+?) \| (\S+) \| (\S+) \|$", section, re.MULTILINE)
 
-    assert len(pairs) >= 8
-    assert [(one, phone(one)) for one in dict(pairs)] == pairs
-    assert (table["`anonymous`"], phone("anonymous")) == ("empty", "")
+    assert len(shown) == 7
+    for written, plain, british in shown:
+        for one in re.findall(r"`([^`]+)`", written):
+            given = [f"`{number}`" if number else "empty" for number in (phone(one), phone(one, "GB"))]
+            assert given == [plain, british], one
+    assert (phone("2025550123"), phone("2025550123", "US")) == ("2025550123", "+12025550123")
 
 
 def test_every_name_and_field_is_documented() -> None:
     """Of LiveKit's messages those that expressions see, and no others."""
     table = rows("## Expressions")
 
-    assert set(table) == {
-        "`room`", "`participant`", "`metadata`", "`participant_metadata`", "`kind`", "`phone(text)`"
-    }  # fmt: skip
+    variables = {"`room`", "`participant`", "`metadata`", "`participant_metadata`", "`kind`"}
+    assert set(table) == variables | {"`phone(text)`, `phone(text, 'GB')`"}
     assert set(re.findall(r"`(\w+)`", table["`room`"])) == set(ROOM_FIELDS)
     assert set(re.findall(r"`(\w+)`", table["`participant`"])) == set(PARTICIPANT_FIELDS)
 

@@ -11,6 +11,7 @@ from dispatcher.expressions.messages import PARTICIPANT_FIELDS, ROOM_FIELDS
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, judged, said, saying
 
 TRUTH = "must be true or false; compare it with something, such as x == 'y'"
+ZONES = "write one such as 'Europe/Paris', 'UTC' or '-08:00'"
 MAP = "must be a map, which becomes JSON, or a text"
 
 
@@ -56,6 +57,9 @@ MAP = "must be a map, which becomes JSON, or a text"
         ),
         ("{'a': 'b'.matches('(')}.a", [(18, "invalid regular expression: missing ): (")]),
         ("room.name.matches('(a{1000}){1000}')", [(18, "invalid regular expression: invalid repetition size: {1000}")]),
+        ("timestamp(0).getHours('Europe/Pariss') == 1", [(22, f"no time zone 'Europe/Pariss': {ZONES}")]),
+        ("timestamp(0).getDayOfWeek('+5') == 1", [(26, f"no time zone '+5': {ZONES}")]),
+        ("timestamp(0).getHours('Europe/Paris') == timestamp(0).getHours('-08:00')", []),
         ("(" * 33 + "true" + ")" * 33, [(0, "nested deeper than 32; each + of a sum nests, too")]),
         ("1" + " + 1" * 40 + " == 41", [(0, "nested deeper than 32; each + of a sum nests, too")]),
         ("'" + "x" * 16_384 + "' == ''", [(0, "over 16 KiB")]),

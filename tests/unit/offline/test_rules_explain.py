@@ -20,7 +20,7 @@ rules:
   - {name: never, when: 'false', agent: x}
   - {name: scribe, trigger: room_started, agent: scribe}
   - name: line
-    when: phone(participant.attributes['sip.trunkPhoneNumber']) == '+442079460000'
+    when: phone(participant.attributes['sip.trunkPhoneNumber'], 'GB') == '+442079460000'
     agent: {name: sales, deployment: blue}
     metadata: '{"who": participant.identity}'
     continue: true

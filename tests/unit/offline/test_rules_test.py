@@ -16,7 +16,7 @@ RULES = """
 rules:
   - name: sales-line
     kinds: [SIP]
-    when: phone(participant.attributes['sip.trunkPhoneNumber']) == '+442079460000'
+    when: phone(participant.attributes['sip.trunkPhoneNumber'], 'GB') == '+442079460000'
     agent: {name: sales, deployment: blue}
     metadata: '{"caller": participant.identity, "tenant": metadata.?tenant.orValue("none")}'
     continue: true
