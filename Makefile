@@ -27,7 +27,7 @@ run: $(INSTALLED)  ## serve, as the environment and dispatcher.yaml say
 	$(BIN)/dispatcher serve
 
 test: $(INSTALLED)  ## run the tests that need no other process, with the coverage gate
-	$(BIN)/pytest -m "not real and not long" --cov
+	$(BIN)/pytest -m "not real and not long" --cov -n auto --dist worksteal
 
 check: $(INSTALLED)  ## check format, lint, types and imports
 	$(BIN)/ruff format --check
