@@ -42,7 +42,7 @@ async def test_i5_a_dispatch_that_livekit_cannot_take_now_is_sent_once_for_each_
 
 
 async def test_i7_two_agents_that_are_wanted_stay_and_a_third_goes() -> None:
-    """Two rules assignment one each; an attempt of the first that was given up brings its agent after all."""
+    """Two rules want one each; an attempt of the first that was given up brings its agent after all."""
     rules = rule("greeter", name="talks", go_on=True), rule("scribe", name="writes")
     async with house(*rules) as here:
         here.livekit.worker("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)

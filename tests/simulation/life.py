@@ -26,8 +26,8 @@ EXTRAS: Final = {
 # How somebody makes a dispatch pass for ours.
 FORGERIES: Final = {
     "made up": "the tag of an assignment's next attempt, with a signature of their own, on a dispatch of its agent",
-    "stranger": "the same, on a dispatch of an agent that nobody assignments",
-    "copied": "the tag of our newest dispatch, on one of an agent that nobody assignments",
+    "stranger": "the same, on a dispatch of an agent that nobody wants",
+    "copied": "the tag of our newest dispatch, on one of an agent that nobody wants",
 }
 
 
