@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from dispatcher.core import retries
 from dispatcher.core.closing import pay
 from dispatcher.core.facts import Ms, Participant, Room
-from dispatcher.core.rules import Aimed, Rule, aimed, matching
+from dispatcher.core.rules import Aimed, Rule, aimed, matching, named
 from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
     Assignment,
@@ -44,7 +44,7 @@ def retarget(session: Session, rules: Sequence[Rule], room: Room, people: Sequen
     One that still has none is starved; it is looked at again every `retry_every`.
     """
     for assignment in session.assignments:
-        rule = next((one for one in rules if one.name == assignment.rule), None)
+        rule = named(rules, assignment.rule)
         if rule is not None and (
             assignment.unnamed or (rule.aim is not None and assignment.needs_attempt and not assignment.last_number)
         ):
@@ -114,7 +114,7 @@ def _taken(session: Session, rules: Sequence[Rule], rule: Rule) -> bool:
 
 
 def _missing(session: Session, key: str) -> bool:
-    assignment = session.assignment(key)
+    assignment = session.find(key)
     return assignment is None or assignment.remnant
 
 
@@ -128,7 +128,7 @@ def _assigned(
     )
     if not _missing(session, assignment.key) or _taken(session, rules, rule):
         return session
-    remnant = session.assignment(assignment.key)
+    remnant = session.find(assignment.key)
     if remnant is not None:
         assignment = replace(assignment, attempts=remnant.attempts, last_number=remnant.last_number)
     elif len(session.assignments) >= ASSIGNMENTS_MAX:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from dispatcher.core import timing
 from dispatcher.core.assignments import subject_of, with_targets
 from dispatcher.core.facts import Ms, Participant
-from dispatcher.core.rules import Rule, aimed, matching
+from dispatcher.core.rules import Rule, aimed, matching, named
 from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
     Assignment,
@@ -50,10 +50,10 @@ def recall(
     asked_for = {rule.name for one in people for rule in matching(rules, room, one)}
     for dispatch in sorted(snapshot.dispatches, key=lambda dispatch: dispatch.id):
         found = tags.get(dispatch.id)
-        if found is None or session.assignment(found.key):
+        if found is None or session.find(found.key):
             continue
         name, _, identity = found.key.partition("/")
-        rule = next((rule for rule in rules if rule.name == name), None)
+        rule = named(rules, name)
         if rule is None or not any(one.kind in rule.policy.kinds for one in people):
             continue
         at_work = not here.isdisjoint(job.known_as for job in dispatch.jobs)
@@ -96,11 +96,11 @@ def _listed(attempt: Attempt, dispatch: Dispatch | None) -> Attempt:
 
 
 def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequence[Rule], now: Ms) -> Session:
-    rule = next((rule for rule in rules if rule.name == found.key.partition("/")[0]), None)
-    assignment = session.assignment(found.key) or _remnant(session, found.key, rule)
+    rule = named(rules, found.key.partition("/")[0])
+    assignment = session.find(found.key) or _remnant(session, found.key, rule)
     if assignment is None:  # of a rule that is gone it is as good as foreign; else its assignment had to make room
         return _adopt_foreign(session, dispatch, now) if rule is None else session
-    asked = next((attempt for attempt in assignment.attempts if attempt.number == found.number), None)
+    asked = assignment.find(found.number)
     if asked is not None and not asked.dispatch:
         return _found(session, assignment, replace(asked, dispatch=dispatch.id), dispatch, now)
     if asked is not None:  # one number, two dispatches: we made the other one (law 2)
@@ -180,8 +180,6 @@ def attribute(session: Session, agents: Sequence[Participant], now: Ms) -> tuple
         everyone, key=lambda pair: (pair[1].open, pair[1].started_at, pair[1].number), reverse=True
     ):
         assignment = session.assignment(key)
-        if assignment is None:
-            continue
         here = [
             agent
             for agent in free.values()

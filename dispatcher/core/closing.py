@@ -26,9 +26,7 @@ _NOT_LISTED: Final = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, reason: str = "") -> Session:
     """The attempt has ended as `verdict`, and the assignment's budget has paid for it; what is left is retracted."""
     assignment = session.assignment(key)
-    attempt = next((one for one in assignment.attempts if one.number == number), None) if assignment else None
-    if assignment is None or attempt is None:
-        return session
+    attempt = assignment.attempt(number)
     agent = "" if attempt.agent_missed_at else attempt.agent_sid
     ended = replace(
         attempt,
@@ -68,9 +66,9 @@ def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: 
 
 def pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
     """The assignment's budget has paid for a failed attempt; that it starves now is told."""
-    assignment = session.assignment(key)
-    if assignment is None or verdict in ON_PURPOSE | {Verdict.CRASHED, Verdict.ENDED}:
+    if verdict in ON_PURPOSE | {Verdict.CRASHED, Verdict.ENDED}:
         return session
+    assignment = session.assignment(key)
     paid = retries.failed(assignment, verdict, now)
     session = with_assignment(session, paid)
     if assignment.rounds == 0 < paid.rounds:

@@ -36,7 +36,7 @@ from dispatcher.core.fold import fold
 from dispatcher.core.observe import observe, people
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
-from dispatcher.core.rules import Rule
+from dispatcher.core.rules import Rule, named
 from dispatcher.core.session import Assignment, Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tagging
@@ -135,13 +135,13 @@ class Drive:
         if self.terms.dry_run:
             self.session = transitions.would_ask(self.session, step, self.now)
             return
-        assignment = next(one for one in self.session.assignments if one.key == step.assignment)
+        assignment = self.session.assignment(step.assignment)
         if not 0 < assignment.slot_at <= self.now <= assignment.slot_at + timing.SLOT_MS:
             turn = _as(Turn, (yield from self._effect(TurnToCreate(step.target))))
             if turn.wait > 0:
                 self.session = transitions.with_create_slot(self.session, step.assignment, self.now + turn.wait)
                 return
-        rule = next((one for one in self.terms.rules if one.name == assignment.rule), None)
+        rule = named(self.terms.rules, assignment.rule)
         self.session = transitions.ask(self.session, step, self.now, rule_gone=rule is None)
         ask = Ask(
             step=step,

@@ -117,9 +117,9 @@ def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
 
 
 def _judge(session: Session, key: str, attempt: Attempt, late: Verdict | None, now: Ms) -> Session:
-    assignment = session.assignment(key)
-    if assignment is None or attempt.serving:
+    if attempt.serving:
         return session
+    assignment = session.assignment(key)
     left = departure(session, assignment, attempt, now)
     if left is not None:
         return _depart(session, assignment, attempt, left, now)
@@ -134,8 +134,6 @@ def _depart(session: Session, assignment: Assignment, attempt: Attempt, left: De
     heard = [note for note in session.notes if note.sid != left.sid and note.identity not in attempt.identities]
     session = replace(session, notes=tuple(heard))
     paid = session.assignment(assignment.key)
-    if paid is None:
-        return session
     if left.verdict is Verdict.ENDED:
         return with_assignment(session, retries.renewed(paid))
     if left.verdict is Verdict.CRASHED or (
@@ -150,8 +148,8 @@ def _depart(session: Session, assignment: Assignment, attempt: Attempt, left: De
 def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
     """That an agent serves is told once for each attempt; with the time it took, for the assignment's first."""
     assignment = session.assignment(key)
-    serving = assignment.serving if assignment else None
-    if assignment is None or serving is None or serving.announced:
+    serving = assignment.serving
+    if serving is None or serving.announced:
         return session
     arrived = joined.get(serving.agent_sid, 0)
     took = (
@@ -171,8 +169,6 @@ def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Ses
 
 def _since_when(session: Session, key: str, now: Ms) -> Session:
     assignment = session.assignment(key)
-    if assignment is None:
-        return session
     unserved = assignment.attended and not (assignment.serving or assignment.served_by_name or assignment.finished_at)
     return with_assignment(
         session, replace(assignment, waiting_since=(assignment.waiting_since or now) if unserved else 0)

@@ -78,6 +78,11 @@ class Rule(Struct, frozen=True, kw_only=True):
     go_on: bool = False
 
 
+def named(rules: Sequence[Rule], name: str) -> Rule | None:
+    """The rule of this name; None: a reload took it away."""
+    return next((rule for rule in rules if rule.name == name), None)
+
+
 def matching(rules: Sequence[Rule], room: Room, person: Participant | None) -> tuple[Rule, ...]:
     """The rules that apply to a person (None: to the room): the first that matches, and on while it says `continue`."""
     chosen: list[Rule] = []

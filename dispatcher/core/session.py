@@ -20,6 +20,10 @@ ASSIGNMENTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
 
 
+class NotInSession(LookupError):
+    """A session has no assignment, or an assignment no attempt, of this name: whoever asks for it is in the wrong."""
+
+
 class Verdict(StrEnum):
     """How an attempt ended. An open attempt has none."""
 
@@ -188,6 +192,17 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def serving(self) -> Attempt | None:
         return next((attempt for attempt in self.attempts if attempt.serving), None)
 
+    def attempt(self, number: int) -> Attempt:
+        """The attempt of this number. Raises NotInSession."""
+        found = self.find(number)
+        if found is None:
+            raise NotInSession(f"{self.key}#{number}")
+        return found
+
+    def find(self, number: int) -> Attempt | None:
+        """The attempt of this number, where there may be none: it was never made, or the record has forgotten it."""
+        return next((attempt for attempt in self.attempts if attempt.number == number), None)
+
     @property
     def needs_attempt(self) -> bool:
         """Somebody waits, and nothing is under way."""
@@ -246,13 +261,21 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeline: tuple[Entry, ...] = ()
     entries_total: int = 0  # entries ever told
 
-    def assignment(self, key: str) -> Assignment | None:
+    def assignment(self, key: str) -> Assignment:
+        """The assignment of this key. Raises NotInSession."""
+        found = self.find(key)
+        if found is None:
+            raise NotInSession(key)
+        return found
+
+    def find(self, key: str) -> Assignment | None:
+        """The assignment of this key, where there may be none."""
         return next((assignment for assignment in self.assignments if assignment.key == key), None)
 
 
 def with_assignment(session: Session, assignment: Assignment) -> Session:
     """The assignment replaces the one of its key, or is the newest."""
-    if session.assignment(assignment.key) is None:
+    if session.find(assignment.key) is None:
         return replace(session, assignments=(*session.assignments, assignment))
     return replace(
         session, assignments=tuple(assignment if old.key == assignment.key else old for old in session.assignments)

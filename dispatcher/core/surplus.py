@@ -65,7 +65,7 @@ def watch_unattributed(session: Session, unattributed: Sequence[Participant], no
 def reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
     """A late agent of a given-up attempt serves after all, when nobody else does; a foreign one always."""
     assignment = session.assignment(key)
-    if assignment is None or assignment.finished_at or assignment.remnant:
+    if assignment.finished_at or assignment.remnant:
         return session
     late = [one for one in assignment.attempts if not one.open and one.agent_sid and _may_serve(one)]
     for attempt in sorted(late, key=lambda one: (one.ours, joined.get(one.agent_sid, 0))):
@@ -91,8 +91,6 @@ def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> 
     The agent of a refused one is the wrong agent (a server ignored the deployment), whoever serves.
     """
     assignment = session.assignment(key)
-    if assignment is None:
-        return session
     serving = [one for one in assignment.attempts if one.serving]
     spare = bool(serving) or assignment.remnant
     keep = min(serving, key=lambda one: (one.ours, joined.get(one.agent_sid, 0), one.number), default=None)
@@ -106,17 +104,17 @@ def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> 
             parted = replace(
                 attempt, retract_at=now if wrong else retract_at(assignment, attempt, Verdict.SURPLUS, now)
             )
-            session = with_assignment(session, with_attempt(session.assignment(key) or assignment, parted))
+            session = with_assignment(session, with_attempt(session.assignment(key), parted))
     return session
 
 
 def spare_namesakes(session: Session, key: str, identities: Collection[str], now: Ms) -> Session:
     """A dispatch is not deleted while an agent of another attempt bears its identity: LiveKit would remove that one."""
     assignment = session.assignment(key)
-    for attempt in assignment.attempts if assignment else ():
+    for attempt in assignment.attempts:
         namesake = (
             attempt.listed and not attempt.agent_sid and any(identity in identities for identity in attempt.identities)
         )
-        if assignment is not None and namesake and attempt.retract_at and attempt.retract_at <= now:
+        if namesake and attempt.retract_at and attempt.retract_at <= now:
             assignment = with_attempt(assignment, replace(attempt, retract_at=now + timing.LINGER_MS))
-    return with_assignment(session, assignment) if assignment else session
+    return with_assignment(session, assignment)

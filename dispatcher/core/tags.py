@@ -84,5 +84,5 @@ class Tags(Struct, frozen=True):
 
 
 def _in_reach(session: Session, tag: Tag) -> bool:
-    assignment = session.assignment(tag.key)
+    assignment = session.find(tag.key)
     return tag.number <= (assignment.last_number if assignment else 0) + AHEAD_MAX

@@ -29,8 +29,6 @@ def ask(session: Session, step: Create, now: Ms, *, rule_gone: bool = False) -> 
     if rule_gone:
         session = with_entry(session, Entry(at=now, said=Said.RULE_REMOVED, assignment=step.assignment))
     assignment = session.assignment(step.assignment)
-    if assignment is None:
-        return session
     attempt = Attempt(number=step.number, target=step.target, started_at=now)
     session = with_assignment(session, with_attempt(replace(assignment, slot_at=0), attempt))
     return with_entry(
@@ -65,9 +63,7 @@ def asked(session: Session, step: Create, reply: Asked) -> Session:
 def answered(session: Session, step: Create, dispatch: str) -> Session:
     """LiveKit took the request: the attempt knows its dispatch. That proves nothing about an agent."""
     assignment = session.assignment(step.assignment)
-    attempt = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
-    if assignment is None or attempt is None:
-        return session
+    attempt = assignment.attempt(step.number)
     return with_assignment(session, with_attempt(replace(assignment, unsent=0), replace(attempt, dispatch=dispatch)))
 
 
@@ -99,12 +95,8 @@ def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Sessi
     )
     session = refused(with_entry(answered(session, step, dispatch), told), step, now, Said.DEPLOYMENT_IGNORED)
     assignment = session.assignment(step.assignment)
-    made = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
-    if assignment is None or made is None:
-        return session
-    return with_assignment(
-        session, with_attempt(assignment, replace(made, listed=True, retract_at=now + timing.LINGER_MS))
-    )
+    made = replace(assignment.attempt(step.number), listed=True, retract_at=now + timing.LINGER_MS)
+    return with_assignment(session, with_attempt(assignment, made))
 
 
 def unsent(session: Session, step: Create, now: Ms, reason: str, *, retry_in: Ms = 0) -> Session:
@@ -116,21 +108,13 @@ def unsent(session: Session, step: Create, now: Ms, reason: str, *, retry_in: Ms
 def postpone(session: Session, key: str, until: Ms) -> Session:
     """The assignment's next Create waits until then at least."""
     assignment = session.assignment(key)
-    return (
-        session
-        if assignment is None
-        else with_assignment(session, replace(assignment, due_at=max(assignment.due_at, until)))
-    )
+    return with_assignment(session, replace(assignment, due_at=max(assignment.due_at, until)))
 
 
 def with_create_slot(session: Session, key: str, slot: Ms) -> Session:
     """The assignment's next Create has its turn at `slot`."""
     assignment = session.assignment(key)
-    return (
-        session
-        if assignment is None
-        else with_assignment(session, replace(assignment, slot_at=slot, due_at=max(assignment.due_at, slot)))
-    )
+    return with_assignment(session, replace(assignment, slot_at=slot, due_at=max(assignment.due_at, slot)))
 
 
 def with_look_slot(session: Session, slot: Ms) -> Session:
@@ -144,9 +128,7 @@ def retracted(session: Session, step: Retract, now: Ms, *, reason: str = "") -> 
     With a `reason` it could not be asked.
     """
     assignment = session.assignment(step.assignment)
-    attempt = next((one for one in assignment.attempts if one.number == step.number), None) if assignment else None
-    if assignment is None or attempt is None:
-        return session
+    attempt = assignment.attempt(step.number)
     again = now + retries.backoff(assignment.spread_by, attempt.retracts + 1)
     listed = attempt.listed and not (step.dispatch and not reason)
     after = replace(attempt, retracts=attempt.retracts + 1, retract_at=again, listed=listed)

@@ -76,8 +76,8 @@ MUTANTS = {
         Mutant("the latest agent is kept", "    keep = min(serving,", "    keep = max(serving,"),
         Mutant(
             "a late agent serves nobody",
-            "    if assignment is None or assignment.finished_at or assignment.remnant:",
-            "    if assignment is not None:",
+            "    if assignment.finished_at or assignment.remnant:\n        return session\n    late",
+            "    return session\n    late",
         ),
         Mutant(
             "unattributed agents are not watched", "unattributed=sids, unattributed_since=since,", "unattributed=sids,"

@@ -134,7 +134,7 @@ class Ending:
         for key, rule, waiting in self._wanted(room, session):
             names = {target.agent for target in rule.policy.targets}
             name = next((name for name in names if others[name] > 0), None)
-            assignment = session.assignment(key) if session else None
+            assignment = session.find(key) if session else None
             if ours[key] and name and self._strict:
                 yield f"for {key} an agent of ours beside another's"
             if ours[key]:

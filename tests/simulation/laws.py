@@ -153,7 +153,7 @@ class Laws:
         assignment = session.assignment(step.assignment)
         if session.finished:
             self.broken(14, f"{step} into a session that is over")
-        if assignment is None or [attempt.number for attempt in assignment.open] != [step.number]:
+        if [attempt.number for attempt in assignment.open] != [step.number]:
             self.broken(5, f"{step} while an attempt is open")
         self._looked_before(session, step)
         sent = (session.sid, step.assignment, step.number)
@@ -184,8 +184,7 @@ class Laws:
         )
         if member is not None and not member.ours:
             self.broken(13, f"{step} of an agent that is not ours")
-        assignment = session.assignment(step.assignment)
-        if assignment is None or any(one.number == step.number and one.verdict is None for one in assignment.attempts):
+        if session.assignment(step.assignment).attempt(step.number).open:
             self.broken(13, f"{step} of an open attempt")
 
     def _holds(self, lease: Lease) -> None:

@@ -215,9 +215,7 @@ class Scene(Stage):
 
     def assignment(self, key: str = "greeter") -> Assignment:
         """The assignment of this key."""
-        found = self.session.assignment(key)
-        assert found is not None, [one.key for one in self.session.assignments]
-        return found
+        return self.session.assignment(key)
 
     def state(self, key: str = "greeter") -> State:
         """Where the assignment stands."""
@@ -225,7 +223,7 @@ class Scene(Stage):
 
     def attempt(self, number: int = 1, key: str = "greeter") -> Attempt:
         """The assignment's attempt of this number."""
-        return next(one for one in self.assignment(key).attempts if one.number == number)
+        return self.assignment(key).attempt(number)
 
     def agents(self) -> list[str]:
         """Identities of the agents in the room."""

@@ -116,8 +116,8 @@ def test_an_idle_assignment_makes_room(fields: dict[str, object], goes: bool) ->
 
     after = assign(full, [EACH], LOBBY, [CALLER], NOW)
 
-    assert (after.assignment(idle.key) is None) is goes
-    assert (after.assignment("each/caller") is not None) is goes
+    assert (after.find(idle.key) is None) is goes
+    assert (after.find("each/caller") is not None) is goes
     assert len(after.assignments) == ASSIGNMENTS_MAX
 
 

@@ -42,7 +42,6 @@ class Watched(Scene):
         before = self.session
         step = super().ask()
         asked = before.assignment(step.assignment)
-        assert asked is not None
         assert step.target.agent, "nobody would be asked for"
         assert asked.open == (), "law 5: an attempt is open"
         assert step.number > asked.last_number, "law 2: the number was used before"
@@ -58,8 +57,7 @@ class Watched(Scene):
         before = self.session
         step = super().take_back()
         asked = before.assignment(step.assignment)
-        assert asked is not None
-        [taken] = [one for one in asked.attempts if one.number == step.number]
+        taken = asked.attempt(step.number)
         assert taken.ours, "law 13: it is not ours"
         assert not taken.open, "an open attempt"
         assert bool(step.agent_sid) != bool(step.dispatch), "the agent first, and then the dispatch"

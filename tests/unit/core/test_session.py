@@ -8,6 +8,7 @@ from dispatcher.core.session import (
     TIMELINE_MAX,
     Assignment,
     Entry,
+    NotInSession,
     Said,
     State,
     Verdict,
@@ -140,3 +141,14 @@ def test_law_8_the_timeline_is_capped_and_keeps_how_it_began() -> None:
     first = TIMELINE_MAX // 4
     assert [entry.number for entry in told.timeline] == [*range(first), *range(1000 - TIMELINE_MAX + first, 1000)]
     assert told.entries_total == 1000
+
+
+def test_what_a_session_does_not_have_is_named() -> None:
+    """Who asks for it is in the wrong, and is told what was missing; where absence is a real case, None says so."""
+    one = assignment(attempt())
+
+    with pytest.raises(NotInSession, match=r"^nobody$"):
+        session(one).assignment("nobody")
+    with pytest.raises(NotInSession, match=rf"^{one.key}#7$"):
+        one.attempt(7)
+    assert (session(one).find("nobody"), one.find(7)) == (None, None)

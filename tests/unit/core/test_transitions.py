@@ -5,7 +5,7 @@ from dispatcher.core import transitions
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.retries import backoff
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Entry, Part, Said, Session, Verdict
+from dispatcher.core.session import Entry, NotInSession, Part, Said, Session, Verdict
 from dispatcher.core.timing import TROUBLE_MS
 from tests.unit.core.world import GREETER, NOW, assignment, attempt, policy, seconds, session
 
@@ -124,15 +124,11 @@ def test_a_dry_run_tells_what_it_would_ask_for_and_creates_nothing() -> None:
 
 
 @pytest.mark.parametrize("one", [session(), session(assignment())], ids=["no-such-assignment", "no-such-attempt"])
-def test_an_answer_about_what_is_not_there_changes_nothing(one: Session) -> None:
-    """The assignment made room for another, or a newer record knows no such attempt."""
-    assert transitions.answered(one, ASK, "AD_1") == one
-    assert transitions.refused(one, ASK, NOW, "invalid") == one
-    assert transitions.retracted(one, TAKE_AGENT, NOW) == one
-
-
-def test_asking_for_an_assignment_that_is_not_there_changes_nothing() -> None:
-    """Nor does putting it off."""
-    assert transitions.ask(session(), ASK, NOW) == session()
-    assert transitions.postpone(session(), "greeter", NOW) == session()
-    assert transitions.with_create_slot(session(), "greeter", NOW) == session()
+def test_an_outcome_of_what_is_not_there_is_a_mistake_of_ours(one: Session) -> None:
+    """A drive asks and hears the answer with one session in its hands: nothing is lost between the two."""
+    with pytest.raises(NotInSession, match="greeter"):
+        transitions.answered(one, ASK, "AD_1")
+    with pytest.raises(NotInSession, match="greeter"):
+        transitions.refused(one, ASK, NOW, "invalid")
+    with pytest.raises(NotInSession, match="greeter"):
+        transitions.retracted(one, TAKE_AGENT, NOW)
