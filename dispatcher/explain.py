@@ -8,8 +8,9 @@ from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Assignment, Attempt, Entry, Said, Session, State, Verdict
+from dispatcher.core.session import Assignment, Attempt, Session, State
 from dispatcher.core.text import visible
+from dispatcher.core.timeline import Entry, Said, Verdict
 
 SENTENCES: Final = {
     Said.ASSIGNMENT_CREATED: "{assignment} needs an agent: {agent}",

@@ -17,7 +17,7 @@ from msgspec import Struct
 from dispatcher.app import Service, running
 from dispatcher.config import Config, CreateRate, Project, Secret, Sweep
 from dispatcher.core.rules import Policy, Rule, Target
-from dispatcher.core.session import Entry, Said
+from dispatcher.core.timeline import Entry, Said
 from dispatcher.ledger import sessions
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Fate, NeverSeen

@@ -13,16 +13,8 @@ from dispatcher.core import retries
 from dispatcher.core.closing import pay
 from dispatcher.core.facts import Ms, Participant, Room
 from dispatcher.core.rules import Aimed, Rule, aimed, matching, named
-from dispatcher.core.session import (
-    ASSIGNMENTS_MAX,
-    Assignment,
-    Entry,
-    Said,
-    Session,
-    Verdict,
-    with_assignment,
-    with_entry,
-)
+from dispatcher.core.session import ASSIGNMENTS_MAX, Assignment, Session, with_assignment, with_entry
+from dispatcher.core.timeline import Entry, Said, Verdict
 
 
 def assign(session: Session, rules: Sequence[Rule], room: Room, people: Sequence[Participant], now: Ms) -> Session:

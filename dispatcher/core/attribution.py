@@ -19,16 +19,14 @@ from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
     Assignment,
     Attempt,
-    Entry,
-    Said,
     Session,
-    Verdict,
     with_assignment,
     with_attempt,
     with_entry,
 )
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.core.tags import Tag
+from dispatcher.core.timeline import Entry, Said, Verdict
 
 ATTEMPT_IDENTITIES: Final = 16  # a publisher worker has a job for each publisher
 REMNANTS_MAX: Final = ASSIGNMENTS_MAX // 2  # assignments beyond which none is made for a remnant: people come first

@@ -6,17 +6,8 @@ from msgspec.structs import replace
 
 from dispatcher.core import retries, timing
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import (
-    Assignment,
-    Attempt,
-    Entry,
-    Said,
-    Session,
-    Verdict,
-    with_assignment,
-    with_attempt,
-    with_entry,
-)
+from dispatcher.core.session import Assignment, Attempt, Session, with_assignment, with_attempt, with_entry
+from dispatcher.core.timeline import Entry, Said, Verdict
 
 ON_PURPOSE: Final = frozenset({Verdict.FINISHED, Verdict.REMOVED})
 

@@ -23,7 +23,8 @@ from dispatcher.core.facts import (
     Participant,
 )
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import NOTES_MAX, Entry, Note, Said, Session, with_entry
+from dispatcher.core.session import NOTES_MAX, Note, Session, with_entry
+from dispatcher.core.timeline import Entry, Said
 
 ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
 

@@ -15,20 +15,11 @@ from dispatcher.core.attribution import attribute, bind, recall
 from dispatcher.core.closing import ON_PURPOSE, close
 from dispatcher.core.facts import AGENT, Ms, Participant, Room
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import (
-    Assignment,
-    Attempt,
-    Entry,
-    Said,
-    Session,
-    Verdict,
-    with_assignment,
-    with_attempt,
-    with_entry,
-)
+from dispatcher.core.session import Assignment, Attempt, Session, with_assignment, with_attempt, with_entry
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_unattributed
 from dispatcher.core.tags import Tag, Tagging
+from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.core.verdicts import Departure, departure, overdue
 
 PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from dispatcher.core import retries
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import Assignment, Entry, Said, Session, with_assignment, with_entry
+from dispatcher.core.session import Assignment, Session, with_assignment, with_entry
+from dispatcher.core.timeline import Entry, Said
 
 
 def pause(session: Session, paused: Collection[str], now: Ms) -> Session:

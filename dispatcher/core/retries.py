@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from dispatcher.core import timing
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import Assignment, Verdict
+from dispatcher.core.session import Assignment
+from dispatcher.core.timeline import Verdict
 
 
 def backoff(key: str, failures: int) -> Ms:

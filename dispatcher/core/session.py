@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
+from dispatcher.core.timeline import Entry, Verdict
 
 ATTEMPTS_MAX: Final = 8
 NOTES_MAX: Final = 16
@@ -22,23 +23,6 @@ TIMELINE_MAX: Final = 64
 
 class NotInSession(LookupError):
     """A session has no assignment, or an assignment no attempt, of this name: whoever asks for it is in the wrong."""
-
-
-class Verdict(StrEnum):
-    """How an attempt ended. An open attempt has none."""
-
-    SILENT = "silent"  # no job in time
-    NO_SHOW = "no_show"  # a job, and no participant in time
-    REJECTED = "rejected"  # a worker said no
-    REFUSED = "refused"  # LiveKit refused the request
-    UNSENT = "unsent"  # the request never reached LiveKit
-    VANISHED = "vanished"  # its dispatch was deleted by somebody before the agent came
-    FAILED = "failed"  # the agent left within `min_stay`
-    CRASHED = "crashed"  # the agent was lost later
-    FINISHED = "finished"  # the agent left of its own will
-    REMOVED = "removed"  # somebody removed the agent
-    ENDED = "ended"  # the agent left, and nobody was there any more
-    SURPLUS = "surplus"  # another attempt serves the assignment
 
 
 class State(StrEnum):
@@ -51,57 +35,6 @@ class State(StrEnum):
     STARVED = "starved"
     PAUSED = "paused"
     FINISHED = "finished"
-
-
-class Said(StrEnum):
-    """What an entry of the timeline tells; the same words are the actions in the log."""
-
-    ASSIGNMENT_CREATED = "assignment.created"
-    DISPATCH_REQUESTED = "dispatch.requested"
-    DISPATCH_ADOPTED = "dispatch.adopted"
-    DISPATCH_FOUND = "dispatch.found"
-    DISPATCH_DUPLICATED = "dispatch.duplicated"  # by a process of this instance that has another ledger
-    AGENT_JOINED = "agent.joined"
-    ATTEMPT_ENDED = "attempt.ended"
-    ATTEMPT_REOPENED = "attempt.reopened"
-    ASSIGNMENT_STARVED = "assignment.starved"
-    ASSIGNMENT_RENEWED = "assignment.renewed"
-    ASSIGNMENT_PAUSED = "assignment.paused"
-    ASSIGNMENT_RESUMED = "assignment.resumed"
-    TARGET_SKIPPED = "target.skipped"
-    ATTEMPT_RETRACTED = "attempt.retracted"
-    DISPATCH_UNANSWERED = "dispatch.unanswered"
-    AGENT_UNNAMED = "agent.unnamed"  # an expression of the rule named no agent
-    DEPLOYMENT_IGNORED = "deployment.ignored"  # by a server that does not know deployments
-    AGENT_UNREQUESTED = "agent.unrequested"
-    ASSIGNMENT_OMITTED = "assignment.omitted"
-    ROOM_UNLISTED = "room.unlisted"
-    ROOM_FINISHED = "room.finished"
-    DISPATCH_SIMULATED = "dispatch.simulated"
-    RULE_REMOVED = "rule.removed"  # of an assignment that is asked for: it goes on, without metadata
-    ROUNDS_EXCEEDED = "rounds.exceeded"  # a drive found no end: a defect
-
-
-class Part(StrEnum):
-    """What of an attempt is taken back."""
-
-    AGENT = "agent"
-    DISPATCH = "dispatch"
-
-
-class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a session's timeline. Never metadata, attributes or a token (law 11)."""
-
-    at: Ms
-    said: Said
-    assignment: str = ""
-    number: int = 0
-    agent: str = ""
-    verdict: Verdict | None = None  # CLOSED: as what the attempt ended
-    part: Part | None = None  # RETRACTED: what was asked to go
-    reason: str = ""  # LiveKit's or the expression's, in lower case; RETRACTED: why it could not be asked
-    took: Ms | None = None
-    again: bool = False  # an attempt that had ended before has ended once more
 
 
 class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from dispatcher.core import timing
 from dispatcher.core.closing import ON_PURPOSE, close, retract_at
 from dispatcher.core.facts import Ms, Participant
-from dispatcher.core.session import Attempt, Entry, Said, Session, Verdict, with_assignment, with_attempt, with_entry
+from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
 from dispatcher.core.text import AGENT_MAX, brief
+from dispatcher.core.timeline import Entry, Said, Verdict
 
 UNATTRIBUTED_MAX: Final = 8  # unattributed agents that are remembered
 

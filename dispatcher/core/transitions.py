@@ -9,17 +9,8 @@ from dispatcher.core.closing import close
 from dispatcher.core.effects import Asked, Outcome
 from dispatcher.core.facts import Ms
 from dispatcher.core.plan import Create, Retract
-from dispatcher.core.session import (
-    Attempt,
-    Entry,
-    Part,
-    Said,
-    Session,
-    Verdict,
-    with_assignment,
-    with_attempt,
-    with_entry,
-)
+from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
+from dispatcher.core.timeline import Entry, Part, Said, Verdict
 
 UNCERTAIN: Final = frozenset({Outcome.UNKNOWN, Outcome.ROOM_ABSENT})  # only a look can tell how things stand
 

@@ -8,8 +8,9 @@ from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.fold import ROOM_ENDING
 from dispatcher.core.rules import Policy
-from dispatcher.core.session import Assignment, Attempt, Note, Session, Verdict
+from dispatcher.core.session import Assignment, Attempt, Note, Session
 from dispatcher.core.snapshot import Dispatch
+from dispatcher.core.timeline import Verdict
 
 _NO_REASON: Final = frozenset({"", "UNKNOWN_REASON", "DUPLICATE_IDENTITY"})  # the last: it may be joining again
 

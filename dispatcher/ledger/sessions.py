@@ -7,7 +7,8 @@ from msgspec import Struct
 from dispatcher.core import timing
 from dispatcher.core.effects import Save, Saved
 from dispatcher.core.facts import Event, Ms, Room, RoomSid
-from dispatcher.core.session import Entry, Session, entries_since
+from dispatcher.core.session import Session, entries_since
+from dispatcher.core.timeline import Entry
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, SaveResult, Standing
 

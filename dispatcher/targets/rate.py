@@ -12,7 +12,7 @@ from typing import Final
 
 from dispatcher.config import ApiRateLimit
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Entry, Said, Verdict
+from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.interface import Ledger
 from dispatcher.livekit.client import Reason
 from dispatcher.runtime.snapshot import ProjectRuntime

@@ -6,7 +6,7 @@ So the timeline, the log and the counters cannot disagree.
 from collections.abc import Iterable
 from typing import Final
 
-from dispatcher.core.session import Entry, Part, Said, Verdict
+from dispatcher.core.timeline import Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit.client import LiveKitError, Reason

@@ -16,7 +16,8 @@ from dispatcher.cli.explain import explain
 from dispatcher.cli.send_test import send_test
 from dispatcher.config import Secret, load_offline
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Entry, Said, Verdict, with_entry
+from dispatcher.core.session import with_entry
+from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.explain import diagnosis, narrative
 from dispatcher.livekit.webhook import sign
 from dispatcher.offline import Unusable, rehearse

@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 from dispatcher.cli.main import COMMANDS
-from dispatcher.core.session import Said
+from dispatcher.core.timeline import Said
 from dispatcher.telemetry.sentences import ACTIONS
 from tests.gates.tree import ROOT, modules
 

@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.session import Assignment, Entry, Part, Said, Session, Verdict, with_entry
+from dispatcher.core.session import Assignment, Session, with_entry
+from dispatcher.core.timeline import Entry, Part, Said, Verdict
 from dispatcher.explain import diagnosis, narrative
 from tests.unit.core.world import assignment, attempt, session
 

@@ -28,8 +28,9 @@ from dispatcher.core.fold import fold
 from dispatcher.core.observe import observe
 from dispatcher.core.plan import Create, Rest, Retract, Step, Wait, plan
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import Assignment, Attempt, Said, Session, State
+from dispatcher.core.session import Assignment, Attempt, Session, State
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
+from dispatcher.core.timeline import Said
 from tests.unit.core.world import LIVEKIT_AHEAD, LOBBY, NOW, TAGS, agent, job, rule, seconds
 
 SWEEP_EVERY = seconds(30)

@@ -9,7 +9,8 @@ from dispatcher.core.facts import Participant, Room
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Retract, Wait
 from dispatcher.core.rules import NAMELESS, Aimed, Rule, Target, aimed
-from dispatcher.core.session import Said, State, Verdict
+from dispatcher.core.session import State
+from dispatcher.core.timeline import Said, Verdict
 from dispatcher.explain import diagnosis, narrative
 from dispatcher.ledger.record import dump, load
 from tests.unit.core.scene import Scene

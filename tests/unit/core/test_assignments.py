@@ -4,7 +4,8 @@ from msgspec.structs import replace
 from dispatcher.core.assignments import assign, may_be_assigned
 from dispatcher.core.facts import Participant
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import ASSIGNMENTS_MAX, Said, Session, Verdict
+from dispatcher.core.session import ASSIGNMENTS_MAX, Session
+from dispatcher.core.timeline import Said, Verdict
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LOBBY, NOW, assignment, attempt, only, person, rule, session
 

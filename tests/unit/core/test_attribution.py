@@ -4,8 +4,9 @@ from msgspec.structs import replace
 from dispatcher.core.attribution import ATTEMPT_IDENTITIES, attribute, bind
 from dispatcher.core.facts import Participant
 from dispatcher.core.rules import Rule, Target
-from dispatcher.core.session import ASSIGNMENTS_MAX, Assignment, Attempt, Said, Session, Verdict
+from dispatcher.core.session import ASSIGNMENTS_MAX, Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
+from dispatcher.core.timeline import Said, Verdict
 from dispatcher.core.timing import LINGER_MS
 from tests.unit.core.world import (
     LOBBY,

@@ -2,7 +2,8 @@ import pytest
 
 from dispatcher.core.closing import ON_PURPOSE, close
 from dispatcher.core.rules import Policy
-from dispatcher.core.session import Attempt, Said, Verdict
+from dispatcher.core.session import Attempt
+from dispatcher.core.timeline import Said, Verdict
 from dispatcher.core.timing import LINGER_MS
 from tests.unit.core.world import NOW, assignment, attempt, policy, seconds, session
 

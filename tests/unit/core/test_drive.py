@@ -29,8 +29,9 @@ from dispatcher.core.effects import (
 from dispatcher.core.facts import JOINED, LEFT, ROOM_FINISHED, Event, Ms, Participant
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Rule, Target
-from dispatcher.core.session import Assignment, Part, Said, Session, Verdict
+from dispatcher.core.session import Assignment, Session
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
+from dispatcher.core.timeline import Part, Said, Verdict
 from dispatcher.core.timing import AGAIN_MS, SLOT_MS
 from tests.unit.core.world import (
     GREETER,

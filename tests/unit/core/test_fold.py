@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from dispatcher.core.facts import ABORTED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Event, Participant
 from dispatcher.core.fold import fold
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import NOTES_MAX, Assignment, Note, Said, Session, Verdict
+from dispatcher.core.session import NOTES_MAX, Assignment, Note, Session
+from dispatcher.core.timeline import Said, Verdict
 from tests.unit.core.world import LIVEKIT_AHEAD, NOW, agent, assignment, attempt, event, person, rule, seconds, session
 
 RULES = (rule(),)

@@ -6,8 +6,9 @@ from dispatcher.core.facts import JOINED, LEFT, Participant
 from dispatcher.core.observe import people
 from dispatcher.core.plan import Look, Rest, Wait
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import Said, State
+from dispatcher.core.session import State
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.timeline import Said
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LOBBY, NO, NOW, agent, dispatch, job, only, person, rule, seconds
 

@@ -6,7 +6,8 @@ from dispatcher.core import transitions
 from dispatcher.core.facts import LEFT
 from dispatcher.core.plan import Rest, Wait
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import Said, State, Verdict
+from dispatcher.core.session import State
+from dispatcher.core.timeline import Said, Verdict
 from dispatcher.core.timing import TROUBLE_MS
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LIVEKIT_AHEAD, NO, NOW, agent, dispatch, job, only, person, rule, seconds, tagged

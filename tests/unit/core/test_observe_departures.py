@@ -5,7 +5,8 @@ import pytest
 from dispatcher.core.facts import ROOM_FINISHED, Participant
 from dispatcher.core.plan import Rest
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import State, Verdict
+from dispatcher.core.session import State
+from dispatcher.core.timeline import Verdict
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import agent, job, person, rule
 

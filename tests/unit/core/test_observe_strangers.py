@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dispatcher.core.session import Said, State, Verdict
+from dispatcher.core.session import State
+from dispatcher.core.timeline import Said, Verdict
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import agent, job, only, person, rule
 

@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from dispatcher.core.plan import Rest, Retract, Wait
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import Said, State, Verdict
+from dispatcher.core.session import State
 from dispatcher.core.snapshot import Dispatch
+from dispatcher.core.timeline import Said, Verdict
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import NOW, agent, dispatch, job, person, rule, seconds, tagged
 

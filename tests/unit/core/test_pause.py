@@ -9,7 +9,8 @@ from dispatcher.core import retries
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Wait, plan
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Assignment, Said, Session, State, Verdict
+from dispatcher.core.session import Assignment, Session, State
+from dispatcher.core.timeline import Said, Verdict
 from tests.unit.core.world import NOW, assignment, attempt, policy, seconds, session
 
 AGENTS = ("a", "b", "c")

@@ -5,7 +5,8 @@ from dispatcher.core.facts import LEFT, ROOM_STARTED, Ms, Participant
 from dispatcher.core.fold import fold
 from dispatcher.core.plan import Create, Look, Rest, Retract, Step, Wait, plan
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Attempt, Session, Verdict
+from dispatcher.core.session import Attempt, Session
+from dispatcher.core.timeline import Verdict
 from tests.unit.core.world import NOW, agent, assignment, attempt, event, person, policy, rule, seconds, session
 
 LATER = NOW + seconds(1)

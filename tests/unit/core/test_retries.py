@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dispatcher.core.retries import backoff, crashed, failed, renewed
-from dispatcher.core.session import Assignment, Verdict
+from dispatcher.core.session import Assignment
+from dispatcher.core.timeline import Verdict
 from tests.unit.core.world import NOW, assignment, policy, seconds
 
 THREE = policy("a", "b", "c", attempts=2)

@@ -7,15 +7,13 @@ from dispatcher.core.session import (
     ATTEMPTS_MAX,
     TIMELINE_MAX,
     Assignment,
-    Entry,
     NotInSession,
-    Said,
     State,
-    Verdict,
     with_assignment,
     with_attempt,
     with_entry,
 )
+from dispatcher.core.timeline import Entry, Said, Verdict
 from tests.unit.core.world import NOW, assignment, attempt, policy, session
 
 ON_ROOM = policy(trigger="room_started")

@@ -5,7 +5,8 @@ from dispatcher.core import transitions
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.retries import backoff
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Entry, NotInSession, Part, Said, Session, Verdict
+from dispatcher.core.session import NotInSession, Session
+from dispatcher.core.timeline import Entry, Part, Said, Verdict
 from dispatcher.core.timing import TROUBLE_MS
 from tests.unit.core.world import GREETER, NOW, assignment, attempt, policy, seconds, session
 

@@ -2,8 +2,9 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import Attempt, Note, Verdict
+from dispatcher.core.session import Attempt, Note
 from dispatcher.core.snapshot import Dispatch
+from dispatcher.core.timeline import Verdict
 from dispatcher.core.verdicts import confirming_since, departure, overdue
 from tests.unit.core.world import LIVEKIT_AHEAD, NO, NOW, assignment, attempt, dispatch, job, policy, seconds, session
 

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from dispatcher.config import CreateRate
 from dispatcher.core.facts import Ms, Room, RoomSid
-from dispatcher.core.session import Verdict
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.timeline import Verdict
 from dispatcher.core.timing import LEASE_MS
 from dispatcher.engine.sweep import SWEPT
 from dispatcher.ledger.interface import Key

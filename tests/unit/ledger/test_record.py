@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from dispatcher.core.facts import JOINED, LEFT, Event
 from dispatcher.core.fold import fold
-from dispatcher.core.session import Entry, Note, Said, Session, Verdict
+from dispatcher.core.session import Note, Session
+from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.record import VERSION, dump, dump_event, is_newer, load, load_event
 from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, event, person, policy, rule, session
 

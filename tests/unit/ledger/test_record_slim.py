@@ -14,13 +14,11 @@ from dispatcher.core.session import (
     TIMELINE_MAX,
     Assignment,
     Attempt,
-    Entry,
     Note,
-    Said,
     Session,
-    Verdict,
 )
 from dispatcher.core.text import AGENT_MAX, ID_MAX, IDENTITY_MAX, NAME_MAX, brief
+from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.record import IDENTITIES_LEAST, RECORD_MAX, dump, load, slim
 from tests.unit.core.world import NOW
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from dispatcher.config import ApiRateLimit, CreateRate
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Entry, Said, Verdict
+from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.rate import Pacer

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dispatcher.core.session import TIMELINE_MAX, Entry, Part, Said, Session, Verdict, entries_since, with_entry
+from dispatcher.core.session import TIMELINE_MAX, Session, entries_since, with_entry
+from dispatcher.core.timeline import Entry, Part, Said, Verdict
 from dispatcher.livekit.client import Reason, Unavailable
 from dispatcher.telemetry.recorder import SessionRecorder
 from tests.unit.core.world import NOW, session

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.core.session import Said
+from dispatcher.core.timeline import Said
 from dispatcher.telemetry.sentences import ACTIONS, NONE, sentence
 
 

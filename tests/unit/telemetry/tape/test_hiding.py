@@ -7,9 +7,10 @@ from dispatcher.core.effects import Ask, Observe, Observed, Save, Saved, TakeBac
 from dispatcher.core.facts import AGENT, JOINED, Event, Participant, Room, RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Policy, Target
-from dispatcher.core.session import Assignment, Attempt, Entry, Note, Said, Session
+from dispatcher.core.session import Assignment, Attempt, Note, Session
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from dispatcher.core.tags import Tag
+from dispatcher.core.timeline import Entry, Said
 from dispatcher.telemetry.tape import HIDDEN, Exchange, Hides, Hiding
 from tests.unit.telemetry.tape.reel import hiding, mask
 
