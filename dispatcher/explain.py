@@ -37,6 +37,7 @@ SENTENCES: Final = {
     Said.DISPATCH_SIMULATED: "dry run: would have asked for {agent}",
     Said.RULE_REMOVED: "the rule of {assignment} is no longer configured: its agent is asked for without metadata",
     Said.ROUNDS_EXCEEDED: "a defect: the session needed more steps than one drive may take; it goes on in 1 s",
+    Said.PASSES_EXCEEDED: "a defect: one look needed more passes than it may take; the next look judges what is left",
 }
 
 _CAUSES: Final = {

@@ -26,7 +26,10 @@ PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
 
 
 def observe(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], *, tags: Tagging, now: Ms) -> Session:
-    """The session after a look that began at `now`: every assignment, attempt and agent judged by what it showed."""
+    """The session after a look that began at `now`: every assignment, attempt and agent judged by what it showed.
+
+    If PASSES_MAX passes are not enough, the timeline says so; the next look judges what is left.
+    """
     session = replace(session, stale=False, looked_at=now)
     if snapshot.room is None:
         return _missed(session, now)
@@ -34,8 +37,8 @@ def observe(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], *, 
     for _ in range(PASSES_MAX):
         before, session = session, _judged(session, snapshot, snapshot.room, rules, found, now)
         if session == before:
-            break
-    return session
+            return session
+    return with_entry(session, Entry(at=now, said=Said.PASSES_EXCEEDED))
 
 
 def _judged(

@@ -58,6 +58,7 @@ class Said(StrEnum):
     DISPATCH_SIMULATED = "dispatch.simulated"
     RULE_REMOVED = "rule.removed"  # of an assignment that is asked for: it goes on, without metadata
     ROUNDS_EXCEEDED = "rounds.exceeded"  # a drive found no end: a defect
+    PASSES_EXCEEDED = "passes.exceeded"  # the judging of one look found no end: a defect
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -70,14 +70,20 @@ class Metrics:
             "session_pickup_delay_seconds", "How late a due session was taken up.", _LAG
         )
         self.rule_errors_total = new.counter("rule_errors_total", "Expressions that failed.", "rule", "field", "reason")
-        self.reconciler_rounds_exceeded_total = new.counter(
-            "reconciler_rounds_exceeded_total", "Drives cut off as endless."
-        )
-        self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
+        self._of_defects(new)
         self._of_process(new, version, lines_dropped)
         self._of_agents(new)
         self._of_projects(new)
         self._of_connections(new)
+
+    def _of_defects(self, new: "_New") -> None:
+        self.reconciler_rounds_exceeded_total = new.counter(
+            "reconciler_rounds_exceeded_total", "Drives cut off as endless."
+        )
+        self.reconciler_passes_exceeded_total = new.counter(
+            "reconciler_passes_exceeded_total", "Looks whose judging was cut off as endless."
+        )
+        self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
 
     def _of_process(self, new: "_New", version: str, lines_dropped: Callable[[], int]) -> None:
         new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)

@@ -19,6 +19,7 @@ _ALARMS: Final = frozenset({
     Said.ASSIGNMENT_STARVED, Said.ASSIGNMENT_OMITTED, Said.AGENT_UNREQUESTED, Said.AGENT_UNNAMED,
     Said.DISPATCH_UNANSWERED, Said.DISPATCH_DUPLICATED, Said.DEPLOYMENT_IGNORED, Said.RULE_REMOVED,
 })  # fmt: skip
+_DEFECTS: Final = frozenset({Said.ROUNDS_EXCEEDED, Said.PASSES_EXCEEDED})
 
 
 class SessionRecorder:
@@ -67,7 +68,7 @@ class SessionRecorder:
         said = {name: value for name in _FIELDS if (value := getattr(entry, name))}
         if entry.took is not None:
             said["duration_ms"] = entry.took
-        write = log.error if entry.said is Said.ROUNDS_EXCEEDED else log.warning if entry.said in _ALARMS else log.info
+        write = log.error if entry.said in _DEFECTS else log.warning if entry.said in _ALARMS else log.info
         write(entry.said, **said)
 
     def _count(self, entry: Entry) -> None:
@@ -88,6 +89,8 @@ class SessionRecorder:
                 metrics.rule_errors_total.labels(rule=rule, field="metadata", reason="rule_removed").inc()
             case Said.ROUNDS_EXCEEDED:
                 metrics.reconciler_rounds_exceeded_total.inc()
+            case Said.PASSES_EXCEEDED:
+                metrics.reconciler_passes_exceeded_total.inc()
             case Said.AGENT_UNREQUESTED:
                 metrics.surplus_agents_total.labels(action="reported").inc()
             case _:

@@ -12,6 +12,7 @@ from dispatcher.core.observe import observe
 from dispatcher.core.plan import Create, Rest, Retract, plan
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.timeline import Said
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Lease
 from tests.simulation.clock import Clock
@@ -83,6 +84,8 @@ class Laws:
             self.worst.rounds_more = max(self.worst.rounds_more, number)
         if number > (ROUNDS if len(session.assignments) <= 1 else ROUNDS_MORE):
             self.broken(0, f"round {number} of one claim")
+        if any(entry.said is Said.PASSES_EXCEEDED for entry in session.timeline):
+            self.broken(0, "the judging of a look found no end")
 
     # The ledger
 

@@ -119,6 +119,7 @@ class Scene(Stage):
     def look(self) -> Session:
         """The session has seen what LiveKit shows."""
         self.session = observe(self.session, self.shows, self.rules, tags=TAGS, now=self.now)
+        assert self.told(Said.PASSES_EXCEEDED) == 0, "no end in one look"
         return self.session
 
     def plan(self, *, fresh: bool = True) -> Step:

@@ -2,15 +2,16 @@
 
 import pytest
 
+from dispatcher.core import observe as observing
 from dispatcher.core.facts import JOINED, LEFT, Participant
-from dispatcher.core.observe import people
+from dispatcher.core.observe import observe, people
 from dispatcher.core.plan import Look, Rest, Wait
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import State
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Said
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LOBBY, NO, NOW, agent, dispatch, job, only, person, rule, seconds
+from tests.unit.core.world import LOBBY, NO, NOW, TAGS, agent, dispatch, job, only, person, rule, seconds, session
 
 BACKED_UP = rule("greeter", "greeter", "backup")
 
@@ -382,3 +383,15 @@ def test_law_5_a_foreign_dispatch_counts_in_the_very_look_that_ends_our_attempt(
 
     assert scene.agents() == ["agent-AD_app"]
     assert len(scene.creates) == 1
+
+
+@pytest.mark.parametrize(("most", "cut_off"), [(1, 1), (2, 0)], ids=["no-pass-that-changes-nothing", "enough"])
+def test_a_look_whose_judging_finds_no_end_is_told(most: int, cut_off: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last pass has to change nothing; where none of those allowed does, the timeline says so, once a look."""
+    monkeypatch.setattr(observing, "PASSES_MAX", most)
+    here = RoomSnapshot(room=LOBBY, participants=(person(),))
+    after = observe(session(), here, [rule()], tags=TAGS, now=NOW)
+
+    assert [entry.said for entry in after.timeline].count(Said.PASSES_EXCEEDED) == cut_off
+    assert (after.timeline[-1].said is Said.PASSES_EXCEEDED) == bool(cut_off)
+    assert after.assignments[0].state is State.WAITING

@@ -30,6 +30,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "session_pickup_delay_seconds": (Histogram, set()),
     "rule_errors_total": (Counter, {"rule", "field", "reason"}),
     "reconciler_rounds_exceeded_total": (Counter, set()),
+    "reconciler_passes_exceeded_total": (Counter, set()),
     "loop_errors_total": (Counter, {"loop"}),
     "tape_claims_dropped_total": (Counter, set()),
     "livekit_consecutive_failures": (Gauge, {"project"}),

@@ -45,13 +45,14 @@ ALARMS = (
     Said.RULE_REMOVED,
     Said.DISPATCH_DUPLICATED,
 )
+DEFECTS = {Said.ROUNDS_EXCEEDED, Said.PASSES_EXCEEDED}
 
 
 @pytest.mark.parametrize("said", Said)
 def test_every_entry_is_a_line_of_its_own_name(said: Said) -> None:
     """With the session it is about; as a warning where somebody may have to do something."""
     desk = told(entry(said))
-    level = "error" if said is Said.ROUNDS_EXCEEDED else "warning" if said in ALARMS else "info"
+    level = "error" if said in DEFECTS else "warning" if said in ALARMS else "info"
     assert [(line["action"], line["level"]) for line in desk.lines] == [(said, level)]
     assert {"project": PROJECT, "room": "lobby", "sid": "RM_1", "assignment": "greeter"}.items() <= desk.lines[
         0
@@ -108,6 +109,7 @@ def test_a_line_has_what_the_entry_says_and_no_more() -> None:
         ),
         (entry(Said.RULE_REMOVED), {"rule_errors_total,greeter,metadata,rule_removed": 1}),
         (entry(Said.ROUNDS_EXCEEDED), {"reconciler_rounds_exceeded_total": 1}),
+        (entry(Said.PASSES_EXCEEDED), {"reconciler_passes_exceeded_total": 1}),
     ],
 )
 def test_what_an_entry_counts(one: Entry, counts: dict[str, float]) -> None:
