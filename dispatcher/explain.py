@@ -11,6 +11,7 @@ from dispatcher.core.rules import Target
 from dispatcher.core.session import Assignment, Attempt, Session, State
 from dispatcher.core.text import visible
 from dispatcher.core.timeline import Entry, Said, Verdict
+from dispatcher.core.verdicts import JOB_SUCCEEDED, LEFT_AGAIN, SAID_DONE
 
 SENTENCES: Final = {
     Said.ASSIGNMENT_CREATED: "{assignment} needs an agent: {agent}",
@@ -49,6 +50,15 @@ _CAUSES: Final = {
     Verdict.VANISHED: "somebody deleted the dispatch of {target} before its agent came{times}",
     Verdict.FAILED: "the agent of {target} left within {stay}{times}; does its job raise at the start?",
     Verdict.CRASHED: "the agent of {target} was lost{times}; see its worker's log at that time",
+    Verdict.LEFT: "the agent of {target} left{times} and had not said that it was done, so it is replaced; "
+    "if it was done, let it set `dispatcher.done` before it leaves (docs/agents.md)",
+}
+
+_DONE: Final = {
+    SAID_DONE: "its agent {done}",
+    JOB_SUCCEEDED: "its agent's job ended well",
+    LEFT_AGAIN: "its agent left twice in a row, soon after it had come, and did not say that it was done; "
+    "see its worker's log, or let it set `dispatcher.done` (docs/agents.md)",
 }
 
 
@@ -64,7 +74,7 @@ def diagnosis(session: Session) -> str:
         return "The room has ended."
     if not session.assignments:
         return "No rule asks for an agent here, or nobody for whom one does has joined."
-    return visible(" ".join(_standing(assignment) for assignment in session.assignments))
+    return visible(" ".join(_standing(session, assignment) for assignment in session.assignments))
 
 
 def _sentence(entry: Entry) -> str:
@@ -78,14 +88,14 @@ def _sentence(entry: Entry) -> str:
     }
     took = f", {entry.took / 1000:.2f} s" if entry.took is not None else ""
     told = SENTENCES[entry.said]
-    if entry.said is Said.ATTEMPT_ENDED and entry.reason:
-        told += " {reason}"
+    if entry.said is Said.ATTEMPT_ENDED and (why := entry.done or entry.reason):
+        told += f" {why}"
     if entry.said is Said.ATTEMPT_RETRACTED and entry.reason:
         told = "could not take back what is left of attempt {number}: {reason}"
     return told.format(**fields) + took
 
 
-def _standing(assignment: Assignment) -> str:
+def _standing(session: Session, assignment: Assignment) -> str:
     state = assignment.state
     match state:
         case State.SERVED if assignment.served_by_name:
@@ -94,7 +104,7 @@ def _standing(assignment: Assignment) -> str:
         case State.SERVED:
             return f"{assignment.key}: served."
         case State.FINISHED:
-            return f"{assignment.key}: finished; the agent left on purpose. Who joins later gets one again."
+            return f"{assignment.key}: finished; {_why_done(session, assignment)}. Who joins later gets one again."
         case State.IDLE:
             return f"{assignment.key}: nobody waits."
         case State.PAUSED:
@@ -107,6 +117,17 @@ def _standing(assignment: Assignment) -> str:
     if failed is None:
         return f"{assignment.key}: {state}; the first attempt is under way."
     return f"{assignment.key}: {state}; {_likeliest_cause(assignment, failed)}"
+
+
+def _why_done(session: Session, assignment: Assignment) -> str:
+    ends = (entry for entry in reversed(session.timeline) if entry.verdict and entry.assignment == assignment.key)
+    end = next(ends, None)
+    if end is None:
+        return "the agent left on purpose"
+    if end.verdict is Verdict.REMOVED:
+        return "somebody removed its agent"
+    known = next((told for start, told in _DONE.items() if end.done.startswith(start)), None)
+    return (known or "its agent left, and the rule takes that for done: see `on_finish`").format(done=end.done)
 
 
 def _likeliest_cause(assignment: Assignment, attempt: Attempt) -> str:

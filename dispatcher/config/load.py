@@ -196,6 +196,7 @@ def _rule(fields: RuleFields, defaults: Limits, language: Language) -> Rule:
         min_stay=limits.min_stay,
         retry_every=limits.retry_every,
         on_finish=limits.on_finish,
+        finish_grace=limits.finish_grace,
         extra_agents=limits.extra_agents,
     )
     return Rule(

@@ -57,6 +57,7 @@ class Limits(Section):
     min_stay: Annotated[Ms, Span(0, 10 * _MINUTE)] = _POLICY.min_stay
     retry_every: Annotated[Ms, Span(100, 60 * _MINUTE)] = _POLICY.retry_every
     on_finish: OnFinish = _POLICY.on_finish
+    finish_grace: Annotated[Ms, Span(0, _MINUTE)] = _POLICY.finish_grace
     extra_agents: ExtraAgents = _POLICY.extra_agents
 
     def said(self) -> dict[str, int | str]:

@@ -204,13 +204,14 @@ def _claims(assignment: Assignment, attempt: Attempt, agent: Participant) -> boo
 
 
 def _attributed(attempt: Attempt, here: Iterable[Participant], now: Ms) -> Attempt:
-    sids = [agent.sid for agent in here]
-    if sids:
-        agent = attempt.agent_sid if attempt.agent_sid in sids else sids[0]
+    mine = list(here)
+    if mine:
+        agent = next((one for one in mine if one.sid == attempt.agent_sid), mine[0])
         return replace(
             attempt,
-            agent_sid=agent,
-            last_agent_sid=agent,
+            agent_sid=agent.sid,
+            last_agent_sid=agent.sid,
+            done=agent.done,
             agent_seen_at=attempt.agent_seen_at or now,
             agent_missed_at=0,
         )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core import retries, timing
@@ -11,10 +12,21 @@ from dispatcher.core.timeline import Entry, Said, Verdict
 
 ON_PURPOSE: Final = frozenset({Verdict.FINISHED, Verdict.REMOVED})
 
+_FREE: Final = ON_PURPOSE | {Verdict.LEFT, Verdict.CRASHED, Verdict.ENDED}
 _NOT_LISTED: Final = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 
 
-def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, reason: str = "") -> Session:
+class Why(Struct, frozen=True):
+    """Why an attempt ended: LiveKit's or the expression's reason, and how it is known that its agent was done."""
+
+    reason: str = ""
+    done: str = ""
+
+
+UNTOLD: Final = Why()
+
+
+def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, why: Why = UNTOLD) -> Session:
     """The attempt has ended as `verdict`, and the assignment's budget has paid for it; what is left is retracted."""
     assignment = session.assignment(key)
     attempt = assignment.attempt(number)
@@ -33,7 +45,8 @@ def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, re
         number=number,
         agent=str(attempt.target),
         verdict=verdict,
-        reason=reason,
+        reason=why.reason,
+        done=why.done,
         took=now - attempt.started_at,
         again=attempt.reopened,
     )
@@ -48,7 +61,7 @@ def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: 
     reported = assignment.policy.extra_agents == "report" and bool(attempt.agent_sid)
     if not attempt.ours or reported or verdict in _NOT_LISTED:
         return 0
-    if verdict in ON_PURPOSE and assignment.policy.on_finish == "done":
+    if verdict in ON_PURPOSE:
         return 0
     if verdict is Verdict.SURPLUS and attempt.agent_sid:
         return now
@@ -57,7 +70,7 @@ def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: 
 
 def pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
     """The assignment's budget has paid for a failed attempt; that it starves now is told."""
-    if verdict in ON_PURPOSE | {Verdict.CRASHED, Verdict.ENDED}:
+    if verdict in _FREE:
         return session
     assignment = session.assignment(key)
     paid = retries.failed(assignment, verdict, now)

@@ -16,6 +16,8 @@ Ms: TypeAlias = int  # an instant (epoch) or a span, in milliseconds
 
 AGENT: Final = "AGENT"
 STANDARD: Final = "STANDARD"
+DONE: Final = "dispatcher.done"  # the attribute by which an agent says so; its value is the reason, for people
+DONE_MAX: Final = 64
 PERSON_KINDS: Final = frozenset({"STANDARD", "SIP", "CONNECTOR"})
 KINDS: Final = frozenset({"STANDARD", "INGRESS", "EGRESS", "SIP", "AGENT", "CONNECTOR", "BRIDGE"})
 
@@ -63,6 +65,11 @@ class Participant(Struct, frozen=True, kw_only=True):
     def agent_name(self) -> str:
         """The name its worker registered under: stamped by servers from 1.9.2 on, else what the SDK says of itself."""
         return self.attributes.get("lk.agent_name") or self.attributes.get("lk.agent.name", "")
+
+    @property
+    def done(self) -> str:
+        """What an agent says of being done, in an attribute of its own; "" while it says nothing."""
+        return brief(self.attributes.get(DONE, ""), DONE_MAX)
 
     @property
     def is_agent(self) -> bool:

@@ -23,7 +23,7 @@ from dispatcher.core.facts import (
     Participant,
 )
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import NOTES_MAX, Note, Session, with_entry
+from dispatcher.core.session import DEPARTED_MAX, NOTES_MAX, Departed, Note, Session, with_entry
 from dispatcher.core.timeline import Entry, Said
 
 ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
@@ -46,7 +46,8 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
         return replace(session, stale=session.stale or stale)
     if event.participant.kind == AGENT:
         return _fold_agent(session, event, event.participant, now)
-    return replace(session, stale=session.stale or _person_matters(session, event, event.participant, rules))
+    stale = session.stale or _person_matters(session, event, event.participant, rules)
+    return replace(session, stale=stale, departed=_departed(session, event, event.participant, now))
 
 
 def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> Session:
@@ -66,12 +67,24 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
         received_at=now,
         stayed=max(0, event.created_at - agent.joined_at),
         left_at=event.created_at + timing.SECOND_MS - 1,
+        joined_at=agent.joined_at,
+        done=agent.done,
     )
     others = tuple(old for old in session.notes if old.sid != agent.sid)
     session = replace(session, notes=(*others, note)[-NOTES_MAX:])
     if agent.disconnect_reason in ROOM_ENDING:  # room_finished follows; if it does not, a look 5 s later finds out
         return replace(session, missed_at=session.missed_at or now)
     return replace(session, stale=True)
+
+
+def _departed(session: Session, event: Event, person: Participant, now: Ms) -> tuple[Departed, ...]:
+    """Who has just gone, and may come back; remembered while an agent may be saying goodbye to them."""
+    concerned = any(person.kind in assignment.policy.kinds and assignment.open for assignment in session.assignments)
+    if event.name not in {LEFT, ABORTED} or not concerned:
+        return session.departed
+    gone = Departed(sid=person.sid, identity=person.known_as, heard_at=now)
+    others = tuple(old for old in session.departed if old.sid != person.sid)
+    return (*others, gone)[-DEPARTED_MAX:]
 
 
 def _person_matters(session: Session, event: Event, person: Participant, rules: Sequence[Rule]) -> bool:

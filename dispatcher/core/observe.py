@@ -12,15 +12,16 @@ from msgspec.structs import replace
 from dispatcher.core import retries, timing
 from dispatcher.core.assignments import assign, retarget, waiting_for
 from dispatcher.core.attribution import attribute, bind, recall
-from dispatcher.core.closing import ON_PURPOSE, close
+from dispatcher.core.closing import close
 from dispatcher.core.facts import AGENT, Ms, Participant, Room
+from dispatcher.core.leaving import depart, remembered
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import Assignment, Attempt, Session, with_assignment, with_attempt, with_entry
-from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
+from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_unattributed
 from dispatcher.core.tags import Tag, Tagging
-from dispatcher.core.timeline import Entry, Said, Verdict
-from dispatcher.core.verdicts import Departure, departure, overdue
+from dispatcher.core.timeline import Entry, Said
+from dispatcher.core.verdicts import departure, overdue
 
 PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
 
@@ -30,7 +31,7 @@ def observe(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], *, 
 
     If PASSES_MAX passes are not enough, the timeline says so; the next look judges what is left.
     """
-    session = replace(session, stale=False, looked_at=now)
+    session = replace(session, stale=False, looked_at=now, departed=remembered(session.departed, now))
     if snapshot.room is None:
         return _missed(session, now)
     found = tags.found(session, snapshot)
@@ -56,13 +57,7 @@ def _judged(
     listed = {dispatch.id: dispatch for dispatch in snapshot.dispatches}
     for assignment in session.assignments:
         for attempt in assignment.open:
-            session = _judge(
-                session,
-                assignment.key,
-                attempt,
-                overdue(session, assignment, attempt, listed.get(attempt.dispatch), now),
-                now,
-            )
+            session = _judge(session, assignment.key, attempt, listed.get(attempt.dispatch), there, now)
     session = watch_unattributed(serve_by_name(session, unattributed, now), unattributed, now)
     joined = {one.sid: one.joined_at for one in snapshot.participants}
     identities = {one.known_as for one in agents}
@@ -101,7 +96,8 @@ def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
         waiting = waiting_for(assignment, there)
         hoped = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
         attended = replace(assignment, attended=bool(waiting), first_waiting_at=hoped)
-        if assignment.finished_at and any(one.joined_at > assignment.finished_at for one in waiting):
+        gone_at = assignment.finished_at or assignment.left_at
+        if gone_at and any(one.joined_at > gone_at for one in waiting):
             attended = retries.renewed(attended)
             session = with_entry(session, Entry(at=now, said=Said.ASSIGNMENT_RENEWED, assignment=assignment.key))
         if assignment.rounds and waiting and not assignment.attended:  # starved, and somebody new has come
@@ -110,33 +106,24 @@ def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
     return session
 
 
-def _judge(session: Session, key: str, attempt: Attempt, late: Verdict | None, now: Ms) -> Session:
+def _judge(
+    session: Session,
+    key: str,
+    attempt: Attempt,
+    dispatch: Dispatch | None,
+    there: Sequence[Participant],
+    now: Ms,
+) -> Session:
     if attempt.serving:
         return session
     assignment = session.assignment(key)
-    left = departure(session, assignment, attempt, now)
+    left = departure(session, assignment, attempt, dispatch, now)
     if left is not None:
-        return _depart(session, assignment, attempt, left, now)
+        return depart(session, assignment, attempt, left, waiting_for(assignment, there), now)
+    late = overdue(session, assignment, attempt, dispatch, now)
     if attempt.agent_sid or late is None:
         return session
     return close(session, key, attempt.number, late, now)
-
-
-def _depart(session: Session, assignment: Assignment, attempt: Attempt, left: Departure, now: Ms) -> Session:
-    """The assignment after its agent left: done, replaced with a brake, or another failed attempt."""
-    session = close(session, assignment.key, attempt.number, left.verdict, now, left.reason)
-    heard = [note for note in session.notes if note.sid != left.sid and note.identity not in attempt.identities]
-    session = replace(session, notes=tuple(heard))
-    paid = session.assignment(assignment.key)
-    if left.verdict is Verdict.ENDED:
-        return with_assignment(session, retries.renewed(paid))
-    if left.verdict is Verdict.CRASHED or (
-        left.verdict is Verdict.FINISHED and assignment.policy.on_finish == "replace"
-    ):
-        return with_assignment(session, retries.crashed(paid, left.stayed, now))
-    if left.verdict in ON_PURPOSE:
-        return with_assignment(session, replace(paid, finished_at=left.left_at))
-    return session
 
 
 def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:

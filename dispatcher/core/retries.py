@@ -42,9 +42,18 @@ def crashed(assignment: Assignment, stayed: Ms, now: Ms) -> Assignment:
     return replace(renewed(assignment), crashes=crashes + 1, due_at=now + wait)
 
 
+def left(assignment: Assignment, stayed: Ms, now: Ms) -> Assignment:
+    """The assignment after its agent left without a word: as after a crash, and not before `finish_grace`."""
+    braked = crashed(assignment, stayed, now)
+    goodbyes = assignment.goodbyes + 1 if stayed < timing.STEADY_MS else 0
+    return replace(braked, goodbyes=goodbyes, due_at=max(braked.due_at, now + assignment.policy.finish_grace))
+
+
 def renewed(assignment: Assignment) -> Assignment:
     """The assignment with its whole budget, due at once."""
-    return replace(assignment, target_index=0, tries=0, rounds=0, unsent=0, finished_at=0, due_at=0)
+    return replace(
+        assignment, target_index=0, tries=0, rounds=0, unsent=0, goodbyes=0, finished_at=0, left_at=0, due_at=0
+    )
 
 
 def next_round(assignment: Assignment, now: Ms) -> Assignment:

@@ -59,7 +59,8 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     join_within: Ms = 30_000
     min_stay: Ms = 5_000
     retry_every: Ms = 30_000
-    on_finish: OnFinish = "done"
+    on_finish: OnFinish = "replace"  # whose agent leaves without a word
+    finish_grace: Ms = 3_000  # front ends hang up when the agent goes
     extra_agents: ExtraAgents = "remove"
 
 

@@ -17,6 +17,7 @@ from dispatcher.core.timeline import Entry, Verdict
 
 ATTEMPTS_MAX: Final = 8
 NOTES_MAX: Final = 16
+DEPARTED_MAX: Final = 8
 ASSIGNMENTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
 
@@ -46,6 +47,16 @@ class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):
     received_at: Ms
     stayed: Ms  # by LiveKit's clock; up to 1 s short, as webhooks carry whole seconds
     left_at: Ms  # LiveKit's clock, the end of the second that the webhook bears
+    joined_at: Ms = 0  # LiveKit's clock
+    done: str = ""  # what the agent had said of being done
+
+
+class Departed(Struct, frozen=True, kw_only=True):
+    """A person's connection that ended a moment ago: who comes back has not met the agent that said goodbye since."""
+
+    sid: str
+    identity: str
+    heard_at: Ms
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,6 +73,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_agent_sid: str = ""  # SID of the latest agent it had
     announced: bool = False  # that its agent serves
     reopened: bool = False  # it had ended, and its agent came after all
+    done: str = ""  # what its agent says of being done, in the last look
     agent_seen_at: Ms = 0  # its agent was first seen
     agent_missed_at: Ms = 0  # its agent was first missed
     verdict: Verdict | None = None
@@ -96,9 +108,11 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rounds: int = 0  # times all targets were used up since it was last served
     unsent: int = 0  # requests in a row that never reached LiveKit
     crashes: int = 0
+    goodbyes: int = 0  # leavings in a row, each soon after the agent came, without a word of being done
     due_at: Ms = 0  # the next Create, not before
     slot_at: Ms = 0  # its turn, when creates are paced
     finished_at: Ms = 0  # LiveKit's clock; who joined after it reopens the assignment
+    left_at: Ms = 0  # LiveKit's clock; the agent left without a word, and who joined after it does not wait
     attended: bool = False  # somebody of its kinds was there in the last look
     remnant: bool = False  # nobody wants it: it only holds what is to be taken back
     paused: bool = False  # it waited when it was last asked, and every target was paused
@@ -178,6 +192,7 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sid: RoomSid
     assignments: tuple[Assignment, ...] = ()
     notes: tuple[Note, ...] = ()
+    departed: tuple[Departed, ...] = ()  # the DEPARTED_MAX latest of the last moments
     finished: bool = False  # by room_finished: final; by two looks: until somebody says that it lives
     final: bool = False
     stale: bool = False  # something happened that a look will show

@@ -13,6 +13,7 @@ class Job(Struct, frozen=True, kw_only=True):
     id: str
     identity: str = ""  # the identity its agent joins with
     ended: bool = False
+    succeeded: bool = False  # ended well: self-hosted servers never say so of a job that had an agent
 
     @property
     def known_as(self) -> str:

@@ -89,7 +89,8 @@ def _may_serve(attempt: Attempt) -> bool:
 def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
     """One attempt serves: a foreign one, else the one whose agent joined first. Every other one of ours is surplus.
 
-    The agent of a refused one is the wrong agent (a server ignored the deployment), whoever serves.
+    The agent of a refused one is the wrong agent (a server ignored the deployment), whoever serves; and where the
+    assignment is done, a late one has nobody to serve.
     """
     assignment = session.assignment(key)
     serving = [one for one in assignment.attempts if one.serving]
@@ -99,9 +100,10 @@ def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> 
         if attempt is keep or not attempt.ours:
             continue
         wrong = attempt.verdict is Verdict.REFUSED
+        late = assignment.finished_at > 0 and attempt.verdict not in ON_PURPOSE
         if attempt.open and spare:
             session = close(session, key, attempt.number, Verdict.SURPLUS, now)
-        elif not attempt.open and attempt.agent_sid and not attempt.retracts and (spare or wrong):
+        elif not attempt.open and attempt.agent_sid and not attempt.retracts and (spare or wrong or late):
             parted = replace(
                 attempt, retract_at=now if wrong else retract_at(assignment, attempt, Verdict.SURPLUS, now)
             )

@@ -18,9 +18,10 @@ class Verdict(StrEnum):
     VANISHED = "vanished"  # its dispatch was deleted by somebody before the agent came
     FAILED = "failed"  # the agent left within `min_stay`
     CRASHED = "crashed"  # the agent was lost later
-    FINISHED = "finished"  # the agent left of its own will
+    FINISHED = "finished"  # the agent left, and is known to be done
+    LEFT = "left"  # the agent left of its own will, and had not said that it was done
     REMOVED = "removed"  # somebody removed the agent
-    ENDED = "ended"  # the agent left, and nobody was there any more
+    ENDED = "ended"  # the agent left, and nobody whom it had met was there any more
     SURPLUS = "surplus"  # another attempt serves the assignment
 
 
@@ -72,5 +73,6 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Verdict | None = None  # ATTEMPT_ENDED: as what
     part: Part | None = None  # ATTEMPT_RETRACTED: what was asked to go
     reason: str = ""  # LiveKit's or the expression's, in lower case; ATTEMPT_RETRACTED: why it could not be asked
+    done: str = ""  # CLOSED: how it is known that the agent was done, or was taken to be
     took: Ms | None = None
     again: bool = False  # an attempt that had ended before has ended once more

@@ -31,10 +31,15 @@ SECOND_MS: Final = 1_000  # webhooks bear whole seconds: who joined within the o
 GRACE_MS: Final = 2_000  # for a missed agent, which may be joining again; and for a dispatch not listed yet
 ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
 
+# Whom an agent that says goodbye had met.
+
+MEETING_MS: Final = 10_000  # who was there for so long with the agent has met it: front ends come back sooner
+DEPARTED_MS: Final = 15_000  # how long it is remembered who has gone: a meeting, and the way of a webhook
+
 # What a failed attempt costs.
 
 BACKOFF_MS: Final = 500  # after a failed attempt, doubling
 BACKOFF_CAP_MS: Final = 30_000
 BRAKE_MS: Final = 1_000  # after an agent was lost, doubling
 BRAKE_CAP_MS: Final = 30_000
-STEADY_MS: Final = 60_000  # an agent that stayed this long takes the brake off
+STEADY_MS: Final = 60_000  # an agent that stayed this long takes the brake off, and is in no loop of goodbyes

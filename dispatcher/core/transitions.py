@@ -5,7 +5,7 @@ from typing import Final, assert_never
 from msgspec.structs import replace
 
 from dispatcher.core import retries, timing
-from dispatcher.core.closing import close
+from dispatcher.core.closing import Why, close
 from dispatcher.core.effects import Asked, Outcome
 from dispatcher.core.facts import Ms
 from dispatcher.core.plan import Create, Retract
@@ -73,7 +73,7 @@ def unanswered(session: Session, step: Create, now: Ms, reason: str) -> Session:
 
 def refused(session: Session, step: Create, now: Ms, reason: str) -> Session:
     """LiveKit never will take this request: on to the next target."""
-    return close(session, step.assignment, step.number, Verdict.REFUSED, now, reason)
+    return close(session, step.assignment, step.number, Verdict.REFUSED, now, Why(reason))
 
 
 def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Session:
@@ -92,7 +92,7 @@ def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Sessi
 
 def unsent(session: Session, step: Create, now: Ms, reason: str, *, retry_in: Ms = 0) -> Session:
     """Nothing happened: the number is burnt, the try not counted; again after the backoff or `retry_in`, the longer."""
-    session = close(session, step.assignment, step.number, Verdict.UNSENT, now, reason)
+    session = close(session, step.assignment, step.number, Verdict.UNSENT, now, Why(reason))
     return postpone(session, step.assignment, now + retry_in)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from dispatcher.core import timing
+from dispatcher.core.closing import Why
 from dispatcher.core.facts import Ms
 from dispatcher.core.fold import ROOM_ENDING
 from dispatcher.core.rules import Policy
@@ -12,17 +13,25 @@ from dispatcher.core.session import Assignment, Attempt, Note, Session
 from dispatcher.core.snapshot import Dispatch
 from dispatcher.core.timeline import Verdict
 
+SAID_DONE: Final = "said so"
+JOB_SUCCEEDED: Final = "job succeeded"
+LEFT_AGAIN: Final = "left again"
+ON_FINISH: Final = "on_finish"
 _NO_REASON: Final = frozenset({"", "UNKNOWN_REASON", "DUPLICATE_IDENTITY"})  # the last: it may be joining again
 
 
 class Departure(Struct, frozen=True, kw_only=True):
-    """An agent that has left: as what it counts, how long it had stayed, and when (LiveKit's clock, 0: unknown)."""
+    """An agent that has left: as what it counts, how long it had stayed, and from when until when (LiveKit's clock).
+
+    Both instants are 0 where no webhook told of its leaving.
+    """
 
     verdict: Verdict
     stayed: Ms
+    joined_at: Ms
     left_at: Ms
-    reason: str
     sid: str
+    why: Why
 
 
 def overdue(
@@ -49,7 +58,9 @@ def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms |
     return max(attempt.started_at, session.published_at) if session.published_at else None
 
 
-def departure(session: Session, assignment: Assignment, attempt: Attempt, now: Ms) -> Departure | None:
+def departure(
+    session: Session, assignment: Assignment, attempt: Attempt, dispatch: Dispatch | None, now: Ms
+) -> Departure | None:
     """As what the leaving of an open attempt's agent counts; None: it has not left, or that cannot be said yet."""
     note = _note(session, assignment, attempt)
     if attempt.serving or (note is None and not attempt.agent_missed_at):
@@ -60,24 +71,44 @@ def departure(session: Session, assignment: Assignment, attempt: Attempt, now: M
     if missed < patience:
         return None
     stayed = note.stayed if note else attempt.agent_missed_at - attempt.agent_seen_at
-    verdict = _counts_as(assignment, reason, stayed)
+    verdict, done = _counts_as(assignment, reason, stayed, _done(attempt, note, dispatch))
     return Departure(
         verdict=verdict,
         stayed=stayed,
+        joined_at=note.joined_at if note else 0,
         left_at=note.left_at if note else 0,
-        reason=reason.lower(),
         sid=attempt.agent_sid,
+        why=Why(reason.lower(), done),
     )
 
 
-def _counts_as(assignment: Assignment, reason: str, stayed: Ms) -> Verdict:
+def _done(attempt: Attempt, note: Note | None, dispatch: Dispatch | None) -> str:
+    """How it is known that the agent was done; "": it is not."""
+    said = note.done if note else attempt.done
+    if said:
+        return f"{SAID_DONE}: {said}"
+    jobs = dispatch.jobs if dispatch is not None else ()
+    mine = {note.identity} if note else set(attempt.identities)
+    return JOB_SUCCEEDED if any(job.succeeded and job.known_as in mine for job in jobs) else ""
+
+
+def _counts_as(assignment: Assignment, reason: str, stayed: Ms, done: str) -> tuple[Verdict, str]:
+    """The verdict, and how it is known that the agent was done."""
     if not assignment.attended and assignment.policy.trigger == "participant_joined":
-        return Verdict.ENDED
+        return Verdict.ENDED, ""
+    if done:
+        return Verdict.FINISHED, done
     if stayed < assignment.policy.min_stay:
-        return Verdict.FAILED
-    if reason == "CLIENT_INITIATED":
-        return Verdict.FINISHED
-    return Verdict.REMOVED if reason == "PARTICIPANT_REMOVED" else Verdict.CRASHED
+        return Verdict.FAILED, ""
+    if reason == "PARTICIPANT_REMOVED":
+        return Verdict.REMOVED, ""
+    if reason != "CLIENT_INITIATED":
+        return Verdict.CRASHED, ""
+    if assignment.policy.on_finish == "done" or not assignment.attended:
+        return Verdict.FINISHED, ON_FINISH
+    if assignment.goodbyes and stayed < timing.STEADY_MS:
+        return Verdict.FINISHED, LEFT_AGAIN
+    return Verdict.LEFT, ""
 
 
 def _note(session: Session, assignment: Assignment, attempt: Attempt) -> Note | None:

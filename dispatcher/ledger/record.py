@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.core.facts import Event, Ms, RoomSid
+from dispatcher.core.facts import AGENT, DONE, Event, Ms, Participant, RoomSid
 from dispatcher.core.session import Assignment, Attempt, Session
 
 VERSION: Final = 2  # 1: before the fields had the names of now
@@ -109,10 +109,17 @@ def is_newer(record: bytes) -> bool:
 
 
 def dump_event(event: Event) -> bytes:
-    """What `fold` uses of an event: metadata, attributes and names stay out of the ledger (law 11)."""
+    """What `fold` uses of an event: metadata, attributes and names stay out of the ledger (law 11).
+
+    But for the word by which an agent says that it is done, which is meant for people.
+    """
     room = event.room and replace(event.room, metadata="")
-    person = event.participant and replace(event.participant, name="", metadata="", attributes={})
+    person = event.participant and replace(event.participant, name="", metadata="", attributes=_word(event.participant))
     return _ENCODER.encode(replace(event, room=room, participant=person))
+
+
+def _word(one: Participant) -> dict[str, str]:
+    return {DONE: one.done} if one.kind == AGENT and one.done else {}
 
 
 def load_event(entry: bytes) -> Event:

@@ -74,6 +74,7 @@ def _job(job: agent.Job) -> Job:
         id=brief(job.id, ID_MAX),
         identity=brief(job.state.participant_identity, NAME_MAX),
         ended=bool(job.state.ended_at) or job.state.status in _FINISHED,
+        succeeded=bool(job.state.ended_at and job.state.participant_identity) and job.state.status == agent.JS_SUCCESS,
     )
 
 

@@ -13,8 +13,10 @@ from dispatcher.livekit.client import LiveKitError, Reason
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, departure_label
 
-_LEFT: Final = frozenset({Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED})
-_FIELDS: Final = ("assignment", "number", "agent", "verdict", "part", "reason")
+_LEFT: Final = frozenset({
+    Verdict.FAILED, Verdict.CRASHED, Verdict.LEFT, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED,
+})  # fmt: skip
+_FIELDS: Final = ("assignment", "number", "agent", "verdict", "part", "reason", "done")
 _ALARMS: Final = frozenset({
     Said.ASSIGNMENT_STARVED, Said.ASSIGNMENT_OMITTED, Said.AGENT_UNREQUESTED, Said.AGENT_UNNAMED,
     Said.DISPATCH_UNANSWERED, Said.DISPATCH_DUPLICATED, Said.DEPLOYMENT_IGNORED, Said.RULE_REMOVED,

@@ -77,6 +77,15 @@ class Story:
         """The room's metadata are these. No webhook says so, as on LiveKit."""
         self._world.set_metadata(self._world.rooms[room], metadata)
 
+    async def update(
+        self, room: str, identity: str, *, metadata: str | None = None, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """Their metadata are these, and they have these attributes too. No webhook says so, as on LiveKit."""
+        here = self._here(room, identity)
+        here.attributes.update(attributes or {})
+        if metadata is not None:
+            here.metadata = metadata
+
     async def miscount(self, room: str, people: int) -> None:
         """LiveKit says that so many are in the room, whoever is."""
         self._world.rooms[room].miscount(people)

@@ -28,7 +28,8 @@ class Fate(StrEnum):
     REJECTS = "rejects"  # JS_SUCCESS, ended, without an identity
     NEVER_SHOWS = "never_shows"  # JS_RUNNING, and no participant
     RAISES = "raises"  # joins, and leaves within 10 ms as CLIENT_INITIATED
-    LEAVES = "leaves"  # leaves as CLIENT_INITIATED after its `stay`
+    LEAVES = "leaves"  # leaves as CLIENT_INITIATED after its `stay`, without a word: an exception, a deploy, a goodbye
+    SAYS_DONE = "says_done"  # the same, having set its attribute `dispatcher.done`
     CRASHES = "crashes"  # dies after its `stay`, is ACTIVE for `ghost` more, then leaves as CONNECTION_TIMEOUT
 
 
@@ -143,6 +144,8 @@ class Workers:
                 self._timers.later(_RAISES_AFTER, lambda: room.leave(sid, "CLIENT_INITIATED"))
             case Fate.LEAVES:
                 self._timers.later(worker.stay, lambda: room.leave(sid, "CLIENT_INITIATED"))
+            case Fate.SAYS_DONE:
+                self._timers.later(worker.stay, lambda: _says_done(room, sid))
             case Fate.CRASHES:
                 self._timers.later(worker.stay, lambda: self._crashed.add(job.id))
                 self._timers.later(worker.stay + worker.ghost, lambda: room.leave(sid, "CONNECTION_TIMEOUT"))
@@ -150,6 +153,12 @@ class Workers:
                 return
             case _:
                 assert_never(fate)
+
+
+def _says_done(room: LiveRoom, sid: str) -> None:
+    if agent := room.participants.get(sid):
+        agent.attributes["dispatcher.done"] = "bye"
+    room.leave(sid, "CLIENT_INITIATED")
 
 
 def agent_of(job: Job, worker: Worker, release: Release) -> ParticipantInfo:

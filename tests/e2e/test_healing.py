@@ -118,16 +118,20 @@ async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> 
 
 
 async def test_l2_an_agent_that_says_goodbye_is_not_replaced(tmp_path: Path) -> None:
-    """It leaves of its own will after `min_stay`: done, and the person stays alone."""
+    """It says that it is done, and leaves of its own will: the person stays alone."""
     with house(tmp_path, min_stay="1s") as here:
-        polite = start_worker(here.server, tmp_path, "greeter", behaviour="leave", after=4.0)
+        polite = start_worker(here.server, tmp_path, "greeter", behaviour="finish", after=4.0)
         with polite:
             wait_registered(polite)
             async with present(here.server, "lobby"):
                 closed = await here.service.told("attempt.ended", room="lobby")
                 await asyncio.sleep(QUIET)
                 assert await here.agents("lobby") == []
-    assert (closed["verdict"], closed["reason"]) == ("finished", "client_initiated")
+    assert (closed["verdict"], closed["reason"], closed["done"]) == (
+        "finished",
+        "client_initiated",
+        "said so: said goodbye",
+    )
     assert len(here.service.lines(action="dispatch.requested")) == 1
 
 

@@ -183,6 +183,15 @@ async def test_an_agent_leaves_when_it_is_done() -> None:
     assert await left_because(Fate.LEAVES) == "CLIENT_INITIATED"
 
 
+async def test_an_agent_says_that_it_is_done() -> None:
+    """The webhook of its leaving bears the attribute that it set."""
+    async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api, received(livekit) as receiver:
+        livekit.worker("greeter", Fate.SAYS_DONE, stay=0.0)
+        await dispatched(livekit, api)
+        await departures(livekit)
+        assert receiver.bodies()[-1]["participant"]["attributes"]["dispatcher.done"] == "bye"
+
+
 async def test_a_crashed_agent_is_a_ghost_first() -> None:
     """It is shown as active until its connection times out, and DeleteDispatch does not reach it."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api, received(livekit) as receiver:

@@ -128,13 +128,36 @@ async def test_l1_a_crashed_agent_is_replaced() -> None:
 
 
 async def test_l2_an_agent_that_is_done_is_not_replaced() -> None:
-    """It left of its own will: done, until somebody new comes."""
+    """It said so, and left of its own will: done, until somebody new comes."""
     async with house() as here:
-        here.livekit.worker("greeter", Fate.LEAVES, stay=24.0)  # longer than a second: webhooks tell time by seconds
+        here.livekit.worker("greeter", Fate.SAYS_DONE, stay=24.0)  # longer than a second: webhooks tell time by seconds
         await here.livekit.join("lobby", "alice")
-        await here.told("attempt.ended", verdict="finished", reason="client_initiated")
+        await here.told("attempt.ended", verdict="finished", reason="client_initiated", done="said so: bye")
         await here.quiet()
         assert len(here.livekit.create_calls) == 1
+
+
+async def test_l11_an_agent_that_left_without_a_word_is_replaced() -> None:
+    """An exception, or a deploy: another comes, and stays."""
+    async with house() as here:
+        here.livekit.worker("greeter", Fate.LEAVES, Fate.SERVES, stay=24.0)
+        await here.livekit.join("lobby", "alice")
+        await here.told("attempt.ended", verdict="left", reason="client_initiated")
+        await here.told("agent.joined", number=2)
+        assert len(here.livekit.agents_in("lobby")) == 1
+
+
+async def test_l10_whoever_loads_the_page_again_has_an_agent() -> None:
+    """The agent is bound to the first connection, and says goodbye when it is gone; `on_finish: done` or not."""
+    async with house(rule("greeter", on_finish="done")) as here:
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("agent.joined", number=1)
+        (bot,) = here.livekit.agents_in("lobby")
+        await here.livekit.leave("lobby", "alice")
+        await here.livekit.join("lobby", "alice")
+        await here.livekit.leave("lobby", bot.identity)
+        await here.told("agent.joined", number=2)
 
 
 async def test_thirty_rooms_at_once_are_paced() -> None:

@@ -57,8 +57,34 @@ MUTANTS = {
             "now >= asked + assignment.policy.confirm_within",
             "now >= asked + timing.GRACE_MS",
         ),
-        Mutant("a crash counts as an end on purpose", "else Verdict.CRASHED", "else Verdict.FINISHED"),
+        Mutant("a crash counts as an end on purpose", "return Verdict.CRASHED,", "return Verdict.FINISHED,"),
+        Mutant("a polite leaving is the end", "return Verdict.LEFT,", "return Verdict.FINISHED,"),
+        Mutant(
+            "who lingers is greeted for ever", "if assignment.goodbyes and stayed", "if assignment.remnant and stayed"
+        ),
+        Mutant(
+            "two goodbyes of a long day are the end",
+            "if assignment.goodbyes and stayed",
+            "if assignment.goodbyes or stayed",
+        ),
+        Mutant("what the agent said is not heard", "    if done:\n", "    if not reason and done:\n"),
+        Mutant("another's job speaks for it", "job.succeeded and job.known_as in mine", "job.succeeded"),
         Mutant("who leaves at once has finished", "if stayed < assignment.policy.min_stay:", "if stayed < 0:"),
+    ),
+    "dispatcher/core/leaving.py": (
+        Mutant("nobody is new", "return [one for one in late if not known", "return [one for one in late if False"),
+        Mutant("all who came last are new", "for one in late if not known or", "for one in late if known or"),
+        Mutant("who comes back is not new", " or _came_back(one, departed)]", "]"),
+        Mutant("who never left has come back", " and gone.sid != person.sid ", " "),
+        Mutant(
+            "newcomers wait for the grace", "(verdict is Verdict.LEFT and new)", "(verdict is Verdict.LEFT and not new)"
+        ),
+        Mutant("done for those who came back, too", "min((one.joined_at - 1 for one in new), default=until)", "until"),
+        Mutant(
+            "the agent's short stay makes everybody new",
+            "max(left.joined_at, left.left_at - timing",
+            "(left.left_at - timing",
+        ),
     ),
     "dispatcher/core/closing.py": (
         Mutant(
@@ -82,6 +108,7 @@ MUTANTS = {
         Mutant(
             "unattributed agents are not watched", "unattributed=sids, unattributed_since=since,", "unattributed=sids,"
         ),
+        Mutant("a late agent stays with those who are done", "(spare or wrong or late)", "(spare or wrong)"),
         Mutant("a name serves for good", "now < since + assignment.policy.join_within", "now >= since"),
         Mutant("a name begins anew with each look", "(session.named_since or now) if free", "now if free"),
         Mutant("who has no grant serves by name", "if agent.granted and agent.agent_name", "if agent.agent_name"),
@@ -137,14 +164,17 @@ MUTANTS = {
         Mutant("an assignment is left without any", "if spare and space < 0:", "if space < 0:"),
     ),
     "dispatcher/core/observe.py": (
-        Mutant("done for ever", "if assignment.finished_at and any(", "if assignment.finished_at < 0 and any("),
+        Mutant("done for ever", "if gone_at and any(", "if gone_at < 0 and any("),
+        Mutant(
+            "who comes in the grace waits", "assignment.finished_at or assignment.left_at", "assignment.finished_at"
+        ),
         Mutant("over at the first look", "if session.missed_at and now >=", "if now >="),
         Mutant(
             "over although it is listed",
             "replace(session, finished=False, missed_at=0,",
             "replace(session, missed_at=0,",
         ),
-        Mutant("stale for ever", "replace(session, stale=False, looked_at=now)", "replace(session, looked_at=now)"),
+        Mutant("stale for ever", "stale=False, looked_at=now,", "looked_at=now,"),
     ),
     "dispatcher/core/retries.py": (
         Mutant("no backoff", "(timing.BACKOFF_MS << min(failures - 1, 10))", "0 * failures"),
@@ -154,6 +184,7 @@ MUTANTS = {
             "if assignment.target_index + 1 < len(assignment.policy.targets):",
             "if not assignment.policy.targets:",
         ),
+        Mutant("no grace", "now + assignment.policy.finish_grace", "now"),
         Mutant("no brake on crashes", "crashes=crashes + 1, due_at=now + wait)", "crashes=crashes + 1)"),
     ),
     "dispatcher/core/transitions.py": (

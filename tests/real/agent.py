@@ -27,9 +27,17 @@ async def stay(_: float, ctx: JobContext) -> None:
 
 
 async def leave(after: float, ctx: JobContext) -> None:
-    """Joins, and says goodbye."""
+    """Joins, and leaves without a word."""
     await ctx.connect()
     await asyncio.sleep(after)
+    ctx.shutdown("done")
+
+
+async def finish(after: float, ctx: JobContext) -> None:
+    """Joins, says that it is done (docs/agents.md), and leaves."""
+    await ctx.connect()
+    await asyncio.sleep(after)
+    await ctx.room.local_participant.set_attributes({"dispatcher.done": "said goodbye"})
     ctx.shutdown("done")
 
 
@@ -64,6 +72,7 @@ async def reject(request: JobRequest) -> None:
 BEHAVIOURS: Final[Mapping[str, tuple[Request, Entry]]] = {
     "stay": (accept, stay),
     "leave": (accept, leave),
+    "finish": (accept, finish),
     "crash": (accept, crash),
     "no-show": (accept, never_show),
     "slow": (accept_late, stay),

@@ -6,10 +6,11 @@ from typing import Final
 
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Rule, matching
-from dispatcher.core.session import Assignment, Session
+from dispatcher.core.session import Session
 from dispatcher.ledger import record
 from tests.simulation.clock import Clock
 from tests.simulation.cluster import SWEEP_MS, Cluster
+from tests.simulation.goodbyes import done_for, in_room
 from tests.simulation.house import LOBBY
 from tests.simulation.laws import Laws
 from tests.simulation.life import What
@@ -19,7 +20,6 @@ from tests.simulation.rooms import Rooms
 JOIN_WITHIN: Final[Ms] = 30_000
 FEW_SECONDS: Final[Ms] = 8_000
 DOUBLE: Final[Ms] = 12_000
-MIN_STAY: Final[Ms] = 4_900  # from being active; what counts is from joining, 100 ms before
 SETTLING: Final[Ms] = 10_000  # a lease of before the calm
 
 
@@ -139,7 +139,8 @@ class Ending:
                 yield f"for {key} an agent of ours beside another's"
             if ours[key]:
                 continue
-            if assignment and assignment.finished_at and self._on_purpose(room.sid, assignment, waiting):
+            left = in_room(room.sid, self.rooms.departures)
+            if assignment and assignment.finished_at and done_for(waiting, assignment, left, self.rooms.went):
                 self.excused += 1
             elif name:
                 others[name] -= 1
@@ -178,20 +179,6 @@ class Ending:
             else []
         )
         return bool(single) and single != [rule.name]
-
-    def _on_purpose(self, sid: RoomSid, assignment: Assignment, waiting: list[Member]) -> bool:
-        """Whether somebody ended it, since the last of those who wait have come (1 s: webhooks bear whole seconds)."""
-        came = max((one.joined_at for one in waiting), default=0)
-        names = {target.agent for target in assignment.policy.targets}
-        return any(
-            gone.left >= came - 1_000
-            and gone.room == sid
-            and not gone.by_us
-            and gone.stayed >= MIN_STAY
-            and gone.reason in {"CLIENT_INITIATED", "PARTICIPANT_REMOVED"}
-            and (gone.assignment == assignment.key if gone.assignment else gone.agent in names)
-            for gone in self.rooms.departures
-        )
 
     def _rooms(self) -> list[Opened]:
         return [self.rooms.open] if self.rooms.open else []

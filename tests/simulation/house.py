@@ -8,7 +8,7 @@ from typing import Final
 from dispatcher.core.facts import ABORTED, AGENT, JOINED, LEFT, ROOM_FINISHED, Event, Ms
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life
-from tests.simulation.members import Departure, Made, Member, Opened, newcomer
+from tests.simulation.members import Departure, Made, Member, Opened, Went, newcomer
 
 LOBBY: Final = "lobby"
 AHEAD: Final[Ms] = 7_000  # LiveKit's clock is another one
@@ -30,10 +30,14 @@ class House:
         self.lives: list[Opened] = []
         self.made: dict[str, Made] = {}  # ever
         self.departures: list[Departure] = []
+        self.went: list[Went] = []
         self.changes = 0
         self.arrived = 0  # agents of ours, ever
         self.retracting: set[str] = set()  # agents and dispatches that we have asked to go
         self._numbers: dict[str, int] = {}
+
+    def hung_up(self, room: Opened, person: Member) -> None:
+        """Somebody has gone; nobody minds, but for who is bound to them."""
 
     def leaves(self, who: str) -> None:
         """Somebody leaves, if there."""
@@ -104,7 +108,21 @@ class House:
             assignment = member.made.assignment if member.made else ""
             by_us = member.sid in self.retracting or (member.made is not None and member.made.id in self.retracting)
             stayed = self.clock.now - member.since if member.active else 0
-            self.departures.append(Departure(member.agent, assignment, reason, self.stamp, stayed, by_us, room.sid))
+            left = (
+                member.agent,
+                assignment,
+                reason,
+                self.stamp,
+                stayed,
+                by_us,
+                room.sid,
+                member.joined_at,
+                member.done,
+            )
+            self.departures.append(Departure(*left))
+        if member.is_person:
+            self.went.append(Went(member.identity, member.sid, self.stamp))
+            self.hung_up(room, member)
         self.tell(room, LEFT if member.active else ABORTED, member, reason)
 
     def expire(self, room: Opened) -> None:

@@ -46,7 +46,8 @@ class End(StrEnum):
     STAYS = auto()
     RAISES = auto()  # gone within 10 ms, as CLIENT_INITIATED
     CRASHES = auto()  # LiveKit shows it for 20 s more
-    FINISHES = auto()
+    FINISHES = auto()  # of its own will, without a word
+    SAYS_DONE = auto()  # and then leaves
     REJOINS = auto()  # a full reconnect: the same identity, another SID
 
 
@@ -61,6 +62,7 @@ class Fate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stay: Ms = 0
     fixed: bool = False  # its identity is the same for every job
     outlives: bool = True  # being queued, it survives DeleteDispatch
+    bound: bool = False  # it leaves a second after the first person it met, of its own will
 
 
 class Reply(StrEnum):
@@ -89,6 +91,7 @@ class What(StrEnum):
 
     JOINS = auto()
     LEAVES = auto()
+    RELOADS = auto()  # and is back half a second later
     ABORTS = auto()  # a signal connection whose media never came
     CLOSES = auto()  # the room is deleted
     KICKS = auto()  # somebody removes an agent

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from dispatcher.core.facts import AGENT, Ms, Participant, Room, RoomSid
+from dispatcher.core.facts import AGENT, DONE, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, Job
 from tests.simulation.life import EXTRAS, PEOPLE, Fate
@@ -51,6 +51,8 @@ class Member:
     since: Ms = 0  # active, on the clock of the simulation
     left: bool = False
     dead: bool = False  # its process is; LiveKit shows it for 20 s more
+    done: bool = False  # an agent that has said so
+    bound: "Member | None" = None  # whose leaving ends an agent's own stay
 
     @property
     def is_agent(self) -> bool:
@@ -68,6 +70,8 @@ class Member:
     def shown(self, reason: str = "") -> Participant:
         """As LiveKit shows it."""
         attributes = {"lk.agent_name": self.agent} if self.agent else {}
+        if self.done:
+            attributes[DONE] = "bye"
         if self.avatar:
             attributes["lk.publish_on_behalf"] = "agent-AJ_1"
         return Participant(
@@ -134,3 +138,14 @@ class Departure:
     stayed: Ms
     by_us: bool
     room: RoomSid
+    joined: Ms  # LiveKit's clock
+    done: bool  # it had said so
+
+
+@dataclass(frozen=True, slots=True)
+class Went:
+    """A person's connection has ended."""
+
+    identity: str
+    sid: str
+    left: Ms  # LiveKit's clock

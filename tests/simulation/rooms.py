@@ -3,25 +3,26 @@
 from functools import partial
 from typing import Final
 
-from dispatcher.core.facts import AGENT, ROOM_STARTED, Ms, RoomSid
+from dispatcher.core.facts import ROOM_STARTED, Ms, RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import Dispatch, Job
 from dispatcher.core.tags import Tags
-from tests.simulation.house import EMPTY_TIMEOUT, LOBBY, MEDIA, House
-from tests.simulation.life import Answer, End, Fate
+from tests.simulation.house import EMPTY_TIMEOUT, LOBBY
+from tests.simulation.life import Answer, Fate
 from tests.simulation.members import Made, Member, Opened, newcomer
 from tests.simulation.rulebook import RULEBOOK
+from tests.simulation.stays import Stays
 from tests.unit.core.world import INSTANCE, Pen
 
 THEIRS: Final = Tags(INSTANCE, Pen("theirs"))
-GHOST: Final[Ms] = 20_000
 GONE: Final[Ms] = 200  # from being asked to go
+BLINK: Final[Ms] = 500  # a page that is loaded again
 HEALTHY: Final = Fate()
 
 
-class Rooms(House):
+class Rooms(Stays):
     """One project with rooms of one name."""
 
     # People
@@ -33,6 +34,12 @@ class Rooms(House):
         room = self.open
         if room:
             self.enter(room, newcomer(who, self.name("PA"), self.stamp))
+
+    def reloads(self, who: str) -> None:
+        """Somebody who is there loads the page again."""
+        if self.open and who in self.open.members:
+            self.leaves(who)
+            self.clock.after(BLINK, partial(self.joins, who))
 
     def asks(self) -> None:
         """An app dispatches a greeter."""
@@ -137,37 +144,4 @@ class Rooms(House):
         made.running.add(identity)
         self.clock.after(made.fate.lag, partial(made.jobs.append, Job(id=job, identity=identity)))
         if made.fate.answer is Answer.ACCEPTS:
-            self.clock.after(made.fate.start, partial(self._arrive, room, made, identity, late=late))
-
-    def _arrive(self, room: Opened, made: Made, identity: str, *, late: bool) -> None:
-        if room.closed or (made.deleted and not late):
-            return
-        agent = Member(self.name("PA"), identity, AGENT, self.stamp, agent=made.target.agent, made=made)
-        self.enter(room, agent)
-        self.arrived += made.ours
-        match made.fate.end:
-            case End.RAISES:
-                self.clock.after(MEDIA + 10, partial(self._unless_calm, room, agent, "CLIENT_INITIATED"))
-            case End.FINISHES:
-                self.clock.after(MEDIA + made.fate.stay, partial(self._unless_calm, room, agent, "CLIENT_INITIATED"))
-            case End.CRASHES:
-                self.clock.after(MEDIA + made.fate.stay, partial(self._crash, room, agent))
-            case End.REJOINS:
-                self.clock.after(MEDIA + made.fate.stay, partial(self._rejoin, room, agent))
-            case End.STAYS:
-                pass
-
-    def _unless_calm(self, room: Opened, agent: Member, reason: str) -> None:
-        if self.clock.now < self.calm:
-            self.leave(room, agent, reason)
-
-    def _crash(self, room: Opened, agent: Member) -> None:
-        if self.clock.now < self.calm and not agent.left:
-            agent.dead = True
-            self.clock.after(GHOST, partial(self.leave, room, agent, "CONNECTION_TIMEOUT"))
-
-    def _rejoin(self, room: Opened, agent: Member) -> None:
-        if self.clock.now < self.calm and not agent.left:
-            self.enter(
-                room, Member(self.name("PA"), agent.identity, AGENT, self.stamp, agent=agent.agent, made=agent.made)
-            )
+            self.clock.after(made.fate.start, partial(self.arrive, room, made, identity, late=late))

@@ -34,7 +34,7 @@ RULEBOOK: Final[dict[str, tuple[Rule, ...]]] = {
         _rule("phone", Policy(targets=(Target("phone"),), kinds=_PHONE)),
         _rule("rest", Policy(targets=_GREETER)),
     ),
-    "replace": (_rule("always", Policy(targets=_GREETER, on_finish="replace")),),
+    "done": (_rule("once", Policy(targets=_GREETER, on_finish="done")),),
     "computed": (Rule(name="computed", policy=_policy("greeter", "overflow"), aim=_by_kind),),
     "canary": (_rule("canary", Policy(targets=(Target("greeter", "canary"), *_GREETER))),),
     "mixed": (

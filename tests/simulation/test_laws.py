@@ -23,7 +23,7 @@ AGENTS = {
     "room": 1,
     "kinds": 1,
     "computed": 1,
-    "replace": 1,
+    "done": 1,
     "canary": 1,
     "mixed": 2,
 }
@@ -40,6 +40,7 @@ fates = st.builds(
     stay=st.sampled_from((1_000, 4_000, 6_000, 20_000)),
     fixed=st.booleans(),
     outlives=st.booleans(),
+    bound=st.booleans(),
 )
 usual = tuple(what for what in What if what not in {What.WIPES, What.PAUSES, What.RESUMES})
 pauses = st.builds(

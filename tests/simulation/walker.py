@@ -79,7 +79,7 @@ def _happenings(rnd: Random, calm: Ms, hostile: set[str]) -> Iterator[Happening]
     yield Happening(rnd.randrange(1_000), What.JOINS, rnd.choice(list(PEOPLE)))
     everybody = [*PEOPLE, *PEOPLE, *EXTRAS]
     usual = [What.JOINS] * 6 + [What.LEAVES] * 4 + [What.CLOSES] * ("closes" in hostile)
-    usual += [What.KICKS, What.ASKS, What.DELETES, What.ABORTS]
+    usual += [What.KICKS, What.ASKS, What.DELETES, What.ABORTS] + [What.RELOADS] * 2
     for _ in range(rnd.randrange(8)):
         yield Happening(rnd.randrange(calm), rnd.choice(usual), rnd.choice(everybody))
     for _ in range(rnd.randrange(1, 4) if "forgers" in hostile else 0):
@@ -103,6 +103,7 @@ def _fate(rnd: Random) -> Fate:
         stay=rnd.choice((1_000, 4_000, 6_000, 20_000, 70_000)),
         fixed=rnd.random() < 0.2,
         outlives=rnd.random() < 0.7,
+        bound=rnd.random() < 0.3,
     )
 
 

@@ -74,6 +74,7 @@ def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:
     happenings: dict[What, Do] = {
         What.JOINS: partial(rooms.joins, one.who),
         What.LEAVES: partial(rooms.leaves, one.who),
+        What.RELOADS: partial(rooms.reloads, one.who),
         What.ABORTS: partial(rooms.aborts, one.who),
         What.CLOSES: rooms.closes,
         What.KICKS: rooms.kicks,

@@ -42,6 +42,30 @@ def test_how_a_session_stands(stands: Session, told: str) -> None:
     assert diagnosis(stands).startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "done", "told"),
+    [
+        (Verdict.FINISHED, "said so: call over", "greeter: finished; its agent said so: call over."),
+        (Verdict.FINISHED, "job succeeded", "greeter: finished; its agent's job ended well."),
+        (Verdict.FINISHED, "left again", "greeter: finished; its agent left twice in a row, soon after it had come,"),
+        (Verdict.FINISHED, "on_finish", "greeter: finished; its agent left, and the rule takes that for done:"),
+        (Verdict.REMOVED, "", "greeter: finished; somebody removed its agent."),
+    ],
+)
+def test_why_nobody_is_asked_for_any_more(verdict: Verdict, done: str, told: str) -> None:
+    """The last ending of the assignment's own attempts, and what to set where it was not meant."""
+    others = Entry(at=2, said=Said.ATTEMPT_ENDED, assignment="other", verdict=Verdict.SILENT)
+    end = Entry(at=1, said=Said.ATTEMPT_ENDED, assignment="greeter", verdict=verdict, done=done)
+
+    assert diagnosis(with_entry(with_entry(session(assignment(finished_at=1)), end), others)).startswith(told)
+
+
+def test_an_agent_that_left_without_a_word_is_told_with_what_to_set() -> None:
+    """While it is replaced."""
+    told = diagnosis(session(replace(WAITING, attempts=(attempt(1, verdict=Verdict.LEFT),))))
+    assert "`dispatcher.done`" in told
+
+
 def test_the_last_failure_counts_and_how_often() -> None:
     """Two no-shows after a silence: the no-shows are the cause."""
     verdicts = (Verdict.SILENT, Verdict.NO_SHOW, Verdict.NO_SHOW)

@@ -1,7 +1,8 @@
 """What a tape leaves out (law 11), so that what is left still replays: the core reads none of it but what is kept here.
 
 Metadata is left out. Attributes keep their names; their values, and participants' names, become marks of a key that
-stays in the process. Of agents, the core reads the name they registered under, and that an avatar speaks for another.
+stays in the process. Of agents, the core reads the name they registered under, that they are done, and that an avatar
+speaks for another.
 Identities recur in participants, jobs, notes, assignments and attempts: where they are redacted, they are so
 everywhere.
 """
@@ -12,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, TakeBack
-from dispatcher.core.facts import AGENT, Event, Participant, Room
+from dispatcher.core.facts import AGENT, DONE, Event, Participant, Room
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.core.text import IDENTITY_MAX, brief
@@ -22,7 +23,7 @@ from dispatcher.telemetry.tape.lines import Exchange, Hides
 HIDDEN: Final = "(hidden)"  # metadata that was there
 MARKS_MAX: Final = 8_192  # remembered: to make one takes longer than all else that is done for an attribute
 
-_REGISTERED_AS: Final = frozenset({"lk.agent_name", "lk.agent.name"})
+_KEPT: Final = frozenset({"lk.agent_name", "lk.agent.name", DONE})  # a word for people, told in the timeline, too
 _SPEAKS_FOR: Final = "lk.publish_on_behalf"
 
 
@@ -50,6 +51,7 @@ class Hiding:
             room=self._people.numbers(session.room),
             assignments=tuple(self._assignment(assignment) for assignment in session.assignments),
             notes=tuple(replace(note, identity=self._people.identity(note.identity)) for note in session.notes),
+            departed=tuple(replace(gone, identity=self._people.identity(gone.identity)) for gone in session.departed),
             timeline=tuple(
                 replace(entry, assignment=self._people.assignment(entry.assignment)) for entry in session.timeline
             ),
@@ -109,7 +111,7 @@ class Hiding:
         )
 
     def _attribute(self, kind: str, name: str, value: str) -> str:
-        if kind == AGENT and name in _REGISTERED_AS:
+        if kind == AGENT and name in _KEPT:
             return value
         if kind == AGENT and name == _SPEAKS_FOR:
             return self._known(value)

@@ -69,6 +69,7 @@ URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
         ("confirm_within: 99ms", "19: confirm_within: must be from 100ms to 10m"),
         ("join_within: 10m1ms", "16: join_within: must be from 100ms to 10m"),
         ("min_stay: 1h", "13: min_stay: must be from 0s to 10m"),
+        ("finish_grace: 2m", "17: finish_grace: must be from 0s to 1m"),
         ("retry_every: 2h", "16: retry_every: must be from 100ms to 1h"),
     ],
 )
@@ -209,7 +210,8 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
             join_within: 2s
             min_stay: 3s
             retry_every: 4s
-            on_finish: replace
+            on_finish: done
+            finish_grace: 1s
             extra_agents: report
         """,
     ).rules[0]
@@ -225,7 +227,8 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
         join_within=2_000,
         min_stay=3_000,
         retry_every=4_000,
-        on_finish="replace",
+        on_finish="done",
+        finish_grace=1_000,
         extra_agents="report",
     )
 

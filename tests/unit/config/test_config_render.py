@@ -110,7 +110,8 @@ defaults:
   join_within: 30s
   min_stay: 0s
   retry_every: 30s
-  on_finish: done
+  on_finish: replace
+  finish_grace: 3s
   extra_agents: remove
 instance: blue
 sweep:

@@ -1,6 +1,6 @@
 import pytest
 
-from dispatcher.core.closing import ON_PURPOSE, close
+from dispatcher.core.closing import ON_PURPOSE, Why, close
 from dispatcher.core.rules import Policy
 from dispatcher.core.session import Attempt
 from dispatcher.core.timeline import Said, Verdict
@@ -12,7 +12,7 @@ NEVER, AT_ONCE, IN_A_MINUTE = 0, LATER, LATER + LINGER_MS
 ASKED = attempt(dispatch="AD_1", listed=True)
 HERE = attempt(dispatch="AD_1", listed=True, agent_sid="PA_bot", agent_seen_at=NOW)
 FOREIGN = attempt(dispatch="AD_1", listed=True, ours=False, agent_sid="PA_bot")
-REPORT, REPLACE = policy(extra_agents="report"), policy(on_finish="replace")
+REPORT = policy(extra_agents="report")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ REPORT, REPLACE = policy(extra_agents="report"), policy(on_finish="replace")
         pytest.param(Verdict.UNSENT, ASKED, policy(), NEVER, id="there-never-was-one"),
         pytest.param(Verdict.FINISHED, HERE, policy(), NEVER, id="it-did-its-work"),
         pytest.param(Verdict.REMOVED, HERE, policy(), NEVER, id="somebody-else-took-it-back"),
-        pytest.param(Verdict.FINISHED, HERE, REPLACE, IN_A_MINUTE, id="finished-and-to-be-replaced"),
+        pytest.param(Verdict.LEFT, HERE, policy(), IN_A_MINUTE, id="L2-its-agent-may-come-back-too"),
         pytest.param(Verdict.SURPLUS, FOREIGN, policy(), NEVER, id="law-13-not-ours"),
         pytest.param(Verdict.SILENT, FOREIGN, policy(), NEVER, id="law-13-not-ours-either"),
     ],
@@ -42,7 +42,9 @@ def test_what_is_left_of_an_attempt_is_taken_back(verdict: Verdict, one: Attempt
     assert after.assignments[0].attempts[0].retract_at == when
 
 
-@pytest.mark.parametrize("verdict", [*sorted(ON_PURPOSE), Verdict.CRASHED, Verdict.ENDED, Verdict.SURPLUS])
+@pytest.mark.parametrize(
+    "verdict", [*sorted(ON_PURPOSE), Verdict.LEFT, Verdict.CRASHED, Verdict.ENDED, Verdict.SURPLUS]
+)
 def test_an_attempt_that_did_not_fail_costs_nothing(verdict: Verdict) -> None:
     """The last try is still to be had, and nobody is said to starve."""
     after = close(session(assignment(HERE, tries=2)), "greeter", 1, verdict, LATER)
@@ -63,7 +65,7 @@ def test_starving_is_told_once() -> None:
 def test_closing_is_told_with_its_reason_and_how_long_it_took() -> None:
     """The verdict, and LiveKit's reason where there is one."""
     plain = close(session(assignment(ASKED)), "greeter", 1, Verdict.SILENT, LATER)
-    more = close(session(assignment(ASKED)), "greeter", 1, Verdict.CRASHED, LATER, "migration")
+    more = close(session(assignment(ASKED)), "greeter", 1, Verdict.CRASHED, LATER, Why("migration"))
 
     assert [(one.timeline[0].verdict, one.timeline[0].reason, one.timeline[0].took) for one in (plain, more)] == [
         (Verdict.SILENT, "", seconds(20)),

@@ -95,6 +95,7 @@ def test_why_an_agent_left_is_noted() -> None:
         received_at=NOW,
         stayed=left - BOT.joined_at,
         left_at=left + 999,
+        joined_at=BOT.joined_at,
     )
     assert after.notes == (expected,)
 

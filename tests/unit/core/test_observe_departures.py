@@ -8,7 +8,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.session import State
 from dispatcher.core.timeline import Verdict
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import agent, job, person, rule
+from tests.unit.core.world import agent, done, job, person, rule
 
 
 def served(*rules: Rule, identity: str = "", stay: float = 60) -> tuple[Scene, Participant]:
@@ -23,24 +23,25 @@ def served(*rules: Rule, identity: str = "", stay: float = 60) -> tuple[Scene, P
 
 
 def test_L2_an_agent_that_finished_is_not_replaced() -> None:  # noqa: N802
-    """The assignment is done for those who were there; nothing is owed, and its dispatch is left alone."""
+    """It said so: the assignment is done for those who were there; nothing is owed, its dispatch is left alone."""
     scene, bot = served()
-    scene.leaves(bot, "CLIENT_INITIATED")
+    scene.leaves(done(bot), "CLIENT_INITIATED")
     scene.run(300)
 
     assert (scene.state(), scene.attempt().verdict, len(scene.creates)) == (State.FINISHED, Verdict.FINISHED, 1)
     assert (scene.session.notes, scene.plan()) == ((), Rest())
 
 
-def test_an_agent_that_finished_is_replaced_where_the_rule_says_so() -> None:
-    """`on_finish: replace`, with the brake of a crash."""
-    scene, bot = served(rule(on_finish="replace"))
+@pytest.mark.parametrize("on_finish", ["done", "replace"])
+def test_an_agent_that_leaves_without_a_word_is_done_where_the_rule_says_so(on_finish: str) -> None:
+    """`on_finish: done`; else it is replaced after `finish_grace`."""
+    scene, bot = served(rule(on_finish=on_finish))
     scene.leaves(bot, "CLIENT_INITIATED")
-    scene.run(0.9)
+    scene.run(2.9)
     assert len(scene.creates) == 1
 
     scene.run(0.2)
-    assert len(scene.creates) == 2
+    assert (scene.state(), len(scene.creates)) == ((State.FINISHED, 1) if on_finish == "done" else (State.REQUESTED, 2))
 
 
 def test_an_agent_that_somebody_removed_is_not_replaced() -> None:
@@ -57,7 +58,7 @@ def test_somebody_who_joins_later_reopens_a_done_assignment() -> None:
     scene, bot = served()
     scene.joins(person("bob"))
     scene.run(5)
-    scene.leaves(bot, "CLIENT_INITIATED")
+    scene.leaves(done(bot), "CLIENT_INITIATED")
     scene.run(30)
     assert scene.state() is State.FINISHED
 
@@ -73,7 +74,7 @@ def test_an_agent_that_finishes_in_the_second_in_which_somebody_joined_is_not_as
     scene.wait(0.6)
     scene.joins(person("supervisor"))
     scene.wait(0.3)
-    scene.leaves(bot, "CLIENT_INITIATED")
+    scene.leaves(done(bot), "CLIENT_INITIATED")
     scene.run(60)
 
     assert (scene.state(), len(scene.creates)) == (State.FINISHED, 1)
@@ -86,7 +87,7 @@ def test_done_holds_for_a_person_of_its_own_and_ends_when_they_come_back() -> No
     scene.run(0.1)
     bot = scene.comes("AD_1")
     scene.run(60)
-    scene.leaves(bot)
+    scene.leaves(done(bot))
     scene.joins(person("bob"))
     scene.run(0.1)
     assert (scene.state("each/alice"), scene.state("each/bob")) == (State.FINISHED, State.REQUESTED)

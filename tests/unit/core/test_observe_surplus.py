@@ -9,7 +9,7 @@ from dispatcher.core.session import State
 from dispatcher.core.snapshot import Dispatch
 from dispatcher.core.timeline import Said, Verdict
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import NOW, agent, dispatch, job, person, rule, seconds, tagged
+from tests.unit.core.world import NOW, agent, dispatch, done, job, person, rule, seconds, tagged
 
 
 def asked_twice(*rules: Rule) -> Scene:
@@ -43,12 +43,25 @@ def test_D3_a_late_agent_and_the_one_asked_for_in_the_same_look() -> None:  # no
     assert (scene.state(), len(scene.creates)) == (State.SERVED, 2)
 
 
+def test_a_late_agent_of_an_assignment_that_is_done_is_removed_at_once() -> None:
+    """It has nobody to serve, and its dispatch is known to be ours: there is nothing to linger for."""
+    scene = asked_twice()
+    second = scene.comes("AD_2")
+    scene.run(10)
+    scene.leaves(done(second))
+    scene.run(0.1)
+    scene.comes("AD_1")
+    scene.run(0.1)
+
+    assert (scene.state(), scene.agents(), len(scene.creates)) == (State.FINISHED, [], 2)
+
+
 def test_an_attempt_that_ends_twice_says_so_the_second_time() -> None:
     """Given up, and its agent came after all and left: who counts how attempts ended counts it once."""
     scene = asked_twice()
     scene.comes("AD_1")
     scene.run(30)
-    scene.leaves(agent("agent-AD_1", sid=scene.attempt(1).agent_sid), "CLIENT_INITIATED")
+    scene.leaves(done(agent("agent-AD_1", sid=scene.attempt(1).agent_sid)), "CLIENT_INITIATED")
     scene.run(30)
 
     ends = [one for one in scene.session.timeline if one.said is Said.ATTEMPT_ENDED and one.number == 1]
@@ -272,7 +285,7 @@ def test_a_finished_agent_that_comes_back_is_not_asked_to_serve() -> None:
     scene.run(0.1)
     finished = scene.comes("AD_1")
     scene.run(60)
-    scene.leaves(finished, "CLIENT_INITIATED")
+    scene.leaves(done(finished), "CLIENT_INITIATED")
     scene.run(5)
     scene.joins(replace(finished, sid="PA_back"))
     scene.run(60)

@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import Attempt, Note
+from dispatcher.core.session import Assignment, Attempt, Note
 from dispatcher.core.snapshot import Dispatch
 from dispatcher.core.timeline import Verdict
 from dispatcher.core.verdicts import confirming_since, departure, overdue
@@ -91,19 +91,24 @@ def test_a_publisher_workers_agent_has_its_time_to_join_after_the_first_publishe
 GONE = attempt(
     dispatch="AD_1", agent_sid="PA_bot", identities=("bot",), agent_seen_at=NOW, agent_missed_at=NOW + seconds(60)
 )
+TO_BE_DONE = assignment(GONE, policy=policy(on_finish="done"))
+AMBIENT = assignment(GONE, attended=False, policy=policy(trigger="room_started"))
 LEFT_AT = NOW + LIVEKIT_AHEAD + seconds(60)
 
 
-def note(reason: str, *, stayed: float = 60, sid: str = "PA_bot", heard: Ms = GONE.agent_missed_at) -> Note:
+def note(
+    reason: str, *, stayed: float = 60, sid: str = "PA_bot", heard: Ms = GONE.agent_missed_at, done: str = ""
+) -> Note:
     """A webhook has said why the agent left."""
-    return Note(sid=sid, identity="bot", reason=reason, received_at=heard, stayed=seconds(stayed), left_at=LEFT_AT)
+    told = Note(sid=sid, identity="bot", reason=reason, received_at=heard, stayed=seconds(stayed), left_at=LEFT_AT)
+    return replace(told, done=done)
 
 
 @pytest.mark.parametrize(
     ("reason", "stayed", "verdict"),
     [
-        pytest.param("CLIENT_INITIATED", 60, Verdict.FINISHED, id="L2-of-its-own-will"),
-        pytest.param("CLIENT_INITIATED", 5, Verdict.FINISHED, id="having-just-stayed-long-enough"),
+        pytest.param("CLIENT_INITIATED", 60, Verdict.LEFT, id="L2-of-its-own-will"),
+        pytest.param("CLIENT_INITIATED", 5, Verdict.LEFT, id="having-just-stayed-long-enough"),
         pytest.param("CLIENT_INITIATED", 4.999, Verdict.FAILED, id="an-exception-at-the-start"),
         pytest.param("PARTICIPANT_REMOVED", 60, Verdict.REMOVED, id="somebody-removed-it"),
         pytest.param("PARTICIPANT_REMOVED", 1, Verdict.FAILED, id="at-once"),
@@ -117,10 +122,64 @@ def note(reason: str, *, stayed: float = 60, sid: str = "PA_bot", heard: Ms = GO
 )
 def test_an_agent_that_left_counts_as(reason: str, stayed: float, verdict: Verdict) -> None:
     """The table of departures: the reason heard, and how long it had stayed; no time is lost."""
-    left = departure(session(notes=(note(reason, stayed=stayed),)), assignment(GONE), GONE, GONE.agent_missed_at)
+    left = departure(session(notes=(note(reason, stayed=stayed),)), assignment(GONE), GONE, None, GONE.agent_missed_at)
 
     assert left is not None
-    assert (left.verdict, left.reason, left.left_at, left.stayed) == (verdict, reason.lower(), LEFT_AT, seconds(stayed))
+    assert (left.verdict, left.why.reason, left.left_at, left.stayed) == (
+        verdict,
+        reason.lower(),
+        LEFT_AT,
+        seconds(stayed),
+    )
+
+
+SAYS_SO = note("CLIENT_INITIATED", stayed=2, done="call over")
+BY_ITS_JOB = dispatch("AD_1", "greeter", job("bot", ended=True, succeeded=True))
+BY_ANOTHERS = dispatch("AD_1", "greeter", job("bot"), job("other", ended=True, succeeded=True))
+SOON = note("CLIENT_INITIATED", stayed=59.999)
+STEADY = note("CLIENT_INITIATED", stayed=60)
+
+
+@pytest.mark.parametrize(
+    ("heard", "shown", "one", "verdict", "why"),
+    [
+        pytest.param(SAYS_SO, None, assignment(GONE), Verdict.FINISHED, "said so: call over", id="it-said-so"),
+        pytest.param(
+            note("CONNECTION_TIMEOUT", done="bye"),
+            None,
+            assignment(GONE),
+            Verdict.FINISHED,
+            "said so: bye",
+            id="killed",
+        ),
+        pytest.param(STEADY, BY_ITS_JOB, assignment(GONE), Verdict.FINISHED, "job succeeded", id="its-job-says-so"),
+        pytest.param(STEADY, BY_ANOTHERS, assignment(GONE), Verdict.LEFT, "", id="anothers-job-does"),
+        pytest.param(SOON, None, assignment(GONE, goodbyes=1), Verdict.FINISHED, "left again", id="twice-in-a-row"),
+        pytest.param(STEADY, None, assignment(GONE, goodbyes=1), Verdict.LEFT, "", id="after-a-while"),
+        pytest.param(STEADY, None, TO_BE_DONE, Verdict.FINISHED, "on_finish", id="on_finish-done"),
+        pytest.param(STEADY, None, AMBIENT, Verdict.FINISHED, "on_finish", id="a-room-without-people"),
+        pytest.param(SAYS_SO, None, assignment(GONE, attended=False), Verdict.ENDED, "", id="nobody"),
+    ],
+)
+def test_an_agent_that_left_is_known_to_be_done(
+    heard: Note, shown: Dispatch | None, one: Assignment, verdict: Verdict, why: str
+) -> None:
+    """It said so, its job says so, it left twice in a row, or the rule takes every leaving for it."""
+    left = departure(session(notes=(heard,)), one, GONE, shown, GONE.agent_missed_at)
+
+    assert left is not None
+    assert (left.verdict, left.why.done) == (verdict, why)
+
+
+@pytest.mark.parametrize(("said", "verdict"), [("bye", Verdict.FINISHED), ("", Verdict.CRASHED)])
+def test_without_a_webhook_the_last_look_tells_what_the_agent_said(said: str, verdict: Verdict) -> None:
+    """Its attributes were seen while it was there."""
+    gone = replace(GONE, done=said)
+
+    left = departure(session(), assignment(gone), gone, None, gone.agent_missed_at + seconds(2))
+
+    assert left is not None
+    assert left.verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -138,8 +197,8 @@ def test_what_may_be_no_crash_is_waited_for(reason: str | None, patience: float)
     """Nothing can be said for a while; then it was lost."""
     one = session(notes=() if reason is None else (note(reason),))
 
-    assert departure(one, assignment(GONE), GONE, GONE.agent_missed_at + seconds(patience) - 1) is None
-    late = departure(one, assignment(GONE), GONE, GONE.agent_missed_at + seconds(patience))
+    assert departure(one, assignment(GONE), GONE, None, GONE.agent_missed_at + seconds(patience) - 1) is None
+    late = departure(one, assignment(GONE), GONE, None, GONE.agent_missed_at + seconds(patience))
     assert late is not None
     assert late.verdict is Verdict.CRASHED
 
@@ -152,7 +211,7 @@ def test_without_a_webhook_the_stay_is_what_looks_showed(stayed: float, verdict:
     """W2: from the first look that showed it to the first that did not."""
     gone = replace(GONE, agent_missed_at=NOW + seconds(stayed))
 
-    left = departure(session(), assignment(gone), gone, gone.agent_missed_at + seconds(2))
+    left = departure(session(), assignment(gone), gone, None, gone.agent_missed_at + seconds(2))
 
     assert left is not None
     assert (left.verdict, left.left_at) == (verdict, 0)
@@ -163,7 +222,7 @@ def test_with_nobody_there_an_agent_that_leaves_has_ended(reason: str) -> None:
     """Nobody is to be served any more, whatever the reason and the stay."""
     alone = assignment(GONE, attended=False)
 
-    left = departure(session(notes=(note(reason, stayed=1),)), alone, GONE, GONE.agent_missed_at)
+    left = departure(session(notes=(note(reason, stayed=1),)), alone, GONE, None, GONE.agent_missed_at)
 
     assert left is not None
     assert left.verdict is Verdict.ENDED
@@ -173,7 +232,7 @@ def test_on_room_an_agent_is_wanted_with_nobody_there() -> None:
     """So its leaving counts."""
     alone = assignment(GONE, attended=False, policy=policy(trigger="room_started"))
 
-    left = departure(session(notes=(note("CONNECTION_TIMEOUT"),)), alone, GONE, GONE.agent_missed_at)
+    left = departure(session(notes=(note("CONNECTION_TIMEOUT"),)), alone, GONE, None, GONE.agent_missed_at)
 
     assert left is not None
     assert left.verdict is Verdict.CRASHED
@@ -196,14 +255,14 @@ NEVER_SEEN = attempt(dispatch="AD_1", identities=("bot",))
 )
 def test_a_note_concerns_an_attempt(one: Attempt, heard: Note, left: bool) -> None:
     """By its agent's SID; and by its job's identity where it never was seen."""
-    assert (departure(session(notes=(heard,)), assignment(one), one, NOW + seconds(60)) is not None) is left
+    assert (departure(session(notes=(heard,)), assignment(one), one, None, NOW + seconds(60)) is not None) is left
 
 
 def test_of_several_notes_of_an_identity_the_last_counts() -> None:
     """Fixed identities recur."""
     notes = (note("CLIENT_INITIATED", sid="PA_1"), note("CONNECTION_TIMEOUT", sid="PA_2"))
 
-    left = departure(session(notes=notes), assignment(NEVER_SEEN), NEVER_SEEN, NOW + seconds(61))
+    left = departure(session(notes=notes), assignment(NEVER_SEEN), NEVER_SEEN, None, NOW + seconds(61))
 
     assert left is not None
     assert left.verdict is Verdict.CRASHED
@@ -211,4 +270,4 @@ def test_of_several_notes_of_an_identity_the_last_counts() -> None:
 
 def test_without_a_note_only_an_agent_that_was_seen_can_be_missed() -> None:
     """One that never came has not left."""
-    assert departure(session(), assignment(NEVER_SEEN), NEVER_SEEN, NOW + seconds(600)) is None
+    assert departure(session(), assignment(NEVER_SEEN), NEVER_SEEN, None, NOW + seconds(600)) is None

@@ -89,9 +89,14 @@ def tagged(
     return dispatch(id_, agent, *jobs, tag=tags.of(life or session(), step))
 
 
-def job(identity: str = "agent-AJ_1", *, ended: bool = False) -> Job:
+def job(identity: str = "agent-AJ_1", *, ended: bool = False, succeeded: bool = False) -> Job:
     """A worker's yes; ended and without identity, its no."""
-    return Job(id=identity.removeprefix("agent-") or "AJ_no", identity=identity, ended=ended)
+    return Job(id=identity.removeprefix("agent-") or "AJ_no", identity=identity, ended=ended, succeeded=succeeded)
+
+
+def done(who: Participant, said: str = "bye") -> Participant:
+    """The agent, having said that it is done."""
+    return replace(who, attributes={**who.attributes, "dispatcher.done": said})
 
 
 NO = job("", ended=True)

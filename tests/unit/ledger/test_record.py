@@ -9,7 +9,7 @@ from dispatcher.core.fold import fold
 from dispatcher.core.session import Note, Session
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.record import VERSION, dump, dump_event, is_newer, load, load_event
-from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, event, person, policy, rule, session
+from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, done, event, person, policy, rule, session
 
 FULL = session(
     assignment(
@@ -103,6 +103,15 @@ def test_law_11_metadata_and_attributes_stay_out_of_the_inbox() -> None:
     named = replace(SECRETS, participant=SECRETS.participant and replace(SECRETS.participant, name=SECRET))
 
     assert SECRET not in dump_event(named).decode()
+
+
+def test_the_word_by_which_an_agent_says_that_it_is_done_is_in_the_inbox() -> None:
+    """An agent's, cut where it is long; a person's attribute of that name is nothing but an attribute."""
+    said, long = load_event(dump_event(event(LEFT, done(agent())))), done(agent(), "x" * 999)
+    assert said.participant is not None
+    assert said.participant.done == "bye"
+    assert len(dump_event(event(LEFT, long))) < 500
+    assert "bye" not in dump_event(event(LEFT, done(person()))).decode()
 
 
 def test_law_11_metadata_and_attributes_stay_out_of_the_record() -> None:

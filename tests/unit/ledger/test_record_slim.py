@@ -5,15 +5,17 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.attribution import ATTEMPT_IDENTITIES
-from dispatcher.core.facts import RoomSid
+from dispatcher.core.facts import DONE_MAX, RoomSid
 from dispatcher.core.rules import Policy, Target
 from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
     ATTEMPTS_MAX,
+    DEPARTED_MAX,
     NOTES_MAX,
     TIMELINE_MAX,
     Assignment,
     Attempt,
+    Departed,
     Note,
     Session,
 )
@@ -39,6 +41,7 @@ def an_attempt(number: int) -> Attempt:
         last_agent_sid=ID,
         identities=(IDENTITY,) * ATTEMPT_IDENTITIES,
         announced=True,
+        done="x" * DONE_MAX,
         agent_seen_at=NOW,
         agent_missed_at=NOW,
         retract_at=NOW,
@@ -58,7 +61,8 @@ POLICY = Policy(
     join_within=599_999,
     min_stay=599_999,
     retry_every=3_600_000,
-    on_finish="replace",
+    on_finish="done",
+    finish_grace=59_999,
     extra_agents="report",
 )
 
@@ -76,6 +80,8 @@ def an_assignment(number: int) -> Assignment:
         attempts=tuple(an_attempt(number) for number in range(1, 1 + ATTEMPTS_MAX)),
         unsent=99_999,
         crashes=99_999,
+        goodbyes=9,
+        left_at=NOW,
         due_at=NOW,
         slot_at=NOW,
         finished_at=NOW,
@@ -89,7 +95,9 @@ def an_assignment(number: int) -> Assignment:
     )
 
 
-NOTE = Note(sid=ID, identity=IDENTITY, reason=ID, received_at=NOW, stayed=NOW, left_at=NOW)
+NOTE = Note(
+    sid=ID, identity=IDENTITY, reason=ID, received_at=NOW, stayed=NOW, left_at=NOW, joined_at=NOW, done="x" * DONE_MAX
+)
 ENTRY = Entry(
     at=NOW,
     said=Said.DEPLOYMENT_IGNORED,
@@ -98,6 +106,7 @@ ENTRY = Entry(
     agent=str(EVERY),
     verdict=Verdict.SURPLUS,  # an entry has this or a `part`, never both
     reason=ID,
+    done=f"said so: {'x' * DONE_MAX}",
     took=NOW,
 )
 FULL = Session(
@@ -108,6 +117,7 @@ FULL = Session(
     stale=True,
     assignments=tuple(an_assignment(number) for number in range(ASSIGNMENTS_MAX)),
     notes=(NOTE,) * NOTES_MAX,
+    departed=(Departed(sid=ID, identity=IDENTITY, heard_at=NOW),) * DEPARTED_MAX,
     looked_at=NOW,
     slot_at=NOW,
     missed_at=NOW,

@@ -122,8 +122,8 @@ def test_every_verdict_counts_as_an_ended_attempt(verdict: Verdict) -> None:
     """And as an agent that left where there was one."""
     counts = counted(told(entry(Said.ATTEMPT_ENDED, verdict=verdict)))
     assert counts[f"dispatches_total,greeter,{verdict}"] == 1
-    left = verdict in {Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED}
-    assert ("agents_left_total,greeter,UNKNOWN_REASON" in counts) == left
+    gone = {Verdict.LEFT, Verdict.FAILED, Verdict.CRASHED, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED}
+    assert ("agents_left_total,greeter,UNKNOWN_REASON" in counts) == (verdict in gone)
 
 
 def test_only_what_is_new_is_told() -> None:
