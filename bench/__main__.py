@@ -1,4 +1,7 @@
-"""`python -m bench`: the benchmarks that need no LiveKit, one after the other. Others: bench.joins, bench.rush."""
+"""`python -m bench`: the benchmarks that need no LiveKit, one after the other.
+
+Those on a real livekit-server are bench.joins, bench.rush and bench.ordinary.
+"""
 
 import runpy
 

@@ -206,7 +206,7 @@ async def test_t1_those_who_are_nobody_to_talk_to_bring_no_agent(tmp_path: Path)
         async with AsyncExitStack() as there:
             for kind in kinds:
                 await there.enter_async_context(present(here.server, kind, kind=kind))
-            await there.enter_async_context(present(here.server, "hidden", hidden=True))
+            await there.enter_async_context(present(here.server, "hidden", grant="hidden"))
             await asyncio.sleep(QUIET)
             assert here.service.lines(action="dispatch.requested") == []
             await there.enter_async_context(present(here.server, "hidden", "alice"))

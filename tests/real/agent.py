@@ -41,6 +41,16 @@ async def finish(after: float, ctx: JobContext) -> None:
     ctx.shutdown("done")
 
 
+async def bound(after: float, ctx: JobContext) -> None:
+    """Joins the first person it meets, and says goodbye so many seconds after that connection has ended."""
+    await ctx.connect()
+    person, ended = await ctx.wait_for_participant(), asyncio.Event()
+    ctx.room.on("participant_disconnected", lambda left: ended.set() if left.sid == person.sid else None)
+    await ended.wait()
+    await asyncio.sleep(after)
+    ctx.shutdown("the person has gone")
+
+
 async def crash(after: float, ctx: JobContext) -> None:
     """Joins, and raises."""
     await ctx.connect()
@@ -73,6 +83,7 @@ BEHAVIOURS: Final[Mapping[str, tuple[Request, Entry]]] = {
     "stay": (accept, stay),
     "leave": (accept, leave),
     "finish": (accept, finish),
+    "bound": (accept, bound),
     "crash": (accept, crash),
     "no-show": (accept, never_show),
     "slow": (accept_late, stay),
@@ -115,7 +126,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("name")
     parser.add_argument("--behaviour", choices=BEHAVIOURS, default="stay")
-    parser.add_argument("--after", type=float, default=0.0, help="seconds from joining to leaving or crashing")
+    parser.add_argument(
+        "--after",
+        type=float,
+        default=0.0,
+        help="seconds from joining (bound: from the person's leaving) to leaving or crashing",
+    )
     parser.add_argument("--processes", type=int, default=0, help="idle processes; 0: agents are threads of the worker")
     parser.add_argument("--publisher", action="store_true", help="one job for each publisher")
     chosen = parser.parse_args()

@@ -10,6 +10,7 @@ from livekit.rtc import Room
 from tests.real.server import Server
 
 Kind: TypeAlias = Literal["standard", "egress", "ingress", "sip", "agent"]
+Grant: TypeAlias = Literal["hidden", "recorder", "agent"]
 
 
 @asynccontextmanager
@@ -19,15 +20,17 @@ async def present(
     identity: str = "alice",
     *,
     kind: Kind = "standard",
-    hidden: bool = False,
+    grant: Grant | None = None,
     attributes: Mapping[str, str] | None = None,
     agents: Sequence[str] = (),
 ) -> AsyncIterator[Room]:
     """They are connected: LiveKit lists them as ACTIVE. Afterwards they have left (CLIENT_INITIATED).
 
-    `agents` are dispatched by the token itself, if it is the one that opens the room.
+    Their token has this `grant`, too; `agents` are dispatched by the token, if it is the one that opens the room.
     """
-    grants = VideoGrants(room_join=True, room=room, hidden=hidden)
+    grants = VideoGrants(room_join=True, room=room)
+    if grant:
+        setattr(grants, grant, True)
     token = AccessToken(server.key, server.secret).with_identity(identity).with_grants(grants).with_kind(kind)
     token = token.with_attributes(dict(attributes or {}))
     if agents:
