@@ -15,14 +15,14 @@ OFFLINE: Final = "without LiveKit's address and keys, as in CI: everything else 
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Say what it takes."""
+    """Declare its options."""
     parser.add_argument("--print", action="store_true", help="show the configuration in force, without secrets")
     parser.add_argument("--offline", action="store_true", help=OFFLINE)
     take_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say what is configured, or print all of it; warnings go to the standard error."""
+    """Say what is configured, or print all of it; warnings go to standard error."""
     config = _read(arguments)
     for warning in config.warnings:
         sys.stderr.write(f"{warning}\n")

@@ -1,4 +1,4 @@
-"""How a running service is asked, by any command.
+"""Asks a running service: for every command that does.
 
 Whoever answers in its place, a proxy or a page, ends in a sentence: read with a bound, and no redirect is followed.
 """
@@ -17,13 +17,13 @@ TIMEOUT: Final = ClientTimeout(total=10)
 
 
 class Refusal(Struct, frozen=True):
-    """What the service answers in place of what was asked for."""
+    """The service's answer when it refuses."""
 
     error: str
 
 
 class NotTheService(Exception):
-    """Nobody answers at the address, or somebody else does. Its text is a sentence."""
+    """Nobody answers at the address, or something that is not the service. Its text is a sentence."""
 
 
 class Answer(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Answer(Struct, frozen=True):
     leads_to: str  # the origin that a redirect names
 
     def read(self, expected: type[T]) -> T:
-        """The body. Raises NotTheService when it is another one."""
+        """Decode the body. Raises NotTheService if it is not of the expected kind."""
         try:
             return msgspec.json.decode(self.body, type=expected)
         except (ValueError, RecursionError):  # all that msgspec and UTF-8 have to say
@@ -46,7 +46,7 @@ class Answer(Struct, frozen=True):
 
 
 async def asked(method: str, address: str, authorization: str, body: bytes | None = None) -> Answer:
-    """What was answered there, whoever did. Raises NotTheService: nobody, or without end."""
+    """Send the request and read the answer. Raises NotTheService: nobody answers, or the answer has no end."""
     headers = {"Authorization": authorization}
     try:
         async with (

@@ -1,4 +1,4 @@
-"""`dispatcher demo`: the main job, watched. A LiveKit of its own that loses, repeats and refuses, and the real service.
+"""`dispatcher demo`: shows the main job, with the real service and a fake LiveKit that loses, repeats and refuses.
 
 Its limits are shortened so that it ends within half a minute: an agent is given up after 3 s instead of 12, and the
 sweep comes every 5 s instead of 30.
@@ -29,7 +29,7 @@ WITHIN_S: Final = 30.0
 
 
 class _Scene(Struct, frozen=True, kw_only=True):
-    """One thing that goes wrong, in a room of its own."""
+    """One thing that goes wrong, in its own room."""
 
     room: str
     story: str
@@ -37,16 +37,16 @@ class _Scene(Struct, frozen=True, kw_only=True):
 
 
 def add(_parser: argparse.ArgumentParser) -> None:
-    """Take nothing."""
+    """Declare no options."""
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    """Play it."""
+    """Play the scenes."""
     return asyncio.run(play(sys.stdout.write))
 
 
 async def play(write: Callable[[str], object], *, within: float = WITHIN_S) -> int:
-    """Every scene was played, and its room had exactly one agent `within` seconds: exit code 0, else 1."""
+    """Play every scene; exit code 0 if each room had exactly one agent `within` seconds, else 1."""
     log = Log(write, time.time, style="text")
     async with FakeLiveKit() as livekit:
         livekit.worker("greeter")
@@ -139,7 +139,7 @@ async def _show(
 
 
 async def _told(service: Service, room: str, within: float) -> tuple[Entry, ...]:
-    """The room's timeline, once it says that an agent serves."""
+    """Wait until the room's timeline says that an agent has joined, and return the timeline."""
     async with asyncio.timeout(within):
         while True:
             for known in await sessions.find(service.ledger, "demo", room):

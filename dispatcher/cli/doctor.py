@@ -1,4 +1,4 @@
-"""`dispatcher doctor`: asks everything that the service will depend on, and says of each whether it will do.
+"""`dispatcher doctor`: checks everything that the service will depend on.
 
 One line for each check: ok, warning or error, and what to do. It changes nothing but one key of Redis, for a second.
 """
@@ -39,12 +39,12 @@ FULL: Final = 0.8  # of `maxmemory`
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Say what it takes."""
+    """Declare its options."""
     take_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Examine everything that the service will depend on."""
+    """Check everything that the service will depend on."""
     config = Source(arguments.config, os.environ).read()
     return asyncio.run(examine(config, redis_address(config), sys.stdout.write))
 
@@ -56,7 +56,7 @@ class Grade(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """What one check has found. `remedy` says what to do, where something is to be done."""
+    """What one check has found. `remedy` says what to do, if there is something to do."""
 
     grade: Grade
     about: str
@@ -68,7 +68,7 @@ class Finding(Struct, frozen=True):
 
 
 async def examine(config: Config, redis: Address | None, write: Callable[[str], object]) -> int:
-    """Every finding is a line; exit code 0: no error among them, else 1."""
+    """Write a line for each finding; exit code 0: no error among them, else 1."""
     findings = [*_of_configuration(config), *await _of_redis(config, redis)]
     findings += await _of_livekits(config.projects)
     for finding in findings:
@@ -108,7 +108,7 @@ async def _of_livekits(projects: Sequence[Project]) -> list[Finding]:
 
 
 async def _rooms(project: Project) -> set[str]:
-    """The SIDs of its live rooms. Raises LiveKitError."""
+    """The SIDs of the project's live rooms. Raises LiveKitError."""
     key, secret = next(iter(project.keys.items()))
     async with twirp_session() as session:
         livekit = LiveKit(project.url, key, secret.get_secret_value(), session=session, observe=lambda *_: None)
@@ -161,7 +161,7 @@ async def _of_neighbours(config: Config, redis: Address) -> Finding:
 
 
 def judged(facts: Facts) -> Iterator[Finding]:
-    """What the facts of one server mean."""
+    """What the facts about one Redis server mean."""
     about = f"redis {facts.name}"
     yield _latency(facts, about)
     yield _clock(facts, about)

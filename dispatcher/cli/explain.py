@@ -1,4 +1,4 @@
-"""`dispatcher explain`: what happened in a room, asked of the running service."""
+"""`dispatcher explain`: asks the running service what happened in a room."""
 
 import argparse
 import asyncio
@@ -39,13 +39,13 @@ class _Room(Struct, frozen=True):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Say what it takes."""
+    """Declare its options."""
     parser.add_argument("room", metavar="ROOM")
     take_url(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what happened; exit code 1 where nobody can say."""
+    """Print what happened; exit code 1 where the service cannot say."""
     try:
         token = _token()
     except OSError as error:
@@ -55,13 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _token() -> str:
-    """The API's token, from where the service has it."""
+    """The API's token, from the variables that the service reads."""
     file = os.environ.get("DISPATCHER_API_TOKEN_FILE")
     return Path(file).read_text().strip() if file else os.environ.get("DISPATCHER_API_TOKEN", "")
 
 
 async def explain(url: str, token: str, room: str, write: Callable[[str], object]) -> int:
-    """Write the room's story, its newest session last; exit code 0, or 1 with the reason why there is none."""
+    """Write what happened in the room, its newest session last; exit code 0, or 1 with the reason why not."""
     address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}"
     try:
         answer = await asked("GET", address, f"Bearer {token}")

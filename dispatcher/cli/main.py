@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 well, 1 something failed, 2 the configuration or the command line is wrong.
+"""The command line. Exit codes: 0 success, 1 something failed, 2 the configuration or the command line is wrong.
 
 And 143 or 130 where a second SIGTERM or SIGINT did not let the service end in order.
 """

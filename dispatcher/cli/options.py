@@ -1,4 +1,4 @@
-"""What several commands take: the file, the project, the address of a running service."""
+"""Options of several commands: the file, the project, the address of a running service."""
 
 import argparse
 import os

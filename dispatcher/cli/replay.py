@@ -1,4 +1,4 @@
-"""`dispatcher replay`: recordings replayed, or what other rules would have decided in them."""
+"""`dispatcher replay`: replays recordings, or says what other rules would have decided."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ HELP: Final = "replay recordings, or ask what other rules would have decided"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Say what it takes."""
+    """Declare its options."""
     parser.description = "Exit code 0: nothing differs; 1: something does; 2: nothing could be replayed."
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="DIR", help="what `serve --record` made, of each replica"

@@ -1,4 +1,4 @@
-"""`dispatcher rules test` and `dispatcher rules explain`: the rules tried, without any LiveKit."""
+"""`dispatcher rules test` and `dispatcher rules explain`: try the rules without a LiveKit."""
 
 import argparse
 import os

@@ -11,10 +11,10 @@ HELP: Final = "print the JSON Schema of the configuration, for editors"
 
 
 def add(_parser: argparse.ArgumentParser) -> None:
-    """Take nothing."""
+    """Declare no options."""
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    """Print it."""
+    """Print the schema."""
     sys.stdout.write(schema())
     return 0

@@ -1,4 +1,4 @@
-"""`dispatcher send-test`: whether webhooks arrive at the running service, and are verified."""
+"""`dispatcher send-test`: sends a signed webhook to the running service, to see whether it arrives and is verified."""
 
 import argparse
 import asyncio
@@ -36,7 +36,7 @@ class _Taken(Struct, frozen=True):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Say what it takes."""
+    """Declare its options."""
     parser.add_argument("--event", type=Path, metavar="FILE", help="its body; default: an event that nobody acts on")
     like = "signed as this livekit-server signs, such as 1.12; default: a present one"
     parser.add_argument("--like", type=_release, default=SIGNS_IAT, metavar="VERSION", help=like)
@@ -46,7 +46,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Send it once for each key of the project."""
+    """Send the webhook once for each key of the project."""
     config = Source(arguments.config, os.environ).read()
     project = offline.project_of(config, arguments.project)
     body = offline.read_body(arguments.event) if arguments.event else None
@@ -63,7 +63,7 @@ def _release(text: str) -> tuple[int, int]:
 async def send_test(
     url: str, keys: Mapping[str, Secret], body: bytes | None, sign: Sign, write: Callable[[str], object]
 ) -> int:
-    """The body was sent once for each key, signed with it, and each answer written; exit code 0: all were taken.
+    """Send the body once for each key, signed with it, and write each answer; exit code 0: the service took all.
 
     Without a body it is an event that every service takes and none acts on.
     """
@@ -90,7 +90,7 @@ async def _sent(
 
 
 def _outcome(answer: Answer) -> str:
-    """What the service has answered, and where it is a refusal what may be the matter."""
+    """The service's answer; of a refusal, also the likely reason."""
     if answer.status == HTTPStatus.OK:
         return answer.read(_Taken).result
     refusal = answer.read(Refusal).error

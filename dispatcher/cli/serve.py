@@ -1,4 +1,4 @@
-"""`dispatcher serve`: the service, until somebody stops it."""
+"""`dispatcher serve`: runs the service until somebody stops it."""
 
 import argparse
 import asyncio
@@ -33,7 +33,7 @@ RECORD_PLAIN: Final = "with --record: in plain text what recordings hide otherwi
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Say what it takes."""
+    """Declare its options."""
     parser.add_argument("--dry-run", action="store_true", help=DRY_RUN)
     parser.add_argument("--take-over", action="store_true", help=TAKE_OVER)
     parser.add_argument("--record", type=Path, metavar="DIR", help=RECORD)
@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT; exit code 1 where the address cannot be had, 143 or 130 at a second signal."""
+    """Serve until SIGTERM or SIGINT; exit code 1 if the address cannot be used, 143 or 130 at a second signal."""
     source = Source(arguments.config, os.environ)
     config = source.read()
     redis_address(config)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _recording(arguments: argparse.Namespace) -> RecordTo | None:
-    """Where drives are recorded, ready to be written. Raises Unusable."""
+    """Open the place where drives are recorded. Raises Unusable."""
     folder: Path | None = arguments.record
     if folder is None:
         if arguments.record_plain:
@@ -103,7 +103,7 @@ async def _until_stopped(
 
 
 def _end_now(output: Output, number: signal.Signals) -> None:
-    """The process ends here, as one that the signal has killed: with 128 and its number."""
+    """End the process here, as if the signal had killed it: with 128 and the signal's number."""
     output.log.warning("service.killed", signal=number.name)
     output.close()
     os._exit(128 + number)

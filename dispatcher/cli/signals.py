@@ -1,4 +1,4 @@
-"""What a running service does on a signal: SIGHUP is a wish, SIGTERM or SIGINT ends it in order, a second one at once.
+"""What a running service does on a signal: SIGHUP reloads, SIGTERM or SIGINT ends it in order, a second one at once.
 
 What they do before is in `dispatcher.__main__`.
 """
@@ -15,7 +15,7 @@ _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stopping(at_once: Callable[[signal.Signals], None]) -> Iterator[asyncio.Event]:
-    """The event is set by the first SIGTERM or SIGINT; a second one calls `at_once`, whatever the loop is doing."""
+    """Set the event at the first SIGTERM or SIGINT; at a second one call `at_once`, whatever the loop is doing."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 
@@ -39,6 +39,6 @@ def stopping(at_once: Callable[[signal.Signals], None]) -> Iterator[asyncio.Even
 
 
 def on_hangup(wish: Callable[[], None]) -> None:
-    """SIGHUP calls it from now on, and now if one has come while it was blocked."""
+    """Call it at each SIGHUP from now on, and now if one has come while SIGHUP was blocked."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wish)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})

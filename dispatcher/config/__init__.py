@@ -1,4 +1,4 @@
-"""The configuration's one door: `load`, what it gives, and what it says when it cannot."""
+"""The configuration: `load`, the Config that it gives, and the problems that it reports."""
 
 from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem

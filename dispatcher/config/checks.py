@@ -1,4 +1,4 @@
-"""What no single field shows: names used twice, fields that contradict each other, a file and an environment that do.
+"""Mistakes that no single field shows: names used twice, fields, or file and environment, that contradict each other.
 
 The tree is checked as it was written, so that these are reported together with the mistakes in single fields.
 """
@@ -19,7 +19,7 @@ _KEY_VARIABLES = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_KEYS")
 
 
 def check(document: Document, environment: Environment) -> Iterator[Problem]:
-    """Every contradiction in the file, and between the file and the environment. The document has a tree."""
+    """Find every contradiction in the file, and between the file and the environment. The document has a tree."""
     yield from _same_names(document)
     yield from _same_keys(document)
     yield from _same_livekits(document)
@@ -34,7 +34,7 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
 
 
 def unreachable(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
-    """Warnings of those rules at `loc` that never matter: rules before them always match (core/assignments.py)."""
+    """Warn of rules at `loc` that never match, because rules before them always do (core/assignments.py)."""
     kinds: set[str] = set()  # whose people always match an earlier rule that does not go on
     room = False  # the same of rooms themselves: the one `per: room` assignment is taken
     for index, rule in enumerate(rules):
@@ -52,7 +52,7 @@ def unreachable(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator
 
 
 def unasked(paused: Sequence[str], rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
-    """Warnings of names at `loc` that no rule asks for: who mistypes one pauses nobody."""
+    """Warn of names at `loc` that no rule asks for: a misspelt name pauses nobody."""
     asked = {target.agent for rule in rules for target in rule.policy.targets}
     for index, name in enumerate(paused):
         if name not in asked:

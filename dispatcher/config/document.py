@@ -1,4 +1,4 @@
-"""YAML → a tree of plain text that remembers where each field stands.
+"""Reads YAML into a tree of plain text that remembers the place of each field.
 
 PyYAML's nodes are walked, not constructed: scalars stay as they were written (`on` is text, `0123` keeps its zero), a
 field written twice is seen, and nothing that PyYAML says with a piece of the source in it gets out: it may be a secret.
@@ -37,7 +37,7 @@ _SAID: Final = {  # what PyYAML says with a piece of the source in it, or what h
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """One file, read. `tree` is None when it could not be: `problems` then says why."""
+    """One file that has been read. `tree` is None if it could not be read: `problems` then says why."""
 
     file: str
     tree: dict[str, Tree] | None = None

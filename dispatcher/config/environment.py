@@ -23,7 +23,7 @@ _PAIRS: Final = "write it as LiveKit does: `key: secret`, one pair a line, with 
 
 
 class Environment(Struct, frozen=True, kw_only=True):
-    """The variables, read. What was set but wrong is in `given` and `problems`, and has no value here."""
+    """The values of the variables. One with a wrong value is in `given` and `problems`, and has no value here."""
 
     given: frozenset[str]  # without `_FILE`
     url: str | None

@@ -1,4 +1,4 @@
-"""The expressions of a file, compiled: what is wrong with them, at its place in the file, and the rules they make."""
+"""Compiles the expressions of a file: their mistakes, each at its place in the file, and the rules that they make."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -15,7 +15,7 @@ _CUT: Final = "; a # after a blank begins a comment: put quotes round the whole 
 
 
 def check_expressions(document: Document, language: Language) -> Iterator[Problem]:
-    """Everything that is wrong with expressions, in every rule that the document holds. It has a tree."""
+    """Find every mistake in the expressions of all rules of the document. The document has a tree."""
     for loc, rule in _rules(document.tree, ()):
         trigger: Trigger = "room_started" if rule.get("trigger") == "room_started" else "participant_joined"
         for at, text, result in _written(rule):

@@ -1,4 +1,4 @@
-"""A file and the environment → one frozen Config, or everything that is wrong with them at once."""
+"""Makes one frozen Config of a file and the environment, or reports all their mistakes at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -46,12 +46,12 @@ def find(environment: Environment) -> Path | None:
 
 
 def load_offline(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """What `load` gives, but for where LiveKit is and its keys: neither is needed, nor asked for. Raises BadConfig."""
+    """As `load`, without LiveKit's address and keys: placeholders stand in their place. Raises BadConfig."""
     return _config(_read_offline(path, environ))
 
 
 def show(path: Path | None, environ: Mapping[str, str], *, offline: bool = False) -> str:
-    """The configuration in force, as YAML: what `load` reads, every default filled in, no secret. Raises BadConfig.
+    """Show the configuration that `load` reads as YAML, with every default and without secrets. Raises BadConfig.
 
     `offline`: what `load_offline` reads; the addresses and keys that it shows are placeholders.
     """
@@ -60,7 +60,7 @@ def show(path: Path | None, environ: Mapping[str, str], *, offline: bool = False
 
 
 class _Read(Struct, frozen=True, kw_only=True):
-    """A file and the environment, read and found right."""
+    """A file and the environment, without mistakes."""
 
     file: Path | None
     document: Document
@@ -85,7 +85,7 @@ def _read_offline(path: Path | None, environ: Mapping[str, str]) -> _Read:
 
 
 def _connected(tree: dict[str, Tree]) -> dict[str, Tree]:
-    """The file with a url and a key for each project, that nobody will call."""
+    """The file with a placeholder url and key for each project."""
     written = tree.get("projects", ({},))
     projects = written if isinstance(written, tuple) else ()
     made: list[Tree] = [

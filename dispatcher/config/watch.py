@@ -1,4 +1,4 @@
-"""Where a configuration comes from: it can be read again, and tells when it should be.
+"""Where a configuration comes from: reads it again, and notices when it has changed.
 
 Files are polled, not watched: a ConfigMap swaps a symlink, an editor renames, a script writes in place, and what shows
 all of them is the identity, time and size of a file.
@@ -26,14 +26,14 @@ class Source:
         self._polled: dict[Path, Print] = {}
 
     def read(self) -> Config:
-        """The configuration as it is written now. Raises BadConfig."""
+        """Read the configuration as it is now. Raises BadConfig."""
         self.path = self.path or find(read_environment(self.environ))
         first = _prints([self.path] if self.path else [])  # before it is asked which others there are
         self._read = self._polled = {**_prints(self.files()), **first}
         return load(self.path, self.environ)
 
     def changed(self) -> bool:
-        """Some file is not what it was when last read, and has stood still since this was last asked.
+        """Whether some file has changed since it was last read, and stood still since this was last asked.
 
         Half of a file may be valid, too: so one that is being written is left alone.
         """

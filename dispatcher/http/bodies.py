@@ -1,4 +1,4 @@
-"""The bodies of webhooks, taken only of who has signed for one: each is bounded in bytes and time, their sum in bytes.
+"""Reads webhooks' bodies, only of senders with a valid signature: each bounded in bytes and time, their sum in bytes.
 
 A stranger's request never comes here (see `webhook.verify`), so nobody without a key makes us read or inflate anything.
 """
@@ -43,7 +43,7 @@ _STATUS: Final = {
 
 
 class Refused(Exception):
-    """The body was not taken, so whether it is the signed one is not known."""
+    """The body was not read to its end, so nobody knows whether it is the signed one."""
 
     def __init__(self, reason: NotTaken) -> None:
         super().__init__(reason)
@@ -60,7 +60,7 @@ class Bodies:
 
     @asynccontextmanager
     async def of(self, request: web.Request) -> AsyncIterator[bytes]:
-        """The body as it was signed: of a packed one what is in it. It has its place until the context ends.
+        """Read the body as it was signed, unpacked if a proxy packed it. It keeps its place until the context ends.
 
         Raises Refused.
         """
@@ -71,7 +71,7 @@ class Bodies:
             place.hold(0)
 
     def take(self, size: int) -> None:
-        """So many bytes more are held; fewer, where `size` is negative. Raises Refused(BUSY), holding no more."""
+        """Count so many bytes more; fewer, where `size` is negative. Raises Refused(BUSY), and counts no more."""
         if size > self._free:
             raise Refused(NotTaken.BUSY)
         self._free -= size
@@ -103,7 +103,7 @@ class _Place:
         self._size = 0
 
     def hold(self, size: int) -> None:
-        """`size` bytes are held. Raises Refused."""
+        """Count `size` bytes as held. Raises Refused."""
         if size > BODY_MAX:
             raise Refused(NotTaken.TOO_LARGE)
         self._bodies.take(size - self._size)
@@ -111,7 +111,7 @@ class _Place:
 
 
 async def _read(request: web.Request, place: _Place) -> bytes:
-    """The bytes as they were sent: as many as was said, or chunks that say it one by one."""
+    """Read the bytes as they were sent: as many as `Content-Length` says, or chunk by chunk."""
     sent = bytearray()
     async for part in request.content.iter_any():
         sent += part
@@ -121,7 +121,7 @@ async def _read(request: web.Request, place: _Place) -> bytes:
 
 
 def _inflated(sent: bytes) -> bytes:
-    """What a proxy has packed. Never more than BODY_MAX is inflated, however small the bomb."""
+    """Unpack what a proxy has packed: never more than BODY_MAX, however small the packed body."""
     inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
         body = inflater.decompress(sent, BODY_MAX + 1)

@@ -1,4 +1,4 @@
-"""One connection, of LiveKit or of a stranger: what it may take its time for, and how long.
+"""One connection, of LiveKit or of a stranger: its limits of time and size.
 
 `aiohttp` reads and answers. Its protocol is subclassed here, at asyncio's own callbacks and at `handle_error`, because
 it bounds neither the time for a request's headers nor that for the reading of an answer. Nothing private is used.
@@ -44,34 +44,34 @@ class Ended(StrEnum):
 
 
 class Keeper(Protocol):
-    """Keeps all connections of a server, and is told how each stands."""
+    """Keeps all connections of a server; each connection reports its state to it."""
 
     server: web.Server
     limits: Limits
 
     def idle(self, connection: "Connection") -> None:
-        """It has been answered, or has not asked yet."""
+        """The connection has been answered, or has not asked yet."""
         ...
 
     def busy(self, connection: "Connection") -> None:
-        """It has asked for something."""
+        """The connection has asked for something."""
         ...
 
     def lost(self, connection: "Connection") -> None:
-        """It is closed."""
+        """The connection is closed."""
         ...
 
     def end(self, connection: "Connection", why: Ended) -> None:
-        """It is to be cut off."""
+        """Cut the connection off."""
         ...
 
     def not_http(self, why: str) -> None:
-        """It speaks another language; the answer to that ends it."""
+        """The connection sends what is no HTTP; the answer to that ends it."""
         ...
 
 
 class Connection(web.RequestHandler):
-    """It is idle until the end of a request's headers has come, and again once that request is answered."""
+    """A connection. It is idle until a request's headers are complete, and again once that request is answered."""
 
     __slots__ = ("_head", "_head_tail", "_in_head", "_keeper", "_lost", "_timer", "_wire")
 
@@ -119,13 +119,13 @@ class Connection(web.RequestHandler):
         self._keeper.busy(self)
 
     def answered(self, body: StreamReader) -> None:
-        """Its answer is made; when the rest of its body has been passed over, the next request may come."""
+        """The answer is made; when the rest of the request's body has been skipped, the next request may come."""
         if not self._lost:  # whoever asked may have gone meanwhile
             self._keeper.idle(self)
             body.on_eof(self._next)
 
     def cut(self) -> None:
-        """Nothing more is read or written."""
+        """Stop reading and writing."""
         self._wire.abort()
 
     def handle_error(
@@ -135,7 +135,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 quotes what was sent
     ) -> web.StreamResponse:
-        """What is no HTTP is answered so. aiohttp would log an error for each, and name its version."""
+        """Answer that a request is no HTTP. aiohttp would log an error for each, and name its version."""
         self._keeper.not_http(type(exc).__name__)
         response = web.json_response({"error": "not_http"}, status=status, headers={"Server": NAME})
         response.force_close()

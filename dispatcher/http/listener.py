@@ -1,4 +1,4 @@
-"""Who may connect: as many as there are places, and where all are taken the longest idle one makes room.
+"""How many may connect: when all places are taken, the connection that has been idle longest is closed.
 
 Anybody can connect, so no number of strangers may keep LiveKit out, or this process from its Redis.
 """
@@ -50,7 +50,7 @@ async def listening(  # noqa: PLR0913 the address and the dependencies
     limits: Limits = _USUAL,
     grace: float = GRACE,
 ) -> AsyncIterator[tuple[str, int]]:
-    """The application answers at the address given (port 0: at a free one); at the end, requests under way end first.
+    """Serve the application at the address given (port 0: at a free one); at the end, requests under way end first.
 
     Raises OSError when the address cannot be had.
     """
@@ -70,7 +70,7 @@ async def listening(  # noqa: PLR0913 the address and the dependencies
 
 
 async def _listeners(host: str, port: int) -> list[socket.socket]:
-    """A socket for each address of the host."""
+    """Open a socket for each address of the host."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     opened: list[socket.socket] = []
@@ -86,7 +86,7 @@ async def _listeners(host: str, port: int) -> list[socket.socket]:
 
 
 class Connections:
-    """All that are open: `limits.connections` at most, and up to ACCEPTS that are being closed."""
+    """All open connections: `limits.connections` at most, and up to ACCEPTS that are being closed."""
 
     def __init__(self, server: web.Server, limits: Limits, metrics: Metrics, log: Log) -> None:
         self.server = server
@@ -103,12 +103,12 @@ class Connections:
         self._answer, server.request_handler = server.request_handler, self._watched
 
     def accept_at(self, listeners: list[socket.socket]) -> None:
-        """Who connects there is served from now on."""
+        """Serve those who connect there from now on."""
         self._listeners = listeners
         self._resume()
 
     async def accept_no_more(self) -> None:
-        """Nobody else is served; those who are connected still are."""
+        """Accept no more connections; go on serving those that are open."""
         self._pause()
         listeners, self._listeners = self._listeners, []
         for one in listeners:
@@ -116,14 +116,14 @@ class Connections:
         await asyncio.gather(*self._accepting)
 
     def end(self, connection: Connection, why: Ended) -> None:
-        """The connection is cut off."""
+        """Cut the connection off."""
         self._metrics.http_connections_ended_total.labels(why).inc()
         self._idle.pop(connection, None)
         self._ending.add(connection)
         connection.cut()
 
     def not_http(self, why: str) -> None:
-        """Somebody speaks another language; the answer to it ends the connection."""
+        """The connection sends what is no HTTP; the answer to that ends it."""
         self._metrics.http_connections_ended_total.labels(Ended.NOT_HTTP).inc()
         self._log.warning("request.malformed", why=why)
 
@@ -146,7 +146,7 @@ class Connections:
         self._resume()
 
     async def _watched(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The application's answer. All connections of this server are ours."""
+        """Give the application's answer. All connections of this server are ours."""
         connection = cast("Connection", request.protocol)
         connection.asked()
         try:
@@ -167,7 +167,7 @@ class Connections:
             self._loop.remove_reader(one)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Who waits is connected; where all places are taken, the longest idle connection ends for each of them."""
+        """Accept those who wait; when all places are taken, close the longest idle connection for each of them."""
         for number in range(ACCEPTS):
             if self._is_full() and (not self._idle or len(self._ending) >= ACCEPTS):
                 self._pause()
@@ -193,7 +193,7 @@ class Connections:
         return self._open - len(self._ending) >= self.limits.connections
 
     def _make_room(self) -> None:
-        """The longest idle connection ends, if one is idle."""
+        """Close the longest idle connection, if one is idle."""
         if self._idle:
             self.end(next(iter(self._idle)), Ended.CROWDED)
 
@@ -216,7 +216,7 @@ class _RareLog:
         self._told_at: dict[str, float] = {}
 
     def warning(self, action: str, **fields: object) -> None:
-        """It is counted; the line is written unless one was a short while ago."""
+        """Count it, and write the line unless one was written a short while ago."""
         self._times[action] += 1
         if self._now() - self._told_at.get(action, float("-inf")) < TOLD_EVERY:
             return

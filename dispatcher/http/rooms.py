@@ -1,4 +1,4 @@
-"""The operator's view: which rooms stand where, and what happened in one. Read only, behind a bearer token."""
+"""The operator's API: the state of all rooms, and what happened in one. Read only, behind a bearer token."""
 
 import hmac
 from http import HTTPStatus
@@ -39,7 +39,7 @@ class Api:
         self.dry_run = dry_run
 
     def routes(self) -> list[web.RouteDef]:
-        """What to add to an application."""
+        """The routes to add to an application."""
         return [
             web.get("/v1/rooms", self._guarded(self._rooms)),
             web.get("/v1/rooms/{room}", self._guarded(self._room)),
@@ -67,7 +67,7 @@ class Api:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", {"Retry-After": "1"})
 
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
-        """Live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
+        """Answer with live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
         state, project = request.query.get("state"), request.query.get("project")
         projects = tuple(self.holder.snapshot.projects)
         if state is not None and state not in set(State):
@@ -87,7 +87,7 @@ class Api:
         return web.json_response({"rooms": rooms, "dry_run": self.dry_run})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
-        """Every session of the room name that is remembered, newest first, each with its timeline and narrative."""
+        """Answer with every known session of the room name, newest first, each with its timeline and narrative."""
         room = request.match_info["room"]
         lives = [
             life for name in self.holder.snapshot.projects for life in await sessions.find(self.ledger, name, room)
@@ -98,7 +98,7 @@ class Api:
         return web.json_response({"room": self.mask.numbers(room), "sessions": details, "dry_run": self.dry_run})
 
     def _session(self, life: KnownSession) -> Session:
-        """The session as it may be shown: its people by their marks, where identities are masked."""
+        """The session as it may be shown: with marks for people, where identities are masked."""
         session = life.session
         return replace(
             session,
@@ -114,7 +114,7 @@ class Api:
 
 
 def _limit(text: str | None) -> int | None:
-    """How many rooms are asked for; None: that makes no sense. Nothing long is read as a number, which takes long."""
+    """How many rooms are asked for; None: no valid number. A long text is not read as one: that takes long."""
     if text is None:
         return LIMIT
     if not text.isdecimal() or len(text) > len(str(LIMIT_MAX)):

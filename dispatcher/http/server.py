@@ -35,12 +35,12 @@ class Intake(Protocol):
     """The only way in."""
 
     async def accept(self, project: str, event: Event) -> StrEnum:
-        """The event is in the ledger, or needs not be; the value says which. Raises LedgerUnavailable."""
+        """Record the event, unless it says nothing we use; the value says which. Raises LedgerUnavailable."""
         ...
 
 
 class Result(StrEnum):
-    """What became of a request to /webhook, beyond what the verification, the bodies and the intake say."""
+    """Results of a request to /webhook that neither the verification, the bodies nor the intake have."""
 
     UNDECODABLE = "undecodable"
     UNAVAILABLE = "ledger_unavailable"
@@ -57,7 +57,7 @@ def build(  # noqa: PLR0913 the dependencies
     clock: Callable[[], Ms],
     bodies: Bodies | None = None,
 ) -> web.Application:
-    """The application. `clock` is the machine's, as epoch ms: tokens are judged by it."""
+    """Build the application. `clock` is the machine's, in epoch ms: tokens are checked against it."""
     webhooks = _Webhooks(verify=verify, bodies=bodies or Bodies(), intake=intake, metrics=metrics, log=log, clock=clock)
     app = web.Application(middlewares=[_json_errors(metrics, log)])
     app.on_response_prepare.append(_name_server)
@@ -106,7 +106,7 @@ class _Webhooks:
         return answer.response()
 
     async def _answer(self, request: web.Request) -> _Answer:
-        """Who signed is judged before anything of the body is read; then the body; then what it says."""
+        """Check the signature before reading the body; then the body's hash; then read what the body says."""
         async with AsyncExitStack() as stack:
             try:
                 signed = self.verify(request.headers.get("Authorization"), self.clock())
@@ -160,7 +160,7 @@ def _readiness(ready: Ready) -> Handler:
 
 
 class _Exposition:
-    """The metrics as text. Making it takes as long as 30 webhooks do, so all who ask meanwhile share the next one."""
+    """The metrics as text. Making it takes as long as 30 webhooks, so requests meanwhile share the next one."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -183,7 +183,7 @@ class _Exposition:
 def _json_errors(metrics: Metrics, log: Log) -> Middleware:
     @web.middleware
     async def json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Every error is JSON, and no bug of ours is anything but a 503: the one place where all errors are caught."""
+        """Answer every error as JSON, and every bug of ours with 503: the one place that catches all errors."""
         if (nowhere := request.match_info.http_exception) is not None:
             return _not_here(nowhere)
         try:

@@ -1,1 +1,1 @@
-"""Where sessions live between steps: records, inboxes, due times, leases. One interface, several homes."""
+"""Where sessions are kept between steps: records, inboxes, due times, leases. One interface, several homes."""

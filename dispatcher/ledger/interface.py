@@ -1,4 +1,4 @@
-"""The ledger: what it promises, whichever home it has. The contract tests in tests/contract/ are run on each home.
+"""The ledger's interface, and what every home of it promises. The tests in tests/contract/ run on each home.
 
 All times are integer milliseconds of the ledger's own clock, the one clock that all replicas agree on.
 Records and inbox entries are opaque bytes here: the ledger never looks inside them.
@@ -23,11 +23,11 @@ DEDUPE_MS: Final = 600_000  # at least; a webhook's token lives 6 minutes, an ol
 
 
 class LedgerUnavailable(Exception):
-    """The ledger cannot be asked now, or did not answer in time. The call may or may not have had its effect."""
+    """The ledger did not answer, or not in time. The call may or may not have had its effect."""
 
 
 class LedgerTaken(LedgerUnavailable):
-    """What this process would use is another installation's. Nothing was done; it may be ours later."""
+    """The keys that this process would use belong to another installation. Nothing was done; they may be ours later."""
 
     hint = "give one of the two another `instance`; if this one has moved to another LiveKit: serve --take-over, once"
 
@@ -53,7 +53,7 @@ class Lease(Struct, frozen=True, kw_only=True):
 
 
 class Handover(Struct, frozen=True, kw_only=True):
-    """A session in one's hands: its lease, its record (None: new, or lost) and what came in since it was last folded.
+    """A session that is handed out: its lease, its record (None: new, or lost), and what came in since its last fold.
 
     `upto` is the absolute inbox position behind `inbox`; saving with it drains exactly these entries, however often
     it is sent.
@@ -118,10 +118,10 @@ class Counts(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """Every operation is atomic, and raises LedgerUnavailable when the home cannot be asked."""
+    """Every operation is atomic, and raises LedgerUnavailable when the home does not answer."""
 
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
-        """The event is recorded once, however often it comes, and its session is due at once.
+        """Record the event once, however often it comes, and make its session due at once.
 
         An empty `event_id` is never a repeat (the sweep's and the operator's); any other belongs to one session and is
         remembered for DEDUPE_MS at least. With `take`, and if nobody holds the session (a lease that has run out holds
@@ -133,7 +133,7 @@ class Ledger(Protocol):
         ...
 
     async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
-        """Up to `limit` sessions whose due time has come or whose lease has run out are handed out, longest due first.
+        """Hand out up to `limit` sessions whose due time has come or whose lease has run out, longest due first.
 
         The second value is how many ms from now the next one will be (0: more wait now; None: none is known).
         """
@@ -149,7 +149,7 @@ class Ledger(Protocol):
         due_at: Ms = 0,
         index: Sequence[Standing] = (),
     ) -> SaveAnswer:
-        """The record replaces the old one and the inbox is drained up to `upto`, if the token is still the session's.
+        """Replace the record and drain the inbox up to `upto`, if the token is still the session's.
 
         DUE, REST: the lease ends, unless more came in (MORE: the lease is renewed and the rest handed out).
         KEEP: the lease is renewed; what came in stays in the inbox until the next save that is not KEEP.
@@ -159,11 +159,11 @@ class Ledger(Protocol):
         ...
 
     async def renew(self, lease: Lease) -> Lease | None:
-        """The lease runs LEASE_MS from now, or None: it is no longer ours. One that ran out untaken is still ours."""
+        """Renew the lease for LEASE_MS from now; None: it is lost. One that ran out and was not taken is still ours."""
         ...
 
     async def release(self, lease: Lease) -> None:
-        """The session is due now, for anybody; its inbox is kept. A lost lease changes nothing."""
+        """Give the session back: it is due now, for anybody, and keeps its inbox. With a lost lease nothing changes."""
         ...
 
     async def find(self, project: str, room: str) -> list[Life]:
@@ -175,7 +175,7 @@ class Ledger(Protocol):
         ...
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
-        """Which of these are unknown here; one that is over is known for OVER_FINAL_MS.
+        """Find those that are unknown here, and keep the others; one that is over is known for OVER_FINAL_MS.
 
         Live ones live on for LIVE_TTL_MS from now.
         """
@@ -186,7 +186,7 @@ class Ledger(Protocol):
         ...
 
     async def standings(self) -> Mapping[tuple[str, Standing], int]:
-        """How many assignments stand where, over all live sessions: (project, standing) → number."""
+        """Count assignments by their standing, over all live sessions: (project, standing) → number."""
         ...
 
     async def turn(self, name: str, every: Ms) -> bool:
@@ -194,7 +194,7 @@ class Ledger(Protocol):
         ...
 
     async def pace(self, name: str, *, interval: float, burst: int) -> float:
-        """A slot is the caller's; in how many ms it comes. 0: now.
+        """Take a slot for the caller; in how many ms it comes. 0: now.
 
         Slots are handed out in the order of asking, on average one per `interval` ms and name over all replicas, at
         most `burst` (>= 1) of them at once. One that is not used is lost, not given back.
@@ -203,7 +203,7 @@ class Ledger(Protocol):
         ...
 
     async def adjust(self, name: str, by: float, *, most: float) -> float:
-        """From now on slots of this name come further apart by the factor `by`; the factor in force is returned.
+        """Spread slots of this name further apart by the factor `by` from now on; returns the factor in force.
 
         It stays between 1 (as `pace` asks) and `most`, and is forgotten ADJUST_TTL_MS after it was last adjusted.
         """
@@ -214,5 +214,5 @@ class Ledger(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Connections are closed; nothing of the ledger's content is lost by it."""
+        """Close the connections; the ledger keeps its content."""
         ...

@@ -1,4 +1,4 @@
-"""Slots by name, given out at a pace: what `pace`, `adjust` and `turn` of the memory ledger are made of."""
+"""Gives out slots by name at a rate: for `pace`, `adjust` and `turn` of the memory ledger."""
 
 from heapq import heappop, heappush
 
@@ -15,7 +15,7 @@ class Slots:
         self._slow: dict[str, tuple[float, Ms]] = {}  # factor, and until when; as many names as there are agents
 
     def take(self, name: str, now: Ms, interval: float, burst: int) -> float:
-        """The name's next slot is taken; how many ms until it comes, 0 being now."""
+        """Take the name's next slot; returns how many ms until it comes, 0 being now."""
         self._forget_passed(now)
         interval *= self._slowness(name, now)
         arrival = self._arrivals.get(name, now)
@@ -24,7 +24,7 @@ class Slots:
         return max(0.0, arrival - (burst - 1) * interval - now)
 
     def adjust(self, name: str, by: float, most: float, now: Ms) -> float:
-        """The name's slots come further apart by the factor `by`, within 1 and `most`; the factor in force."""
+        """Spread the name's slots apart by the factor `by`, within 1 and `most`; returns the factor in force."""
         factor = min(most, max(1.0, self._slowness(name, now) * by))
         self._slow[name] = (factor, now + ADJUST_TTL_MS)
         if factor == 1:

@@ -58,13 +58,13 @@ class Session:
     ticket: int = 0  # of its entry in the agenda; 0: it has none
 
     def append(self, entry: bytes) -> None:
-        """The entry is last in the inbox; beyond INBOX_MAX the first is dropped."""
+        """Append the entry to the inbox; beyond INBOX_MAX drop the first one."""
         self.inbox.append(entry)
         if len(self.inbox) > INBOX_MAX:
             self.drain(self.head + 1)
 
     def drain(self, upto: int) -> None:
-        """The inbox begins at the absolute position `upto`, or further on if it already did."""
+        """Drop the inbox's entries before the absolute position `upto`."""
         while self.inbox and self.head < upto:
             self.inbox.popleft()
             self.head += 1
@@ -107,7 +107,7 @@ class Agenda:
         self._rebuild_at = _SLACK
 
     def put(self, session: Session) -> None:
-        """The session is claimable from `session.at` on."""
+        """Make the session claimable from `session.at` on."""
         session.ticket = next(self._tickets)
         heappush(self._heap, (session.at, session.ticket, session))
         if len(self._heap) > self._rebuild_at:
@@ -158,7 +158,7 @@ class Sessions:
         return session if session and session.place is Place.HELD and session.token == lease.token else None
 
     def open(self, key: Key, now: Ms) -> Session:
-        """A new session, due; nothing is left of one that ended."""
+        """Open a new session, due; nothing is left of one that ended."""
         if ended := self._by_key.get(key):
             self.forget(ended)
         session = Session(key=key, place=Place.DUE, at=now, born=now)
@@ -169,7 +169,7 @@ class Sessions:
         return session
 
     def move(self, session: Session, place: Place, now: Ms, at: Ms = 0) -> None:
-        """The session is in that place alone; DUE from `at` on, HELD until `at`."""
+        """Move the session to that place; DUE from `at` on, HELD until `at`."""
         del self._places[session.place][session.key]
         self._places[place][session.key] = session
         session.place, session.at, session.ticket = place, at, 0
@@ -178,13 +178,13 @@ class Sessions:
             self._agenda.put(session)
 
     def end(self, session: Session, now: Ms) -> None:
-        """A tombstone is left: the record, findable."""
+        """End the session: its record stays and can be found."""
         session.inbox.clear()
         self.reindex(session, ())
         self.move(session, Place.OVER, now, now)
 
     def hasten(self, session: Session, now: Ms) -> None:
-        """The session is claimable now, or once its holder is done; never later than it was."""
+        """Make the session claimable now, or once its holder is done; never later than it was."""
         if session.place is Place.HELD:
             self.renew(session, now)
             return
@@ -192,7 +192,7 @@ class Sessions:
         self.move(session, Place.DUE, now, due_at)
 
     def renew(self, session: Session, now: Ms) -> None:
-        """The session, if live, lives on for LIVE_TTL_MS from now."""
+        """Keep the session, if it is live, for LIVE_TTL_MS from now."""
         if session.place is Place.OVER:
             return
         session.expires = now + LIVE_TTL_MS
@@ -222,13 +222,13 @@ class Sessions:
         return Counts(due=due, held=held, rest=rest)
 
     def drop_expired(self, now: Ms) -> None:
-        """Whatever has expired is forgotten."""
+        """Forget whatever has expired."""
         for sessions in self._places.values():
             while sessions and (first := next(iter(sessions.values()))).expires <= now:
                 self.forget(first)
 
     def make_room(self) -> bool:
-        """One less: the oldest tombstone, else the session longest at rest. False: there is neither."""
+        """Forget one: the oldest that has ended, else the session longest at rest. False: there is neither."""
         for place in (Place.OVER, Place.REST):
             if sessions := self._places[place]:
                 self.forget(next(iter(sessions.values())))
@@ -236,7 +236,7 @@ class Sessions:
         return False
 
     def forget(self, session: Session) -> None:
-        """Nothing of the session is left."""
+        """Forget the session."""
         self.reindex(session, ())
         session.ticket = 0
         del self._by_key[session.key]
@@ -256,7 +256,7 @@ class EventIds:
         self._previous: set[str] = set()
 
     def expire(self, now: Ms) -> None:
-        """Buckets older than the previous one are dropped."""
+        """Drop buckets older than the previous one."""
         number = now // DEDUPE_MS
         if number <= self._number:
             return
@@ -268,6 +268,6 @@ class EventIds:
         return event_id in self._current or event_id in self._previous
 
     def add(self, event_id: str) -> None:
-        """The id is remembered; the empty one never is."""
+        """Remember the id; never the empty one."""
         if event_id:
             self._current.add(event_id)

@@ -44,7 +44,7 @@ def dump(session: Session) -> bytes:
 
 
 def slim(session: Session) -> Session:
-    """The session without most of its story, and without the attempts that RECORD_MAX has no space for.
+    """The session without most of its timeline, and without the attempts that RECORD_MAX has no space for.
 
     The one of each assignment that is needed most stays. What goes is found again by its tag, while LiveKit lists it.
     """
@@ -101,7 +101,7 @@ def load(record: bytes | None, room: str, sid: RoomSid) -> Session:
 
 
 def is_newer(record: bytes) -> bool:
-    """A later release wrote it, and may still be running beside this one."""
+    """Whether a later release wrote the record, and may still be running beside this one."""
     try:
         return _VERSION.decode(record).v > VERSION
     except (msgspec.DecodeError, ValueError):

@@ -1,4 +1,4 @@
-"""Sessions and events in, sessions and events out: above this file nobody sees the ledger's bytes."""
+"""Puts sessions and events into any ledger, and takes them out: above this file nobody sees the ledger's bytes."""
 
 import time
 
@@ -50,7 +50,7 @@ def _known(life: Life) -> KnownSession:
 
 
 class LostError(Exception):
-    """Another holds the session now."""
+    """Another process holds the session now."""
 
 
 class LeasedSession:
@@ -69,7 +69,7 @@ class LeasedSession:
         return int(time.monotonic() * 1000 + self._offset)
 
     async def save(self, save: Save) -> tuple[Saved, tuple[Entry, ...]]:
-        """The session is saved, behind the fence; with what is new in its timeline since it was saved last.
+        """Save the session if we still hold the lease; also returns what is new in its timeline since the last save.
 
         Raises LostError: nothing was changed.
         """
@@ -88,7 +88,7 @@ class LeasedSession:
         return Saved(self.now, more), entries_since(session, before.entries_total)
 
     async def renew(self) -> None:
-        """The lease outlives the next call. Raises LostError."""
+        """Renew the lease, so that it outlives the next call. Raises LostError."""
         if self._lease.until - self.now >= timing.CALL_MS:
             return
         lease = await self.ledger.renew(self._lease)
@@ -97,7 +97,7 @@ class LeasedSession:
         self._lease = lease
 
     async def release(self) -> None:
-        """The session is due now, for anybody."""
+        """Give the session back: it is due now, for anybody."""
         await self.ledger.release(self._lease)
 
     def _take(self, handover: Handover) -> tuple[Event, ...]:

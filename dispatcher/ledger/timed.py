@@ -1,4 +1,4 @@
-"""Any ledger, each of its operations timed: the one place that measures, whichever the home."""
+"""Times each operation of any ledger: the one place that measures."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ Observe: TypeAlias = Callable[[str, float], None]  # operation, seconds
 
 
 class TimedLedger:
-    """The same ledger; `observe` is told of every operation, also of one that fails."""
+    """The same ledger; `observe` gets every operation's time, also of one that fails."""
 
     def __init__(self, ledger: Ledger, observe: Observe) -> None:
         self._ledger = ledger

@@ -1,4 +1,4 @@
-"""What is answered over HTTP, read with a bound: a door between LiveKit, or whoever stands before it, and livekit-api.
+"""Reads answers over HTTP with a bound: stands between LiveKit, or a proxy before it, and livekit-api.
 
 By itself livekit-api takes any 200 for a reply, reads and inflates it to whatever length, follows redirects and drops
 headers. The session made here stops all that beneath it; lists are read here, message by message as they arrive.
@@ -63,7 +63,7 @@ class Bounded(ClientResponse):
 
 @asynccontextmanager
 async def twirp_session(connector: BaseConnector | None = None) -> AsyncIterator[TwirpSession]:
-    """A session for calls of LiveKit: what is no reply raises NoReply; no redirect is followed, and no cookie kept."""
+    """A session for calls to LiveKit: anything but a reply raises NoReply; no redirects, no cookies."""
     async with ClientSession(
         connector=connector, response_class=Bounded, middlewares=(_replies,), cookie_jar=DummyCookieJar()
     ) as session:
@@ -71,7 +71,7 @@ async def twirp_session(connector: BaseConnector | None = None) -> AsyncIterator
 
 
 async def each(answer: ClientResponse, of: type[M], at_most: int) -> AsyncIterator[M]:
-    """The messages of a list, each as soon as it is whole; others have their turn after AT_ONCE of them.
+    """Yield the messages of a list, each as soon as it is whole; after AT_ONCE of them other tasks have their turn.
 
     Raises TooLong beyond `at_most` bytes, a message counting for COST more than it has; DecodeError when it is none, or
     ends too soon.

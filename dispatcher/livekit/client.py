@@ -1,4 +1,4 @@
-"""One project's LiveKit, behind one door: look, create, retract. Every foreign error ends here as one of ours.
+"""Calls one project's LiveKit: look, create, retract. Every foreign error ends here as one of ours.
 
 livekit-api makes the tokens and the calls that act. Its timeout does nothing (it hands aiohttp `timeout=None`), so each
 call here has a deadline of its own; its failover replays CreateDispatch, so it is off. Lists it would hold whole and
@@ -153,7 +153,7 @@ class LiveKit:
         self._alone_until = 0.0  # monotonic
 
     async def look(self, room: str, sid: RoomSid) -> RoomSnapshot:
-        """What LiveKit shows of the session, read side by side. Raises Unavailable or Refused: that is never "absent".
+        """Read what LiveKit shows of the session. Raises Unavailable or Refused, never for an absent room.
 
         ListDispatch takes 3 s and fails when the room is absent, so it is cancelled as soon as ListRooms says so.
         """
@@ -175,7 +175,7 @@ class LiveKit:
             dispatches.cancel()
 
     async def rooms(self) -> tuple[Room, ...]:
-        """Every live room of the project, without its metadata: nobody asks for them, and 100 MB may come.
+        """List every live room of the project, without metadata, which nobody needs and which may take 100 MB.
 
         Raises Unavailable or Refused.
         """
@@ -183,7 +183,7 @@ class LiveKit:
         return await self._listed(_ROOMS, room_service.ListRoomsRequest(), VideoGrants(room_list=True), until)
 
     async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
-        """A new dispatch exists, as the server echoes it. Raises Unavailable, Refused or Unknown. One POST, never two.
+        """Create a dispatch; returns the server's echo. Raises Unavailable, Refused, Unknown. One POST, never two.
 
         Not idempotent: each call adds an agent (livekit.md §2.1). A server before 1.12.0 ignores the deployment, before
         1.13.2 the tag; the echo then lacks it.
@@ -199,12 +199,12 @@ class LiveKit:
         return dispatch_of(await self._act("CreateDispatch", partial(_named, send)))
 
     async def remove(self, room: str, identity: str) -> None:
-        """The participant is out of the room, or was. Raises Unavailable, Refused or Unknown."""
+        """Remove the participant from the room, if still there. Raises Unavailable, Refused or Unknown."""
         request = room_service.RoomParticipantIdentity(room=room, identity=identity)
         await self._gone("RemoveParticipant", partial(self._api.room.remove_participant, request))
 
     async def delete(self, room: str, dispatch: str) -> None:
-        """The dispatch with this id is no longer listed, and its agent is told to leave. Raises as `remove` does.
+        """Delete the dispatch; its agent is told to leave. Raises as `remove` does.
 
         A launch already queued survives it, and may bring an agent that no listed dispatch names (docs/livekit.md §0).
         """

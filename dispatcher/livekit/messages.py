@@ -1,4 +1,4 @@
-"""LiveKit's messages as values of the core: of each what we use, by its name there.
+"""Makes values of the core from LiveKit's messages: the fields that we use, under the names they have there.
 
 What outsiders may have written is cut to the size that the core allows (`core.text`).
 """

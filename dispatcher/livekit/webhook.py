@@ -1,4 +1,4 @@
-"""The Authorization header in, who signed what out; then the body in, an event out.
+"""Verifies a webhook: from the Authorization header to who signed it, then from the body to an event.
 
 Two judgements, as the first costs little and can be had before anything of the body is read: `verify` says that
 somebody who has a key signed a body with this hash, `receive` that this is the body, and reads it without trusting its
@@ -99,7 +99,7 @@ class Undecodable(Struct, frozen=True):
 
 
 def verify(authorization: str | None, keys: Mapping[str, ApiKey], now: Ms) -> Signed:
-    """Who signed which body, with one of `keys`, not over 60 s ago by `exp` or in 60 s or more.
+    """Find out who signed which body, with one of `keys`, not over 60 s ago by `exp` or in 60 s or more.
 
     `authorization` is the token, bare as LiveKit sends it or after `Bearer`; `keys` go by their API key.
     Raises BadWebhook, and nothing else, whatever the input.
@@ -115,7 +115,7 @@ def verify(authorization: str | None, keys: Mapping[str, ApiKey], now: Ms) -> Si
 
 
 def receive(body: bytes, signed: Signed) -> Received | Undecodable:
-    """The event, if exactly these bytes were signed.
+    """Read the event, if exactly these bytes were signed.
 
     An event of HEARD has its room's SID and, if it is about a participant, that one's SID and identity.
     Raises BadWebhook(HASH_MISMATCH), and nothing else, whatever the input.
@@ -163,7 +163,7 @@ _Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]  # 1000 times it sta
 
 
 class _Claims(Struct, frozen=True):
-    """The claims we judge; -1 and "" say that a required one is absent."""
+    """The claims that we check; -1 and "" mean that a required one is absent."""
 
     iss: str = ""
     exp: _Seconds = -1

@@ -1,4 +1,4 @@
-"""A webhook's body: protojson in, an event out, without trusting its shape.
+"""Reads a webhook's body, which is protojson, into an event, without trusting its shape.
 
 Defaults are left out, null means the default, 64-bit integers are strings, enums names or numbers. Each name of two
 words is there twice: a reader of protojson takes camel case and the proto's own. Only the fields below are decoded, so

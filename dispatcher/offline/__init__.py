@@ -1,4 +1,4 @@
-"""Without a LiveKit: `dispatcher rules test`, `rules explain`, and `dispatcher replay`."""
+"""What works without a LiveKit: `dispatcher rules test`, `rules explain`, and `dispatcher replay`."""
 
 from dispatcher.offline.decisions import compare
 from dispatcher.offline.replay import replay

@@ -1,4 +1,4 @@
-"""`dispatcher replay --config`: what other rules would have decided in the rooms of a tape, beside what was decided.
+"""`dispatcher replay --config`: what other rules would have decided in the recorded rooms.
 
 What was decided stands in the sessions that were saved. What other rules decide is judged anew, look by look: by who
 was there, in a session of their own in which whoever is wanted counts as asked for at once.
@@ -39,7 +39,7 @@ class Comparison(StrEnum):
 
 
 def compare(folders: Sequence[Path], config: Config, write: Write) -> int:
-    """Writes each room for which the configuration's rules change something: 0 there is none, 1 there is.
+    """Write each room for which the configuration's rules change something; 0: there is none, 1: there is one.
 
     A room of which it cannot be told counts as changed. Raises Unusable.
     """

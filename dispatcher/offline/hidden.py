@@ -1,4 +1,4 @@
-"""Rules judged on what a tape holds. Where the answer hangs on what it hides, that is said, and nothing guessed.
+"""Judges rules on what a tape holds. Where the answer depends on something hidden, it says so and never guesses.
 
 What a rule said when it was recorded is known, and so is what another says that has the same condition.
 """
@@ -22,7 +22,7 @@ _ROOM_NAME: Final = "room.name"
 
 
 class CannotTell(Exception):
-    """How rules would decide does not follow from the tape. Its text says why."""
+    """The tape does not show how rules would decide. Its text says why."""
 
 
 class CarefulRules:
@@ -117,7 +117,7 @@ def _within(name: str, whole: str) -> bool:
 
 
 def _hidden(hides: Hides, room: Room, person: Participant | None) -> Names:
-    """What the tape does not say of them; what is empty there was empty."""
+    """What the tape hides of them; what is empty there was empty."""
     found = {"room.metadata", "metadata"} if room.metadata else set()
     if hides is Hides.PEOPLE and MARK.search(room.name):
         found.add(_ROOM_NAME)

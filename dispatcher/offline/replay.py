@@ -1,4 +1,4 @@
-"""`dispatcher replay`: recorded claims, through the core of this release, with the replies that they had then."""
+"""`dispatcher replay`: puts recorded claims through the core of this release, with the recorded replies."""
 
 import heapq
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -73,7 +73,7 @@ class NotAsked(Exception):
 
 
 class Difference(Struct, frozen=True):
-    """Where a claim goes otherwise than it went: at its n-th step (from 1)."""
+    """Where a claim differs from the recorded one: at its n-th step (from 1)."""
 
     number: int
     recorded: Next
@@ -81,7 +81,7 @@ class Difference(Struct, frozen=True):
 
 
 def replay(folders: Sequence[Path], write: Write) -> int:
-    """Writes what differs first, and how many claims went as recorded: 0 all did, 1 not. Raises Unusable."""
+    """Write the first differences, and how many claims went as recorded; 0: all did, 1: not all. Raises Unusable."""
     claims, same, sessions, unread = 0, 0, set[tuple[str, str]](), 0
     for one in recorded(folders):
         if isinstance(one, UnreadLine):
@@ -100,7 +100,7 @@ def replay(folders: Sequence[Path], write: Write) -> int:
 
 
 def recorded(folders: Sequence[Path]) -> Iterator[Recorded | UnreadLine]:
-    """What is on the tapes of one or several replicas, each session's claims in their order. Raises Unusable."""
+    """Read the tapes of one or several replicas, each session's claims in their order. Raises Unusable."""
     try:
         yield from heapq.merge(*map(read, folders), key=_begun)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`dispatcher rules explain`: which rule matched a webhook, and of each that did not, which part was false."""
+"""`dispatcher rules explain`: which rule matches a webhook, and which part of each other rule is false."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from dispatcher.offline.situation import Situation, obstacle, read_event, wanted
 
 
 def explain(rules: Sequence[Rule], file: Path) -> Iterator[str]:
-    """Lines: what has happened, and each rule's answer, safe to show (`visible`). Raises Unusable."""
+    """Give lines: what has happened, and each rule's answer, safe to show (`visible`). Raises Unusable."""
     return map(visible, _told(rules, read_event(file)))
 
 

@@ -105,7 +105,7 @@ class _Read(Struct, frozen=True, kw_only=True):
 
 
 def rehearse(rules: Sequence[Rule], files: Sequence[Path]) -> tuple[int, list[str]]:
-    """How many cases of the files fail, and a report. Raises Unusable with everything that is wrong with the files."""
+    """Run the cases of the files: how many fail, and a report. Raises Unusable with all mistakes in the files."""
     found = [one for file in files for one in _cases(read_document(file), file.parent)]
     problems = [one for one in found if isinstance(one, Problem)]
     if problems:
@@ -156,7 +156,7 @@ def _reason(said: str, path: str) -> str:
 
 
 def _differences(expected: Sequence[_Expected], found: Sequence[Wanted]) -> Iterator[str]:
-    """What the rules made otherwise than expected, a line each."""
+    """Each difference between what the rules made and what was expected, a line each."""
     if [one.rule for one in expected] != [one.rule for one in found]:
         yield _difference("rule", ", ".join(one.rule for one in expected), ", ".join(one.rule for one in found))
         return

@@ -1,4 +1,4 @@
-"""Who has come, and into which room: written in a case, or recorded as a webhook. What the rules make of it."""
+"""A situation, from a case or a recorded webhook: who has come into which room, and what the rules make of it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -54,7 +54,7 @@ class _Recorded(Struct):
 
 
 def read_body(file: Path) -> bytes:
-    """What a file holds: a webhook's body alone, or a recording that has it under `body`. Raises Unusable."""
+    """Read a webhook's body from a file: the body alone, or a recording that has it under `body`. Raises Unusable."""
     try:
         with file.open("rb") as opened:
             content = opened.read(BODY_MAX + 1)
@@ -67,7 +67,7 @@ def read_body(file: Path) -> bytes:
 
 
 def read_event(file: Path) -> Situation:
-    """The webhook of a file. Raises Unusable."""
+    """Read the webhook of a file. Raises Unusable."""
     body = read_body(file)
     token = sign(body, key=_KEY, secret=_KEY, now=0)
     received = receive(body, verify(token, {_KEY: ApiKey(_KEY, _KEY)}, 0))

@@ -1,4 +1,4 @@
-"""The configuration is read again once it has changed, or somebody asks; a bad one leaves the last good in force."""
+"""Reads the configuration again when it has changed or somebody asks; a bad one leaves the last good one in force."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -44,11 +44,11 @@ class Reload:
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
-        """It is read again now, changed or not."""
+        """Read the configuration again now, changed or not."""
         self._asked.set()
 
     async def run(self) -> None:
-        """Reads it whenever it has changed or somebody asks, for ever."""
+        """Read the configuration whenever it has changed or somebody asks, for ever."""
         while True:
             try:
                 async with asyncio.timeout(self.poll):
@@ -60,7 +60,7 @@ class Reload:
             await self.read()
 
     async def read(self) -> None:
-        """What is written now is in force; or nothing has changed, and the log says what is wrong and where."""
+        """Put in force what is written now; with mistakes nothing changes, and the log says what is wrong and where."""
         good = False
         try:
             config = await asyncio.to_thread(self.source.read)
@@ -83,7 +83,7 @@ class Reload:
 
 
 async def nudge(ledger: Ledger, before: ConfigSnapshot, after: ConfigSnapshot) -> None:
-    """Where other agents are paused than before, the sessions that this may concern are due.
+    """Make sessions due for whose agents a pause has begun or ended.
 
     Raises LedgerUnavailable: the sweep then finds them.
     """

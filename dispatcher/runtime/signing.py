@@ -12,7 +12,7 @@ _DIGITS: Final = 32  # hexadecimal: 128 bits, of which somebody without the key 
 
 
 class Signer:
-    """Signs with the first secret; what any of them has signed is signed, so that they can be rotated.
+    """Signs with the first secret, and accepts the signature of any of them, so that they can be rotated.
 
     Nothing of it shows when it is printed.
     """

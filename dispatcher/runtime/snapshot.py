@@ -1,4 +1,4 @@
-"""What is in force: a configuration made ready to work with. A reload swaps it whole, in one assignment.
+"""The configuration in force, made ready to work with. A reload swaps it whole, in one assignment.
 
 Who needs more than one thing of it reads `Current.now` once: no request, drive or sweep works with half of two.
 """
@@ -19,7 +19,7 @@ from dispatcher.runtime.signing import Signer
 
 
 class ProjectRuntime(Struct, frozen=True, kw_only=True):
-    """A project as those who work for it need it: its LiveKit, and what holds in it."""
+    """A project, ready to work with: its LiveKit, its rules and its limits."""
 
     livekit: LiveKit
     rules: tuple[Rule, ...]
@@ -40,7 +40,7 @@ class ConfigSnapshot(Struct, frozen=True, kw_only=True):
 
 
 class ConfigHolder:
-    """Holds what is in force now."""
+    """Holds the configuration that is in force now."""
 
     def __init__(self, snapshot: ConfigSnapshot) -> None:
         self.snapshot = snapshot
@@ -53,7 +53,7 @@ class ConfigHolder:
 def config_snapshot(
     config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
 ) -> ConfigSnapshot:
-    """The configuration, ready; nothing is connected yet. `hear` is told of a project's expressions that fail."""
+    """Make the configuration ready; nothing is connected yet. `hear` gets a project's expressions that fail."""
     keys = {
         key: ApiKey(project.name, secret.get_secret_value())
         for project in config.projects

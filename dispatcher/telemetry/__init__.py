@@ -1,1 +1,1 @@
-"""What is told to people and to Prometheus."""
+"""What the service tells people and Prometheus."""

@@ -1,4 +1,4 @@
-"""How things stand, as opposed to what has happened: refreshed from the ledger, the same on every replica."""
+"""Metrics of the present state, refreshed from the ledger: the same on every replica."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -36,7 +36,7 @@ class Gauges:
             await asyncio.sleep(EVERY_S)
 
     async def refresh(self) -> None:
-        """The gauges say what the ledger says now of the projects that are configured."""
+        """Set the gauges to what the ledger says now of the configured projects."""
         totals = dict.fromkeys(State, 0)
         projects = self.projects()
         for (project, standing), number in (await self.ledger.standings()).items():

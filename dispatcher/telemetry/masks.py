@@ -1,4 +1,4 @@
-"""Whom a text is about, shown as a mark: a caller's identity is a phone number, and so is part of a SIP room's name.
+"""Shows people as marks: a caller's identity is a phone number, and so is a part of a SIP room's name.
 
 The same person has the same mark in every process and at any time, as long as the key is the same; without the key,
 trying all numbers does not lead back from a mark.
@@ -14,18 +14,18 @@ MARK: Final = re.compile(f"#[0-9a-f]{{{_MARK}}}")
 
 
 class Mask:
-    """Hides nobody until it has a key. Shared by those who show something, and given another key by a reload."""
+    """Hides nobody until it has a key. All parts that show names share one mask; a reload gives it another key."""
 
     def __init__(self) -> None:
         self._key: bytes | None = None
 
     def use(self, key: bytes | None) -> None:
-        """From now on people are shown by marks that this key makes; None: as they are."""
+        """Show people by marks made with this key from now on; None: as they are."""
         self._key = key
 
     @property
     def hides(self) -> bool:
-        """Whether people are shown by marks."""
+        """Whether the mask shows people by marks."""
         return self._key is not None
 
     def identity(self, text: str) -> str:

@@ -129,7 +129,7 @@ class Metrics:
         self.api_requests_total = new.counter("api_requests_total", "Requests to the API.", "result")
 
     def know(self, *, agents: Iterable[str], rules: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
-        """These names may be label values. So may earlier agents and rules: assignments of them outlive a reload.
+        """Allow these names as label values. Earlier agents and rules stay allowed: their assignments outlive a reload.
 
         `keys`: by project, its API keys. Of a key its position there is shown, from 1, as anybody may read metrics; one
         that has moved keeps its time, one not used yet is 0. Of other projects nothing is shown.
@@ -149,7 +149,7 @@ class Metrics:
                 self.webhook_key_last_used_timestamp_seconds.labels(project, position).set(used)
 
     def key_used(self, project: str, key: str, at: float) -> None:
-        """A webhook came signed with the key, `at` in seconds; nothing is shown of one that a reload has just taken."""
+        """Note a webhook signed with the key, `at` in seconds; one that a reload has just removed is not shown."""
         if (project, key) in self._keys:
             position, _ = self._keys[project, key]
             self._keys[project, key] = (position, at)
@@ -201,7 +201,7 @@ class _New:
 
 
 class _Read(Collector):
-    """A counter whose value is asked for when it is shown."""
+    """A counter that reads its value when it is shown."""
 
     def __init__(self, name: str, meaning: str, count: Callable[[], int]) -> None:
         self._name = name
@@ -213,7 +213,7 @@ class _Read(Collector):
 
 
 class _WithoutCreated(Collector):
-    """A registry less the `_created` series, one for each counter and histogram, which the text format has no use for.
+    """A registry without the `_created` series, one for each counter and histogram: the text format does not need them.
 
     The library can leave them out only for the whole process.
     """

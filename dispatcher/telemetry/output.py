@@ -1,4 +1,4 @@
-"""Where the log's lines go: a file descriptor, written by one thread, so that nobody who logs ever waits or fails.
+"""Writes the log's lines to a file descriptor, in one thread, so that no caller ever waits or fails.
 
 While nobody reads, what does not fit is lost. Without a reader, or without space on the disk, what was to be written is
 lost. Lost lines are counted, and the service goes on (docs/adr/0020-the-log-never-decides.md).
@@ -44,7 +44,7 @@ class Output:
         self._untold = 0
 
     def close(self, within: float = FLUSH_S) -> None:
-        """What waited is written, or so many seconds have passed."""
+        """Write what waits; give up after so many seconds."""
         with self._news:
             self._closing = True
             self._news.notify()
@@ -135,7 +135,7 @@ class _Descriptor:
 
 
 def aside(text: str) -> None:
-    """Whoever watches standard error reads it, if it takes the text at once."""
+    """Write the text to standard error, if that takes it at once."""
     with suppress(OSError):
         if sys.stderr is not None and select.select((), (_STDERR,), (), 0)[1]:
             os.write(_STDERR, text.encode()[: select.PIPE_BUF])  # more might wait after all

@@ -1,4 +1,4 @@
-"""What is told of a session, once: each new entry of its timeline is one log line and its metrics, and nothing else is.
+"""Logs and counts what happens to sessions: each new entry of a timeline becomes one log line and its metrics.
 
 So the timeline, the log and the counters cannot disagree.
 """
@@ -32,34 +32,34 @@ class SessionRecorder:
         self.metrics = metrics
 
     def tell(self, key: Key, entries: Iterable[Entry]) -> None:
-        """The entries, which are saved now, are logged and counted."""
+        """Log and count the entries, which are saved now."""
         log = self.log.bind(project=key.project, room=key.room, sid=key.sid)
         for entry in entries:
             self._write(log, entry)
             self._count(entry)
 
     def lost(self, key: Key) -> None:
-        """Another took the session over while we had it: our lease had run out."""
+        """Log that another process took the session over: our lease had run out."""
         self.log.warning("lease.lost", project=key.project, room=key.room, sid=key.sid)
 
     def deferred(self, key: Key) -> None:
-        """A later release wrote the record: one of its replicas is to go on with the session."""
+        """Log that a later release wrote the record: one of its replicas is to go on with the session."""
         self.log.warning("session.deferred", project=key.project, room=key.room, sid=key.sid)
 
     def look_failed(self, project: str, error: LiveKitError) -> None:
-        """LiveKit could not be asked: nothing is judged, and nothing forgotten."""
+        """Log and count that LiveKit did not answer a look: nothing is decided, and nothing forgotten."""
         self.metrics.livekit_consecutive_failures.labels(project).inc()
         write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
         write("look.failed", project=project, why=error.reason)
 
     def look_answered(self, project: str, *, recovered: bool) -> None:
-        """LiveKit answered; where looks had failed before, that is told."""
+        """Count that LiveKit answered; log it if looks had failed before."""
         self.metrics.livekit_consecutive_failures.labels(project).set(0)
         if recovered:
             self.log.info("look.recovered", project=project)
 
     def rule_failed(self, project: str, failed: Failed) -> None:
-        """An expression gave nothing when it was judged. Of a `when` that is said by the counter alone: it is often."""
+        """Count and log that an expression gave nothing. A failed `when` is only counted: it is frequent."""
         rule = self.metrics.rule_label(failed.rule)
         self.metrics.rule_errors_total.labels(rule=rule, field=failed.field, reason=failed.reason).inc()
         if failed.field != "when":
@@ -99,7 +99,7 @@ class SessionRecorder:
                 pass
 
     def _count_end(self, entry: Entry, agent: str) -> None:
-        """Each dispatch counts once, by how it ended first: one that was given up and came after all has counted."""
+        """Count each dispatch once, by its first end: one that was given up and came after all has already counted."""
         if not entry.again:
             self.metrics.dispatches_total.labels(agent=agent, result=entry.verdict).inc()
         if entry.verdict in _LEFT:

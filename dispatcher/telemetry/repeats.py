@@ -1,4 +1,4 @@
-"""How often the same trouble is told: a few times as it comes, then once a minute, with how often it was not told.
+"""Limits how often the same trouble is logged: a few times as it comes, then once a minute, with the number left out.
 
 Whoever can send requests can cause such lines without end, and a library in trouble can, too.
 """
@@ -20,13 +20,13 @@ class _Told:
 
 
 class Repeats:
-    """What has been told of each cause. Times are in seconds, of any clock, also of one that somebody sets."""
+    """What has been logged of each cause. Times are in seconds, of any clock, also of one that somebody sets."""
 
     def __init__(self) -> None:
         self._causes: dict[Cause, _Told] = {}
 
     def left_out(self, cause: Cause, now: float) -> int | None:
-        """None: this one is not to be told. Else it is, with how many were not since the last one that was."""
+        """None: do not log this one. Else log it, with how many were left out since the last one."""
         if cause not in self._causes and len(self._causes) >= CAUSES_MAX:
             cause = ()
         told = self._causes.setdefault(cause, _Told())

@@ -1,4 +1,4 @@
-"""REDIS_URL → where the ledger's Redis is and how it is reached, or a ValueError that says what is wrong with it.
+"""Reads REDIS_URL: where the ledger's Redis is and how to reach it, or a ValueError that says what is wrong.
 
 No message repeats what was written, as there may be a password in it.
 """
@@ -81,7 +81,7 @@ _TLS_OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
 
 
 def read(url: str) -> Address:
-    """The address. Nothing is asked; only the files of a TLS connection are looked for."""
+    """Read the address. Connects to nothing; only looks for the files of a TLS connection."""
     scheme, _, rest = url.partition("://")
     tls, form = scheme.startswith("rediss"), scheme.replace("rediss", "redis")
     try:

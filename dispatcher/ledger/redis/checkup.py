@@ -1,4 +1,4 @@
-"""What there is to know of the Redis that the ledger lives in, asked once: for `dispatcher doctor`, which judges it."""
+"""Asks the ledger's Redis, once, for all facts that `dispatcher doctor` judges."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ PINGS: Final = 9  # of which the median counts
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """One server. The user may not ask for what is None."""
+    """Facts of one server. None: the user may not ask for it."""
 
     name: str  # host:port, or the socket's path
     round_trip: float  # ms; the median of PINGS
@@ -38,7 +38,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 async def check_up(address: Address) -> list[Facts]:
-    """The facts of each server: the one at the address, the master that the sentinels name, a cluster's masters.
+    """Ask each server for its facts: the one at the address, the master that the sentinels name, a cluster's masters.
 
     Raises LedgerUnavailable with the reason when one cannot be asked within WITHIN_S.
     """

@@ -1,4 +1,4 @@
-"""Scripts run on one Redis, however it is reached: bounded, with a deadline, and with errors of ours alone.
+"""Runs scripts on one Redis, however it is reached: bounded, with a deadline, and with our own errors only.
 
 Nothing is asked before the first call, so a process starts without its Redis.
 """
@@ -48,7 +48,7 @@ class Client:
         self._dropping = False
 
     async def run(self, calls: Sequence[Call], within: float = DEADLINE_S) -> list[Any]:
-        """What each script answers, in order; several are no transaction. Raises LedgerUnavailable.
+        """Run the scripts; their answers in order. Several are no transaction. Raises LedgerUnavailable.
 
         A call whose answer was lost is sent once more: every script bears that, or costs a lease or a slot by it.
         """
@@ -65,7 +65,7 @@ class Client:
             raise LedgerUnavailable(f"Redis: {told(error)}") from None
 
     async def aclose(self) -> None:
-        """Every connection is closed."""
+        """Close every connection."""
         with suppress(TimeoutError, *FOREIGN):  # of a server that no longer answers
             async with asyncio.timeout(DEADLINE_S):
                 await self._redis.aclose()

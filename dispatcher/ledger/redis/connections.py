@@ -1,4 +1,4 @@
-"""An address → a client of redis-py, set up so that it does nothing by itself: no retries, no delays, no questions."""
+"""Makes redis-py's client for an address, set up so that it does nothing by itself: no retries, delays or questions."""
 
 import ssl
 from typing import Any, Final, assert_never

@@ -167,7 +167,7 @@ class RedisLedger:
         return [shown[one] for one in chosen if one in shown]
 
     async def _give_back(self) -> None:
-        """What was handed out in answers that were lost is due now, not when its leases end."""
+        """Make sessions due now that were handed out in lost answers, instead of waiting for their leases to end."""
         unheard = set(self._unheard)
         await self._client.run([self._keys.on(key, Op.RELEASE, token) for key, token in unheard])
         self._unheard = deque((one for one in self._unheard if one not in unheard), UNHEARD_MAX)

@@ -1,4 +1,4 @@
-"""Whose keys they are. Two installations that take each other for one would declare each other's rooms over.
+"""Makes sure who owns the keys. Two installations that share keys would end each other's rooms.
 
 The processes of one installation share a project, and each project that two of them share is at one LiveKit: at one
 URL, with an API key in common (so keys may be rotated). Who comes first has the keys of its instance until its last
@@ -28,7 +28,7 @@ PATIENCE_S: Final = OWN_MS / 1000  # who was refused waits so long: those it cam
 
 
 class LiveKitAt(Struct, frozen=True):
-    """Where a project's LiveKit is, as it may be told. `keys` are the ids of its API keys."""
+    """Where a project's LiveKit is, as it may be shown. `keys` are the ids of its API keys."""
 
     url: str
     keys: tuple[str, ...]
@@ -38,7 +38,7 @@ class LiveKitAt(Struct, frozen=True):
 
 
 class Installation(Struct, frozen=True, kw_only=True):
-    """Whose ledger it is. Without `livekits` nobody asks whose the keys are: for those who look in from outside."""
+    """The installation that a ledger belongs to. Without `livekits` nobody checks who owns the keys."""
 
     instance: str = UNNAMED
     livekits: Callable[[], Mapping[str, LiveKitAt]] | None = None  # by project, as they are in force now
@@ -78,17 +78,17 @@ class Owner:
         self._trouble: LedgerUnavailable | None = None
 
     async def run(self, calls: Sequence[Call]) -> list[Any]:
-        """What each script answers: see `Client.run`. Raises LedgerTaken, and runs none, if the keys are another's."""
+        """Run the scripts, as `Client.run`. Raises LedgerTaken, and runs none, if another one owns the keys."""
         livekits = self._installation.livekits
         spent = await self._hold(livekits()) if calls and livekits else 0.0
         return await self._client.run(calls, DEADLINE_S - spent)
 
     async def look(self, livekits: Mapping[str, LiveKitAt]) -> str:
-        """Which other installation has the keys; "": none has. Nobody has them by this. Raises LedgerUnavailable."""
+        """Find out which other installation owns the keys; "": none. Takes no keys. Raises LedgerUnavailable."""
         return self._said(await self._ask(_How.LOOK, livekits), livekits)
 
     async def aclose(self) -> None:
-        """Another installation may have the keys once no other process of ours has; every connection is closed."""
+        """Give the keys up, unless another process of ours has them; close every connection."""
         if self._asked_for is not None:
             with suppress(LedgerUnavailable):  # they are free after OWN_MS
                 await self._ask(_How.LEAVE, self._asked_for)

@@ -1,4 +1,4 @@
-"""What the scripts answer → what the ledger's interface speaks of."""
+"""Makes the interface's types from the scripts' answers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

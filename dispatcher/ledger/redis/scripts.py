@@ -1,4 +1,4 @@
-"""The Lua of the ledger: one file for each operation, each behind the same preamble and the interface's numbers."""
+"""The ledger's Lua scripts: one file for each operation, each behind the same preamble and the interface's numbers."""
 
 from enum import StrEnum
 from functools import cache

@@ -1,4 +1,4 @@
-"""What drives were given, asked for and were answered, recorded: for `dispatcher replay`."""
+"""Records drives, with what they were given, asked for and were answered: for `dispatcher replay`."""
 
 from dispatcher.telemetry.tape.files import Files
 from dispatcher.telemetry.tape.hiding import HIDDEN, Hiding

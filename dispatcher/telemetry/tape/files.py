@@ -1,4 +1,4 @@
-"""Where a tape lies: files in a folder, of bounded size and number, which only their owner can read."""
+"""The files of a tape: in one folder, of bounded size and number, readable by their owner alone."""
 
 import os
 import re
@@ -33,19 +33,19 @@ class Files:
         self._whole = False  # it ends in a whole line
 
     def open(self) -> None:
-        """The folder is there, and its newest file can be written. Raises OSError."""
+        """Make the folder if need be, and open its newest file. Raises OSError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = tapes(self.folder)
         self._open(there[-1] if there else self._named(1))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Close the open file."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     def write(self, line: Line) -> None:
-        """The line is in the newest file, after its terms. Raises OSError: it is not, or only in part."""
+        """Write the line to the newest file, after its terms. Raises OSError: it is not written, or only in part."""
         if not self._fits(line.size):
             self._next()
         data = line.claim if line.terms in self._terms else line.terms + line.claim
@@ -64,7 +64,7 @@ class Files:
         return here.st_nlink > 0 and (here.st_size == 0 or here.st_size + size < self._file_max)
 
     def _next(self) -> None:
-        """A new file is open, and the oldest ones have made room for it."""
+        """Open a new file, and delete the oldest ones to make room for it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = tapes(self.folder)
         for old in there[: len(there) + 1 - self._files_max]:

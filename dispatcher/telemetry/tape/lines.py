@@ -1,4 +1,4 @@
-"""What a tape holds: one JSON line for each claim, and the terms that it was driven under once in each file before it.
+"""The lines of a tape: one JSON line for each claim, and before it, once in each file, the terms that it ran under.
 
 A line is decoded into the core's own types and must be the same bytes when it is encoded again. So a line that another
 release wrote is either understood to the last field or refused; it is never half understood.

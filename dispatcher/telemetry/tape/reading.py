@@ -25,7 +25,7 @@ class UnreadLine(Struct, frozen=True):
 
 
 def read(folder: Path) -> Iterator[Recorded | UnreadLine]:
-    """Everything on the tape. Raises OSError."""
+    """Read everything on the tape. Raises OSError."""
     for file in tapes(folder):
         yield from _file(file)
 

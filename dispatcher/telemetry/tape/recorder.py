@@ -1,4 +1,4 @@
-"""Between a drive and who carries it out: what goes to and fro is passed on as it is, and written down at the end."""
+"""Stands between a drive and its interpreter: passes effects and replies on as they are, then records them."""
 
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeAlias
@@ -41,7 +41,7 @@ class Tape:
         self._rules: dict[str, ListenedRules] = {}  # by project, as they are now
 
     def drive(self, project: str, session: Session, inbox: Iterable[Event], terms: Terms, now: Ms) -> "RecordedDrive":
-        """A drive whose conversation is recorded."""
+        """Begin a drive whose conversation is recorded."""
         rules = self._rules.get(project)
         if rules is None or rules.given != terms:
             rules = self._rules[project] = ListenedRules(terms)
@@ -49,7 +49,7 @@ class Tape:
         return RecordedDrive(given, rules, self._write)
 
     def _write(self, claim: RecordedClaim, rules: "ListenedRules") -> None:
-        """The claim is handed over to be written, less what is to be hidden."""
+        """Hand the claim over to be written, without what has to be hidden."""
         hiding = self._hiding
         terms, terms_line = rules.recorded(hiding.hides)
         hidden = replace(
@@ -152,12 +152,12 @@ class ListenedRules:
         return self._recorded[hides]
 
     def listen(self) -> None:
-        """From now on what rules say is remembered, and which dispatches are ours."""
+        """Remember from now on what rules say, and which dispatches are ours."""
         self._said.clear()
         self.tags.seen = {}
 
     def heard(self) -> tuple[Judged, ...]:
-        """What they have said since."""
+        """What rules have said since."""
         return tuple(
             Judged(
                 person=person,

@@ -1,4 +1,4 @@
-"""One thread writes, so that nobody who hands something over ever waits: what does not fit is dropped, and counted."""
+"""Writes in a thread of its own, so that no caller ever waits: lines that do not fit are dropped and counted."""
 
 import threading
 from collections import deque
@@ -33,7 +33,7 @@ class Writer:
         self.trouble = ""  # why the last line could not be written
 
     def put(self, line: Line) -> None:
-        """The line is to be written, or is dropped."""
+        """Queue the line to be written, or drop it."""
         with self._news:
             fits = self._waiting + len(line.claim) <= self._waiting_max  # the terms are shared by all
             if fits:
@@ -44,7 +44,7 @@ class Writer:
             self._dropped()
 
     def close(self, within: float = FLUSH_S) -> None:
-        """What waited is written, or so many seconds have passed."""
+        """Write what waits; give up after so many seconds."""
         with self._news:
             self._closing = True
             self._news.notify()
