@@ -126,6 +126,18 @@ def test_every_room_has_its_line_in_the_map_and_in_the_layers() -> None:
     ) == (placed - {"__main__"})
 
 
+def test_where_a_change_goes_names_files_that_are_there() -> None:
+    """Whoever follows the table of changes finds the files; a room to come may be named as a folder."""
+    table = text("docs/architecture.md").partition("## Where a change goes\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*/?)`", table)) - {"observe"}
+    rooms = {f"{name}/" for name in ("notices", "launcher")} | {
+        f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")
+    }
+
+    assert named
+    assert {name.replace("/", ".") for name in named - rooms if not name.startswith("tests/")} - set(modules()) == set()
+
+
 def test_every_metric_is_documented_and_every_documented_metric_exists() -> None:
     """docs/metrics.md and the registry hold the same names."""
     assert metrics_named(text("docs/metrics.md")) == metrics_made()
