@@ -11,7 +11,7 @@ from dispatcher.config import Config, Source, load_offline, show
 
 NAME: Final = "check"
 HELP: Final = "say whether the configuration is right: exit code 0 or 2"
-OFFLINE: Final = "without LiveKit's address and keys, as in CI: everything else is checked"
+OFFLINE: Final = "check everything but LiveKit's address and keys, which CI does not have"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Fate, NeverSeen
 
 NAME: Final = "demo"
-HELP: Final = "watch it work, against a LiveKit of its own that loses agents"
+HELP: Final = "show the service at work, with a fake LiveKit that loses agents"
 
 WITHIN_S: Final = 30.0
 

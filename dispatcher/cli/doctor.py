@@ -28,7 +28,7 @@ from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
 from dispatcher.runtime.snapshot import livekits
 
 NAME: Final = "doctor"
-HELP: Final = "ask Redis and LiveKit, and say whether they will do: exit code 0, 1 or 2"
+HELP: Final = "check Redis and LiveKit, and say what to mend: exit code 0, 1 or 2"
 
 OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}  # that the ledger's scripts are tested on, or meant for
 NEAR_MS: Final = 10.0  # a webhook waits for one round trip, a join for five

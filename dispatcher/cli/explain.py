@@ -17,7 +17,7 @@ from dispatcher.cli.options import WRONG_CONFIG, take_url
 from dispatcher.core.text import visible
 
 NAME: Final = "explain"
-HELP: Final = "tell what happened in a room, asking the running service"
+HELP: Final = "ask the running service what happened in a room, and why no agent came"
 
 _SAYS: Final[Mapping[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "the token was refused: set DISPATCHER_API_TOKEN to the service's",
@@ -40,7 +40,7 @@ class _Room(Struct, frozen=True):
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its options."""
-    parser.add_argument("room", metavar="ROOM")
+    parser.add_argument("room", metavar="ROOM", help="the room's name")
     take_url(parser)
 
 

@@ -29,12 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="dispatcher", description="The right LiveKit agent in every room. Exactly one."
+        prog="dispatcher",
+        description="The right LiveKit agent in every room. Exactly one. `dispatcher COMMAND --help` says more.",
     )
     parser.add_argument("--version", action="version", version=version("livekit-dispatcher"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
-        own = commands.add_parser(command.NAME, help=command.HELP)
+        says = f"{command.HELP[0].upper()}{command.HELP[1:]}."
+        own = commands.add_parser(command.NAME, help=command.HELP, description=says)
         command.add(own)
         own.set_defaults(run=command.run)
     return parser

@@ -10,7 +10,9 @@ WRONG_CONFIG = 2  # the exit code of a configuration, or a command line, that is
 def take_config(parser: argparse.ArgumentParser) -> None:
     """Add `--config`."""
     parser.add_argument(
-        "--config", type=Path, help="the file; default: $DISPATCHER_CONFIG, or ./dispatcher.yaml if there"
+        "--config",
+        type=Path,
+        help="the configuration file; default: $DISPATCHER_CONFIG, else ./dispatcher.yaml if it exists",
     )
 
 
@@ -21,4 +23,5 @@ def take_project(parser: argparse.ArgumentParser, whose: str) -> None:
 
 def take_url(parser: argparse.ArgumentParser) -> None:
     """Add `--url`, of a service on this machine unless somebody says otherwise."""
-    parser.add_argument("--url", default=f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}")
+    here = f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}"
+    parser.add_argument("--url", default=here, help=f"the running service; default: {here}")

@@ -10,17 +10,21 @@ from dispatcher import offline
 from dispatcher.config import load_offline
 
 NAME: Final = "replay"
-HELP: Final = "replay recordings, or ask what other rules would have decided"
+HELP: Final = "replay recordings, or say what other rules would have decided"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its options."""
-    parser.description = "Exit code 0: nothing differs; 1: something does; 2: nothing could be replayed."
+    parser.epilog = "Exit code 0: nothing differs; 1: something does; 2: nothing could be replayed."
     parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="DIR", help="what `serve --record` made, of each replica"
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="the folder of `serve --record`; name those of all replicas",
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="a file whose rules would have decided: room by room"
+        "--config", type=Path, metavar="FILE", help="say, room by room, what the rules of this file would have decided"
     )
 
 

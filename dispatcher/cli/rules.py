@@ -13,22 +13,22 @@ from dispatcher.config import load_offline
 from dispatcher.core.rules import Rule
 
 NAME: Final = "rules"
-HELP: Final = "try the rules, without any LiveKit"
+HELP: Final = "try the rules without a LiveKit"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add both commands."""
     trials = parser.add_subparsers(dest="trial", required=True, metavar="COMMAND")
-    test = trials.add_parser("test", help="run cases: exit code 0, 1 if one fails, 2 if they cannot be run")
-    test.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    test = trials.add_parser("test", help="run cases: exit code 0, 1 if a case fails, 2 if the cases cannot be run")
+    test.add_argument("files", nargs="+", type=Path, metavar="FILE", help="cases in YAML")
     test.set_defaults(trying=_test)
-    explain = trials.add_parser("explain", help="tell which rule matches a webhook, and why the others do not")
+    explain = trials.add_parser("explain", help="say which rule matches a webhook, and why the others do not")
     explain.add_argument(
         "--event", required=True, type=Path, metavar="FILE", help="the webhook's body, or a recording of it"
     )
     explain.set_defaults(trying=_explain)
     for trial in (test, explain):
-        take_project(trial, "whose rules")
+        take_project(trial, "the project whose rules to try")
         take_config(trial)
 
 

@@ -37,11 +37,11 @@ class _Taken(Struct, frozen=True):
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its options."""
-    parser.add_argument("--event", type=Path, metavar="FILE", help="its body; default: an event that nobody acts on")
-    like = "signed as this livekit-server signs, such as 1.12; default: a present one"
+    parser.add_argument("--event", type=Path, metavar="FILE", help="the webhook's body; default: one without effect")
+    like = "sign as this version of livekit-server does, such as 1.12; default: 1.13"
     parser.add_argument("--like", type=_release, default=SIGNS_IAT, metavar="VERSION", help=like)
     take_url(parser)
-    take_project(parser, "whose keys sign it, each once")
+    take_project(parser, "the project whose keys sign it, once each")
     take_config(parser)
 
 

@@ -24,12 +24,12 @@ from dispatcher.telemetry.output import NOWHERE, Output, aside
 from dispatcher.telemetry.tape import Files
 
 NAME: Final = "serve"
-HELP: Final = "take webhooks and see to it that every room has its agent"
+HELP: Final = "run the service: take webhooks and dispatch agents by the rules"
 
-DRY_RUN: Final = "decide, log and count, but create nothing; its ledger is its own, in memory"
-TAKE_OVER: Final = "take the ledger, once, from processes of this instance that see to another LiveKit: it has moved"
-RECORD: Final = "record each drive there, 64 MiB at most, for `replay`"
-RECORD_PLAIN: Final = "with --record: in plain text what recordings hide otherwise"
+DRY_RUN: Final = "decide, log and count, but create nothing; use a ledger of its own, in memory"
+TAKE_OVER: Final = "take the ledger from processes of this instance that serve another LiveKit: it has moved"
+RECORD: Final = "record all decisions in this folder, 64 MiB at most, for `replay`"
+RECORD_PLAIN: Final = "with --record: also record in plain text what recordings otherwise hide"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--take-over", action="store_true", help=TAKE_OVER)
     parser.add_argument("--record", type=Path, metavar="DIR", help=RECORD)
     parser.add_argument("--record-plain", action="store_true", help=RECORD_PLAIN)
-    parser.add_argument("--log", choices=("json", "text"), help="default: text on a terminal, else json")
+    parser.add_argument(
+        "--log", choices=("json", "text"), help="how the log is written; default: text on a terminal, else json"
+    )
     take_config(parser)
 
 
