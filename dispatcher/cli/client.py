@@ -1,6 +1,6 @@
 """Asks a running service: for every command that does.
 
-Whoever answers in its place, a proxy or a page, ends in a sentence: read with a bound, and no redirect is followed.
+If a proxy or a web page answers in its place, the user gets a sentence. Answers have a bound, redirects end here.
 """
 
 from typing import Final, TypeVar

@@ -1,6 +1,6 @@
 """The command line. Exit codes: 0 success, 1 something failed, 2 the configuration or the command line is wrong.
 
-And 143 or 130 where a second SIGTERM or SIGINT did not let the service end in order.
+Also 143 or 130, when a second SIGTERM or SIGINT has ended the service at once.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """What a running service does on a signal: SIGHUP reloads, SIGTERM or SIGINT ends it in order, a second one at once.
 
-What they do before is in `dispatcher.__main__`.
+`dispatcher.__main__` says what signals do before that.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """Verifies a webhook: from the Authorization header to who signed it, then from the body to an event.
 
-Two judgements, as the first costs little and can be had before anything of the body is read: `verify` says that
-somebody who has a key signed a body with this hash, `receive` that this is the body, and reads it without trusting its
-shape. No IO and no clock here: the instant is an argument. What is not signed is `BadWebhook`, with a reason; what is
-signed but cannot be read is `Undecodable`, as refusing it would change nothing.
+Two steps, since the first costs little and comes before anything of the body is read: `verify` makes sure that somebody
+who has a key signed a body with this hash, `receive` that this is the body, and reads it without trusting its shape. No
+IO and no clock here: the instant is an argument. What is not signed is `BadWebhook`, with a reason; what is signed but
+cannot be read is `Undecodable`, as refusing it would change nothing.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """`dispatcher replay --config`: what other rules would have decided in the recorded rooms.
 
-What was decided stands in the sessions that were saved. What other rules decide is judged anew, look by look: by who
-was there, in a session of their own in which whoever is wanted counts as asked for at once.
+The saved sessions hold what was decided. The other rules are judged anew, look by look, on who was there: in a session
+of their own, in which every wanted agent counts as asked for at once.
 """
 
 from collections import Counter

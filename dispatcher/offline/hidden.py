@@ -1,6 +1,6 @@
 """Judges rules on what a tape holds. Where the answer depends on something hidden, it says so and never guesses.
 
-What a rule said when it was recorded is known, and so is what another says that has the same condition.
+The tape holds what a recorded rule said; another rule with the same condition says the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """The configuration in force, made ready to work with. A reload swaps it whole, in one assignment.
 
-Who needs more than one thing of it reads `Current.now` once: no request, drive or sweep works with half of two.
+A request, drive or sweep reads `ConfigHolder.snapshot` once, so none works with parts of two configurations.
 """
 
 from collections.abc import Callable, Collection, Mapping

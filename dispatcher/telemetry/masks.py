@@ -1,7 +1,7 @@
 """Shows people as marks: a caller's identity is a phone number, and so is a part of a SIP room's name.
 
-The same person has the same mark in every process and at any time, as long as the key is the same; without the key,
-trying all numbers does not lead back from a mark.
+The same person has the same mark in every process and at any time, as long as the key is the same. Without the key
+nobody finds the number of a mark, even by trying all numbers.
 """
 
 import hmac

@@ -1,7 +1,7 @@
 """Writes the log's lines to a file descriptor, in one thread, so that no caller ever waits or fails.
 
-While nobody reads, what does not fit is lost. Without a reader, or without space on the disk, what was to be written is
-lost. Lost lines are counted, and the service goes on (docs/adr/0020-the-log-never-decides.md).
+While nobody reads, lines that do not fit are lost. Without a reader, or without space on the disk, all lines are lost.
+Lost lines are counted, and the service goes on (docs/adr/0020-the-log-never-decides.md).
 """
 
 import os

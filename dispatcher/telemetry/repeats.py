@@ -1,6 +1,6 @@
 """Limits how often the same trouble is logged: a few times as it comes, then once a minute, with the number left out.
 
-Whoever can send requests can cause such lines without end, and a library in trouble can, too.
+Strangers can cause such lines without end by their requests, and so can a library in trouble.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """Makes sure who owns the keys. Two installations that share keys would end each other's rooms.
 
 The processes of one installation share a project, and each project that two of them share is at one LiveKit: at one
-URL, with an API key in common (so keys may be rotated). Who comes first has the keys of its instance until its last
-process has stopped, or has not asked for them for OWN_MS. Another installation's process is refused: for good while
-they have them, for PATIENCE_S after that. Started with `take_over`, it takes them.
+URL, with an API key in common (so keys may be rotated). The first installation owns the keys of its instance until its
+last process has stopped, or has not asked for them for OWN_MS. A process of another installation is refused as long as
+the first one owns them, and for PATIENCE_S after that. A process that starts with `take_over` takes the keys.
 """
 
 import asyncio
