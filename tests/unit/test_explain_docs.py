@@ -7,8 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.rules import NAMELESS
-from dispatcher.core.session import Assignment, Attempt, Session
-from dispatcher.core.timeline import Verdict
+from dispatcher.core.session import Assignment, Attempt, Session, with_entry
+from dispatcher.core.timeline import Entry, Said, Verdict
+from dispatcher.core.verdicts import LEFT_AGAIN
 from dispatcher.explain import SENTENCES, diagnosis
 from tests.unit.core.world import agent, assignment, attempt, session
 
@@ -39,6 +40,10 @@ STANDS = {
     "The worker said no": failed(Verdict.REJECTED),
     "A worker took the job and no agent joined": failed(Verdict.NO_SHOW),
     "The agent leaves at once": failed(Verdict.FAILED),
+    "The agent has left": with_entry(
+        stands(replace(WAITING, finished_at=1)),
+        Entry(at=1, said=Said.ATTEMPT_ENDED, assignment="everyone", verdict=Verdict.FINISHED, done=LEFT_AGAIN),
+    ),
     "The room has its agent": stands(WAITING, attempt(1, agent_sid=agent().sid)),
     "Another agent comes": failed(Verdict.SILENT),
 }
