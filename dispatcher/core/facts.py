@@ -50,7 +50,8 @@ class Participant(Struct, frozen=True, kw_only=True):
     active: bool = False  # state ACTIVE: media is connected
     hidden: bool = False
     publisher: bool = False
-    granted: bool = False  # in looks: its token has the grant `agent`, as that of every job, and few made by hand
+    granted: bool = False  # its token has the grant `agent`, as that of every job, and few made by hand
+    recorder: bool = False  # its token has the grant `recorder`
     joined_at: Ms = 0
     metadata: str = ""
     attributes: Mapping[str, str] = {}
@@ -72,9 +73,19 @@ class Participant(Struct, frozen=True, kw_only=True):
         return brief(self.attributes.get(DONE, ""), DONE_MAX)
 
     @property
+    def as_agent(self) -> bool:
+        """Whether LiveKit takes it for an agent: by its kind, or by its token's grant, whatever its kind."""
+        return self.kind == AGENT or self.granted
+
+    @property
     def is_agent(self) -> bool:
         """Whether it is an agent in its own right: an avatar, which speaks for one, is not."""
-        return self.kind == AGENT and "lk.publish_on_behalf" not in self.attributes
+        return self.as_agent and "lk.publish_on_behalf" not in self.attributes
+
+    @property
+    def is_person(self) -> bool:
+        """Whether an agent may be wanted for it, if it is of a rule's kinds: no agent, no recorder, and not hidden."""
+        return not (self.as_agent or self.recorder or self.hidden)
 
 
 class Event(Struct, frozen=True, kw_only=True):

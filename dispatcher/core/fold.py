@@ -13,7 +13,6 @@ from dispatcher.core import timing
 from dispatcher.core.assignments import may_be_assigned
 from dispatcher.core.facts import (
     ABORTED,
-    AGENT,
     JOINED,
     LEFT,
     ROOM_FINISHED,
@@ -44,7 +43,7 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     if event.participant is None:
         stale = event.name != ROOM_STARTED or may_be_assigned(session, rules, None)
         return replace(session, stale=session.stale or stale)
-    if event.participant.kind == AGENT:
+    if event.participant.as_agent:
         return _fold_agent(session, event, event.participant, now)
     stale = session.stale or _person_matters(session, event, event.participant, rules)
     return replace(session, stale=stale, departed=_departed(session, event, event.participant, now))
@@ -90,7 +89,7 @@ def _departed(session: Session, event: Event, person: Participant, now: Ms) -> t
 def _person_matters(session: Session, event: Event, person: Participant, rules: Sequence[Rule]) -> bool:
     if event.name in {LEFT, ABORTED}:
         return any(assignment.serving is None and not assignment.finished_at for assignment in session.assignments)
-    if person.hidden:
+    if not person.is_person:
         return False
     if any(person.kind in assignment.policy.kinds and assignment.serving is None for assignment in session.assignments):
         return True

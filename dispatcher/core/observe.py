@@ -13,7 +13,7 @@ from dispatcher.core import retries, timing
 from dispatcher.core.assignments import assign, retarget, waiting_for
 from dispatcher.core.attribution import attribute, bind, recall
 from dispatcher.core.closing import close
-from dispatcher.core.facts import AGENT, Ms, Participant, Room
+from dispatcher.core.facts import Ms, Participant, Room
 from dispatcher.core.leaving import depart, remembered
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
@@ -82,8 +82,8 @@ def _missed(session: Session, now: Ms) -> Session:
 
 
 def people(snapshot: RoomSnapshot) -> list[Participant]:
-    """Those for whom an agent may be wanted, by joining: ACTIVE, not hidden, no agents; kinds are the rules'."""
-    there = [one for one in snapshot.participants if one.active and not one.hidden and one.kind != AGENT]
+    """Those for whom an agent may be wanted, by joining: ACTIVE, and a person; kinds are the rules'."""
+    there = [one for one in snapshot.participants if one.active and one.is_person]
     return sorted(there, key=lambda one: one.joined_at)
 
 

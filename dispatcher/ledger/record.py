@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.core.facts import AGENT, DONE, Event, Ms, Participant, RoomSid
+from dispatcher.core.facts import DONE, Event, Ms, Participant, RoomSid
 from dispatcher.core.session import Assignment, Attempt, Session
 
 VERSION: Final = 2  # 1: before the fields had the names of now
@@ -119,7 +119,7 @@ def dump_event(event: Event) -> bytes:
 
 
 def _word(one: Participant) -> dict[str, str]:
-    return {DONE: one.done} if one.kind == AGENT and one.done else {}
+    return {DONE: one.done} if one.as_agent and one.done else {}
 
 
 def load_event(entry: bytes) -> Event:

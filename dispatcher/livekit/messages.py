@@ -46,6 +46,7 @@ def participant_of(one: models.ParticipantInfo) -> Participant:
         hidden=one.permission.hidden,
         publisher=one.is_publisher,
         granted=one.permission.agent,
+        recorder=one.permission.recorder,
         joined_at=_ms(one.joined_at_ms, one.joined_at),
         metadata=one.metadata,
         attributes=dict(one.attributes),

@@ -42,6 +42,8 @@ class _Room(Struct):
 
 class _Permission(Struct):
     hidden: bool | None = None
+    agent: bool | None = None
+    recorder: bool | None = None
 
 
 class _Participant(Struct):
@@ -63,13 +65,16 @@ class _Participant(Struct):
     disconnect_reason: _Enum = None
 
     def core(self) -> Participant:
+        permission = self.permission or _Permission()
         return Participant(
             sid=brief(self.sid or "", ID_MAX),
             identity=brief(self.identity or "", NAME_MAX),
             kind=_named(_KINDS, self.kind),
             name=self.name or "",
             active=_named(_STATES, self.state) == "ACTIVE",
-            hidden=bool(self.permission and self.permission.hidden),
+            hidden=bool(permission.hidden),
+            granted=bool(permission.agent),
+            recorder=bool(permission.recorder),
             publisher=bool(self.publisher or self.is_publisher),
             joined_at=self.joined_ms or self.joined_at_ms or (self.joined or self.joined_at or 0) * 1000,
             metadata=self.metadata or "",

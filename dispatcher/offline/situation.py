@@ -90,6 +90,8 @@ def obstacle(situation: Situation) -> str:
         return ""
     if person.hidden:
         return "hidden participants never count"
+    if person.recorder:
+        return "recorders never want an agent"
     return "agents never want an agent" if person.active else "they are not in the room: their state is not ACTIVE"
 
 

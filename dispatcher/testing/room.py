@@ -21,7 +21,7 @@ Tell = Callable[[WebhookEvent], None]
 _ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _CODECS: Final = ("audio/opus", "audio/red", "video/VP8", "video/H264", "video/VP9", "video/AV1")
 _ENDED: Final = {"ROOM_DELETED": "ROOM_END_API_DELETE", "ROOM_CLOSED": "ROOM_END_IDLE_TIMEOUT"}
-DEPENDENT: Final = frozenset({ParticipantInfo.Kind.AGENT, ParticipantInfo.Kind.EGRESS})  # keep no room open
+_DEPENDENT: Final = frozenset({ParticipantInfo.Kind.AGENT, ParticipantInfo.Kind.EGRESS})
 
 
 def new_id(prefix: str) -> str:
@@ -43,6 +43,11 @@ def room_info(asked: CreateRoomRequest, timings: Timings, opened_at: Ms) -> Room
         turn_password=secrets.token_urlsafe(32),
         enabled_codecs=[{"mime": mime} for mime in _CODECS],
     )
+
+
+def dependent(one: ParticipantInfo) -> bool:
+    """Whether it keeps no room open and no worker takes it for somebody: by its kind, or by its token's grant."""
+    return one.kind in _DEPENDENT or one.permission.agent or one.permission.recorder
 
 
 class LiveRoom:
@@ -147,7 +152,7 @@ class LiveRoom:
         )
         entered.MergeFrom(asked)
         self.participants[entered.sid] = entered
-        self._arrivals += entered.kind not in DEPENDENT
+        self._arrivals += not dependent(entered)
         self._count()
         return entered
 
@@ -158,7 +163,7 @@ class LiveRoom:
         gone.MergeFrom(ParticipantInfo(state="DISCONNECTED", disconnect_reason=reason, version=gone.version + 1))
         self._count()
         self._say(event, gone)
-        if gone.kind not in DEPENDENT:
+        if not dependent(gone):
             self._close_if_deserted(self.info.departure_timeout)
 
     def _close_if_deserted(self, span: float) -> None:
@@ -171,7 +176,7 @@ class LiveRoom:
         self._timers.later(span, close)
 
     def _independent(self) -> list[ParticipantInfo]:
-        return [one for one in self.participants.values() if one.kind not in DEPENDENT]
+        return [one for one in self.participants.values() if not dependent(one)]
 
     def _count(self) -> None:
         counted = len(self._independent()) if self.miscounted is None else self.miscounted

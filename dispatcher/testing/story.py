@@ -38,6 +38,7 @@ class Details(TypedDict, total=False):
     attributes: Mapping[str, str]
     hidden: bool
     agent: bool  # its token has the grant that every job's has
+    recorder: bool  # its token has this grant
 
 
 class Story:
@@ -145,13 +146,17 @@ def _participant(identity: str, details: Details) -> ParticipantInfo:
             can_publish_data=True,
             hidden=details.get("hidden", False),
             agent=details.get("agent", False),
+            recorder=details.get("recorder", False),
         ),
     )
 
 
 def _is_agent(one: ParticipantInfo) -> bool:
-    return one.kind == ParticipantInfo.Kind.AGENT and "lk.publish_on_behalf" not in one.attributes
+    agent = one.kind == ParticipantInfo.Kind.AGENT or one.permission.agent
+    return agent and "lk.publish_on_behalf" not in one.attributes
 
 
 def _is_person(one: ParticipantInfo) -> bool:
-    return ParticipantInfo.Kind.Name(one.kind) in PERSON_KINDS and not one.permission.hidden
+    permission = one.permission
+    dependent = permission.hidden or permission.agent or permission.recorder
+    return ParticipantInfo.Kind.Name(one.kind) in PERSON_KINDS and not dependent

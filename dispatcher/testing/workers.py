@@ -14,7 +14,7 @@ from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission
 
 from dispatcher.testing.release import Release
-from dispatcher.testing.room import DEPENDENT, LiveRoom, new_id
+from dispatcher.testing.room import LiveRoom, dependent, new_id
 from dispatcher.testing.timers import Timers
 
 _RAISES_AFTER = 0.005  # an exception at the start of a job: joined and gone within 10 ms (docs/livekit.md §0)
@@ -97,7 +97,7 @@ class Workers:
 
     def published(self, room: LiveRoom, publisher: ParticipantInfo) -> None:
         """Each dispatch whose worker serves publishers asks for a job for this one; agents and recorders get none."""
-        if publisher.kind in DEPENDENT:
+        if dependent(publisher):
             return
         for dispatch in room.dispatches.values():
             worker = self._worker_of(dispatch)
@@ -200,4 +200,4 @@ def _job(
 
 
 def _publishers(present: Iterable[ParticipantInfo]) -> list[ParticipantInfo]:
-    return [one for one in present if one.is_publisher and one.kind not in DEPENDENT]
+    return [one for one in present if one.is_publisher and not dependent(one)]

@@ -5,7 +5,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from dispatcher.core.facts import ABORTED, AGENT, JOINED, LEFT, ROOM_FINISHED, Event, Ms
+from dispatcher.core.facts import ABORTED, JOINED, LEFT, ROOM_FINISHED, Event, Ms
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life
 from tests.simulation.members import Departure, Made, Member, Opened, Went, newcomer
@@ -96,7 +96,7 @@ class House:
         if room.members.get(member.identity) is member:
             del room.members[member.identity]
         self._gone(room, member, reason)
-        if not room.keepers and member.kind not in {AGENT, "EGRESS"}:
+        if not room.keepers and member.keeps:
             room.emptied = self.clock.now
             self.clock.after(DEPARTURE_TIMEOUT, partial(self.expire, room))
 

@@ -20,6 +20,8 @@ EXTRAS: Final = {
     "bot": "nameless agent",
     "twin": "agent without a dispatch",
     "mime": "agent without a dispatch or a grant",
+    "cam": "grant of a recorder",
+    "spy": "grant of an agent",
 }
 
 

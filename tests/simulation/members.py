@@ -47,6 +47,7 @@ class Member:
     hidden: bool = False
     avatar: bool = False
     granted: bool = False  # its token has the grant of an agent's, as that of a job always has
+    recorder: bool = False
     active: bool = False
     since: Ms = 0  # active, on the clock of the simulation
     left: bool = False
@@ -61,7 +62,12 @@ class Member:
     @property
     def is_person(self) -> bool:
         """Somebody for whom an agent may be wanted."""
-        return self.kind in {"STANDARD", "SIP"} and not self.hidden
+        return self.kind in {"STANDARD", "SIP"} and not (self.hidden or self.granted or self.recorder)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps its room open: no agent, no egress, and no grant of an agent or a recorder."""
+        return self.kind not in {AGENT, "EGRESS"} and not (self.granted or self.recorder)
 
     @property
     def ours(self) -> bool:
@@ -82,6 +88,7 @@ class Member:
             hidden=self.hidden,
             joined_at=self.joined_at,
             granted=self.granted or self.made is not None,
+            recorder=self.recorder,
             attributes=attributes,
             disconnect_reason=reason,
         )
@@ -101,6 +108,10 @@ def newcomer(who: str, sid: str, joined_at: Ms) -> Member:
             return Member(sid, who, AGENT, joined_at, agent="greeter", granted=True)
         case "agent without a dispatch or a grant":
             return Member(sid, who, AGENT, joined_at, agent="greeter")
+        case "grant of a recorder":
+            return Member(sid, who, "STANDARD", joined_at, recorder=True)
+        case "grant of an agent":
+            return Member(sid, who, "STANDARD", joined_at, granted=True)
         case _:
             return Member(sid, who, kind, joined_at)
 
@@ -124,7 +135,7 @@ class Opened:
     @property
     def keepers(self) -> list[Member]:
         """Those who keep it open: no agents, no egress."""
-        return [one for one in self.members.values() if one.kind not in {AGENT, "EGRESS"}]
+        return [one for one in self.members.values() if one.keeps]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, TakeBack
-from dispatcher.core.facts import AGENT, DONE, Event, Participant, Room
+from dispatcher.core.facts import DONE, Event, Participant, Room
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.core.text import IDENTITY_MAX, brief
@@ -107,13 +107,15 @@ class Hiding:
             identity=self._known(one.identity),
             name=self._mark(one.name),
             metadata=HIDDEN if one.metadata else "",
-            attributes={name: self._attribute(one.kind, name, value) for name, value in one.attributes.items()},
+            attributes={
+                name: self._attribute(name, value, of_agent=one.as_agent) for name, value in one.attributes.items()
+            },
         )
 
-    def _attribute(self, kind: str, name: str, value: str) -> str:
-        if kind == AGENT and name in _KEPT:
+    def _attribute(self, name: str, value: str, *, of_agent: bool) -> str:
+        if of_agent and name in _KEPT:
             return value
-        if kind == AGENT and name == _SPEAKS_FOR:
+        if of_agent and name == _SPEAKS_FOR:
             return self._known(value)
         return self._mark(value)
 

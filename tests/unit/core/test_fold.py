@@ -31,6 +31,8 @@ def heard(before: Session, *events: Event, rules: tuple[Rule, ...] = RULES) -> S
         pytest.param(session(), JOINED, person(), RULES, True, id="somebody-of-whom-a-assignment-could-be-born"),
         pytest.param(session(), JOINED, person(), (), False, id="no-rule-covers-the-room"),
         pytest.param(session(), JOINED, person(hidden=True), RULES, False, id="T1-hidden"),
+        pytest.param(session(), JOINED, person(recorder=True), RULES, False, id="T1-the-grant-of-a-recorder"),
+        pytest.param(session(), JOINED, person(granted=True), RULES, True, id="the-grant-of-an-agent-is-an-agents"),
         pytest.param(session(), JOINED, person(kind="EGRESS"), RULES, False, id="T1-egress"),
         pytest.param(session(), JOINED, person(kind="INGRESS"), RULES, False, id="T1-ingress"),
         pytest.param(session(SERVED), JOINED, person(), RULES, False, id="the-audience-of-a-served-assignment"),

@@ -80,6 +80,8 @@ def test_time_to_agent_is_told_once_for_an_assignment() -> None:
     [
         pytest.param(person(active=False), id="not-ACTIVE"),
         pytest.param(person(hidden=True), id="T1-hidden"),
+        pytest.param(person(granted=True), id="T1-the-grant-of-an-agent"),
+        pytest.param(person(recorder=True), id="T1-the-grant-of-a-recorder"),
         pytest.param(person(kind="EGRESS"), id="T1-egress"),
         pytest.param(person(kind="INGRESS"), id="T1-ingress"),
         pytest.param(agent(name=""), id="I8-an-unnamed-agent"),

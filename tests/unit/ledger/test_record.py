@@ -110,7 +110,7 @@ def test_the_word_by_which_an_agent_says_that_it_is_done_is_in_the_inbox() -> No
     said, long = load_event(dump_event(event(LEFT, done(agent())))), done(agent(), "x" * 999)
     assert said.participant is not None
     assert said.participant.done == "bye"
-    assert len(dump_event(event(LEFT, long))) < 500
+    assert len(dump_event(event(LEFT, long))) < 600
     assert "bye" not in dump_event(event(LEFT, done(person()))).decode()
 
 

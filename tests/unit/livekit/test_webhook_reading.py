@@ -181,6 +181,17 @@ def test_hidden_and_publishing_are_claims_that_default_to_no(fields: str, *, hid
     assert (read.hidden, read.publisher) == (hidden, publisher)
 
 
+@pytest.mark.parametrize(
+    ("permission", "agent", "recorder"),
+    [('{"agent":true}', True, False), ('{"recorder":true}', False, True), ('{"agent":null}', False, False)],
+)
+def test_grants_are_claims_that_default_to_no(permission: str, *, agent: bool, recorder: bool) -> None:
+    """LiveKit sends those of every participant's token."""
+    read = participant(f'"permission":{permission}')
+
+    assert (read.granted, read.recorder, read.is_person) == (agent, recorder, not agent and not recorder)
+
+
 def test_null_is_the_default_everywhere() -> None:
     """A participant of nulls is one that says no more than who it is."""
     read = participant('"name":null,"kind":null,"state":null,"metadata":null,"attributes":null,"permission":null')

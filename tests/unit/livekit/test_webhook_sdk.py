@@ -126,6 +126,8 @@ def as_event(wire: WebhookEvent) -> Event:
             name=person.name,
             active=person.state == ParticipantInfo.State.ACTIVE,
             hidden=person.permission.hidden,
+            granted=person.permission.agent,
+            recorder=person.permission.recorder,
             publisher=person.is_publisher,
             joined_at=person.joined_at_ms or person.joined_at * 1000,
             metadata=person.metadata,
