@@ -20,6 +20,10 @@ DONE: Final = "dispatcher.done"  # the attribute by which an agent says so; its 
 DONE_MAX: Final = 64
 PERSON_KINDS: Final = frozenset({"STANDARD", "SIP", "CONNECTOR"})
 KINDS: Final = frozenset({"STANDARD", "INGRESS", "EGRESS", "SIP", "AGENT", "CONNECTOR", "BRIDGE"})
+KIND_DETAILS: Final = frozenset(
+    {"CLOUD_AGENT", "FORWARDED", "CONNECTOR_WHATSAPP", "CONNECTOR_TWILIO", "BRIDGE_RTSP", "SIMULATION"}
+)
+KIND_DETAILS_MAX: Final = 8  # of a participant that are read
 
 ROOM_STARTED: Final = "room_started"
 ROOM_FINISHED: Final = "room_finished"
@@ -46,6 +50,8 @@ class Participant(Struct, frozen=True, kw_only=True):
     sid: str
     identity: str
     kind: str = STANDARD  # LiveKit's name of the kind; one that we do not know keeps its own name or number
+    kind_details: tuple[str, ...] = ()  # LiveKit's names, such as CONNECTOR_WHATSAPP; likewise
+    region: str = ""  # of the LiveKit server that they are connected to; "" where it does not say
     name: str = ""
     active: bool = False  # state ACTIVE: media is connected
     hidden: bool = False

@@ -8,7 +8,8 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from dispatcher.core.facts import Participant, Room
+from dispatcher.core.facts import KIND_DETAILS_MAX, Participant, Room
+from dispatcher.core.text import ID_MAX
 from dispatcher.expressions.cost import SCALAR, Shape, text
 from dispatcher.expressions.messages import METADATA_MAX, Messages, parsed
 
@@ -21,6 +22,8 @@ _LEAST: Final = (64, 256, 64, 8, 32, 256, 64, 256, 8, 256, 64, 8, 32, 256)  # wh
 _MADE: Final = 60.0  # microseconds,
 _MADE_BYTE: Final = 0.002  # and for each byte,
 _PARSED_BYTE: Final = 0.07  # and for each that is read as JSON
+_DETAIL: Final = 2 * ID_MAX  # bytes of the name of a kind's detail, cut as it is
+_DETAILS: Final = Shape(_DETAIL, KIND_DETAILS_MAX, KIND_DETAILS_MAX + 1, KIND_DETAILS_MAX * _DETAIL, listed=True)
 _NO_METADATA: Final[tuple[Mapping[str, object], Shape]] = ({}, Shape())
 SMALL: Final[Sizes] = _LEAST
 
@@ -46,7 +49,7 @@ def of_person(messages: Messages, room: Facts, person: Participant, read: frozen
     """The room's, and the person's."""
     metadata, shape = parsed(person.metadata) if PERSON_METADATA in read else _NO_METADATA
     texts = [_bytes(one) for pair in person.attributes.items() for one in pair]
-    called = max(map(_bytes, (person.identity, person.name, person.sid, person.kind)))
+    called = max(map(_bytes, (person.identity, person.name, person.sid, person.kind, person.region)))
     sizes = (called, _bytes(person.metadata), len(person.attributes), sum(texts), *_sizes(shape))
     variables = {"participant": messages.participant(person), PERSON_METADATA: metadata, "kind": person.kind}
     return Facts(
@@ -69,8 +72,15 @@ def shapes(sizes: Sizes) -> dict[str, Shape]:
         "room.metadata": text(passed),
         **dict.fromkeys(("room.creation_time", "room.creation_time_ms"), SCALAR),
         ROOM_METADATA: _map(*metadata),
-        "participant": Shape(max(called, told, attributes), count, 7 + held.items, 3 * called + told + attributes),
+        "participant": Shape(
+            max(called, told, attributes, _DETAILS.long),
+            max(count, _DETAILS.wide),
+            8 + held.items + _DETAILS.items,
+            4 * called + told + attributes + _DETAILS.size,
+        ),
         **dict.fromkeys(("participant.identity", "participant.name", "participant.sid", "kind"), text(called)),
+        "participant.region": text(called),
+        "participant.kind_details": _DETAILS,
         "participant.metadata": text(told),
         "participant.attributes": held,
         **dict.fromkeys(("participant.joined_at", "participant.joined_at_ms"), SCALAR),

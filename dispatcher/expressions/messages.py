@@ -21,7 +21,9 @@ from dispatcher.expressions.cost import Shape
 ROOM: Final = models.Room.DESCRIPTOR.full_name
 PARTICIPANT: Final = models.ParticipantInfo.DESCRIPTOR.full_name
 ROOM_FIELDS: Final = ("sid", "name", "metadata", "creation_time", "creation_time_ms")
-PARTICIPANT_FIELDS: Final = ("sid", "identity", "name", "metadata", "attributes", "joined_at", "joined_at_ms")
+PARTICIPANT_FIELDS: Final = (
+    *("sid", "identity", "name", "metadata", "attributes", "kind_details", "region", "joined_at", "joined_at_ms"),
+)
 
 METADATA_MAX: Final = 64 * 1024  # bytes; of larger metadata expressions see {}, and the agent may still get all of it
 ITEMS_MAX: Final = 1_000  # values in it, at any depth: to read so many takes 2 ms, and CEL as long to take them in
@@ -60,6 +62,8 @@ class Messages:
             name=one.name,
             metadata=one.metadata,
             attributes=one.attributes,
+            kind_details=one.kind_details,
+            region=one.region,
             joined_at=one.joined_at // 1000,
             joined_at_ms=one.joined_at,
         )
@@ -134,4 +138,7 @@ def _only(message: type[Message], fields: tuple[str, ...]) -> DescriptorProto:
     kept.nested_type.extend(nested for nested in whole.nested_type if nested.name in types)
     for field in kept.field:
         field.ClearField("options")
+        if field.type == field.TYPE_ENUM:  # by its name, as `kind` is
+            field.type = field.TYPE_STRING
+            field.ClearField("type_name")
     return kept

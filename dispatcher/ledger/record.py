@@ -114,7 +114,9 @@ def dump_event(event: Event) -> bytes:
     But for the word by which an agent says that it is done, which is meant for people.
     """
     room = event.room and replace(event.room, metadata="")
-    person = event.participant and replace(event.participant, name="", metadata="", attributes=_word(event.participant))
+    person = event.participant and replace(
+        event.participant, name="", metadata="", attributes=_word(event.participant), kind_details=(), region=""
+    )
     return _ENCODER.encode(replace(event, room=room, participant=person))
 
 

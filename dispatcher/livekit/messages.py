@@ -7,7 +7,7 @@ from typing import Final
 
 from livekit.protocol import agent, agent_dispatch, models
 
-from dispatcher.core.facts import Ms, Participant, Room, RoomSid
+from dispatcher.core.facts import KIND_DETAILS_MAX, Ms, Participant, Room, RoomSid
 from dispatcher.core.snapshot import Dispatch, Job
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 
@@ -16,6 +16,7 @@ from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 TAG: Final = "dispatcher.assignment"
 
 _KINDS: Final = {number: name for name, number in models.ParticipantInfo.Kind.items()}
+_KIND_DETAILS: Final = {number: name for name, number in models.ParticipantInfo.KindDetail.items()}
 _DEPARTURES: Final = {number: name for name, number in models.DisconnectReason.items()} | {0: ""}
 _FINISHED: Final = frozenset({agent.JS_SUCCESS, agent.JS_FAILED, agent.JS_CANCELLED})
 
@@ -36,11 +37,13 @@ def bare_room_of(room: models.Room) -> Room:
 
 
 def participant_of(one: models.ParticipantInfo) -> Participant:
-    """The participant; a kind or reason that we do not know keeps its number."""
+    """The participant; a kind, detail or reason that we do not know keeps its number."""
     return Participant(
         sid=brief(one.sid, ID_MAX),
         identity=brief(one.identity, NAME_MAX),
         kind=_KINDS.get(one.kind, str(one.kind)),
+        kind_details=tuple(_KIND_DETAILS.get(value, str(value)) for value in one.kind_details[:KIND_DETAILS_MAX]),
+        region=brief(one.region, NAME_MAX),
         name=one.name,
         active=one.state == models.ParticipantInfo.ACTIVE,
         hidden=one.permission.hidden,

@@ -13,7 +13,16 @@ import msgspec
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 from msgspec import Meta, Struct, field
 
-from dispatcher.core.facts import RELEVANT_EVENTS, ROOM_FINISHED, ROOM_STARTED, Event, Participant, Room, RoomSid
+from dispatcher.core.facts import (
+    KIND_DETAILS_MAX,
+    RELEVANT_EVENTS,
+    ROOM_FINISHED,
+    ROOM_STARTED,
+    Event,
+    Participant,
+    Room,
+    RoomSid,
+)
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 
 _Needed: TypeAlias = Annotated[str, Meta(min_length=1)]
@@ -51,6 +60,9 @@ class _Participant(Struct):
     identity: str | None = None
     name: str | None = None
     kind: _Enum = None
+    details: list[_Enum] | None = field(default=None, name="kindDetails")
+    kind_details: list[_Enum] | None = None
+    region: str | None = None
     state: _Enum = None
     metadata: str | None = None
     attributes: dict[str, str] | None = None
@@ -66,10 +78,13 @@ class _Participant(Struct):
 
     def core(self) -> Participant:
         permission = self.permission or _Permission()
+        details = self.details or self.kind_details or []
         return Participant(
             sid=brief(self.sid or "", ID_MAX),
             identity=brief(self.identity or "", NAME_MAX),
             kind=_named(_KINDS, self.kind),
+            kind_details=tuple(_named(_KIND_DETAILS, one) for one in details[:KIND_DETAILS_MAX]),
+            region=brief(self.region or "", NAME_MAX),
             name=self.name or "",
             active=_named(_STATES, self.state) == "ACTIVE",
             hidden=bool(permission.hidden),
@@ -120,6 +135,7 @@ def _names(values: Iterable[tuple[str, int]], default: str) -> Mapping[_Enum, st
 
 
 _KINDS: Final = _names(ParticipantInfo.Kind.items(), "STANDARD")
+_KIND_DETAILS: Final = _names(ParticipantInfo.KindDetail.items(), "CLOUD_AGENT")
 _STATES: Final = _names(ParticipantInfo.State.items(), "JOINING")
 _REASONS: Final = _names(DisconnectReason.items(), "")
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from dispatcher.config.document import Document, Loc, Tree, read_document
 from dispatcher.config.problems import Problem, did_you_mean
-from dispatcher.core.facts import KINDS, STANDARD, Participant, Room, RoomSid
+from dispatcher.core.facts import KIND_DETAILS, KINDS, STANDARD, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule
 from dispatcher.core.text import visible
 from dispatcher.offline.situation import Situation, Unusable, Wanted, read_event, wanted
@@ -42,13 +42,18 @@ class _Participant(Struct, forbid_unknown_fields=True):
     identity: str = "somebody"
     name: str = ""
     kind: str = STANDARD
+    kind_details: tuple[str, ...] = ()
+    region: str = ""
     metadata: str = ""
     attributes: dict[str, str] = {}
     hidden: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind: write one of {', '.join(sorted(KINDS))}{did_you_mean(self.kind.upper(), KINDS)}")
+        for field, known, written in (("kind", KINDS, (self.kind,)), ("kind_details", KIND_DETAILS, self.kind_details)):
+            for one in written:
+                if one not in known:
+                    near = did_you_mean(one.upper(), known)
+                    raise ValueError(f"{field}: write one of {', '.join(sorted(known))}{near}")
 
     def core(self) -> Participant:
         return Participant(
@@ -56,6 +61,8 @@ class _Participant(Struct, forbid_unknown_fields=True):
             identity=self.identity,
             name=self.name,
             kind=self.kind,
+            kind_details=self.kind_details,
+            region=self.region,
             metadata=self.metadata,
             attributes=self.attributes,
             hidden=self.hidden,

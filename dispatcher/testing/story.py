@@ -33,6 +33,8 @@ class Details(TypedDict, total=False):
     """What a story may say of a participant. `kind` is LiveKit's name of it; without one it is STANDARD."""
 
     kind: str
+    kind_details: Sequence[str]  # LiveKit's names, too
+    region: str
     name: str
     metadata: str
     attributes: Mapping[str, str]
@@ -137,6 +139,8 @@ def _participant(identity: str, details: Details) -> ParticipantInfo:
     return ParticipantInfo(
         identity=identity,
         kind=details.get("kind", "STANDARD"),
+        kind_details=details.get("kind_details", ()),
+        region=details.get("region", ""),
         name=details.get("name", ""),
         metadata=details.get("metadata", ""),
         attributes=details.get("attributes", {}),

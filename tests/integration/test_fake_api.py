@@ -130,7 +130,7 @@ async def test_participants_are_listed_got_and_removed() -> None:
     """Everybody is listed, hidden or not; one who was removed is gone a moment later."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
         await livekit.join("lobby", "alice", kind="SIP", attributes={"sip.callID": "1"}, metadata="m", name="Alice")
-        await livekit.join("lobby", "spy", hidden=True)
+        await livekit.join("lobby", "spy", hidden=True, kind_details=["CONNECTOR_TWILIO"], region="eu-1")
 
         listed = (await api.room.list_participants(ListParticipantsRequest(room="lobby"))).participants
         alice = await api.room.get_participant(RoomParticipantIdentity(room="lobby", identity="alice"))
@@ -139,6 +139,7 @@ async def test_participants_are_listed_got_and_removed() -> None:
 
         assert [one.identity for one in listed] == ["alice", "spy"]
         assert listed[1].permission.hidden
+        assert (list(listed[1].kind_details), listed[1].region) == ([alice.KindDetail.CONNECTOR_TWILIO], "eu-1")
         assert alice == listed[0]
         assert alice.sid.startswith("PA_")
         assert (alice.kind, alice.state) == (alice.Kind.SIP, alice.State.ACTIVE)

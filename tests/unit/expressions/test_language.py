@@ -19,6 +19,8 @@ MAP = "must be a map, which becomes JSON, or a text"
     ("text", "mistakes"),
     [
         ("room.sidd == 'x'", [(4, "undefined field 'sidd' of room; did you mean 'sid'?")]),
+        ("participant.kind_details == 'x'", [(25, "'==' does not take (list(string), string)")]),
+        ("participant.regions == 'x'", [(11, "undefined field 'regions' of participant; did you mean 'region'?")]),
         ("participant.ident == 'x'", [(11, "undefined field 'ident' of participant; did you mean 'identity'?")]),
         ("room.turn_password == ''", [(4, "undefined field 'turn_password' of room")]),
         ("room.num_participants > 1", [(4, "undefined field 'num_participants' of room")]),

@@ -99,8 +99,9 @@ SECRETS = Event(
 
 
 def test_law_11_metadata_and_attributes_stay_out_of_the_inbox() -> None:
-    """Neither they nor a display name reach the ledger."""
-    named = replace(SECRETS, participant=SECRETS.participant and replace(SECRETS.participant, name=SECRET))
+    """Neither they nor what else only rules read reach the ledger."""
+    person = SECRETS.participant and replace(SECRETS.participant, name=SECRET, region=SECRET, kind_details=(SECRET,))
+    named = replace(SECRETS, participant=person)
 
     assert SECRET not in dump_event(named).decode()
 

@@ -159,6 +159,16 @@ PEOPLE: Mapping[str, tuple[models.ParticipantInfo, Participant]] = {
         P(sid="S" * 99, identity="i" * 9_999),
         Participant(sid=brief("S" * 99, ID_MAX), identity=brief("i" * 9_999, NAME_MAX)),
     ),
+    "with details of its kind": (
+        P(sid="PA", identity="i", kind=P.CONNECTOR, kind_details=[P.CONNECTOR_WHATSAPP, P.CLOUD_AGENT], region="eu-1"),
+        Participant(
+            sid="PA",
+            identity="i",
+            kind="CONNECTOR",
+            kind_details=("CONNECTOR_WHATSAPP", "CLOUD_AGENT"),
+            region="eu-1",
+        ),
+    ),
     "unknown kind": (
         P.FromString(P(sid="PA", identity="i").SerializeToString() + b"\x70\x63"),  # field 14, kind: 99
         Participant(sid="PA", identity="i", kind="99"),

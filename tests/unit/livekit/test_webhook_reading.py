@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
-from dispatcher.core.facts import KINDS, Event, Participant, Room, RoomSid
+from dispatcher.core.facts import KIND_DETAILS, KINDS, Event, Participant, Room, RoomSid
+from dispatcher.core.text import NAME_MAX, brief
 from dispatcher.livekit.webhook import ApiKey, Received, Undecodable, receive, verify
 from tests.unit.livekit.forged import KEY, NOW, SECRET, claims, token
 
@@ -68,6 +69,27 @@ def test_a_kind_is_known_by_name_or_number_and_else_keeps_its_own(fields: str, k
 def test_every_kind_of_the_core_is_livekits() -> None:
     """The core and LiveKit have the same kinds."""
     assert set(ParticipantInfo.Kind.keys()) == KINDS
+    assert set(ParticipantInfo.KindDetail.keys()) == KIND_DETAILS
+
+
+@pytest.mark.parametrize(
+    ("fields", "details", "region"),
+    [
+        ('"name":"x"', (), ""),
+        ('"kindDetails":null,"region":null', (), ""),
+        ('"kindDetails":[],"region":"eu-west-1"', (), "eu-west-1"),
+        ('"kindDetails":["CONNECTOR_WHATSAPP","CLOUD_AGENT"]', ("CONNECTOR_WHATSAPP", "CLOUD_AGENT"), ""),
+        ('"kind_details":[3,0,"2"]', ("CONNECTOR_TWILIO", "CLOUD_AGENT", "CONNECTOR_WHATSAPP"), ""),
+        ('"kindDetails":["HOLOGRAM",99]', ("HOLOGRAM", "99"), ""),
+        ('"kindDetails":[1,1,1,1,1,1,1,1,1]', ("FORWARDED",) * 8, ""),
+        (f'"region":"{"x" * 2_000}"', (), brief("x" * 2_000, NAME_MAX)),
+    ],
+)
+def test_details_of_a_kind_and_the_region_are_read(fields: str, details: tuple[str, ...], region: str) -> None:
+    """By name or number; what a newer LiveKit calls them keeps its own name. No more than eight."""
+    read = participant(fields)
+
+    assert (read.kind_details, read.region) == (details, region)
 
 
 @pytest.mark.parametrize(("name", "number"), ParticipantInfo.Kind.items())

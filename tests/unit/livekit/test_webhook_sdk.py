@@ -66,7 +66,7 @@ PARTICIPANTS: Final = st.builds(
     joined_at_ms=SECONDS | st.just(0),
     disconnect_reason=st.sampled_from([*DisconnectReason.values(), 99]),
     region=TEXT,
-    kind_details=st.lists(st.integers(0, 3), max_size=2),
+    kind_details=st.lists(st.integers(0, 6), max_size=9),
 )
 EVENTS: Final = st.builds(
     WebhookEvent,
@@ -123,6 +123,8 @@ def as_event(wire: WebhookEvent) -> Event:
             sid=person.sid,
             identity=person.identity,
             kind=named(ParticipantInfo.Kind.items(), person.kind),
+            kind_details=tuple(named(ParticipantInfo.KindDetail.items(), one) for one in person.kind_details[:8]),
+            region=person.region,
             name=person.name,
             active=person.state == ParticipantInfo.State.ACTIVE,
             hidden=person.permission.hidden,

@@ -21,6 +21,9 @@ rules:
     metadata: '{"caller": participant.identity, "tenant": metadata.?tenant.orValue("none")}'
     continue: true
   - {name: named, when: has(metadata.agent), agent: {cel: metadata.agent}}
+  - name: whatsapp
+    when: "'CONNECTOR_WHATSAPP' in participant.kind_details && participant.region.startsWith('eu-')"
+    agent: chat
   - {name: scribe, agent: scribe, trigger: room_started, when: room.name == 'noted'}
 """
 
@@ -57,6 +60,7 @@ def refused(folder: Path, text: str) -> list[str]:
 LINE = "participant: {identity: bob, kind: SIP, attributes: {sip.trunkPhoneNumber: 0044 20 7946 0000}}"
 ASKS = """room: {metadata: '{"agent": "x"}'}"""
 FIELDS = "write fields, such as {name: value}"
+DETAILS = "BRIDGE_RTSP, CLOUD_AGENT, CONNECTOR_TWILIO, CONNECTOR_WHATSAPP, FORWARDED, SIMULATION"
 KINDS = "AGENT, BRIDGE, CONNECTOR, EGRESS, INGRESS, SIP, STANDARD"
 
 
@@ -70,6 +74,8 @@ KINDS = "AGENT, BRIDGE, CONNECTOR, EGRESS, INGRESS, SIP, STANDARD"
         f"participant: {{}}, {ASKS}, expect: {{rule: named, agent: x, deployment: '', metadata: ''}}",
         f"{LINE}, {ASKS}, expect: [{{rule: sales-line}}, {{rule: named, agent: x}}]",
         f"participant: {{hidden: true}}, {ASKS}, expect: none",
+        "participant: {kind: CONNECTOR, kind_details: [CONNECTOR_WHATSAPP], region: eu-1}, expect: {rule: whatsapp}",
+        "participant: {kind: CONNECTOR, kind_details: [CONNECTOR_WHATSAPP], region: us-1}, expect: none",
         f"participant: {{kind: AGENT}}, {ASKS}, expect: none",
         "room: {name: noted}, expect: {rule: scribe}",
         "room: {name: other}, expect: none",
@@ -161,6 +167,12 @@ def test_a_recorded_webhook_is_a_case(tmp_path: Path, file: str, expect: str) ->
             [f"cases.yaml:1:46: cases[0].participant: kind: write one of {KINDS}; did you mean 'SIP'?"],
         ),
         (
+            "cases: [{case: x, expect: none, participant: {kind_details: [WHATSAPP]}}]",
+            [
+                f"cases.yaml:1:46: cases[0].participant: kind_details: write one of {DETAILS}; did you mean 'CONNECTOR_WHATSAPP'?"
+            ],
+        ),
+        (
             "cases: [{case: x, expect: none, participant: {attributes: [a]}}]",
             [f"cases.yaml:1:59: cases[0].participant.attributes: {FIELDS}"],
         ),
@@ -235,6 +247,7 @@ def test_the_rules_need_no_livekit_and_no_secret(tmp_path: Path) -> None:
     assert [rule.name for rule in rules(tmp_path, projects.replace(", x", "") + RULES)] == [
         "sales-line",
         "named",
+        "whatsapp",
         "scribe",
     ]
     assert [rule.name for rule in load_offline(None, {"DISPATCHER_AGENT": "greeter"}).rules] == ["default"]
@@ -251,7 +264,7 @@ def test_a_project_has_its_own_rules(tmp_path: Path) -> None:
     assert [[rule.name for rule in config.rules_of(project_of(config, name))] for name in (None, "eu", "us")] == [
         ["a"],
         ["a"],
-        ["sales-line", "named", "scribe"],
+        ["sales-line", "named", "whatsapp", "scribe"],
     ]
     with pytest.raises(Unusable, match="no project is named uss; did you mean 'us'"):
         project_of(config, "uss")

@@ -21,6 +21,8 @@ PERSON = Participant(
     identity=CALLER,
     kind="SIP",
     name="Alice Secret",
+    kind_details=("FORWARDED",),
+    region="eu-1",
     metadata="person-secret",
     attributes={"sip.phoneNumber": "+441632960961", "lk.agent_name": "attribute-secret", "empty": ""},
 )
@@ -124,12 +126,16 @@ def test_a_long_identity_has_the_mark_of_what_sessions_remember_of_it() -> None:
 
 
 def test_what_the_core_reads_is_kept() -> None:
-    """Under which name an agent registered, that an avatar is one, which dispatches are ours, and what was there."""
+    """Under which name an agent registered, that an avatar is one, which dispatches are ours, and what was there.
+
+    Where somebody is connected, and by which connector, is nothing of their own.
+    """
     looked = seen(hiding())
     person, agent, avatar = looked.participants
 
     assert (agent.agent_name, agent.is_agent, avatar.is_agent) == ("greeter", True, False)
     assert (looked.room, person.metadata) == (replace(ROOM, metadata=HIDDEN), HIDDEN)
+    assert (person.kind_details, person.region) == (("FORWARDED",), "eu-1")
     assert person.attributes.keys() == PERSON.attributes.keys()
     assert (person.attributes["empty"], agent.name, agent.metadata) == ("", "", "")
     assert hidden(hiding())[0].found == {"AD_1": Tag(KEY, 3)}
