@@ -220,7 +220,7 @@ class ConfigInForce:
 
 def _snapshot(config: Config, session: TwirpSession, recorder: SessionRecorder) -> ConfigSnapshot:
     """The configuration, ready to be in force; nothing is connected yet."""
-    return config_snapshot(config, partial(_connect, session=session, metrics=recorder.metrics), recorder.rule_failed)
+    return config_snapshot(config, partial(_connect, session=session, metrics=recorder.metrics), recorder.judged)
 
 
 def _key(config: Config, purpose: bytes) -> bytes:

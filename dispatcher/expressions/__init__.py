@@ -1,8 +1,9 @@
 """CEL, behind one door: what rules compute. Checked when they load, total when they are judged: an error is a value."""
 
-from dispatcher.expressions.judged import Agents, Failed, Metadata, Split, When, reporting
+from dispatcher.expressions.judged import Agents, Failed, Metadata, Split, UnreadMetadata, When, reporting
 from dispatcher.expressions.language import BadExpression, Expression, Language, Result
 from dispatcher.expressions.mistakes import Mistake
+from dispatcher.expressions.objects import Unread
 from dispatcher.expressions.outcome import Failure, Reason
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Reason",
     "Result",
     "Split",
+    "Unread",
+    "UnreadMetadata",
     "When",
     "reporting",
 ]

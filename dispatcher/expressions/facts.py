@@ -11,7 +11,8 @@ from msgspec import Struct
 from dispatcher.core.facts import KIND_DETAILS_MAX, Participant, Room
 from dispatcher.core.text import ID_MAX
 from dispatcher.expressions.cost import SCALAR, Shape, text
-from dispatcher.expressions.messages import METADATA_MAX, Messages, parsed
+from dispatcher.expressions.messages import Messages
+from dispatcher.expressions.objects import METADATA_MAX, NOTHING, Unread, parsed
 
 Sizes: TypeAlias = tuple[int, ...]
 
@@ -24,7 +25,6 @@ _MADE_BYTE: Final = 0.002  # and for each byte,
 _PARSED_BYTE: Final = 0.07  # and for each that is read as JSON
 _DETAIL: Final = 2 * ID_MAX  # bytes of the name of a kind's detail, cut as it is
 _DETAILS: Final = Shape(_DETAIL, KIND_DETAILS_MAX, KIND_DETAILS_MAX + 1, KIND_DETAILS_MAX * _DETAIL, listed=True)
-_NO_METADATA: Final[tuple[Mapping[str, object], Shape]] = ({}, Shape())
 SMALL: Final[Sizes] = _LEAST
 
 
@@ -35,28 +35,32 @@ class Facts(Struct, frozen=True, eq=False):
     sizes: Sizes
     rounded: Sizes
     made: float  # microseconds that making it takes at most
+    unread: Mapping[str, Unread]  # metadata that is there, and is no map, by the variable's name
 
 
 def of_room(messages: Messages, room: Room, read: frozenset[str]) -> Facts:
     """The room's. Only metadata that is in `read` is looked into, here and below."""
-    metadata, shape = parsed(room.metadata) if ROOM_METADATA in read else _NO_METADATA
-    sizes = (max(_bytes(room.name), _bytes(room.sid)), _bytes(room.metadata), *_sizes(shape))
-    variables: dict[str, object] = {"room": messages.room(room), ROOM_METADATA: metadata}
-    return Facts(variables, sizes, _rounded(sizes, _LEAST), _made(sizes, room.metadata))
+    metadata = parsed(room.metadata) if ROOM_METADATA in read else NOTHING
+    sizes = (max(_bytes(room.name), _bytes(room.sid)), _bytes(room.metadata), *_sizes(metadata.shape))
+    variables: dict[str, object] = {"room": messages.room(room), ROOM_METADATA: metadata.value}
+    unread = {ROOM_METADATA: metadata.unread} if metadata.unread else {}
+    return Facts(variables, sizes, _rounded(sizes, _LEAST), _made(sizes, room.metadata), unread)
 
 
 def of_person(messages: Messages, room: Facts, person: Participant, read: frozenset[str]) -> Facts:
     """The room's, and the person's."""
-    metadata, shape = parsed(person.metadata) if PERSON_METADATA in read else _NO_METADATA
+    metadata = parsed(person.metadata) if PERSON_METADATA in read else NOTHING
     texts = [_bytes(one) for pair in person.attributes.items() for one in pair]
     called = max(map(_bytes, (person.identity, person.name, person.sid, person.kind, person.region)))
-    sizes = (called, _bytes(person.metadata), len(person.attributes), sum(texts), *_sizes(shape))
-    variables = {"participant": messages.participant(person), PERSON_METADATA: metadata, "kind": person.kind}
+    sizes = (called, _bytes(person.metadata), len(person.attributes), sum(texts), *_sizes(metadata.shape))
+    variables = {"participant": messages.participant(person), PERSON_METADATA: metadata.value, "kind": person.kind}
+    unread = {PERSON_METADATA: metadata.unread} if metadata.unread else {}
     return Facts(
         room.variables | variables,
         room.sizes + sizes,
         room.rounded + _rounded(sizes, _LEAST[len(room.sizes) :]),
         _made(sizes, person.metadata),
+        {**room.unread, **unread},
     )
 
 

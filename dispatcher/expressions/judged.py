@@ -1,12 +1,12 @@
 """A rule's expressions as the functions that the core asks, and what each does when its expression gives nothing.
 
-`when`: no match, and the next rule is tried. An agent: on to the fallback. `metadata`: sent empty, as
-no agent at all would be worse.
+`when`: no match, and the next rule is tried. An agent: on to the fallback. `metadata`: sent without what could not be
+computed, as no agent at all would be worse.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec import Struct
@@ -15,15 +15,17 @@ from msgspec.structs import replace
 from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Aimed, Rule, Target
 from dispatcher.core.text import AGENT_MAX
-from dispatcher.expressions.language import Expression
-from dispatcher.expressions.outcome import Failure, Outcome, Reason
+from dispatcher.expressions.facts import ROOM_METADATA
+from dispatcher.expressions.language import Entries, Expression
+from dispatcher.expressions.objects import Unread
+from dispatcher.expressions.outcome import Failure, Outcome, Plain, Reason
 
 SENT_MAX: Final = 512 * 1024  # bytes of a dispatch's metadata: LiveKit's own limit (livekit.md §2.1)
 _HASHED: Final = 64  # bits
 
 
 class Failed(Struct, frozen=True):
-    """An expression gave nothing. `field` is the rule's: when, agent or metadata."""
+    """An expression gave nothing. `field` is the rule's: when, agent, metadata, or an entry of it: metadata.caller."""
 
     rule: str
     field: str
@@ -31,7 +33,16 @@ class Failed(Struct, frozen=True):
     room: str
 
 
-Report: TypeAlias = Callable[[Failed], object]
+class UnreadMetadata(Struct, frozen=True):
+    """A rule reads metadata that is no map, so that it saw {}."""
+
+    whose: Literal["room", "participant"]
+    why: Unread
+    room: str
+    sid: str
+
+
+Report: TypeAlias = Callable[[Failed | UnreadMetadata], object]
 
 
 class When(Struct, frozen=True):
@@ -48,34 +59,62 @@ class When(Struct, frozen=True):
 
     def __call__(self, room: Room, person: Participant | None) -> bool:
         found = self.expression.judge(room, person)
+        _report_unread(self.report, self.expression, room, person)
         if isinstance(found, Failure) and found.reason is not Reason.MISSING_KEY:
             _report(self.report, self.rule, "when", found, room)
         return found is True
 
 
 class Metadata(Struct, frozen=True):
-    """A rule's `metadata`: a map as JSON, a text as it is; empty where it gives nothing."""
+    """A rule's `metadata`: a map as JSON, a text as it is; empty where it gives nothing.
+
+    Of a map that is written out, what can be computed is kept: an entry that gives nothing is left out.
+    """
 
     rule: str
     expression: Expression
     report: Report | None = None
 
     def __call__(self, room: Room, person: Participant | None) -> str:
-        sent = self.render(room, person)
+        found = self.expression.judge(room, person, shared=True)
+        _report_unread(self.report, self.expression, room, person)
+        if isinstance(found, Failure) and (entries := self.expression.entries()):
+            found = self._kept(entries, room, person)
+        sent = _sent(found)
         if isinstance(sent, Failure):
             _report(self.report, self.rule, "metadata", sent, room)
             return ""
         return sent
 
-    def render(self, room: Room, person: Participant | None) -> str | Failure:
-        """What is sent, or why nothing is."""
-        found = self.expression.judge(room, person, shared=True)
-        if isinstance(found, Failure):
-            return found
-        if not isinstance(found, str | dict):
-            return Failure(Reason.EMPTY if found is None else Reason.WRONG_TYPE)
-        text = found if isinstance(found, str) else msgspec.json.encode(found, order="sorted").decode()
-        return Failure(Reason.TOO_LARGE) if len(text.encode()) > SENT_MAX else text
+    def _kept(self, entries: Entries, room: Room, person: Participant | None) -> Plain:
+        """What can be computed; "" where nothing can."""
+        kept: dict[str, Plain] = {}
+        for name, entry in entries:
+            found = entry.judge(room, person, shared=True)
+            if isinstance(found, Failure):
+                _report(self.report, self.rule, f"metadata.{name}", found, room)
+            elif isinstance(found, dict):
+                _merge(kept, found)
+        return kept or ""
+
+
+def _merge(into: dict[str, Plain], more: Mapping[str, Plain]) -> None:
+    """Maps inside each other hold what both hold."""
+    for name, value in more.items():
+        known = into.get(name)
+        if isinstance(known, dict) and isinstance(value, dict):
+            _merge(known, value)
+        else:
+            into[name] = value
+
+
+def _sent(found: Outcome) -> str | Failure:
+    if isinstance(found, Failure):
+        return found
+    if not isinstance(found, str | dict):
+        return Failure(Reason.EMPTY if found is None else Reason.WRONG_TYPE)
+    text = found if isinstance(found, str) else msgspec.json.encode(found, order="sorted").decode()
+    return Failure(Reason.TOO_LARGE) if len(text.encode()) > SENT_MAX else text
 
 
 class Split(Struct, frozen=True):
@@ -117,6 +156,9 @@ class Agents(Struct, frozen=True):
     def __call__(self, room: Room, person: Participant | None) -> Aimed:
         found = [_named(choice, room, person) for choice in self.choices]
         failed = [one for one in found if isinstance(one, Failure)]
+        for choice in self.choices:
+            for expression in _expressions(choice):
+                _report_unread(self.report, expression, room, person)
         for one in failed:
             _report(self.report, self.rule, "agent", one, room)
         targets = dict.fromkeys(one for one in found if isinstance(one, Target))  # the same one twice is one
@@ -150,6 +192,23 @@ def _written(choice: Target | Expression | Split) -> object:
             return [choice.text]
         case _:
             assert_never(choice)
+
+
+def _expressions(choice: Target | Expression | Split) -> tuple[Expression, ...]:
+    match choice:
+        case Expression():
+            return (choice,)
+        case Split(by=Expression() as key):
+            return (key,)
+        case _:
+            return ()
+
+
+def _report_unread(hear: Report | None, expression: Expression, room: Room, person: Participant | None) -> None:
+    if hear is None:
+        return
+    for name, why in expression.unread(room, person).items():
+        hear(UnreadMetadata("room" if name == ROOM_METADATA else "participant", why, room.name, room.sid))
 
 
 def _report(hear: Report | None, rule: str, field: str, failure: Failure, room: Room) -> None:

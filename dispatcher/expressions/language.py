@@ -4,10 +4,10 @@ CEL cannot be interrupted, so what judging may cost is worked out before it begi
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeAlias
 
 from cel_expr_python import cel
 from cel_expr_python.ext.ext_optional import ExtOptional
@@ -21,6 +21,7 @@ from dispatcher.expressions.facts import SMALL, Facts, Sizes, of_person, of_room
 from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS, Messages
 from dispatcher.expressions.mistakes import Mistake, mistakes
 from dispatcher.expressions.nodes import Name, Node, below, names
+from dispatcher.expressions.objects import Unread
 from dispatcher.expressions.outcome import Failure, Outcome, Reason, outcome
 from dispatcher.expressions.phone import phone
 from dispatcher.expressions.syntax import Grammar, Tree
@@ -64,6 +65,7 @@ class Expression(Struct, frozen=True, eq=False):
     text: str
     trigger: Trigger
     node: Node
+    variables: frozenset[str]  # that it reads
     language: "Language"
     _program: cel.Expression
     _costs: dict[Sizes, float]
@@ -74,6 +76,10 @@ class Expression(Struct, frozen=True, eq=False):
         It takes JUDGED_MAX at most; with `shared`, no more than others that share the same Room have left of that.
         """
         return self.language.judge(self, room, person if self.trigger == "participant_joined" else None, shared=shared)
+
+    def unread(self, room: Room, person: Participant | None) -> Mapping[str, Unread]:
+        """The metadata that it reads and that is no map, so that it sees {}: by the variable's name."""
+        return self.language.unread(self, room, person if self.trigger == "participant_joined" else None)
 
     def evaluate(self, activation: cel.Activation) -> Outcome:
         """What CEL makes of it, however long that takes."""
@@ -94,9 +100,16 @@ class Expression(Struct, frozen=True, eq=False):
         """The expressions that `&&` joins in it; itself where there is none."""
         yield from self.language.parts(self)
 
+    def entries(self) -> "Entries":
+        """Of a map that is written out, each entry as a map of its own, by its name; else nothing."""
+        return self.language.entries(self)
+
     def names(self) -> frozenset[str]:
         """What it reads: `kind`, `metadata`, `room.name`; `room` where it reads all of it. And names of its own."""
         return names(self.node)
+
+
+Entries: TypeAlias = tuple[tuple[str, Expression], ...]
 
 
 class Language:
@@ -109,6 +122,7 @@ class Language:
         self._matches = self._env(_TRIED).compile("''.matches(text)")
         self._hours = self._env(_TRIED).compile("timestamp(0).getHours(text)")
         self._compiled: dict[tuple[str, Trigger, Result], Expression] = {}
+        self._entries: dict[Expression, Entries] = {}
         self._read: frozenset[str] = frozenset()  # variables that any expression reads
         self.spent = 0.0  # microseconds, ever
         self._shared = 0.0  # of these, by what shares the last room
@@ -131,7 +145,7 @@ class Language:
             raise BadExpression(sorted(wrong, key=lambda mistake: mistake.offset))
         if (cost := made.cost(SMALL)) > JUDGED_MAX:
             raise BadExpression([Mistake(0, _too_much(cost))])
-        self._read |= {node.name for node in below(made.node) if isinstance(node, Name)}
+        self._read |= made.variables
         self._room = None  # of whom less was looked into
         self._compiled[text, trigger, result] = made
         return made
@@ -152,6 +166,23 @@ class Language:
         self._spend(began, cost)
         self._shared += self.spent - before if shared else 0
         return found
+
+    def unread(self, expression: Expression, room: Room, person: Participant | None) -> Mapping[str, Unread]:
+        """The metadata that the expression reads and that is no map."""
+        try:
+            unread = self._facts(room, person).unread
+        except UnicodeEncodeError:
+            return {}
+        return {name: why for name, why in unread.items() if name in expression.variables} if unread else {}
+
+    def entries(self, whole: Expression) -> Entries:
+        """What the expression's map holds. It is taken apart once, and not when it loads: that takes 1 ms an entry."""
+        if whole not in self._entries:
+            env, tree = self._envs[whole.trigger], self._tree(whole._program)  # noqa: SLF001  its own language
+            self._entries[whole] = tuple(
+                (name, self._expression(name, whole.trigger, env.deserialize(part))) for name, part in tree.entries()
+            )
+        return self._entries[whole]
 
     def parts(self, whole: Expression) -> Iterator[Expression]:
         """What the expression's `&&` joins."""
@@ -190,7 +221,9 @@ class Language:
         return "" if known else f"no time zone '{text}': write one such as 'Europe/Paris', 'UTC' or '-08:00'"
 
     def _expression(self, text: str, trigger: Trigger, program: cel.Expression) -> Expression:
-        return Expression(text, trigger, self._tree(program).root(), self, program, {})
+        root = self._tree(program).root()
+        variables = frozenset(node.name.lstrip(".") for node in below(root) if isinstance(node, Name))
+        return Expression(text, trigger, root, variables, self, program, {})
 
     def _facts(self, room: Room, person: Participant | None) -> Facts:
         """Made once for each look at one person; the last are kept, and nothing else of anybody's metadata."""

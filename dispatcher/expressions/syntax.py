@@ -17,6 +17,7 @@ Message: TypeAlias = Any  # one of those below
 
 _AND: Final = "_&&_"
 _MANY: Final = "*"
+_COMPUTED: Final = "…"
 _SCALARS: Final = {
     "bool": FieldDescriptorProto.TYPE_BOOL,
     "int64": FieldDescriptorProto.TYPE_INT64,
@@ -42,7 +43,7 @@ _MESSAGES: Final = {  # (google/cel-spec, proto/cel/expr: checked.proto, syntax.
     "Select": {"operand": (1, "Expr"), "field": (2, "string"), "test_only": (3, "bool")},
     "Call": {"target": (1, "Expr"), "function": (2, "string"), "args": (3, "Expr*")},
     "List": {"elements": (1, "Expr*")},
-    "Struct": {"entries": (2, "Entry*")},
+    "Struct": {"message_name": (1, "string"), "entries": (2, "Entry*")},
     "Entry": {"map_key": (3, "Expr"), "value": (4, "Expr")},
     "Comprehension": {
         "iter_var": (1, "string"),
@@ -107,6 +108,21 @@ class Tree:
             part.expr.CopyFrom(message)
             yield AnyMessage(type_url=self._type_url, value=part.SerializeToString()).SerializeToString()
 
+    def entries(self) -> Iterator[tuple[str, bytes]]:
+        """Of a map that is written out, each entry: its name, and a map of it alone, as bytes that CEL deserializes.
+
+        A map inside it is gone into; `a.b` is the entry b of that which is named a. One of a computed name is `…`.
+        """
+        for name, path in _leaves(self._checked.expr.struct_expr):
+            part = type(self._checked)()
+            part.CopyFrom(self._checked)
+            struct = part.expr.struct_expr
+            for at in path:
+                del struct.entries[at + 1 :]
+                del struct.entries[:at]
+                struct = struct.entries[0].value.struct_expr
+            yield name, AnyMessage(type_url=self._type_url, value=part.SerializeToString()).SerializeToString()
+
     def joints(self) -> list[int]:
         """The offsets of each `&&` between them."""
         return sorted(self._offsets[message.id] for message in _ands(self._checked.expr))
@@ -165,6 +181,17 @@ def _within(message: Message) -> Iterator[Message]:
         for field, value in one.ListFields():
             if field.message_type is not None:
                 waiting.extend(value if field.is_repeated else (value,))
+
+
+def _leaves(struct: Message) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Every entry of a map that holds no other map that is written out, and where it stands."""
+    for at, entry in enumerate(struct.entries if not struct.message_name else ()):
+        constant = entry.map_key.const_expr
+        name = constant.string_value if constant.HasField("string_value") else _COMPUTED
+        below = list(_leaves(entry.value.struct_expr))
+        yield from ((f"{name}.{within}", (at, *path)) for within, path in below)
+        if not below:
+            yield name, (at,)
 
 
 def _joined(message: Message) -> Iterator[Message]:

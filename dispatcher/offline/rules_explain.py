@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dispatcher.core.rules import Rule, matching
 from dispatcher.core.text import visible
-from dispatcher.expressions import Failure, When
+from dispatcher.expressions import Failed, Failure, UnreadMetadata, When, reporting
 from dispatcher.offline.situation import Situation, obstacle, read_event, wanted
 
 
@@ -19,13 +19,25 @@ def _told(rules: Sequence[Rule], situation: Situation) -> Iterator[str]:
     if why := obstacle(situation):
         yield f"no rule is asked: {why}"
         return
+    heard: list[Failed | UnreadMetadata] = []
+    answers = list(_answers(reporting(rules, heard.append), situation, heard))
+    unread = (one for one in heard if isinstance(one, UnreadMetadata))
+    yield from dict.fromkeys(f"  the metadata of the {one.whose} is not read: {one.why}" for one in unread)
+    yield from answers
+
+
+def _answers(rules: Sequence[Rule], situation: Situation, heard: Sequence[Failed | UnreadMetadata]) -> Iterator[str]:
+    """Each rule's; `heard` is what has been told of expressions that gave nothing."""
     width = max((len(rule.name) for rule in rules), default=0)
     chosen = matching(rules, situation.room, situation.person)
     last = None if not chosen or chosen[-1].go_on else chosen[-1]
     asked = True
     for rule in rules:
         if rule in chosen:
+            before = len(heard)
             answer = f"yes: {_asks(rule, situation)}"
+            failed = (one for one in heard[before:] if isinstance(one, Failed))
+            answer = "; ".join((answer, *(f"{one.field} gave nothing: {one.reason}" for one in failed)))
         else:
             answer = (
                 f"no: {_objection(rule, situation)}" if asked or last is None else f"not asked: {last.name} matched"

@@ -11,7 +11,7 @@ from msgspec import Struct
 from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, Sweep, place
 from dispatcher.core.rules import Rule
 from dispatcher.core.tags import Tags
-from dispatcher.expressions import Failed, reporting
+from dispatcher.expressions import Failed, UnreadMetadata, reporting
 from dispatcher.ledger.redis.owner import LiveKitAt
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.webhook import ApiKey
@@ -51,9 +51,9 @@ class ConfigHolder:
 
 
 def config_snapshot(
-    config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
+    config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed | UnreadMetadata], None]
 ) -> ConfigSnapshot:
-    """Make the configuration ready; nothing is connected yet. `hear` gets a project's expressions that fail."""
+    """Make the configuration ready; nothing is connected yet. `hear` gets the trouble with a project's expressions."""
     keys = {
         key: ApiKey(project.name, secret.get_secret_value())
         for project in config.projects
@@ -74,7 +74,10 @@ def livekits(config: Config) -> Mapping[str, LiveKitAt]:
 
 
 def _project_runtime(
-    project: Project, config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed], None]
+    project: Project,
+    config: Config,
+    connect: Callable[[Project], LiveKit],
+    hear: Callable[[str, Failed | UnreadMetadata], None],
 ) -> ProjectRuntime:
     return ProjectRuntime(
         livekit=connect(project),

@@ -70,6 +70,9 @@ class Metrics:
             "session_pickup_delay_seconds", "How late a due session was taken up.", _LAG
         )
         self.rule_errors_total = new.counter("rule_errors_total", "Expressions that failed.", "rule", "field", "reason")
+        self.metadata_unread_total = new.counter(
+            "metadata_unread_total", "Rooms of unread metadata.", "whose", "reason"
+        )
         self._of_defects(new)
         self._of_process(new, version, lines_dropped)
         self._of_agents(new)

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
-from dispatcher.expressions import Failed
+from dispatcher.expressions import Failed, UnreadMetadata
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit.client import LiveKitError, Reason
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, departure_label
+
+UNREAD_MAX: Final = 4_096  # rooms whose metadata was told of; that of older ones is told anew
 
 _LEFT: Final = frozenset({
     Verdict.FAILED, Verdict.CRASHED, Verdict.LEFT, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED,
@@ -30,6 +32,7 @@ class SessionRecorder:
     def __init__(self, log: Log, metrics: Metrics) -> None:
         self.log = log
         self.metrics = metrics
+        self._unread: dict[tuple[str, str, str], None] = {}  # told: of which project, room's SID and whose
 
     def tell(self, key: Key, entries: Iterable[Entry]) -> None:
         """Log and count the entries, which are saved now."""
@@ -58,13 +61,33 @@ class SessionRecorder:
         if recovered:
             self.log.info("look.recovered", project=project)
 
-    def rule_failed(self, project: str, failed: Failed) -> None:
-        """Count and log that an expression gave nothing. A failed `when` is only counted: it is frequent."""
-        rule = self.metrics.rule_label(failed.rule)
-        self.metrics.rule_errors_total.labels(rule=rule, field=failed.field, reason=failed.reason).inc()
+    def judged(self, project: str, trouble: Failed | UnreadMetadata) -> None:
+        """Count and log what went wrong when an expression was judged."""
+        match trouble:
+            case Failed():
+                self._rule_failed(project, trouble)
+            case UnreadMetadata():
+                self._metadata_unread(project, trouble)
+
+    def _rule_failed(self, project: str, failed: Failed) -> None:
+        """A failed `when` is only counted: it is frequent."""
+        rule, field = self.metrics.rule_label(failed.rule), failed.field.partition(".")[0]
+        self.metrics.rule_errors_total.labels(rule=rule, field=field, reason=failed.reason).inc()
         if failed.field != "when":
             fields = {"rule": failed.rule, "field": failed.field, "why": failed.reason}
             self.log.warning("rule.failed", project=project, room=failed.room, **fields)
+
+    def _metadata_unread(self, project: str, unread: UnreadMetadata) -> None:
+        """Count and log it once for each room: every look sees it again."""
+        told = (project, unread.sid, unread.whose)
+        if told in self._unread:
+            return
+        if len(self._unread) >= UNREAD_MAX:
+            del self._unread[next(iter(self._unread))]
+        self._unread[told] = None
+        self.metrics.metadata_unread_total.labels(whose=unread.whose, reason=unread.why).inc()
+        fields = {"whose": unread.whose, "why": unread.why}
+        self.log.warning("metadata.unread", project=project, room=unread.room, sid=unread.sid, **fields)
 
     def _write(self, log: Log, entry: Entry) -> None:
         said = {name: value for name in _FIELDS if (value := getattr(entry, name))}

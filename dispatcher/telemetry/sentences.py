@@ -18,6 +18,7 @@ _OF_THE_SERVICE: Final = {
     "look.failed": "LiveKit could not be asked: {why}",
     "look.recovered": "LiveKit answers again",
     "rule.failed": "`{field}` of the rule {rule} gave nothing: {why}",
+    "metadata.unread": "rules see no metadata of the {whose}: it is no JSON object that they can read ({why})",
     "lease.lost": "another replica took the session over",
     "lease.kept": "the ledger did not take the session back: its lease runs out",
     "service.started": "webhooks are taken at {url}",

@@ -113,6 +113,41 @@ async def test_metadata_that_fails_is_empty_and_told(tmp_path: Path) -> None:
         assert here.livekit.create_calls[0].metadata == ""
 
 
+async def test_a_caller_who_hides_the_number_costs_the_agent_nothing_else(tmp_path: Path) -> None:
+    """What can be computed of a map is sent; what could not be is told by its name."""
+    rules = """
+rules:
+  - name: line
+    agent: sales
+    metadata: '{"caller": phone(participant.attributes["sip.phoneNumber"], "GB"), "line": "sales"}'
+"""
+    async with ruled(tmp_path, rules) as here:
+        here.livekit.worker("sales")
+        await here.livekit.join("lobby", "caller", kind="SIP", attributes={"sip.trunkID": "ST_1"})
+        failed = await here.told("rule.failed", room="lobby")
+        await here.told("agent.joined", room="lobby")
+
+        assert (failed["field"], failed["why"]) == ("metadata.caller", "missing_key")
+        assert here.livekit.create_calls[0].metadata == '{"line":"sales"}'
+
+
+async def test_metadata_that_is_no_object_is_told_once(tmp_path: Path) -> None:
+    """However often the room is looked at; with the reason, and nothing of what it says."""
+    async with ruled(tmp_path, "rules: [{name: all, agent: greeter, when: metadata.plan != 'none'}]") as here:
+        await here.livekit.open_room("lobby", metadata='"{\\"plan\\": \\"hush-hush\\"}"')
+        for identity in ("alice", "bob"):
+            await here.livekit.join("lobby", identity)
+        unread = await here.told("metadata.unread", room="lobby")
+        await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) >= 3)
+        await here.idle()
+
+        assert (unread["whose"], unread["why"]) == ("room", "encoded_twice")
+        assert len([line for line in here.lines if line["action"] == "metadata.unread"]) == 1
+        assert "hush-hush" not in str(here.lines)
+        series = 'livekit_dispatcher_metadata_unread_total{reason="encoded_twice",whose="room"}'
+        assert (await here.metrics())[series] == 1
+
+
 async def test_t1_kinds_and_conditions_choose_whom_an_agent_is_for(tmp_path: Path) -> None:
     """A recorder or an ingest asks for nobody, whatever a condition says."""
     async with ruled(tmp_path, "rules: [{name: all, agent: greeter, when: 'true'}]") as here:

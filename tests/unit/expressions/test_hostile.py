@@ -14,41 +14,48 @@ from dispatcher.core.facts import Participant
 from dispatcher.core.rules import Policy, Rule, Target, aimed, matching
 from dispatcher.expressions import Agents, Failure, Metadata, Result, When
 from dispatcher.expressions.cost import Shape
-from dispatcher.expressions.messages import DEPTH_MAX, METADATA_MAX, parsed
+from dispatcher.expressions.objects import DEPTH_MAX, METADATA_MAX, Parsed, Unread, parsed
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, judged, saying
 
 DEEP: Final = '{"a":' * 20_000 + "1" + "}" * 20_000
 HOSTILE: Final = {
-    "not JSON": "hello",
-    "cut off": '{"a": ',
-    "empty": "",
-    "blanks": " \n",
-    "null": "null",
-    "a number": "7",
-    "a list": '["admin"]',
-    "a text": '"admin"',
-    "not a number": '{"a": NaN}',
-    "infinite": '{"a": 1e999}',
-    "deep": DEEP,
-    "deep lists": '{"a":' + "[" * 20_000 + "]" * 20_000 + "}",
-    "one too deep": '{"a":' * DEPTH_MAX + "{}" + "}" * DEPTH_MAX,
-    "one too deep in lists": '{"a":' + "[" * DEPTH_MAX + "]" * DEPTH_MAX + "}",
-    "huge": json.dumps({"a": "x" * METADATA_MAX}),
-    "huge in bytes": json.dumps({"a": "é" * (METADATA_MAX // 2)}, ensure_ascii=False),
-    "512 KiB": json.dumps({f"key {number}": number for number in range(30_000)}),
-    "NUL": '{"role": "admin\\u0000"}',
-    "NUL in a key": '{"admin\\u0000": true}',
-    "NUL deep inside": '{"a": [{"b": ["admin\\u0000x"]}]}',
-    "raw NUL": '{"a": "\0"}',
-    "half a character": '{"a": "\\ud800"}',
-    "half a character in a key": '{"\\udfff": 1}',
-    "a byte order mark": '\ufeff{"a": 1}',
+    "not JSON": ("hello", Unread.NO_JSON),
+    "cut off": ('{"a": ', Unread.NO_JSON),
+    "null": ("null", Unread.NO_OBJECT),
+    "a number": ("7", Unread.NO_OBJECT),
+    "a list": ('["admin"]', Unread.NO_OBJECT),
+    "a text": ('"admin"', Unread.NO_OBJECT),
+    "not a number": ('{"a": NaN}', Unread.NOT_A_NUMBER),
+    "infinite": ('{"a": 1e999}', Unread.NUMBER_TOO_LARGE),
+    "deep": (DEEP, Unread.TOO_LONG),
+    "deep lists": ('{"a":' + "[" * 20_000 + "]" * 20_000 + "}", Unread.TOO_MANY_VALUES),
+    "one too deep": ('{"a":' * DEPTH_MAX + "{}" + "}" * DEPTH_MAX, Unread.TOO_DEEP),
+    "one too deep in lists": ('{"a":' + "[" * DEPTH_MAX + "]" * DEPTH_MAX + "}", Unread.TOO_DEEP),
+    "huge": (json.dumps({"a": "x" * METADATA_MAX}), Unread.TOO_LONG),
+    "huge in bytes": (json.dumps({"a": "é" * (METADATA_MAX // 2)}, ensure_ascii=False), Unread.TOO_LONG),
+    "512 KiB": (json.dumps({f"key {number}": number for number in range(30_000)}), Unread.TOO_LONG),
+    "NUL": ('{"role": "admin\\u0000"}', Unread.NUL),
+    "NUL in a key": ('{"admin\\u0000": true}', Unread.NUL),
+    "NUL deep inside": ('{"a": [{"b": ["admin\\u0000x"]}]}', Unread.NUL),
+    "raw NUL": ('{"a": "\0"}', Unread.NO_JSON),
+    "half a character": ('{"a": "\\ud800"}', Unread.NO_JSON),
+    "half a character in a key": ('{"\\udfff": 1}', Unread.NO_JSON),
+    "a byte order mark": ('\ufeff{"a": 1}', Unread.BYTE_ORDER_MARK),
+    "encoded twice": (json.dumps(json.dumps({"a": 1})), Unread.ENCODED_TWICE),
+    "infinity in a list": ('{"a": [1, -Infinity]}', Unread.NOT_A_NUMBER),
+    "NaN in a text that is cut off": ('{"a": "NaN', Unread.NO_JSON),
+    "a whole number beyond 64 bits": ('{"a": {"b": [18446744073709551616]}}', Unread.NUMBER_TOO_LARGE),
+    "a negative one": ('{"a": -9223372036854775809}', Unread.NUMBER_TOO_LARGE),
+    "too many values": (json.dumps({"a": list(range(1_001))}), Unread.TOO_MANY_VALUES),
+    "too many marks": (json.dumps({"a": "," * 4_001}), Unread.TOO_MANY_VALUES),
+    "deep lists within the cap": ("[" * 3_000, Unread.TOO_DEEP),
 }
 CAREFUL: Final = {
     '{"a": 1, "a": 2}': {"a": 2},
     ' \t{"a": null}\n': {"a": None},
     '{"a": "\\ud83d\\ude00"}': {"a": "😀"},
     '{"": ""}': {"": ""},
+    '{"a": 18446744073709551615, "b": -9223372036854775808}': {"a": 2**64 - 1, "b": -(2**63)},
     '{"a":' * (DEPTH_MAX - 1) + "{}" + "}" * (DEPTH_MAX - 1): None,
     json.dumps({"a": "x" * (METADATA_MAX - 9)}): None,
 }
@@ -76,12 +83,18 @@ def survive(text: str) -> None:
     json.loads(SALES.metadata(room, person) or "{}")
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_t3_hostile_metadata_is_empty(text: str) -> None:
-    """A map without entries: conditions on it do not match, and nothing is raised."""
-    assert parsed(text) == ({}, Shape())
+@pytest.mark.parametrize(("text", "why"), HOSTILE.values(), ids=HOSTILE)
+def test_t3_hostile_metadata_is_empty(text: str, why: Unread) -> None:
+    """A map without entries: conditions on it do not match, nothing is raised, and it is known why."""
+    assert parsed(text) == Parsed({}, Shape(), why)
     assert judged("[metadata, participant_metadata]", saying(text), replace(CALLER, metadata=text)) == [{}, {}]
     survive(text)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "{}", " { } "])
+def test_t3_no_metadata_is_no_trouble(text: str) -> None:
+    """It is empty, as somebody meant it."""
+    assert parsed(text) == Parsed()
 
 
 @pytest.mark.parametrize(("text", "value"), CAREFUL.items())
@@ -96,7 +109,7 @@ def test_t3_what_is_only_odd_is_read(text: str, value: object) -> None:
 def test_t3_hostile_metadata_changes_no_other_room() -> None:
     """Rooms before, between and after are judged as if it had never been there."""
     good = saying('{"agent": "tutor"}')
-    for text in HOSTILE.values():
+    for text, _ in HOSTILE.values():
         survive(text)
         assert aimed(SALES, good, CALLER).targets == (Target("tutor"), Target("overflow"))
         assert matching((SALES,), good, CALLER) == (SALES,)
@@ -107,7 +120,7 @@ def test_t3_a_process_survives_all_of_it_many_times() -> None:
     program = (
         "from tests.unit.expressions.test_hostile import HOSTILE, NULLS, survive\n"
         "for _ in range(3):\n"
-        "    for text in HOSTILE.values():\n"
+        "    for text, _ in HOSTILE.values():\n"
         "        survive(text)\n"
         "for _ in range(12):\n"
         "    survive(NULLS)\n"

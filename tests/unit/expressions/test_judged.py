@@ -3,13 +3,25 @@
 import subprocess
 import sys
 from collections import Counter
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
-from dispatcher.expressions import Agents, Failed, Metadata, Reason, Result, Split, When, reporting
+from dispatcher.expressions import (
+    Agents,
+    Failed,
+    Metadata,
+    Reason,
+    Result,
+    Split,
+    Unread,
+    UnreadMetadata,
+    When,
+    reporting,
+)
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, saying
 
 A, B, C = Target("a"), Target("b", "canary"), Target("c")
@@ -39,11 +51,12 @@ def split(by: str | None = None, shares: tuple[tuple[int, Target], ...] = SHARES
 
 def failures(rule: Rule, room: Room = ROOM, person: Participant = CALLER) -> list[tuple[str, str, str]]:
     """What is told when each of a rule's functions is asked."""
-    told: list[Failed] = []
-    (rule,) = reporting((rule,), told.append)
+    heard: list[Failed | UnreadMetadata] = []
+    (rule,) = reporting((rule,), heard.append)
     for function in (rule.when, rule.metadata, rule.aim):
         if function is not None:
             function(room, person)
+    told = [one for one in heard if isinstance(one, Failed)]
     assert {(one.rule, one.room) for one in told} <= {("sales", room.name)}
     return [(one.rule, one.field, one.reason) for one in told]
 
@@ -82,8 +95,7 @@ def test_a_condition_that_fails_is_no_match(text: str, matches: bool, counted: l
         ("metadata.nobody", "", ["missing_key"]),
         ("metadata.n", "", ["wrong_type"]),
         ("dyn(null)", "", ["empty"]),
-        ("{1: 'a'}", "", ["wrong_type"]),
-        ("{'room': room}", "", ["wrong_type"]),
+        ("true ? {'a': metadata.nobody, 'b': 1} : {}", "", ["missing_key"]),
     ],
 )
 def test_metadata_that_fails_is_empty(text: str, sent: str, counted: list[str]) -> None:
@@ -92,6 +104,75 @@ def test_metadata_that_fails_is_empty(text: str, sent: str, counted: list[str]) 
 
     assert render(ROOM, CALLER) == sent
     assert failures(replace(RULE, metadata=render)) == [("sales", "metadata", reason) for reason in counted]
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "counted"),
+    [
+        ("{'line': 'x', 'caller': phone(metadata.nobody)}", '{"line":"x"}', {"caller": "missing_key"}),
+        ("{'n': metadata.n + 1, 'm': metadata.tenant + 1}", '{"n":4}', {"m": "no_overload"}),
+        ("{'n': metadata.n + 1, 'm': 1 / 0}", '{"n":4}', {"m": "invalid_argument"}),
+        ("{?'a': metadata.?tenant, ?'b': metadata.?x, 'c': metadata.x}", '{"a":"acme"}', {"c": "missing_key"}),
+        ("{'a': {'b': metadata.nobody, 'c': {'d': 1}}, 'e': {}}", '{"a":{"c":{"d":1}},"e":{}}', {"a.b": "missing_key"}),
+        ("{'a': {'b': metadata.nobody, 'c': 1, 'd': 2}}", '{"a":{"c":1,"d":2}}', {"a.b": "missing_key"}),
+        ("{'a': {'b': metadata.nobody}, 'c': 1}", '{"c":1}', {"a.b": "missing_key"}),
+        ("{'a': [1, metadata.nobody], 'b': {'c': 1}.c}", '{"b":1}', {"a": "missing_key"}),
+        ("{metadata.nobody: 1, room.name: 2}", '{"lobby":2}', {"…": "missing_key"}),
+        ("{'room': room, 'sid': room.sid}", '{"sid":"RM_1"}', {"room": "wrong_type"}),
+        ("{1: 'a', 'b': 'c'}", '{"b":"c"}', {"…": "wrong_type"}),
+        ("{'a': metadata.nobody, 'b': metadata.nobody}", "", {"a": "missing_key", "b": "missing_key"}),
+        ("{?'a': metadata.?nobody}", "{}", {}),
+    ],
+)
+def test_of_a_map_what_can_be_computed_is_kept(text: str, sent: str, counted: dict[str, str]) -> None:
+    """An entry that gives nothing is left out, and told by its name; in maps inside the map as well."""
+    render = metadata(text)
+
+    assert render(ROOM, CALLER) == sent
+    assert failures(replace(RULE, metadata=render)) == [
+        ("sales", f"metadata.{name}", reason) for name, reason in counted.items()
+    ]
+
+
+def test_of_a_map_that_costs_too_much_the_cheap_entries_are_kept() -> None:
+    """They share what one expression may take."""
+    long = saying("x" * 60_000)
+    render = metadata("{'name': room.name, 'last': room.metadata.replace('y', 'z' + room.metadata)}")
+
+    assert render(long, CALLER) == '{"name":"lobby"}'
+    assert failures(replace(RULE, metadata=render), long) == [("sales", "metadata.last", "exhausted")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "whose"),
+    [
+        (replace(RULE, when=when("metadata.a == 1")), ["room"]),
+        (replace(RULE, when=when(".metadata.a == 1 || participant_metadata.b == 2")), ["room", "participant"]),
+        (replace(RULE, when=when("kind == 'SIP' && room.metadata == ''")), []),
+        (replace(RULE, metadata=metadata("{'a': metadata.a}")), ["room"]),
+        (replace(RULE, aim=named("participant_metadata.agent", A)), ["participant"]),
+        (replace(RULE, aim=Agents("sales", (split("metadata.a"), A, split()))), ["room"]),
+    ],
+)
+def test_metadata_that_a_rule_cannot_read_is_told(rule: Rule, whose: list[Literal["room", "participant"]]) -> None:
+    """Where the rule reads it, with what is wrong with it."""
+    told: list[Failed | UnreadMetadata] = []
+    (rule,) = reporting((rule,), told.append)
+    for function in (rule.when, rule.metadata, rule.aim):
+        if function is not None:
+            function(saying("[1]"), replace(CALLER, metadata="\ufeff{}"))
+
+    why = {"room": Unread.NO_OBJECT, "participant": Unread.BYTE_ORDER_MARK}
+    assert [one for one in told if isinstance(one, UnreadMetadata)] == [
+        UnreadMetadata(one, why[one], "lobby", "RM_1") for one in whose
+    ]
+
+
+def test_half_a_character_is_no_unread_metadata() -> None:
+    """Nothing on a wire can hold it, and nothing is raised."""
+    assert failures(replace(RULE, when=when("metadata.a == 1")), replace(ROOM, name="\ud800")) == [
+        ("sales", "when", Reason.INVALID_ARGUMENT)
+    ]
 
 
 def test_metadata_over_livekits_limit_is_empty() -> None:

@@ -46,8 +46,26 @@ def test_each_rule_says_why(tmp_path: Path) -> None:
         "  scribe         no: it is `trigger: room_started`",
         '  line           yes: sales, deployment blue, metadata {"who":"sip_+441632960961"}',
         "  broken         no: invalid_argument in metadata.tenant.name == 'acme'",
-        "  as-asked       yes: no agent could be named, the next is tried",
+        "  as-asked       yes: no agent could be named, the next is tried; agent gave nothing: missing_key",
         "  everyone-else  not asked: as-asked matched",
+    ]
+
+
+def test_what_could_not_be_computed_or_read_is_said(tmp_path: Path) -> None:
+    """The entries that metadata lacks, and metadata that is no object, once."""
+    body = json.loads(json.loads(SIP.read_text())["body"])
+    body["room"]["metadata"] = "[1]"
+    (tmp_path / "body.json").write_text(json.dumps(body))
+    text = """
+rules:
+  - {name: vip, when: metadata.plan == 'gold', agent: vip}
+  - {name: line, agent: sales, metadata: '{"plan": metadata.plan, "who": participant.identity}'}
+"""
+
+    assert lines(tmp_path, tmp_path / "body.json", text)[1:] == [
+        "  the metadata of the room is not read: no_object",
+        "  vip   no: missing_key in metadata.plan == 'gold'",
+        '  line  yes: sales, metadata {"who":"sip_+441632960961"}; metadata.plan gave nothing: missing_key',
     ]
 
 

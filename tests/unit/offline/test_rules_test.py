@@ -60,7 +60,10 @@ def refused(folder: Path, text: str) -> list[str]:
 LINE = "participant: {identity: bob, kind: SIP, attributes: {sip.trunkPhoneNumber: 0044 20 7946 0000}}"
 ASKS = """room: {metadata: '{"agent": "x"}'}"""
 FIELDS = "write fields, such as {name: value}"
-DETAILS = "BRIDGE_RTSP, CLOUD_AGENT, CONNECTOR_TWILIO, CONNECTOR_WHATSAPP, FORWARDED, SIMULATION"
+DETAILS = (
+    "kind_details: write one of BRIDGE_RTSP, CLOUD_AGENT, CONNECTOR_TWILIO, CONNECTOR_WHATSAPP, FORWARDED, SIMULATION; "
+    "did you mean 'CONNECTOR_WHATSAPP'?"
+)
 KINDS = "AGENT, BRIDGE, CONNECTOR, EGRESS, INGRESS, SIP, STANDARD"
 
 
@@ -168,9 +171,7 @@ def test_a_recorded_webhook_is_a_case(tmp_path: Path, file: str, expect: str) ->
         ),
         (
             "cases: [{case: x, expect: none, participant: {kind_details: [WHATSAPP]}}]",
-            [
-                f"cases.yaml:1:46: cases[0].participant: kind_details: write one of {DETAILS}; did you mean 'CONNECTOR_WHATSAPP'?"
-            ],
+            [f"cases.yaml:1:46: cases[0].participant: {DETAILS}"],
         ),
         (
             "cases: [{case: x, expect: none, participant: {attributes: [a]}}]",
@@ -270,7 +271,7 @@ def test_a_project_has_its_own_rules(tmp_path: Path) -> None:
         project_of(config, "uss")
 
 
-@pytest.mark.parametrize("metadata", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("metadata", [text for text, _ in HOSTILE.values()], ids=HOSTILE)
 def test_t3_a_room_with_hostile_metadata_is_a_case_like_others(tmp_path: Path, metadata: str) -> None:
     """The rule that asks for it does not match."""
     webhook = {

@@ -29,6 +29,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "ledger_seconds": (Histogram, {"op"}),
     "session_pickup_delay_seconds": (Histogram, set()),
     "rule_errors_total": (Counter, {"rule", "field", "reason"}),
+    "metadata_unread_total": (Counter, {"whose", "reason"}),
     "reconciler_rounds_exceeded_total": (Counter, set()),
     "reconciler_passes_exceeded_total": (Counter, set()),
     "loop_errors_total": (Counter, {"loop"}),
@@ -43,7 +44,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
 }
 BOUNDED = {
     *("event", "result", "agent", "state", "reason", "action", "kind", "method", "op", "rule", "field"),
-    *("loop", "version", "le", "project", "key"),
+    *("loop", "version", "le", "project", "key", "whose"),
 }
 
 

@@ -1,11 +1,14 @@
 """What is told of a session: for each entry one line at its level, and what it counts."""
 
 import pytest
+from msgspec.structs import replace
 
 from dispatcher.core.session import TIMELINE_MAX, Session, entries_since, with_entry
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
+from dispatcher.expressions import Failed, Unread, UnreadMetadata
+from dispatcher.expressions import Reason as ExpressionReason
 from dispatcher.livekit.client import Reason, Unavailable
-from dispatcher.telemetry.recorder import SessionRecorder
+from dispatcher.telemetry.recorder import UNREAD_MAX, SessionRecorder
 from tests.unit.core.world import NOW, session
 from tests.unit.desk import KEY, PROJECT, Desk
 
@@ -142,6 +145,45 @@ def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
     SessionRecorder(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason))
     line = {name: value for name, value in desk.lines[0].items() if name not in {"ts", "msg"}}
     assert line == {"level": level, "action": "look.failed", "project": PROJECT, "why": reason}
+
+
+def test_metadata_that_cannot_be_read_is_told_once_for_each_room() -> None:
+    """And counted so, whoever's it is; each look sees it again."""
+    desk = Desk()
+    recorder = SessionRecorder(desk.log, desk.metrics)
+    unread = UnreadMetadata("room", Unread.NOT_A_NUMBER, "lobby", "RM_1")
+    others = (replace(unread, whose="participant"), replace(unread, sid="RM_2"))
+    for one in (unread, unread, *others, *others, unread):
+        recorder.judged(PROJECT, one)
+
+    assert [(line["whose"], line["sid"], line["why"]) for line in desk.lines] == [
+        ("room", "RM_1", "not_a_number"),
+        ("participant", "RM_1", "not_a_number"),
+        ("room", "RM_2", "not_a_number"),
+    ]
+    assert counted(desk)["metadata_unread_total,room,not_a_number"] == 2
+
+
+def test_of_many_rooms_the_oldest_is_told_anew() -> None:
+    """What is remembered is bounded."""
+    desk = Desk()
+    recorder = SessionRecorder(desk.log, desk.metrics)
+    for number in (*range(UNREAD_MAX), 0, UNREAD_MAX, 1, 0):
+        recorder.judged(PROJECT, UnreadMetadata("room", Unread.NUL, "lobby", f"RM_{number}"))
+
+    assert [line["sid"] for line in desk.lines[UNREAD_MAX:]] == [f"RM_{UNREAD_MAX}", "RM_0"]
+
+
+def test_an_entry_of_metadata_that_gave_nothing_is_named_in_the_log_alone() -> None:
+    """A metric's labels are bounded by what a rule has."""
+    desk = Desk()
+    SessionRecorder(desk.log, desk.metrics).judged(
+        PROJECT, Failed("greeter", "metadata.caller", ExpressionReason.MISSING_KEY, "lobby")
+    )
+
+    assert desk.lines[0]["field"] == "metadata.caller"
+    assert desk.lines[0]["msg"] == "`metadata.caller` of the rule greeter gave nothing: missing_key"
+    assert counted(desk) == {"rule_errors_total,greeter,metadata,missing_key": 1}
 
 
 def test_a_lost_lease_is_told() -> None:
