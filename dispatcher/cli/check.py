@@ -22,10 +22,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say what is configured, or print all of it; warnings go to standard error."""
+    """Say what is configured, or print all of it; warnings and hints go to standard error."""
     config = _read(arguments)
     for warning in config.warnings:
         sys.stderr.write(f"{warning}\n")
+    for hint in config.hints:
+        sys.stderr.write(f"hint: {hint}\n")
     if arguments.print:
         sys.stdout.write(show(arguments.config, os.environ, offline=arguments.offline))
         return 0

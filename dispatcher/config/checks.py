@@ -4,17 +4,24 @@ The tree is checked as it was written, so that these are reported together with 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from dispatcher.config import values
 from dispatcher.config.document import Document, Loc, Tree, path
 from dispatcher.config.environment import Environment
 from dispatcher.config.problems import Problem, did_you_mean, in_environment
 from dispatcher.config.types import place
+from dispatcher.core.facts import PERSON_KINDS, SIP
 from dispatcher.core.rules import Rule
+from dispatcher.expressions import Metadata, When
 
 _NO_URL = "missing; where your LiveKit answers, such as wss://example.livekit.cloud"
 _NO_KEYS = "missing; set it and LIVEKIT_API_SECRET (or LIVEKIT_KEYS)"
 _WHOSE = "the file has several projects; write each one's url and keys there, as ${VARIABLE} or file:/path"
+_OUTBOUND: Final = (
+    "matches outbound calls, too, whose agent is there already: a caller has the attribute sip.ruleID, somebody who is "
+    "called has not (docs/rules.md, Calls that an agent makes)"
+)
 _KEY_VARIABLES = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_KEYS")
 
 
@@ -51,12 +58,30 @@ def unreachable(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator
             kinds |= policy.kinds
 
 
+def outbound(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
+    """Hints at rules at `loc` that want an agent for everybody on the telephone, also for those whom an agent calls.
+
+    Only where the rules say something of telephones: else nobody need know.
+    """
+    if not any(_of_telephones(rule) for rule in rules):
+        return
+    for index, rule in enumerate(rules):
+        if rule.when is None and rule.policy.trigger == "participant_joined" and SIP in rule.policy.kinds:
+            yield document.problem((*loc, index, "name"), _OUTBOUND)
+
+
 def unasked(paused: Sequence[str], rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
     """Warn of names at `loc` that no rule asks for: a misspelt name pauses nobody."""
     asked = {target.agent for rule in rules for target in rule.policy.targets}
     for index, name in enumerate(paused):
         if name not in asked:
             yield document.problem((*loc, index), f"no rule asks for this agent{did_you_mean(name, asked)}")
+
+
+def _of_telephones(rule: Rule) -> bool:
+    computed = (rule.when, rule.metadata)
+    texts = [one.expression.text for one in computed if isinstance(one, When | Metadata)]
+    return (SIP in rule.policy.kinds and rule.policy.kinds != PERSON_KINDS) or any("sip." in text for text in texts)
 
 
 def _same_names(document: Document) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from dispatcher.config import expressions
 from dispatcher.config.agents import Agent
-from dispatcher.config.checks import check, unasked, unreachable
+from dispatcher.config.checks import check, outbound, unasked, unreachable
 from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.environment import Environment, read_environment
 from dispatcher.config.model import (
@@ -112,7 +112,11 @@ def _config(read: _Read) -> Config:
         redact_identities=fields.redact_identities,
         concurrency=fields.concurrency,
     )
-    return replace(config, warnings=(*_warnings(config, fields, read.document), *config.warnings))
+    return replace(
+        config,
+        warnings=(*_warnings(config, fields, read.document), *config.warnings),
+        hints=tuple(_hints(config, fields, read.document)),
+    )
 
 
 def _fields(document: Document, environment: Environment, origin: Origin, language: Language) -> File:
@@ -140,6 +144,13 @@ def _warnings(config: Config, fields: File, document: Document) -> Iterator[Prob
         if declared.rules:
             yield from unreachable(rules, document, ("projects", index, "rules"))
         yield from unasked(declared.paused, rules, document, ("projects", index, "paused"))
+
+
+def _hints(config: Config, fields: File, document: Document) -> Iterator[Problem]:
+    yield from outbound(config.rules, document, ("rules",))
+    for index, (project, declared) in enumerate(zip(config.projects, fields.projects, strict=False)):
+        if declared.rules:
+            yield from outbound(config.rules_of(project), document, ("projects", index, "rules"))
 
 
 def _projects(read: _Read) -> tuple[Project, ...]:

@@ -72,6 +72,7 @@ class Config(Struct, frozen=True, kw_only=True):
     api_token: Secret | None  # None: the API is off
     file: Path | None
     warnings: tuple[Problem, ...]
+    hints: tuple[Problem, ...] = ()  # what is right, and may not be meant so
 
     def rules_of(self, project: Project) -> tuple[Rule, ...]:
         """The rules that hold in a project: its own, else those of all."""

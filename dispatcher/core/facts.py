@@ -15,10 +15,11 @@ RoomSid = NewType("RoomSid", str)
 Ms: TypeAlias = int  # an instant (epoch) or a span, in milliseconds
 
 AGENT: Final = "AGENT"
+SIP: Final = "SIP"
 STANDARD: Final = "STANDARD"
 DONE: Final = "dispatcher.done"  # the attribute by which an agent says so; its value is the reason, for people
 DONE_MAX: Final = 64
-PERSON_KINDS: Final = frozenset({"STANDARD", "SIP", "CONNECTOR"})
+PERSON_KINDS: Final = frozenset({STANDARD, SIP, "CONNECTOR"})
 KINDS: Final = frozenset({"STANDARD", "INGRESS", "EGRESS", "SIP", "AGENT", "CONNECTOR", "BRIDGE"})
 KIND_DETAILS: Final = frozenset(
     {"CLOUD_AGENT", "FORWARDED", "CONNECTOR_WHATSAPP", "CONNECTOR_TWILIO", "BRIDGE_RTSP", "SIMULATION"}

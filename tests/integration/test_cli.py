@@ -76,12 +76,16 @@ def test_check_says_where_the_ledger_is(shell: pytest.MonkeyPatch, capsys: pytes
 def test_check_names_the_file(shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The one given, else the one in the folder; what is odd about it is said beside."""
     shell.delenv("DISPATCHER_AGENT")
-    (tmp_path / "dispatcher.yaml").write_text("rules: [{name: all, agent: greeter}, {name: never, agent: other}]\n")
+    (tmp_path / "dispatcher.yaml").write_text(
+        "rules: [{name: all, kinds: [SIP], agent: greeter}, {name: never, kinds: [SIP], agent: other}]\n"
+    )
     for arguments in (["check"], ["check", "--config", "dispatcher.yaml"]):
         assert main(arguments) == 0
         printed = capsys.readouterr()
         assert printed.out == "dispatcher.yaml: right. Projects: default. Rules: all, never.\n"
-        assert "never" in printed.err
+        warning, hint, *_ = printed.err.splitlines()
+        assert "rules[1].name: never used" in warning
+        assert hint.startswith("hint: dispatcher.yaml:1:16: rules[0].name: matches outbound calls, too")
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])

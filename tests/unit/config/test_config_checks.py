@@ -134,3 +134,37 @@ def test_a_rule_that_can_never_match_is_a_warning(tmp_path: Path, rules: str, un
     assert [warning.field for warning in warnings] == [f"rules[{'abc'.index(name)}].name" for name in unused]
     assert {warning.reason for warning in warnings} <= {UNUSED}
     assert all(warning.line == 1 and warning.column > 1 for warning in warnings)
+
+
+SIP_LINE = """{name: line, agent: x, kinds: [SIP], when: "room.name != ''"}"""
+ATTRIBUTE = """{name: line, agent: x, when: "'sip.ruleID' in participant.attributes"}"""
+TOLD = """{name: line, agent: x, when: "kind == ''", metadata: "participant.attributes['sip.callID']"}"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "fields"),
+    [
+        ("[{name: a, agent: x}]", []),
+        (f"[{SIP_LINE}]", []),
+        (f"[{SIP_LINE}, {{name: a, agent: x}}]", ["rules[1].name"]),
+        (f"[{ATTRIBUTE}, {{name: a, agent: x}}]", ["rules[1].name"]),
+        (f"[{TOLD}, {{name: a, agent: x}}]", ["rules[1].name"]),
+        (f"[{SIP_LINE}, {{name: a, agent: x, kinds: [STANDARD, CONNECTOR]}}]", []),
+        (f"[{SIP_LINE}, {{name: a, agent: x, trigger: room_started}}]", []),
+        ("[{name: a, agent: x, kinds: [SIP]}]", ["rules[0].name"]),
+    ],
+)
+def test_a_rule_for_everybody_on_the_telephone_is_a_hint(tmp_path: Path, rules: str, fields: list[str]) -> None:
+    """Where rules say something of telephones, and one of them has no condition."""
+    config = loaded(tmp_path, f"rules: {rules}")
+
+    assert [hint.field for hint in config.hints] == fields
+    assert all("sip.ruleID" in hint.reason for hint in config.hints)
+    assert config.warnings == ()
+
+
+def test_the_rules_of_a_project_have_hints_too(tmp_path: Path) -> None:
+    """At their place in the file."""
+    projects = f"projects: [{{rules: [{SIP_LINE}, {{name: a, agent: x}}]}}]"
+
+    assert [(hint.line, hint.field) for hint in loaded(tmp_path, projects).hints] == [(1, "projects[0].rules[1].name")]

@@ -49,6 +49,33 @@ def test_there_is_a_recipe_for_each_kind_of_rule() -> None:
     )
 
 
+CALLED_IN = "participant: {kind: SIP, attributes: {sip.ruleID: SDR_sales}}"
+CALLED_OUT = "participant: {kind: SIP, attributes: {sip.trunkID: ST_out}}"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "case"),
+    [
+        ("Hidden numbers", f"""{CALLED_IN}, expect: {{rule: sales-line, metadata: '{{"line": "sales"}}'}}"""),
+        ("Hidden numbers", f"{CALLED_OUT}, expect: none"),
+        ("Calls that an agent makes", f"{CALLED_IN}, expect: {{rule: callers}}"),
+        ("Calls that an agent makes", f"{CALLED_OUT}, expect: none"),
+        ("Calls that an agent makes", "participant: {}, expect: {rule: browsers}"),
+        ("Rooms that an agent opens for itself", "participant: {}, expect: {rule: everyone}"),
+        ("Rooms that an agent opens for itself", f"{CALLED_IN}, expect: {{rule: everyone}}"),
+        ("Rooms that an agent opens for itself", f"{CALLED_OUT}, expect: none"),
+        ("Rooms that an agent opens for itself", "participant: {}, room: {name: a-human-agent}, expect: none"),
+    ],
+)
+def test_recipes_for_telephones_do_what_they_are_for(tmp_path: Path, recipe: str, case: str) -> None:
+    """Nobody whom an agent has called is given a second one, and who hides the number is given the first."""
+    text = DOCUMENT.partition(f"### {recipe}\n")[2].partition("```yaml\n")[2].partition("```")[0]
+    config = load_offline(file(tmp_path, "dispatcher.yaml", text), {})
+
+    assert config.hints == ()
+    assert rehearse(config.rules, [file(tmp_path, "cases.yaml", f"cases: [{{case: it, {case}}}]")])[0] == 0
+
+
 def test_the_cases_shown_give_the_report_shown(tmp_path: Path) -> None:
     """With the rules of the first recipe."""
     rules = load_offline(file(tmp_path, "dispatcher.yaml", BLOCKS[0]), {}).rules
