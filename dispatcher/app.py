@@ -34,7 +34,9 @@ from dispatcher.livekit.client import LIMITS, LiveKit
 from dispatcher.livekit.webhook import verify
 from dispatcher.runtime.reload import Reload, nudge
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_snapshot
+from dispatcher.targets.presence import Presence
 from dispatcher.targets.rate import Pacer
+from dispatcher.targets.worker_http import worker_http
 from dispatcher.telemetry.gauges import Gauges
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.masks import Mask
@@ -93,7 +95,9 @@ async def running(
         session = await stack.enter_async_context(twirp_session(connector))
         current = ConfigInForce(config, partial(_snapshot, session=session, recorder=recorder), recorder)
         worker = _worker(config, current, recorder, stack, dry_run=dry_run, record=record)
-        app = _app(current.holder, worker, log, metrics, dry_run=dry_run)
+        http = await stack.enter_async_context(worker_http())
+        presence = Presence(lambda: current.holder.snapshot.workers, http, _steady_clock(), log, metrics)
+        app = _app(current.holder, worker, presence, recorder, dry_run=dry_run)
         host, port = await stack.enter_async_context(
             listening(app, config.host, config.port, metrics=metrics, log=log, limits=limits_here(), grace=GRACE_S)
         )
@@ -101,6 +105,7 @@ async def running(
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
         reload = Reload(source, config, partial(current.swap, worker.ledger), log, metrics) if source else None
         _start(supervisor, worker, log, metrics)
+        supervisor.start("presence", presence.run)
         if reload:
             supervisor.start("reload", reload.run)
         ask = reload.ask if reload else _nothing
@@ -241,7 +246,10 @@ def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveK
     )
 
 
-def _app(holder: ConfigHolder, worker: Worker, log: Log, metrics: Metrics, *, dry_run: bool) -> web.Application:
+def _app(
+    holder: ConfigHolder, worker: Worker, presence: Presence, recorder: SessionRecorder, *, dry_run: bool
+) -> web.Application:
+    log, metrics = recorder.log, recorder.metrics
     app = build(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
         intake=Intake(worker.ledger, worker),
@@ -250,7 +258,8 @@ def _app(holder: ConfigHolder, worker: Worker, log: Log, metrics: Metrics, *, dr
         log=log,
         clock=_epoch_ms,
     )
-    app.add_routes(Api(worker.ledger, holder, log.mask, metrics, dry_run=dry_run).routes())
+    api = Api(worker.ledger, holder, log.mask, metrics, workers=lambda: presence.seen, dry_run=dry_run)
+    app.add_routes(api.routes())
     return app
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from dispatcher.core.facts import Ms
-from dispatcher.core.rules import Target
+from dispatcher.core.rules import Target, WorkerType
 from dispatcher.core.session import Assignment, Attempt, Session, State
 from dispatcher.core.text import visible
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.core.verdicts import JOB_SUCCEEDED, LEFT_AGAIN, SAID_DONE
+from dispatcher.core.workers import FULL, Missing, Sighting, WorkersSeen
 
 SENTENCES: Final = {
     Said.ASSIGNMENT_CREATED: "{assignment} needs an agent: {agent}",
@@ -41,6 +42,9 @@ SENTENCES: Final = {
     Said.PASSES_EXCEEDED: "a defect: one look needed more passes than it may take; the next look judges what is left",
 }
 
+NOT_ASKED: Final = WorkersSeen()
+
+_WAITING: Final = frozenset({State.WAITING, State.REQUESTED, State.STARVED})
 _CAUSES: Final = {
     Verdict.SILENT: "no worker took the job within {confirm}{times}; is one registered as {target}, with room for it?",
     Verdict.NO_SHOW: "a worker took the job and no agent joined within {join}{times}; see the worker of {target}",
@@ -68,13 +72,16 @@ def narrative(session: Session) -> Iterator[str]:
         yield visible(f"{clock(entry.at)}  {_sentence(entry)}")
 
 
-def diagnosis(session: Session) -> str:
-    """How the session stands, and, where an agent is missing, the likeliest reason and what to look at."""
+def diagnosis(session: Session, seen: WorkersSeen = NOT_ASKED) -> str:
+    """How the session stands, and, where an agent is missing, the likeliest reason and what to look at.
+
+    `seen` is what workers say of themselves.
+    """
     if session.finished:
         return "The room has ended."
     if not session.assignments:
         return "No rule asks for an agent here, or nobody for whom one does has joined."
-    return visible(" ".join(_standing(session, assignment) for assignment in session.assignments))
+    return visible(" ".join(_standing(session, one) + _of_workers(one, seen) for one in session.assignments))
 
 
 def _sentence(entry: Entry) -> str:
@@ -113,7 +120,7 @@ def _standing(session: Session, assignment: Assignment) -> str:
             )
     if assignment.unnamed:
         return f"{assignment.key}: {state}; the rule's expressions name no agent; `dispatcher rules explain` shows why."
-    failed = next((one for one in reversed(assignment.attempts) if one.verdict in _CAUSES), None)
+    failed = _last_failure(assignment)
     if failed is None:
         return f"{assignment.key}: {state}; the first attempt is under way."
     return f"{assignment.key}: {state}; {_likeliest_cause(assignment, failed)}"
@@ -130,6 +137,10 @@ def _why_done(session: Session, assignment: Assignment) -> str:
     return (known or "its agent left, and the rule takes that for done: see `on_finish`").format(done=end.done)
 
 
+def _last_failure(assignment: Assignment) -> Attempt | None:
+    return next((one for one in reversed(assignment.attempts) if one.verdict in _CAUSES), None)
+
+
 def _likeliest_cause(assignment: Assignment, attempt: Attempt) -> str:
     policy = assignment.policy
     times = sum(1 for one in assignment.attempts if one.verdict is attempt.verdict and one.target == attempt.target)
@@ -140,6 +151,49 @@ def _likeliest_cause(assignment: Assignment, attempt: Attempt) -> str:
         join=_span(policy.join_within),
         stay=_span(policy.min_stay),
     )
+
+
+def _of_workers(assignment: Assignment, seen: WorkersSeen) -> str:
+    """What the workers say that it waits for; nothing where none is asked, or none answers."""
+    if assignment.state not in _WAITING or assignment.unnamed or not seen.answering:
+        return ""
+    failed = _last_failure(assignment)
+    agent = failed.target.agent if failed else assignment.next_target.agent
+    return f" {_workers(agent, assignment.policy.worker_type, seen)}".rstrip()
+
+
+def _workers(agent: str, wanted: WorkerType, seen: WorkersSeen) -> str:
+    sighting = seen.of(agent)
+    if not sighting or not sighting.workers:
+        return _nobody(agent, sighting, seen)
+    whose = "Its only worker" if len(sighting.workers) == 1 else f"Each of its {len(sighting.workers)} workers"
+    types = {one.type for one in sighting.workers}
+    if f"JT_{wanted.upper()}" not in types:
+        return f"{whose} is registered as {', '.join(sorted(types))}; the rule asks for `worker_type: {wanted}`."
+    if not any(one.ready for one in sighting.workers):
+        return f"{whose} says that it is not ready; see its log."
+    loads = [one.load for one in sighting.workers if one.load is not None]
+    if len(loads) == len(sighting.workers) and min(loads) >= FULL:
+        return f"{whose} reports load {min(loads):.2f} of {FULL}, and takes no job unless its limit is higher."
+    return ""
+
+
+def _nobody(agent: str, sighting: Sighting | None, seen: WorkersSeen) -> str:
+    others = ", ".join(f"`{name}` x{count}" for name, count in seen.registered.items() if name)
+    silent = sum(1 for answer in seen.answers.values() if isinstance(answer, Missing))
+    parts = [f"No worker that answers is registered as `{agent}`"]
+    if others:
+        parts.append(f"seen: {others}")
+    if sighting:
+        parts.append(f"`{agent}` was last seen {_ago(seen.at - sighting.last_seen_at)}")
+    if silent:
+        parts.append(f"{silent} of {len(seen.answers)} addresses do not answer")
+    return f"{'; '.join(parts)}."
+
+
+def _ago(span: Ms) -> str:
+    seconds = max(0, span) // 1000
+    return f"{seconds} s ago" if seconds < 120 else f"{seconds // 60} min ago"
 
 
 def _named(target: Target) -> str:

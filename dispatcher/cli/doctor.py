@@ -18,6 +18,8 @@ from dispatcher.app import redis_address
 from dispatcher.cli.options import take_config
 from dispatcher.config import Config, Project, Source
 from dispatcher.core.facts import Ms
+from dispatcher.core.text import visible
+from dispatcher.core.workers import Missing, WorkersSeen, asked
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.checkup import Facts, check_up, other_installation
@@ -26,6 +28,8 @@ from dispatcher.ledger.redis.owner import Installation
 from dispatcher.livekit.answers import twirp_session
 from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
 from dispatcher.runtime.snapshot import livekits
+from dispatcher.targets.presence import ask_all
+from dispatcher.targets.worker_http import worker_http
 
 NAME: Final = "doctor"
 HELP: Final = "check Redis and LiveKit, and say what to mend: exit code 0, 1 or 2"
@@ -71,8 +75,9 @@ async def examine(config: Config, redis: Address | None, write: Callable[[str], 
     """Write a line for each finding; exit code 0: no error among them, else 1."""
     findings = [*_of_configuration(config), *await _of_redis(config, redis)]
     findings += await _of_livekits(config.projects)
+    findings += of_workers(await _seen(config), config)
     for finding in findings:
-        write(f"{finding}\n")
+        write(f"{visible(str(finding))}\n")
     return int(any(finding.grade is Grade.ERROR for finding in findings))
 
 
@@ -113,6 +118,34 @@ async def _rooms(project: Project) -> set[str]:
     async with twirp_session() as session:
         livekit = LiveKit(project.url, key, secret.get_secret_value(), session=session, observe=lambda *_: None)
         return {room.sid for room in await livekit.rooms()}
+
+
+async def _seen(config: Config) -> WorkersSeen:
+    async with worker_http() as http:
+        return asked(WorkersSeen(), await ask_all(http, config.workers), 0)
+
+
+def of_workers(seen: WorkersSeen, config: Config) -> Iterator[Finding]:
+    """What the configured workers say. Those that do not answer harm no dispatch, and tell nothing."""
+    about = "workers"
+    if not config.workers:
+        return
+    for address, answer in sorted(seen.answers.items()):
+        if isinstance(answer, Missing):
+            remedy = "livekit-agents answers there with `start`, on port 8081 unless told otherwise"
+            yield Finding(Grade.WARNING, about, f"{address}: {answer}", remedy)
+        elif not answer.ready:
+            yield Finding(Grade.WARNING, about, f"{address}: `{answer.agent}` says that it is not ready", "see its log")
+    if not seen.answering:
+        return
+    counts = ", ".join(f"`{name}` x{count}" for name, count in seen.registered.items() if name)
+    yield Finding(Grade.OK, about, f"registered: {counts or 'none with a name'}")
+    if "" in seen.registered:
+        says = "a worker without agent_name takes every room, beside the agents of the rules"
+        yield Finding(Grade.WARNING, about, says, "give it an agent_name")
+    for agent in sorted({target.agent for rule in config.rules_in_force for target in rule.policy.targets}):
+        if agent and seen.lacks(agent):
+            yield Finding(Grade.WARNING, about, f"none is registered as `{agent}`, for which a rule asks")
 
 
 _LIVEKIT: Final = {

@@ -109,6 +109,7 @@ def _config(read: _Read) -> Config:
         api_token=environment.api_token,
         file=read.file,
         warnings=environment.warnings,
+        workers=fields.workers,
         redact_identities=fields.redact_identities,
         concurrency=fields.concurrency,
     )

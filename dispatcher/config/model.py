@@ -21,6 +21,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, WorkerType
 
 FALLBACK_MAX: Final = 7
+WORKERS_MAX: Final = 32
 _MINUTE: Final = 60_000
 _POLICY: Final = Policy(targets=())
 _CREATE_RATE: Final = CreateRate()
@@ -91,6 +92,9 @@ AgentNames = tuple[Annotated[str, text(values.agent_name)], ...]
 MaybeApiRateLimit = Annotated[ApiRateLimitFields | None, _or_null("{calls_per_second: 20}")]
 
 
+Workers = Annotated[tuple[Annotated[str, text(values.worker_url)], ...], Field(max_length=WORKERS_MAX)]
+
+
 class ProjectFields(Section):
     """A LiveKit project, and what holds in it alone. The environment can fill in or replace `url` and `keys`."""
 
@@ -135,6 +139,7 @@ class File(Section):
     create_rate: Annotated[CreateRateFields | None, _or_null("{per_second: 50, burst: 3}")] = CreateRateFields()
     paused: AgentNames = ()
     api_rate_limit: MaybeApiRateLimit = None
+    workers: Workers = ()
     redact_identities: Annotated[bool, text(values.truth)] = False
     concurrency: Annotated[int, text(values.whole(1, 10_000))] = 256
 

@@ -63,6 +63,7 @@ class Config(Struct, frozen=True, kw_only=True):
     instance: str
     sweep: Sweep
     create_rate: CreateRate | None  # None: all at once
+    workers: tuple[str, ...] = ()  # where they are asked who they are: http://host:port, dns+http://name:port
     redact_identities: bool = False  # identities, in what people read
     concurrency: int = 256  # driven by one process
     host: str

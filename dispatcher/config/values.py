@@ -23,6 +23,7 @@ SPAN_PATTERN: Final = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,9}ms)
 _UNITS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _VISIBLE: Final = re.compile("[!-~]+")
+_WORKER_URL: Final = "write http:// or dns+http://, a host and a port, such as http://agent-1:8081"
 _URL: Final = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
 
 
@@ -119,6 +120,19 @@ def url(text: str) -> str:
         raise ValueError(f"{_URL}, in ASCII and without spaces")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(f"{_URL}, without user, password, ? or #")
+    return text.rstrip("/")
+
+
+def worker_url(text: str) -> str:
+    """Where a worker answers over HTTP; with dns+ before it, every address of the name is one's."""
+    try:
+        parts = urlsplit(text.removeprefix("dns+"))
+        port = parts.port
+    except ValueError:  # its text holds what was written
+        raise ValueError(_WORKER_URL) from None
+    wrong = "@" in parts.netloc or parts.query or parts.fragment or parts.path.strip("/")
+    if parts.scheme != "http" or not parts.hostname or not port or wrong or not _VISIBLE.fullmatch(text):
+        raise ValueError(_WORKER_URL)
     return text.rstrip("/")
 
 

@@ -1,6 +1,7 @@
 """The operator's API: the state of all rooms, and what happened in one. Read only, behind a bearer token."""
 
 import hmac
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -9,6 +10,7 @@ from aiohttp.typedefs import Handler
 from msgspec.structs import replace
 
 from dispatcher.core.session import Assignment, Attempt, Session, State
+from dispatcher.core.workers import Missing, Registered, Sighting, WorkersSeen
 from dispatcher.explain import diagnosis, narrative
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
@@ -24,14 +26,22 @@ JSON = dict[str, object]
 
 
 class Api:
-    """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger, of the projects that are configured.
+    """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger, of the projects that are configured; `/v1/workers`.
 
     Each answer says whether it is a dry run's: then nobody has been asked for, and its ledger is not the others'.
     """
 
     def __init__(
-        self, ledger: Ledger, holder: ConfigHolder, mask: Mask, metrics: Metrics, *, dry_run: bool = False
+        self,
+        ledger: Ledger,
+        holder: ConfigHolder,
+        mask: Mask,
+        metrics: Metrics,
+        *,
+        workers: Callable[[], WorkersSeen] = WorkersSeen,
+        dry_run: bool = False,
     ) -> None:
+        self.workers = workers  # those seen now
         self.ledger = ledger
         self.holder = holder
         self.mask = mask
@@ -43,6 +53,7 @@ class Api:
         return [
             web.get("/v1/rooms", self._guarded(self._rooms)),
             web.get("/v1/rooms/{room}", self._guarded(self._room)),
+            web.get("/v1/workers", self._guarded(self._workers)),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -94,8 +105,20 @@ class Api:
         ]
         if not lives:
             return _error(HTTPStatus.NOT_FOUND, "unknown_room")
-        details = [_detail(life, self._session(life)) for life in lives]
+        seen = self.workers()
+        details = [_detail(life, self._session(life), seen) for life in lives]
         return web.json_response({"room": self.mask.numbers(room), "sessions": details, "dry_run": self.dry_run})
+
+    async def _workers(self, _request: web.Request) -> web.StreamResponse:
+        """What the configured workers said when they were asked last, and of which agents any is seen."""
+        seen = self.workers()
+        return web.json_response(
+            {
+                "asked_at": seen.at or None,
+                "agents": [_sighting(one) for _, one in sorted(seen.sightings.items())],
+                "workers": [_worker(address, answer) for address, answer in sorted(seen.answers.items())],
+            }
+        )
 
     def _session(self, life: KnownSession) -> Session:
         """The session as it may be shown: with marks for people, where identities are masked."""
@@ -136,7 +159,7 @@ def _summary(life: KnownSession, session: Session) -> JSON:
     }
 
 
-def _detail(life: KnownSession, session: Session) -> JSON:
+def _detail(life: KnownSession, session: Session, seen: WorkersSeen) -> JSON:
     timeline = [
         {
             "at": entry.at,
@@ -150,8 +173,26 @@ def _detail(life: KnownSession, session: Session) -> JSON:
         for entry in session.timeline
     ]
     assignments = [_assignment(assignment) for assignment in session.assignments]
-    told = {"narrative": list(narrative(session)), "diagnosis": diagnosis(session)}
+    told = {"narrative": list(narrative(session)), "diagnosis": diagnosis(session, seen)}
     return {**_summary(life, session), "assignments": assignments, "due_at": life.due_at, "timeline": timeline, **told}
+
+
+def _sighting(one: Sighting) -> JSON:
+    return {"agent": one.agent, "workers": len(one.workers), "since": one.since, "last_seen_at": one.last_seen_at}
+
+
+def _worker(address: str, answer: Registered | Missing) -> JSON:
+    if isinstance(answer, Missing):
+        return {"address": address, "missing": answer}
+    return {
+        "address": address,
+        "agent": answer.agent,
+        "type": answer.type,
+        "active_jobs": answer.jobs,
+        "load": answer.load,
+        "sdk_version": answer.sdk,
+        "ready": answer.ready,
+    }
 
 
 def _assignment(assignment: Assignment) -> JSON:

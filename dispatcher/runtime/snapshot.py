@@ -36,6 +36,7 @@ class ConfigSnapshot(Struct, frozen=True, kw_only=True):
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
     sweep: Sweep = Sweep()
     api_token: Secret | None = None
+    workers: tuple[str, ...] = ()  # where they are asked who they are
     livekits: Mapping[str, LiveKitAt] = {}  # by project: what tells this installation from another
 
 
@@ -64,6 +65,7 @@ def config_snapshot(
         keys=keys,
         sweep=config.sweep,
         api_token=config.api_token,
+        workers=config.workers,
         livekits=livekits(config),
     )
 

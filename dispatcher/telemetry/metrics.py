@@ -108,6 +108,8 @@ class Metrics:
             "oldest_wait_seconds", "How long the longest waiting assignment has waited."
         )
         self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
+        self.workers = new.gauge("workers", "Workers that answer at the configured addresses.", "agent")
+        self.worker_polls_total = new.counter("worker_polls_total", "Questions to workers, by answer.", "result")
         self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
 
     def _of_projects(self, new: "_New") -> None:

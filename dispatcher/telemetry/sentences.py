@@ -18,6 +18,8 @@ _OF_THE_SERVICE: Final = {
     "look.failed": "LiveKit could not be asked: {why}",
     "look.recovered": "LiveKit answers again",
     "rule.failed": "`{field}` of the rule {rule} gave nothing: {why}",
+    "worker.answered": "a worker registered as `{agent}` answers at {address}",
+    "worker.unanswered": "no worker is known at {address}: {why}",
     "metadata.unread": "rules see no metadata of the {whose}: it is no JSON object that they can read ({why})",
     "lease.lost": "another replica took the session over",
     "lease.kept": "the ledger did not take the session back: its lease runs out",

@@ -13,6 +13,7 @@ from dispatcher.testing.player import Recording, play, recordings
 from dispatcher.testing.timers import Timings
 from dispatcher.testing.twirp import Call
 from dispatcher.testing.webhooks import Fortune, Sent
+from dispatcher.testing.worker_http import WorkerServer
 from dispatcher.testing.workers import Fate, Worker
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Sent",
     "Timings",
     "Worker",
+    "WorkerServer",
     "play",
     "recordings",
 ]

@@ -90,14 +90,20 @@ def serving(
 
 @contextmanager
 def house(
-    directory: Path, rules: Sequence[Mapping[str, object]] = (), *, version: str = VERSION, **defaults: object
+    directory: Path,
+    rules: Sequence[Mapping[str, object]] = (),
+    *,
+    version: str = VERSION,
+    workers: Sequence[str] = (),
+    **defaults: object,
 ) -> Iterator[House]:
     """LiveKit and the service run; without rules every room that somebody joins assignments `greeter`."""
     port = free_port()
     with running_server(directory, webhooks=[f"http://127.0.0.1:{port}/webhook"], version=version) as server:
         file = directory / "dispatcher.yaml"
         chosen = rules or [{"name": "everyone", "agent": "greeter"}]
-        file.write_text(json.dumps({"rules": list(chosen), "defaults": defaults}))  # JSON is YAML
+        written = {"rules": list(chosen), "defaults": defaults, "workers": list(workers)}
+        file.write_text(json.dumps(written))  # JSON is YAML
         with serving(server, directory, port, "--config", str(file)) as service:
             yield House(server=server, service=service)
 

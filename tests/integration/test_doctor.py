@@ -13,7 +13,7 @@ from dispatcher.config import Config, Secret
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.redis.owner import Installation, LiveKitAt
-from dispatcher.testing import DEV_KEYS, FakeLiveKit
+from dispatcher.testing import DEV_KEYS, FakeLiveKit, WorkerServer
 from tests.integration.house import config, rule
 from tests.real.redis_servers import Redis, alone, cluster, debian_redis, secured, sentinels
 from tests.real.server import free_port
@@ -53,6 +53,17 @@ async def test_without_redis_it_asks_livekit_alone(livekit: FakeLiveKit) -> None
     assert code == 0
     assert "ok       ledger: in memory" in told
     assert f"ok       livekit default: {livekit.url}: 1 rooms" in told
+
+
+async def test_workers_are_asked_once(livekit: FakeLiveKit) -> None:
+    """Those that are configured; who does not answer is a warning, as no dispatch depends on it."""
+    async with WorkerServer("greeter") as worker:
+        urls = (worker.url, "http://127.0.0.1:9")
+        code, told = await examined(replace(settings(livekit), workers=urls), None)
+
+    assert code == 0
+    assert "ok       workers: registered: `greeter` x1" in told
+    assert "warning  workers: http://127.0.0.1:9: refused; livekit-agents answers there" in told
 
 
 async def test_a_redis_that_keeps_nothing_is_a_warning(livekit: FakeLiveKit, valkey: Redis) -> None:

@@ -96,7 +96,7 @@ def idle(_: AgentServer) -> float:
     return 0.0
 
 
-def worker(name: str, behaviour: str, *, after: float, processes: int, publisher: bool) -> AgentServer:
+def worker(name: str, behaviour: str, *, after: float, processes: int, publisher: bool, port: int) -> AgentServer:
     """A worker that is not running yet."""
     request, entry = BEHAVIOURS[behaviour]
     server = AgentServer(
@@ -106,7 +106,7 @@ def worker(name: str, behaviour: str, *, after: float, processes: int, publisher
         drain_timeout=1,
         shutdown_process_timeout=1,
         host="127.0.0.1",
-        port=0,
+        port=port,
     )
     kind = ServerType.PUBLISHER if publisher else ServerType.ROOM
     server.rtc_session(partial(entry, after), agent_name=name, type=kind, on_request=request)
@@ -134,6 +134,7 @@ def main() -> None:
     )
     parser.add_argument("--processes", type=int, default=0, help="idle processes; 0: agents are threads of the worker")
     parser.add_argument("--publisher", action="store_true", help="one job for each publisher")
+    parser.add_argument("--port", type=int, default=0, help="where it answers over HTTP; 0: any free one")
     chosen = parser.parse_args()
     server = worker(
         chosen.name,
@@ -141,6 +142,7 @@ def main() -> None:
         after=chosen.after,
         processes=chosen.processes,
         publisher=chosen.publisher,
+        port=chosen.port,
     )
     asyncio.run(run(server))
 

@@ -23,12 +23,13 @@ def start_worker(
     after: float = 0.0,
     processes: int = 0,
     publisher: bool = False,
+    port: int = 0,
 ) -> Child:
     """The worker starts; LiveKit does not know it yet: see `wait_registered`. Use it as a context, or stop it.
 
     Its agents are threads of the worker unless it has idle `processes`; only those can be killed without it.
     """
-    options = ["--behaviour", behaviour, "--after", str(after), "--processes", str(processes)]
+    options = ["--behaviour", behaviour, "--after", str(after), "--processes", str(processes), "--port", str(port)]
     if publisher:
         options.append("--publisher")
     return Child(

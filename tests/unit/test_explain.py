@@ -3,8 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
+from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Session, with_entry
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
+from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.explain import diagnosis, narrative
 from tests.unit.core.world import assignment, attempt, session
 
@@ -94,3 +96,66 @@ def test_an_assignment_is_not_confused_with_another() -> None:
     """Each is told by its key."""
     other: Assignment = replace(WAITING, rule="other")
     assert diagnosis(session(WAITING, other)).count("waiting") == 2
+
+
+MINUTE = 60_000
+NOBODY = "No worker that answers is registered as `greeter`"
+LAST_SEEN = "`greeter` was last seen"
+BUSY = Registered(agent="greeter", load=0.93)
+FREE = Registered(agent="greeter", load=0.2)
+SALES = Registered(agent="sales")
+
+
+def roll(*answers: Registered | Missing, before: WorkersSeen | None = None, at: Ms = 10 * MINUTE) -> WorkersSeen:
+    """What these addresses answered."""
+    return asked(before or WorkersSeen(), {f"a{number}": one for number, one in enumerate(answers)}, at)
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (roll(), ""),
+        (roll(Missing.TIMEOUT, Missing.REFUSED), ""),
+        (roll(FREE, Missing.TIMEOUT), ""),
+        (roll(BUSY, FREE), ""),
+        (roll(BUSY, Registered(agent="greeter")), ""),
+        (roll(SALES, SALES), f"{NOBODY}; seen: `sales` x2."),
+        (roll(Registered(agent="")), f"{NOBODY}."),
+        (roll(SALES, before=roll(FREE, at=6 * MINUTE)), f"{NOBODY}; seen: `sales` x1; {LAST_SEEN} 4 min ago."),
+        (roll(SALES, before=roll(FREE, at=10 * MINUTE - 7_000)), f"{NOBODY}; seen: `sales` x1; {LAST_SEEN} 7 s ago."),
+        (roll(SALES, Missing.TIMEOUT), f"{NOBODY}; seen: `sales` x1; 1 of 2 addresses do not answer."),
+        (roll(BUSY), "Its only worker reports load 0.93 of 0.7, and takes no job unless its limit is higher."),
+        (
+            roll(BUSY, replace(BUSY, load=0.81)),
+            "Each of its 2 workers reports load 0.81 of 0.7, and takes no job unless its limit is higher.",
+        ),
+        (roll(replace(FREE, ready=False)), "Its only worker says that it is not ready; see its log."),
+        (
+            roll(replace(FREE, type="JT_PUBLISHER")),
+            "Its only worker is registered as JT_PUBLISHER; the rule asks for `worker_type: room`.",
+        ),
+        (roll(Registered(agent="\x1b")), rf"{NOBODY}; seen: `\x1b` x1."),
+    ],
+)
+def test_what_workers_say_of_themselves_is_told_to_who_waits(seen: WorkersSeen, told: str) -> None:
+    """Where it explains why nobody comes; without a worker that answers there is no opinion."""
+    before = diagnosis(session(WAITING))
+
+    assert diagnosis(session(WAITING), seen) == f"{before} {told}".rstrip()
+
+
+def test_what_workers_say_is_of_the_agent_that_failed_last() -> None:
+    """Whom nobody asked for is no cause."""
+    silent = session(replace(WAITING, attempts=(attempt(1, verdict=Verdict.SILENT),)))
+
+    assert "registered as `greeter`; seen: `sales` x1." in diagnosis(silent, roll(SALES))
+
+
+@pytest.mark.parametrize(
+    "stands",
+    [session(), session(assignment(attempt(agent_sid="PA_bot"))), session(assignment(attended=False))],
+    ids=["no-rule", "served", "idle"],
+)
+def test_who_waits_for_nobody_is_told_nothing_of_workers(stands: Session) -> None:
+    """It would only worry them."""
+    assert diagnosis(stands, roll(SALES)) == diagnosis(stands)

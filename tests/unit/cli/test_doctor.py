@@ -3,8 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.cli.doctor import Finding, Grade, judged
+from dispatcher.cli.doctor import Finding, Grade, judged, of_workers
+from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.ledger.redis.checkup import Facts
+from tests.integration.house import config, rule
 
 WELL = Facts(
     name="db:6379",
@@ -80,3 +82,43 @@ def test_what_may_not_be_seen_is_a_warning() -> None:
 def test_a_finding_is_one_line(finding: Finding, line: str) -> None:
     """Its grade, what it is about, what was found, and what to do where something is."""
     assert str(finding) == line
+
+
+GREETER = Registered(agent="greeter")
+PLACES = ("http://a:8081", "dns+http://b:8081")
+
+
+def told(*answers: Registered | Missing, urls: tuple[str, ...] = PLACES) -> list[tuple[str, str]]:
+    """Grade and words of what is found at addresses, where rules ask for `greeter` and `sales`."""
+    rules = (rule("greeter"), rule("sales"))
+    settings = replace(config("ws://livekit", *rules), workers=urls)
+    seen = asked(WorkersSeen(), {f"a{number}": answer for number, answer in enumerate(answers)}, 1)
+    return [(finding.grade, finding.says) for finding in of_workers(seen, settings)]
+
+
+def test_workers_are_told_by_name() -> None:
+    """How many of each, and of which rule's agent there is none."""
+    sales = Registered(agent="sales")
+
+    assert told(GREETER, GREETER, sales) == [("ok", "registered: `greeter` x2, `sales` x1")]
+    assert told(GREETER, Missing.REFUSED) == [
+        ("warning", "a1: refused"),
+        ("ok", "registered: `greeter` x1"),
+        ("warning", "none is registered as `sales`, for which a rule asks"),
+    ]
+
+
+def test_a_worker_without_a_name_takes_every_room() -> None:
+    """That is never what who writes rules wants."""
+    assert told(Registered(agent=""))[:2] == [
+        ("ok", "registered: none with a name"),
+        ("warning", "a worker without agent_name takes every room, beside the agents of the rules"),
+    ]
+
+
+def test_what_cannot_be_known_of_workers_is_not_said() -> None:
+    """Where none answers, or one leaves it open; and nothing where none is configured."""
+    assert told(Missing.TIMEOUT, Missing.REFUSED) == [("warning", "a0: timeout"), ("warning", "a1: refused")]
+    assert told(GREETER, Missing.TIMEOUT) == [("warning", "a1: timeout"), ("ok", "registered: `greeter` x1")]
+    assert told(replace(GREETER, ready=False))[0] == ("warning", "a0: `greeter` says that it is not ready")
+    assert told(GREETER, urls=()) == []

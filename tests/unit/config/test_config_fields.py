@@ -15,6 +15,7 @@ NAME = "write a name of a-z, 0-9, _ and -, at most 64 characters"
 AGENT = "write the name your agent registers under, not empty, without spaces around it"
 DEPLOYMENT = "must be at most 64 bytes, without _ and without spaces"
 FIELDS = "write fields, such as {name: value}"
+WORKER = "write http:// or dns+http://, a host and a port, such as http://agent-1:8081"
 KINDS = "write one of BRIDGE, CONNECTOR, INGRESS, SIP, STANDARD"
 EXPRESSION = "write an expression, and put quotes round it, as in 'room.name == \"lobby\"'"
 ONE_WAY = "write a name, or one of {name: …}, {cel: …} and {split: […]}"
@@ -136,6 +137,14 @@ def test_a_mistake_in_what_every_rule_has_is_told(tmp_path: Path, rule: str, sai
         ("create_rate: [1]", f"14: create_rate: {FIELDS}"),
         ("create_rate: {per_second: 0}", "27: create_rate.per_second: write a whole number from 1 to 1000"),
         ("create_rate: {burst: 101}", "22: create_rate.burst: write a whole number from 1 to 100"),
+        ("workers: [https://a:1]", f"11: workers[0]: {WORKER}"),
+        ("workers: ['http://a']", f"11: workers[0]: {WORKER}"),
+        ("workers: ['http://a:1/path']", f"11: workers[0]: {WORKER}"),
+        ("workers: ['http://me:hush@a:1']", f"11: workers[0]: {WORKER}"),
+        ("workers: ['dns+http://:1']", f"11: workers[0]: {WORKER}"),
+        ("workers: ['http://a:x']", f"11: workers[0]: {WORKER}"),
+        ("workers: ['http://a:99999']", f"11: workers[0]: {WORKER}"),
+        (f"workers: [{', '.join(['http://a:1'] * 33)}]", "10: workers: write at most 32"),
         ("projects: x", "11: projects: write a list, such as [one, two]"),
         ("projects: [x]", f"12: projects[0]: {FIELDS}"),
         ("projects: [{name: A}]", f"19: projects[0].name: {NAME}"),
@@ -320,3 +329,13 @@ def test_pacing_can_be_switched_off(tmp_path: Path, null: str) -> None:
     """With YAML's null, however it is written; absent, it has its default."""
     assert loaded(tmp_path, RULE + f"create_rate: {null}").create_rate is None
     assert loaded(tmp_path, RULE).create_rate == CreateRate()
+
+
+def test_workers_are_where_they_are_asked(tmp_path: Path) -> None:
+    """Without a slash at the end; none are configured unless somebody writes them."""
+    text = "rules: [{name: a, agent: x}]\n"
+
+    assert loaded(tmp_path, text).workers == ()
+    assert loaded(tmp_path, text + "workers: ['http://a:1/', 'dns+http://[::1]:8081']\n").workers == (
+        "http://a:1", "dns+http://[::1]:8081"
+    )  # fmt: skip

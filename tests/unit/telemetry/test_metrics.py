@@ -33,6 +33,8 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "reconciler_rounds_exceeded_total": (Counter, set()),
     "reconciler_passes_exceeded_total": (Counter, set()),
     "loop_errors_total": (Counter, {"loop"}),
+    "workers": (Gauge, {"agent"}),
+    "worker_polls_total": (Counter, {"result"}),
     "tape_claims_dropped_total": (Counter, set()),
     "livekit_consecutive_failures": (Gauge, {"project"}),
     "webhook_key_last_used_timestamp_seconds": (Gauge, {"project", "key"}),
