@@ -243,7 +243,7 @@ TELEPHONE: Final = (  # README.md's
     {
         "name": "sales-line",
         "agent": "sales",
-        "when": "phone(participant.attributes['sip.trunkPhoneNumber']) == '+442079460000'",
+        "when": "phone(participant.attributes['sip.trunkPhoneNumber'], 'GB') == '+442079460000'",
         "fallback": ["overflow", "voicemail"],
     },
 )

@@ -117,24 +117,6 @@ async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> 
     assert here.service.lines(action="attempt.ended", number=1)[0]["verdict"] == "silent"
 
 
-async def test_l2_an_agent_that_says_goodbye_is_not_replaced(tmp_path: Path) -> None:
-    """It says that it is done, and leaves of its own will: the person stays alone."""
-    with house(tmp_path, min_stay="1s") as here:
-        polite = start_worker(here.server, tmp_path, "greeter", behaviour="finish", after=4.0)
-        with polite:
-            wait_registered(polite)
-            async with present(here.server, "lobby"):
-                closed = await here.service.told("attempt.ended", room="lobby")
-                await asyncio.sleep(QUIET)
-                assert await here.agents("lobby") == []
-    assert (closed["verdict"], closed["reason"], closed["done"]) == (
-        "finished",
-        "client_initiated",
-        "said so: said goodbye",
-    )
-    assert len(here.service.lines(action="dispatch.requested")) == 1
-
-
 async def test_i1_five_copies_of_each_webhook_bring_one_agent(tmp_path: Path) -> None:
     """LiveKit is told the URL five times: four of five copies are counted as repeated."""
     with _house(tmp_path, copies=5) as here, start_worker(here.server, tmp_path, "greeter") as worker:

@@ -193,7 +193,7 @@ def test_every_fact_cited_is_there() -> None:
 def test_every_test_that_a_document_names_exists() -> None:
     """A promise or a law is proved by tests that are there."""
     defined = defined_tests(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
-    documents = ("guarantees", "architecture", "redis", "reload", "projects", "process", "replay")
+    documents = ("guarantees", "architecture", "redis", "reload", "projects", "process", "replay", "agents")
     named = {test for name in documents for test in named_tests(text(f"docs/{name}.md"))}
     named |= set(named_tests(text("SECURITY.md")))
 

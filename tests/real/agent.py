@@ -1,14 +1,18 @@
 """`python -m tests.real.agent NAME --behaviour …`: a real worker whose agents do nothing but what is asked here.
 
-Says `registered` on standard output when LiveKit knows it. LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET and, if
-wanted, LIVEKIT_AGENT_DEPLOYMENT come from the environment.
+A behaviour may be a heading of docs/agents.md, too: then they do what is shown below it. Says `registered` on standard
+output when LiveKit knows it. LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET and, if wanted, LIVEKIT_AGENT_DEPLOYMENT
+come from the environment.
 """
 
 import argparse
+import ast
 import asyncio
+import re
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest
@@ -17,6 +21,7 @@ from livekit.agents.worker import ServerType
 Entry: TypeAlias = Callable[[float, JobContext], Awaitable[None]]  # seconds, the job
 Request: TypeAlias = Callable[[JobRequest], Awaitable[None]]
 
+DOCUMENT: Final = Path(__file__).parents[2] / "docs/agents.md"
 TOO_SLOW: Final = 4.0  # seconds; the server waits 3
 IDLE: Final = 4  # what the SDK keeps in production on four cores; with no job in hand it takes no more at once
 
@@ -33,12 +38,22 @@ async def leave(after: float, ctx: JobContext) -> None:
     ctx.shutdown("done")
 
 
-async def finish(after: float, ctx: JobContext) -> None:
-    """Joins, says that it is done (docs/agents.md), and leaves."""
+async def follow(snippet: str, after: float, ctx: JobContext) -> None:
+    """Joins, and does what the snippet says."""
     await ctx.connect()
     await asyncio.sleep(after)
-    await ctx.room.local_participant.set_attributes({"dispatcher.done": "said goodbye"})
-    ctx.shutdown("done")
+    code = compile(snippet, DOCUMENT.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    await eval(code, {"ctx": ctx})  # noqa: S307 - it is our own document
+
+
+async def say_so_too_late(after: float, ctx: JobContext) -> None:
+    """Joins, leaves, and says then that it was done (docs/agents.md)."""
+
+    async def say_so() -> None:
+        await ctx.room.local_participant.set_attributes({"dispatcher.done": "too late"})
+
+    ctx.add_shutdown_callback(say_so)
+    await leave(after, ctx)
 
 
 async def bound(after: float, ctx: JobContext) -> None:
@@ -82,13 +97,20 @@ async def reject(request: JobRequest) -> None:
 BEHAVIOURS: Final[Mapping[str, tuple[Request, Entry]]] = {
     "stay": (accept, stay),
     "leave": (accept, leave),
-    "finish": (accept, finish),
+    "say-so-too-late": (accept, say_so_too_late),
     "bound": (accept, bound),
     "crash": (accept, crash),
     "no-show": (accept, never_show),
     "slow": (accept_late, stay),
     "reject": (reject, stay),
 }
+
+
+def snippets() -> dict[str, str]:
+    """What docs/agents.md shows in Python, by its headings."""
+    sections = (section.partition("\n") for section in DOCUMENT.read_text().split("\n## "))
+    found = ((heading, re.search(r"```python\n(.*?)```", text, re.DOTALL)) for heading, _, text in sections)
+    return {heading: code[1] for heading, code in found if code}
 
 
 def idle(_: AgentServer) -> float:
@@ -98,7 +120,8 @@ def idle(_: AgentServer) -> float:
 
 def worker(name: str, behaviour: str, *, after: float, processes: int, publisher: bool, port: int) -> AgentServer:
     """A worker that is not running yet."""
-    request, entry = BEHAVIOURS[behaviour]
+    code = snippets()
+    request, entry = (accept, partial(follow, code[behaviour])) if behaviour in code else BEHAVIOURS[behaviour]
     server = AgentServer(
         job_executor_type=JobExecutorType.PROCESS if processes else JobExecutorType.THREAD,
         num_idle_processes=processes or IDLE,
@@ -125,7 +148,7 @@ def main() -> None:
     """The worker that the command line describes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("name")
-    parser.add_argument("--behaviour", choices=BEHAVIOURS, default="stay")
+    parser.add_argument("--behaviour", choices=[*BEHAVIOURS, *snippets()], default="stay")
     parser.add_argument(
         "--after",
         type=float,
