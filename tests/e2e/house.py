@@ -82,7 +82,7 @@ def serving(
     }
     process = Child(command, directory / "dispatcher.log", environment={**settings, **(environment or {})})
     try:
-        process.wait_until(lambda: _ready(url), "the service is ready", within=15)
+        process.wait_until(lambda: _ready(url), "the service is ready", within=30)
         yield Service(url=url, process=process)
     finally:
         process.stop(within=12)

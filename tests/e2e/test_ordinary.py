@@ -1,10 +1,13 @@
 """Ordinary things on a real livekit-server leave nobody alone for long; `python -m bench.ordinary` has the figures."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.house import house
 from tests.e2e.ordinary import SITUATIONS, Seconds, scene
+from tests.real.people import present
 
 pytestmark = pytest.mark.real
 
@@ -26,6 +29,19 @@ async def test_l10_a_page_that_is_loaded_again_has_an_agent_at_once(tmp_path: Pa
 
     assert waited is not None
     assert waited < SLACK
+
+
+async def test_t1_whom_only_a_grant_marks_is_nobody_to_wait_for(tmp_path: Path) -> None:
+    """A recorder, and somebody who may register as a worker: nothing is asked for before a person comes."""
+    with house(tmp_path) as here:
+        async with (
+            present(here.server, "recorded", "recorder", grant="recorder"),
+            present(here.server, "helped", "helper", grant="agent"),
+        ):
+            await asyncio.sleep(2.0)  # in which an agent would be asked for
+            assert here.service.lines(action="dispatch.requested") == []
+            async with present(here.server, "recorded"):
+                await here.service.told("dispatch.requested", room="recorded")  # the webhooks did come
 
 
 @pytest.mark.long
