@@ -21,7 +21,7 @@ from livekit.protocol import room as room_service
 from dispatcher.app import running
 from dispatcher.core.facts import RoomSid
 from dispatcher.livekit.answers import PROTOBUF, twirp_session
-from dispatcher.livekit.client import Limits, LiveKit
+from dispatcher.livekit.client import CallLimits, LiveKit
 from dispatcher.telemetry.logs import Log
 from tests.integration.house import config, rule
 from tests.real.server import KEY, SECRET
@@ -109,7 +109,7 @@ async def main() -> None:
     assert server.stdout is not None
     assert server.stdin is not None
     url = f"http://127.0.0.1:{int(await server.stdout.readline())}"
-    patient = Limits(look=20, act=20)
+    patient = CallLimits(look=20, act=20)
     print(f"{'':48}{'whole ms':>8}{'pause ms':>10}{'peak MB':>10}")
     async with twirp_session() as session, ClientSession() as plain:
         ours = LiveKit(url, KEY, SECRET, session=session, observe=lambda *_: None, limits=patient)

@@ -17,7 +17,7 @@ from dispatcher.config.problems import in_environment
 from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import Intake
 from dispatcher.engine.reconciler import Reconciler
-from dispatcher.engine.runner import Worker
+from dispatcher.engine.runner import Runner
 from dispatcher.engine.supervise import Supervisor
 from dispatcher.engine.sweep import Sweep
 from dispatcher.http.listener import limits_here, listening
@@ -94,26 +94,26 @@ async def running(
         connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
         session = await stack.enter_async_context(twirp_session(connector))
         current = ConfigInForce(config, partial(_snapshot, session=session, recorder=recorder), recorder)
-        worker = _worker(config, current, recorder, stack, dry_run=dry_run, record=record)
+        runner = _runner(config, current, recorder, stack, dry_run=dry_run, record=record)
         http = await stack.enter_async_context(worker_http())
         presence = Presence(lambda: current.holder.snapshot.workers, http, _steady_clock(), log, metrics)
-        app = _app(current.holder, worker, presence, recorder, dry_run=dry_run)
+        app = _app(current.holder, runner, presence, recorder, dry_run=dry_run)
         host, port = await stack.enter_async_context(
             listening(app, config.host, config.port, metrics=metrics, log=log, limits=limits_here(), grace=GRACE_S)
         )
-        stack.push_async_callback(worker.stop, DRAIN_S)
+        stack.push_async_callback(runner.stop, DRAIN_S)
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
-        reload = Reload(source, config, partial(current.swap, worker.ledger), log, metrics) if source else None
-        _start(supervisor, worker, log, metrics)
+        reload = Reload(source, config, partial(current.swap, runner.ledger), log, metrics) if source else None
+        _start(supervisor, runner, log, metrics)
         supervisor.start("presence", presence.run)
         if reload:
             supervisor.start("reload", reload.run)
         ask = reload.ask if reload else _nothing
-        yield Service(host=host, port=port, ledger=worker.ledger, metrics=metrics, reload=ask)
-        worker.drain()
+        yield Service(host=host, port=port, ledger=runner.ledger, metrics=metrics, reload=ask)
+        runner.drain()
 
 
-def _worker(
+def _runner(
     config: Config,
     current: "ConfigInForce",
     recorder: SessionRecorder,
@@ -121,7 +121,7 @@ def _worker(
     *,
     dry_run: bool,
     record: RecordTo | None,
-) -> Worker:
+) -> Runner:
     """What drives sessions, and the ledger and tape that it works on: closed as the stack unwinds."""
     log, metrics, wake = recorder.log, recorder.metrics, asyncio.Event()
     home = _memory if dry_run else partial(_home, config, current.holder)
@@ -135,13 +135,13 @@ def _worker(
         dry_run=dry_run,
         tape=stack.enter_context(_recorded(record, config, log, metrics)) if record else None,
     )
-    return Worker(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
+    return Runner(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
 
 
-def _start(supervisor: Supervisor, worker: Worker, log: Log, metrics: Metrics) -> None:
-    ledger, holder, pacer = worker.ledger, worker.reconciler.holder, worker.reconciler.pacer
+def _start(supervisor: Supervisor, runner: Runner, log: Log, metrics: Metrics) -> None:
+    ledger, holder, pacer = runner.ledger, runner.reconciler.holder, runner.reconciler.pacer
     sweep = Sweep(ledger, holder, pacer, log, metrics)
-    supervisor.start("worker", worker.run)
+    supervisor.start("runner", runner.run)
     supervisor.start("gauges", Gauges(ledger, holder.project_names, log, metrics).run)
     supervisor.start_for_each(holder.project_names, "sweep", sweep.run)
 
@@ -247,18 +247,18 @@ def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveK
 
 
 def _app(
-    holder: ConfigHolder, worker: Worker, presence: Presence, recorder: SessionRecorder, *, dry_run: bool
+    holder: ConfigHolder, runner: Runner, presence: Presence, recorder: SessionRecorder, *, dry_run: bool
 ) -> web.Application:
     log, metrics = recorder.log, recorder.metrics
     app = build(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
-        intake=Intake(worker.ledger, worker),
-        ready=lambda: worker.trouble,
+        intake=Intake(runner.ledger, runner),
+        ready=lambda: runner.not_ready,
         metrics=metrics,
         log=log,
         clock=_epoch_ms,
     )
-    api = Api(worker.ledger, holder, log.mask, metrics, workers=lambda: presence.seen, dry_run=dry_run)
+    api = Api(runner.ledger, holder, log.mask, metrics, workers=lambda: presence.seen, dry_run=dry_run)
     app.add_routes(api.routes())
     return app
 

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from msgspec import Struct
 
+from dispatcher.core.errors import DispatcherError
 from dispatcher.livekit.answers import Bounded, TooLong, origin
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ class Refusal(Struct, frozen=True):
     error: str
 
 
-class NotTheService(Exception):
+class NotTheService(DispatcherError):
     """Nobody answers at the address, or something that is not the service. Its text is a sentence."""
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from dispatcher.app import Service, running
-from dispatcher.config import Config, CreateRate, Project, Secret, Sweep
+from dispatcher.config import Config, CreateRate, Project, Secret, SweepSettings
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.timeline import Entry, Said
 from dispatcher.ledger import sessions
@@ -70,7 +70,7 @@ def _config(url: str) -> Config:
         projects=(Project(name="demo", url=url, keys={key: Secret(secret) for key, secret in DEV_KEYS.items()}),),
         rules=(rule("silent-drop", "sleepy"), rule("rejected", "busy", "greeter"), _anyone()),
         instance="demo",
-        sweep=Sweep(every=5_000),
+        sweep=SweepSettings(every=5_000),
         create_rate=CreateRate(),
         host="127.0.0.1",
         port=0,

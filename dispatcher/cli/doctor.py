@@ -22,7 +22,7 @@ from dispatcher.core.text import visible
 from dispatcher.core.workers import Missing, WorkersSeen, asked
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
-from dispatcher.ledger.redis.checkup import Facts, check_up, other_installation
+from dispatcher.ledger.redis.checkup import ServerFacts, check_up, other_installation
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.redis.owner import Installation
 from dispatcher.livekit.answers import twirp_session
@@ -193,7 +193,7 @@ async def _of_neighbours(config: Config, redis: Address) -> Finding:
     return Finding(Grade.OK, about, f"no other installation works as instance {config.instance}")
 
 
-def judged(facts: Facts) -> Iterator[Finding]:
+def judged(facts: ServerFacts) -> Iterator[Finding]:
     """What the facts about one Redis server mean."""
     about = f"redis {facts.name}"
     yield _latency(facts, about)
@@ -212,7 +212,7 @@ def judged(facts: Facts) -> Iterator[Finding]:
         yield Finding(Grade.WARNING, about, f"memory {share:.0%} full", "a full Redis means 503: raise maxmemory")
 
 
-def _latency(facts: Facts, about: str) -> Finding:
+def _latency(facts: ServerFacts, about: str) -> Finding:
     says = f"round trip {facts.round_trip:.1f} ms"
     if facts.round_trip > FAR_MS:
         return Finding(Grade.ERROR, about, says, "calls of 1 s will fail; bring Redis nearer")
@@ -221,7 +221,7 @@ def _latency(facts: Facts, about: str) -> Finding:
     return Finding(Grade.OK, about, says)
 
 
-def _clock(facts: Facts, about: str) -> Finding:
+def _clock(facts: ServerFacts, about: str) -> Finding:
     says = f"clock {facts.ahead / 1000:+.1f} s from ours"
     if abs(facts.ahead) >= TOO_FAR_AHEAD_MS:
         remedy = "if ours is the wrong one, webhooks are refused as expired; set both by NTP"
@@ -241,7 +241,7 @@ def _version(make: str, version: str, about: str) -> Finding:
     return Finding(Grade.OK, about, says)
 
 
-def _eviction(facts: Facts, about: str) -> Finding:
+def _eviction(facts: ServerFacts, about: str) -> Finding:
     says = f"maxmemory-policy {facts.eviction}"
     if facts.eviction == "noeviction":
         return Finding(Grade.OK, about, says)
@@ -250,7 +250,7 @@ def _eviction(facts: Facts, about: str) -> Finding:
     )
 
 
-def _persistence(facts: Facts, about: str) -> Finding:
+def _persistence(facts: ServerFacts, about: str) -> Finding:
     if facts.appends:
         return Finding(Grade.OK, about, "appendonly yes")
     if facts.replicas:

@@ -3,7 +3,7 @@
 from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.render import schema
-from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, Secret, Sweep, place
+from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, place
 from dispatcher.config.watch import Source
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "Project",
     "Secret",
     "Source",
-    "Sweep",
+    "SweepSettings",
     "load",
     "load_offline",
     "place",

@@ -13,7 +13,7 @@ import yaml
 from msgspec import Struct
 
 from dispatcher.config.problems import Problem
-from dispatcher.config.scalar import Position, Scalar, Unusable, plain_text
+from dispatcher.config.scalar import Position, Scalar, UnusableYaml, plain_text
 
 SIZE_MAX: Final = 1024 * 1024  # bytes
 DEPTH_MAX: Final = 32  # a useful file has 5
@@ -88,7 +88,7 @@ def read_text(text: str, label: str) -> Document:
         before = text[: error.position].rpartition("\n")
         place = before[0].count("\n") + bool(before[1]) + 1, len(before[2]) + 1
         return _unread(label, "a control character cannot stand here", place)
-    except Unusable as error:
+    except UnusableYaml as error:
         return _unread(label, str(error.problem), _position(error.problem_mark))
     except yaml.MarkedYAMLError as error:
         return _unread(label, f"not valid YAML: {_reason(error)}", _position(error.problem_mark))
@@ -127,7 +127,7 @@ class _Composer(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self._depth > DEPTH_MAX:
-            raise Unusable(f"nested deeper than {DEPTH_MAX}", parent.start_mark if parent else None)
+            raise UnusableYaml(f"nested deeper than {DEPTH_MAX}", parent.start_mark if parent else None)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -159,9 +159,9 @@ class _Walk:
 
     def _tree(self, node: yaml.Node, loc: Loc) -> Tree:
         if len(loc) > DEPTH_MAX:
-            raise Unusable(f"nested deeper than {DEPTH_MAX}", node.start_mark)
+            raise UnusableYaml(f"nested deeper than {DEPTH_MAX}", node.start_mark)
         if len(self._values) >= VALUES_MAX:
-            raise Unusable(f"more than {VALUES_MAX} values", node.start_mark)
+            raise UnusableYaml(f"more than {VALUES_MAX} values", node.start_mark)
         self._values[loc] = _position(node.start_mark)
         if not node.tag.startswith("tag:yaml.org,2002:"):
             self._wrong(loc, node, "tags mean nothing here; put quotes round a value that begins with !")

@@ -16,7 +16,7 @@ from dispatcher.config.model import (
     ApiRateLimitFields,
     CreateRateFields,
     File,
-    Limits,
+    LimitFields,
     Origin,
     ProjectFields,
     RuleFields,
@@ -24,7 +24,7 @@ from dispatcher.config.model import (
 )
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.render import shown
-from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, Sweep
+from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, SweepSettings
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.expressions import Language
 
@@ -101,7 +101,7 @@ def _config(read: _Read) -> Config:
         projects=_projects(read),
         rules=_rules(fields.rules, fields.defaults, read.language),
         instance=fields.instance,
-        sweep=Sweep(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
+        sweep=SweepSettings(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
         create_rate=_create_rate(fields.create_rate),
         host=environment.host,
         port=environment.port,
@@ -190,11 +190,11 @@ def _api_rate_limit(fields: ApiRateLimitFields | None) -> ApiRateLimit | None:
     return ApiRateLimit(calls_per_second=fields.calls_per_second, burst=fields.burst) if fields else None
 
 
-def _rules(written: Sequence[RuleFields], defaults: Limits, language: Language) -> tuple[Rule, ...]:
+def _rules(written: Sequence[RuleFields], defaults: LimitFields, language: Language) -> tuple[Rule, ...]:
     return tuple(_rule(rule, defaults, language) for rule in written)
 
 
-def _rule(fields: RuleFields, defaults: Limits, language: Language) -> Rule:
+def _rule(fields: RuleFields, defaults: LimitFields, language: Language) -> Rule:
     limits = defaults.model_copy(update=fields.said())
     policy = Policy(
         targets=expressions.targets(fields),

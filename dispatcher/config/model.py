@@ -16,7 +16,7 @@ from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
 from dispatcher.config.fields import Cel, Kind, Name, Section, Span, one, some, text
 from dispatcher.config.problems import Problem, did_you_mean
-from dispatcher.config.types import CreateRate, Secret, Sweep
+from dispatcher.config.types import CreateRate, Secret, SweepSettings
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, WorkerType
 
@@ -25,7 +25,7 @@ WORKERS_MAX: Final = 32
 _MINUTE: Final = 60_000
 _POLICY: Final = Policy(targets=())
 _CREATE_RATE: Final = CreateRate()
-_SWEEP: Final = Sweep()
+_SWEEP: Final = SweepSettings()
 
 
 class Origin(Struct, frozen=True):
@@ -49,7 +49,7 @@ def _or_null(example: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-class Limits(Section):
+class LimitFields(Section):
     """How long and how often: in `defaults`, and in a rule, which wins. Spans in milliseconds."""
 
     attempts: Annotated[int, text(values.whole(1, 10))] = _POLICY.attempts
@@ -63,10 +63,10 @@ class Limits(Section):
 
     def said(self) -> dict[str, int | str]:
         """The limits that were written here, without the defaults."""
-        return {field: getattr(self, field) for field in Limits.model_fields if field in self.model_fields_set}
+        return {field: getattr(self, field) for field in LimitFields.model_fields if field in self.model_fields_set}
 
 
-class RuleFields(Limits):
+class RuleFields(LimitFields):
     """In rooms like this, for people like this, that agent."""
 
     name: Name
@@ -104,7 +104,7 @@ class ProjectFields(Section):
         dict[Annotated[str, text(values.api_key)], Annotated[Secret, BeforeValidator(_secret)]], AfterValidator(some)
     ] = Field(default={})
     rules: Annotated[tuple[RuleFields, ...], AfterValidator(some)] = ()
-    defaults: Limits = Limits()
+    defaults: LimitFields = LimitFields()
     paused: AgentNames = ()
     api_rate_limit: MaybeApiRateLimit = None
 
@@ -133,7 +133,7 @@ class File(Section):
 
     projects: tuple[ProjectFields, ...] = ()
     rules: tuple[RuleFields, ...] = ()
-    defaults: Limits = Limits()
+    defaults: LimitFields = LimitFields()
     instance: Name = "default"
     sweep: SweepFields = SweepFields()
     create_rate: Annotated[CreateRateFields | None, _or_null("{per_second: 50, burst: 3}")] = CreateRateFields()
@@ -152,7 +152,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "rules[].agent.split[]": Share,
     "rules[].fallback[]": Agent,
     "rules[].fallback[].split[]": Share,
-    "defaults": Limits,
+    "defaults": LimitFields,
     "sweep": SweepFields,
     "create_rate": CreateRateFields,
     "api_rate_limit": ApiRateLimitFields,

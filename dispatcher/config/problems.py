@@ -6,6 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from dispatcher.core.errors import DispatcherError
+
 ENVIRONMENT: Final = "environment"  # stands where a file's name would, for what an environment variable says
 
 
@@ -26,8 +28,8 @@ class Problem(Struct, frozen=True):
         return ": ".join(part for part in (place, self.field, self.reason) if part)
 
 
-class BadConfig(Exception):
-    """The configuration cannot be used. Its text is one problem a line: the file's in order, then the environment's."""
+class BadConfig(DispatcherError):
+    """The operator has to mend it. The text is one problem a line: the file's in order, then the environment's."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=_order))

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from dispatcher.config.environment import Environment
-from dispatcher.config.model import File, Limits, ProjectFields, RuleFields
+from dispatcher.config.model import File, LimitFields, ProjectFields, RuleFields
 from dispatcher.config.types import Project, Secret
 from dispatcher.config.values import show_span
 
@@ -40,7 +40,7 @@ def _rule(own: RuleFields) -> Json:
     """Every field, but of the limits those that it says itself: a project's `defaults` may change the others."""
     said: dict[str, Json] = own.model_dump(mode="json", by_alias=True)
     here = {name: said[name] for name in own.said()}
-    return {name: value for name, value in said.items() if name not in Limits.model_fields} | here
+    return {name: value for name, value in said.items() if name not in LimitFields.model_fields} | here
 
 
 def _full(value: Json) -> Json:

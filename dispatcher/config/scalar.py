@@ -6,6 +6,8 @@ from typing import Final, TypeAlias
 import yaml
 from msgspec import Struct
 
+from dispatcher.core.errors import DispatcherError
+
 Position: TypeAlias = tuple[int, int]  # line and column, from 1
 
 _ESCAPE: Final = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
@@ -13,8 +15,8 @@ _HEADER: Final = re.compile(r"[|>][^\n]*\n")
 _COMMENT: Final = re.compile(r"[ \t]+#")
 
 
-class Unusable(yaml.MarkedYAMLError):
-    """Valid YAML that no useful configuration is."""
+class UnusableYaml(DispatcherError, yaml.MarkedYAMLError):
+    """The operator wrote valid YAML that no useful configuration is."""
 
     def __init__(self, reason: str, mark: yaml.Mark | None) -> None:
         super().__init__(problem=reason, problem_mark=mark)
@@ -32,7 +34,7 @@ class Scalar(Struct, frozen=True):
 
     @classmethod
     def of(cls, node: yaml.ScalarNode, source: str) -> "Scalar":
-        """The value of a node. Raises Unusable."""
+        """The value of a node. Raises UnusableYaml."""
         first, after = node.start_mark, node.end_mark
         start = first.line + 1, first.column + 1
         return cls(plain_text(node), node.style or "", start, source, first.index, after.index)
@@ -77,9 +79,9 @@ class Scalar(Struct, frozen=True):
 
 
 def plain_text(node: yaml.Node) -> str:
-    """A scalar's text. Raises Unusable for what no text of ours may hold."""
+    """A scalar's text. Raises UnusableYaml for what no text of ours may hold."""
     tagged = node.tag.startswith("!") and len(node.tag) > 1  # a problem of its own; as CEL it is a negation
     text = f"{node.tag} {node.value}".rstrip() if tagged else str(node.value)
     if re.search("[\ud800-\udfff]", text):
-        raise Unusable("half a character cannot stand here", node.start_mark)
+        raise UnusableYaml("half a character cannot stand here", node.start_mark)
     return text

@@ -41,7 +41,7 @@ class Project(Struct, frozen=True, kw_only=True):
     api_rate_limit: ApiRateLimit | None = None  # None: none
 
 
-class Sweep(Struct, frozen=True, kw_only=True):
+class SweepSettings(Struct, frozen=True, kw_only=True):
     """How often all live rooms are compared with the ledger, and how many looks a second that may cost a project."""
 
     every: Ms = 30_000
@@ -61,7 +61,7 @@ class Config(Struct, frozen=True, kw_only=True):
     projects: tuple[Project, ...]
     rules: tuple[Rule, ...]
     instance: str
-    sweep: Sweep
+    sweep: SweepSettings
     create_rate: CreateRate | None  # None: all at once
     workers: tuple[str, ...] = ()  # where they are asked who they are: http://host:port, dns+http://name:port
     redact_identities: bool = False  # identities, in what people read

@@ -7,7 +7,7 @@ reply looks like a foreign one, and is taken for one, in the place of its attemp
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -167,8 +167,15 @@ def _adopt(session: Session, assignment: Assignment, attempt: Attempt) -> Sessio
     return with_entry(session, entry)
 
 
-def attribute(session: Session, agents: Sequence[Participant], now: Ms) -> tuple[Session, tuple[Participant, ...]]:
-    """Each attempt knows whether its agent is here, and the agents that no attempt accounts for are returned.
+class Attributed(NamedTuple):
+    """A session whose attempts know their agents, and the agents that no attempt accounts for."""
+
+    session: Session
+    unattributed: tuple[Participant, ...]
+
+
+def attribute(session: Session, agents: Sequence[Participant], now: Ms) -> Attributed:
+    """Each attempt knows whether its agent is here.
 
     Open attempts claim first, the latest first: fixed identities recur.
     """
@@ -190,7 +197,7 @@ def attribute(session: Session, agents: Sequence[Participant], now: Ms) -> tuple
         for agent in here:
             del free[agent.sid]
         session = with_assignment(session, with_attempt(assignment, _attributed(attempt, here, now)))
-    return session, tuple(free.values())
+    return Attributed(session, tuple(free.values()))
 
 
 def _claims(assignment: Assignment, attempt: Attempt, agent: Participant) -> bool:

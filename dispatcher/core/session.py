@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
 from dispatcher.core.timeline import Entry, Verdict
@@ -22,8 +23,8 @@ ASSIGNMENTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
 
 
-class NotInSession(LookupError):
-    """A session has no assignment, or an assignment no attempt, of this name: whoever asks for it is in the wrong."""
+class NotInSession(DispatcherError, LookupError):
+    """A session has no assignment, or an assignment no attempt, of this name: a defect of whoever asks for it."""
 
 
 class State(StrEnum):

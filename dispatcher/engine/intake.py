@@ -6,7 +6,7 @@ Acknowledged is what the ledger has (law 1). LiveKit is never asked here: a slow
 from enum import StrEnum
 
 from dispatcher.core.facts import RELEVANT_EVENTS, Event
-from dispatcher.engine.runner import Worker
+from dispatcher.engine.runner import Runner
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger
 
@@ -30,17 +30,17 @@ _RESULTS = {
 class Intake:
     """Takes verified events of every project."""
 
-    def __init__(self, ledger: Ledger, worker: Worker) -> None:
+    def __init__(self, ledger: Ledger, runner: Runner) -> None:
         self.ledger = ledger
-        self.worker = worker
+        self.runner = runner
 
     async def accept(self, project: str, event: Event) -> IntakeResult:
         """The event is recorded, and its session on its way. Raises LedgerUnavailable: it may or may not be."""
         if event.name not in RELEVANT_EVENTS or event.room is None or not event.room.sid:
             return IntakeResult.IGNORED
         key = Key(project, event.room.name, event.room.sid)
-        with self.worker.reserved(1) as places:
+        with self.runner.reserved(1) as places:
             delivery = await sessions.deliver(self.ledger, key, event, take=places > 0)
         if delivery.handover is not None:
-            self.worker.take(delivery.handover)
+            self.runner.take(delivery.handover)
         return _RESULTS[delivery.outcome]

@@ -30,7 +30,7 @@ from dispatcher.engine import actions
 from dispatcher.engine.newer_records import Patience
 from dispatcher.engine.observer import Observer
 from dispatcher.ledger.interface import Handover, Ledger
-from dispatcher.ledger.sessions import LeasedSession, LostError
+from dispatcher.ledger.sessions import LeasedSession, LeaseLost
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.recorder import SessionRecorder
@@ -83,7 +83,7 @@ class Reconciler:
                 dry_run=self.dry_run,
             )
             return await _Hands(self, leased, runtime).carry_out(self._begun(leased, terms))
-        except LostError:
+        except LeaseLost:
             self.recorder.lost(leased.key)
             return None
 
@@ -103,7 +103,7 @@ class _Hands:
         self.project = leased.key.project
 
     async def carry_out(self, drive: Drive | RecordedDrive) -> Ms | None:
-        """Carry out one effect after the other until the drive is done; its result. Raises LostError."""
+        """Carry out one effect after the other until the drive is done; its result. Raises LeaseLost."""
         with closing(drive.run()) as conversation:
             try:
                 effect = next(conversation)

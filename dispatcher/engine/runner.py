@@ -8,6 +8,7 @@ costs its lease, nothing more: whoever claims it then goes on. One that the ledg
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Final
 
 from dispatcher.core import timing
@@ -17,14 +18,21 @@ from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
 IDLE_S: Final = 1.0
-UNAVAILABLE: Final = "ledger_unavailable"  # the trouble, by its name in the log and at /readyz
-TAKEN: Final = "ledger_taken"
 COURTESY_S: Final = 1.5  # behind replicas of a later release: theirs are awake when a lease ends, or IDLE_S after it
 RETRY_S: Final = 0.5  # the ledger did not answer
 CLAIM_MAX: Final = 64  # sessions by one claim: meanwhile there is room for those that events hand out
 
 
-class Worker:
+class NotReady(StrEnum):
+    """Why this process takes up no sessions; at /readyz, too."""
+
+    STARTING = "starting"
+    DRAINING = "draining"
+    UNAVAILABLE = "ledger_unavailable"
+    TAKEN = "ledger_taken"
+
+
+class Runner:
     """Runs at most `concurrency` drives at once."""
 
     def __init__(
@@ -43,7 +51,7 @@ class Worker:
         self.log = log
         self.metrics = metrics
         self.concurrency = concurrency
-        self.trouble: str | None = "starting"
+        self.not_ready: NotReady | None = NotReady.STARTING
         self._drives: dict[asyncio.Task[None], Handover] = {}
         self._reserved = 0  # places of sessions that may be handed out by what the ledger is being asked now
         self._stopping = False
@@ -81,7 +89,7 @@ class Worker:
     def drain(self) -> None:
         """No new drive starts; what still comes in is recorded, for others."""
         self._stopping = True
-        self.trouble = "draining"
+        self.not_ready = NotReady.DRAINING
 
     async def stop(self, within: float) -> None:
         """Nothing runs any more: the drives finished within `within` seconds, or their sessions were handed back."""
@@ -104,17 +112,17 @@ class Worker:
             except LedgerUnavailable as error:
                 self._troubled(error)
                 return RETRY_S
-        self.trouble = None if not self._stopping else "draining"
+        self.not_ready = NotReady.DRAINING if self._stopping else None
         for handover in claimed:
             self.metrics.session_pickup_delay_seconds.observe(max(0, handover.now - handover.due) / 1000)
             self.take(handover)
         return IDLE_S if wait is None else min(IDLE_S, wait / 1000)
 
     def _troubled(self, error: LedgerUnavailable) -> None:
-        trouble = TAKEN if isinstance(error, LedgerTaken) else UNAVAILABLE
-        if self.trouble == trouble:
+        why = NotReady.TAKEN if isinstance(error, LedgerTaken) else NotReady.UNAVAILABLE
+        if self.not_ready is why:
             return
-        self.trouble = trouble
+        self.not_ready = why
         if isinstance(error, LedgerTaken):
             self.log.error("ledger.taken", why=str(error), hint=error.hint)
         else:

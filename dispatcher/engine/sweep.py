@@ -53,7 +53,7 @@ class Sweep:
             if await self.ledger.turn(f"sweep/{project}", self.holder.snapshot.sweep.every):
                 await self.sweep(project)
         except LedgerTaken:
-            return  # for as long as that lasts: the worker has told it
+            return  # for as long as that lasts: the runner has told it
         except LedgerUnavailable:
             self.log.warning("sweep.postponed", project=project, why="ledger_unavailable")
         except LiveKitError as error:

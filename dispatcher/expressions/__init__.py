@@ -4,7 +4,7 @@ from dispatcher.expressions.judged import Agents, Failed, Metadata, Split, Unrea
 from dispatcher.expressions.language import BadExpression, Expression, Language, Result
 from dispatcher.expressions.mistakes import Mistake
 from dispatcher.expressions.objects import Unread
-from dispatcher.expressions.outcome import Failure, Reason
+from dispatcher.expressions.outcome import Failure, FailureReason
 
 __all__ = [
     "Agents",
@@ -12,10 +12,10 @@ __all__ = [
     "Expression",
     "Failed",
     "Failure",
+    "FailureReason",
     "Language",
     "Metadata",
     "Mistake",
-    "Reason",
     "Result",
     "Split",
     "Unread",

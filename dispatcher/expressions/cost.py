@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from dispatcher.expressions.nodes import Call, Field, Loop, Made, Name, Node, Scalar, Text
+from dispatcher.expressions.nodes import Call, Constant, Field, Loop, Made, Name, Node, Text
 from dispatcher.expressions.patterns import pattern
 from dispatcher.expressions.phone import PHONE_MAX
 
@@ -79,7 +79,7 @@ class _Estimate:
         match node:
             case Text(value=value):
                 return text(len(value.encode(errors="replace")), least=len(value))
-            case Scalar():
+            case Constant():
                 return SCALAR
             case Name(name=name):
                 return self._fact(name)

@@ -18,7 +18,7 @@ from dispatcher.core.text import AGENT_MAX
 from dispatcher.expressions.facts import ROOM_METADATA
 from dispatcher.expressions.language import Entries, Expression
 from dispatcher.expressions.objects import Unread
-from dispatcher.expressions.outcome import Failure, Outcome, Plain, Reason
+from dispatcher.expressions.outcome import Failure, FailureReason, Outcome, Plain
 
 SENT_MAX: Final = 512 * 1024  # bytes of a dispatch's metadata: LiveKit's own limit (livekit.md §2.1)
 _HASHED: Final = 64  # bits
@@ -29,7 +29,7 @@ class Failed(Struct, frozen=True):
 
     rule: str
     field: str
-    reason: Reason
+    reason: FailureReason
     room: str
 
 
@@ -60,7 +60,7 @@ class When(Struct, frozen=True):
     def __call__(self, room: Room, person: Participant | None) -> bool:
         found = self.expression.judge(room, person)
         _report_unread(self.report, self.expression, room, person)
-        if isinstance(found, Failure) and found.reason is not Reason.MISSING_KEY:
+        if isinstance(found, Failure) and found.reason is not FailureReason.MISSING_KEY:
             _report(self.report, self.rule, "when", found, room)
         return found is True
 
@@ -112,9 +112,9 @@ def _sent(found: Outcome) -> str | Failure:
     if isinstance(found, Failure):
         return found
     if not isinstance(found, str | dict):
-        return Failure(Reason.EMPTY if found is None else Reason.WRONG_TYPE)
+        return Failure(FailureReason.EMPTY if found is None else FailureReason.WRONG_TYPE)
     text = found if isinstance(found, str) else msgspec.json.encode(found, order="sorted").decode()
-    return Failure(Reason.TOO_LARGE) if len(text.encode()) > SENT_MAX else text
+    return Failure(FailureReason.TOO_LARGE) if len(text.encode()) > SENT_MAX else text
 
 
 class Split(Struct, frozen=True):
@@ -232,8 +232,8 @@ def _text(found: Outcome) -> str | Failure:
     if isinstance(found, Failure):
         return found
     if found is None or found == "":
-        return Failure(Reason.EMPTY)
-    return found if isinstance(found, str) else Failure(Reason.WRONG_TYPE)
+        return Failure(FailureReason.EMPTY)
+    return found if isinstance(found, str) else Failure(FailureReason.WRONG_TYPE)
 
 
 def _key(found: Outcome) -> str | Failure:
@@ -245,5 +245,5 @@ def _agent(name: str | Failure) -> Target | Failure:
     if isinstance(name, Failure):
         return name
     if len(name.encode()) > AGENT_MAX:  # somebody's metadata gave it, and it stands in the record
-        return Failure(Reason.TOO_LARGE)
-    return Target(name) if name.isprintable() and name == name.strip() else Failure(Reason.WRONG_TYPE)
+        return Failure(FailureReason.TOO_LARGE)
+    return Target(name) if name.isprintable() and name == name.strip() else Failure(FailureReason.WRONG_TYPE)

@@ -14,6 +14,7 @@ from cel_expr_python.ext.ext_optional import ExtOptional
 from cel_expr_python.ext.ext_strings import ExtStrings
 from msgspec import Struct
 
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Trigger
 from dispatcher.expressions.cost import estimate
@@ -22,7 +23,7 @@ from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROO
 from dispatcher.expressions.mistakes import Mistake, mistakes
 from dispatcher.expressions.nodes import Name, Node, below, names
 from dispatcher.expressions.objects import Unread
-from dispatcher.expressions.outcome import Failure, Outcome, Reason, outcome
+from dispatcher.expressions.outcome import Failure, FailureReason, Outcome, outcome
 from dispatcher.expressions.phone import phone
 from dispatcher.expressions.syntax import Grammar, Tree
 from dispatcher.expressions.written import unwritten
@@ -51,8 +52,8 @@ class Result(Enum):
     METADATA = (("STRING", "DYN", "MAP"), "must be a map, which becomes JSON, or a text")
 
 
-class BadExpression(Exception):
-    """It cannot be used. Its mistakes are in the order of its text."""
+class BadExpression(DispatcherError):
+    """The rule's author has to mend the expression: its mistakes, in the order of its text, say where."""
 
     def __init__(self, found: Iterable[Mistake]) -> None:
         self.mistakes = tuple(found)
@@ -86,7 +87,7 @@ class Expression(Struct, frozen=True, eq=False):
         try:
             return outcome(self._program.eval(activation))
         except RuntimeError as error:
-            return Failure(Reason.EXHAUSTED if _BUDGET in str(error) else Reason.OTHER)
+            return Failure(FailureReason.EXHAUSTED if _BUDGET in str(error) else FailureReason.OTHER)
 
     def cost(self, sizes: Sizes) -> float:
         """Microseconds that judging it takes at most, where what it reads has these sizes."""
@@ -155,11 +156,11 @@ class Language:
         try:
             known = self._facts(room, person)
         except UnicodeEncodeError:  # half a character, which nothing on a wire can hold
-            return Failure(Reason.INVALID_ARGUMENT)
+            return Failure(FailureReason.INVALID_ARGUMENT)
         left = JUDGED_MAX - (self._shared if shared else 0)
         cost = expression.cost(known.rounded)
         if cost > left and (cost := estimate(expression.node, shapes(known.sizes))) > left:
-            return Failure(Reason.EXHAUSTED)
+            return Failure(FailureReason.EXHAUSTED)
         before = self.spent
         began = perf_counter() if cost > _CHEAP else 0
         found = expression.evaluate(self._activation(expression.trigger, known))

@@ -12,7 +12,7 @@ class Text(Struct, frozen=True):
     value: str
 
 
-class Scalar(Struct, frozen=True):
+class Constant(Struct, frozen=True):
     """Any other constant: a number, true, null."""
 
 
@@ -57,7 +57,7 @@ class Loop(Struct, frozen=True):
     result: "Node"
 
 
-Node: TypeAlias = Text | Scalar | Name | Field | Call | Made | Loop
+Node: TypeAlias = Text | Constant | Name | Field | Call | Made | Loop
 
 
 def below(node: Node) -> Iterator[Node]:

@@ -10,10 +10,12 @@ from typing import Final, TypeAlias, cast
 from cel_expr_python import cel
 from msgspec import Struct
 
+from dispatcher.core.errors import DispatcherError
+
 Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
 
 
-class Reason(StrEnum):
+class FailureReason(StrEnum):
     """Why an expression gave nothing. Bounded: a metric's label."""
 
     MISSING_KEY = "missing_key"  # ordinary: an attribute or a field that this participant does not have
@@ -30,22 +32,22 @@ class Reason(StrEnum):
 class Failure(Struct, frozen=True):
     """No value, and why."""
 
-    reason: Reason
+    reason: FailureReason
 
 
 Outcome: TypeAlias = "Plain | Failure"
 
 _REASONS: Final = {  # the status that CEL's text begins with
-    "NOT_FOUND": Reason.MISSING_KEY,
-    "INVALID_ARGUMENT": Reason.INVALID_ARGUMENT,
-    "OUT_OF_RANGE": Reason.OUT_OF_RANGE,
-    "UNKNOWN": Reason.NO_OVERLOAD,
-    "RESOURCE_EXHAUSTED": Reason.EXHAUSTED,
+    "NOT_FOUND": FailureReason.MISSING_KEY,
+    "INVALID_ARGUMENT": FailureReason.INVALID_ARGUMENT,
+    "OUT_OF_RANGE": FailureReason.OUT_OF_RANGE,
+    "UNKNOWN": FailureReason.NO_OVERLOAD,
+    "RESOURCE_EXHAUSTED": FailureReason.EXHAUSTED,
 }
 _SCALARS: Final = frozenset({"BOOL", "INT", "UINT", "DOUBLE", "STRING"})
 
 
-class _UnfitError(Exception):
+class _UnfitError(DispatcherError):
     """A value that JSON has no form for."""
 
 
@@ -56,10 +58,10 @@ def outcome(value: cel.Value) -> Outcome:
         return cast("Plain", value.value())
     try:
         if name == "ERROR":
-            return Failure(_REASONS.get(str(value.value()).partition(":")[0], Reason.OTHER))
+            return Failure(_REASONS.get(str(value.value()).partition(":")[0], FailureReason.OTHER))
         return _plain(value)
     except (_UnfitError, TypeError):  # TypeError: an optional calls itself ERROR, and has no value
-        return Failure(Reason.WRONG_TYPE)
+        return Failure(FailureReason.WRONG_TYPE)
 
 
 def _plain(value: cel.Value) -> Plain:

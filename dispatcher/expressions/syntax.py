@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from dispatcher.expressions.nodes import Call, Field, Loop, Made, Name, Node, Scalar, Text
+from dispatcher.expressions.nodes import Call, Constant, Field, Loop, Made, Name, Node, Text
 
 Message: TypeAlias = Any  # one of those below
 
@@ -132,7 +132,7 @@ class Tree:
             case "const_expr" if message.const_expr.HasField("string_value"):
                 return Text(message.const_expr.string_value)
             case "const_expr":
-                return Scalar()
+                return Constant()
             case "ident_expr":
                 return Name(message.ident_expr.name)
             case "select_expr":

@@ -13,6 +13,8 @@ from typing import Final
 
 from aiohttp import web
 
+from dispatcher.core.errors import DispatcherError
+
 BODY_MAX: Final = 4 << 20  # bytes, packed and unpacked; LiveKit's own limits keep an event under 1 MiB
 BODY_WITHIN: Final = 5.0  # seconds from the headers to the body's end
 BODIES_MAX: Final = 32 << 20  # bytes of all bodies whose requests are not answered yet
@@ -42,8 +44,8 @@ _STATUS: Final = {
 }
 
 
-class Refused(Exception):
-    """The body was not read to its end, so nobody knows whether it is the signed one."""
+class BodyRefused(DispatcherError):
+    """The body was not read to its end, so it may not be the signed one. `status` asks for it again, or not."""
 
     def __init__(self, reason: NotTaken) -> None:
         super().__init__(reason)
@@ -62,7 +64,7 @@ class Bodies:
     async def of(self, request: web.Request) -> AsyncIterator[bytes]:
         """Read the body as it was signed, unpacked if a proxy packed it. It keeps its place until the context ends.
 
-        Raises Refused.
+        Raises BodyRefused.
         """
         place = _Place(self)
         try:
@@ -71,23 +73,23 @@ class Bodies:
             place.hold(0)
 
     def take(self, size: int) -> None:
-        """Count so many bytes more; fewer, where `size` is negative. Raises Refused(BUSY), and counts no more."""
+        """Count so many bytes more; fewer, where `size` is negative. Raises BodyRefused(BUSY), and counts no more."""
         if size > self._free:
-            raise Refused(NotTaken.BUSY)
+            raise BodyRefused(NotTaken.BUSY)
         self._free -= size
 
     async def _taken(self, request: web.Request, place: "_Place") -> bytes:
         coding = request.headers.get("Content-Encoding", _PLAIN).lower()
         if coding != _PLAIN and coding not in _PACKED:
-            raise Refused(NotTaken.UNSUPPORTED_ENCODING)
+            raise BodyRefused(NotTaken.UNSUPPORTED_ENCODING)
         place.hold(request.content_length or 0)
         try:
             async with asyncio.timeout(self._within):
                 sent = await _read(request, place)
         except TimeoutError:
-            raise Refused(NotTaken.TOO_SLOW) from None
+            raise BodyRefused(NotTaken.TOO_SLOW) from None
         except (web.RequestPayloadError, ConnectionError):  # bad chunks, or the client has gone
-            raise Refused(NotTaken.BROKEN) from None
+            raise BodyRefused(NotTaken.BROKEN) from None
         if coding == _PLAIN:
             return sent
         body = _inflated(sent)
@@ -103,9 +105,9 @@ class _Place:
         self._size = 0
 
     def hold(self, size: int) -> None:
-        """Count `size` bytes as held. Raises Refused."""
+        """Count `size` bytes as held. Raises BodyRefused."""
         if size > BODY_MAX:
-            raise Refused(NotTaken.TOO_LARGE)
+            raise BodyRefused(NotTaken.TOO_LARGE)
         self._bodies.take(size - self._size)
         self._size = size
 
@@ -126,9 +128,9 @@ def _inflated(sent: bytes) -> bytes:
     try:
         body = inflater.decompress(sent, BODY_MAX + 1)
     except zlib.error:
-        raise Refused(NotTaken.BROKEN) from None
+        raise BodyRefused(NotTaken.BROKEN) from None
     if len(body) > BODY_MAX:
-        raise Refused(NotTaken.TOO_LARGE)
+        raise BodyRefused(NotTaken.TOO_LARGE)
     if not inflater.eof:
-        raise Refused(NotTaken.BROKEN)
+        raise BodyRefused(NotTaken.BROKEN)
     return body

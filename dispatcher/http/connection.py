@@ -25,7 +25,7 @@ _SETTINGS: Final[dict[str, Any]] = {
 }
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class ConnectionLimits(Struct, frozen=True, kw_only=True):
     """How many connections there may be, and how long each may take. Spans in seconds."""
 
     connections: int = 500  # LiveKit has one for each room with an event under way, for milliseconds
@@ -33,7 +33,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     read_within: float = 30.0  # until an answer is read, where it is more than the socket holds
 
 
-class Ended(StrEnum):
+class ConnectionEnd(StrEnum):
     """Why we end a connection. Bounded: a metric's label."""
 
     CROWDED = "crowded"
@@ -47,7 +47,7 @@ class Keeper(Protocol):
     """Keeps all connections of a server; each connection reports its state to it."""
 
     server: web.Server
-    limits: Limits
+    limits: ConnectionLimits
 
     def idle(self, connection: "Connection") -> None:
         """The connection has been answered, or has not asked yet."""
@@ -61,7 +61,7 @@ class Keeper(Protocol):
         """The connection is closed."""
         ...
 
-    def end(self, connection: "Connection", why: Ended) -> None:
+    def end(self, connection: "Connection", why: ConnectionEnd) -> None:
         """Cut the connection off."""
         ...
 
@@ -98,15 +98,15 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         if data and self.writing_paused:  # asks on without reading its answers
-            self._keeper.end(self, Ended.SLOW_READER)
+            self._keeper.end(self, ConnectionEnd.SLOW_READER)
         elif data and self._in_head and not self._fits(data):
-            self._keeper.end(self, Ended.LARGE_HEADERS)
+            self._keeper.end(self, ConnectionEnd.LARGE_HEADERS)
         else:  # aiohttp itself calls with none, to go on with what it has kept
             super().data_received(data)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._start_timer(self._keeper.limits.read_within, Ended.SLOW_READER)
+        self._start_timer(self._keeper.limits.read_within, ConnectionEnd.SLOW_READER)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -144,7 +144,7 @@ class Connection(web.RequestHandler):
     def _fits(self, data: bytes) -> bool:
         """The head goes on, and is not too large yet."""
         if self._timer is None:
-            self._start_timer(self._keeper.limits.head_within, Ended.SLOW_HEADERS)
+            self._start_timer(self._keeper.limits.head_within, ConnectionEnd.SLOW_HEADERS)
         part = data if self._head else data.lstrip(b"\r\n")  # which may stand before a request
         self._head += len(part)
         seen = self._head_tail + part
@@ -157,7 +157,7 @@ class Connection(web.RequestHandler):
     def _next(self) -> None:
         self._in_head, self._head, self._head_tail = True, 0, b""
 
-    def _start_timer(self, seconds: float, why: Ended) -> None:
+    def _start_timer(self, seconds: float, why: ConnectionEnd) -> None:
         self._stop_timer()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._keeper.end, self, why)
 

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from msgspec.structs import replace
 
-from dispatcher.http.connection import Connection, Ended, Limits
+from dispatcher.http.connection import Connection, ConnectionEnd, ConnectionLimits
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
@@ -24,10 +24,10 @@ GRACE: Final = 10.0  # seconds that requests under way have to end in when the s
 AGAIN_S: Final = 1.0  # until the next accept after one that failed
 TOLD_EVERY: Final = 60.0  # seconds between two lines of one kind that strangers cause
 
-_USUAL: Final = Limits()
+_USUAL: Final = ConnectionLimits()
 
 
-def limits_here() -> Limits:
+def limits_here() -> ConnectionLimits:
     """The limits where this process runs: half of the files it may have open are for connections, if so many.
 
     It may have open as many as it can get: the soft limit is the hard one from now on. The other half is for Redis,
@@ -47,7 +47,7 @@ async def listening(  # noqa: PLR0913 the address and the dependencies
     *,
     metrics: Metrics,
     log: Log,
-    limits: Limits = _USUAL,
+    limits: ConnectionLimits = _USUAL,
     grace: float = GRACE,
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve the application at the address given (port 0: at a free one); at the end, requests under way end first.
@@ -88,7 +88,7 @@ async def _listeners(host: str, port: int) -> list[socket.socket]:
 class Connections:
     """All open connections: `limits.connections` at most, and up to ACCEPTS that are being closed."""
 
-    def __init__(self, server: web.Server, limits: Limits, metrics: Metrics, log: Log) -> None:
+    def __init__(self, server: web.Server, limits: ConnectionLimits, metrics: Metrics, log: Log) -> None:
         self.server = server
         self.limits = limits
         self._metrics = metrics
@@ -115,7 +115,7 @@ class Connections:
             one.close()
         await asyncio.gather(*self._accepting)
 
-    def end(self, connection: Connection, why: Ended) -> None:
+    def end(self, connection: Connection, why: ConnectionEnd) -> None:
         """Cut the connection off."""
         self._metrics.http_connections_ended_total.labels(why).inc()
         self._idle.pop(connection, None)
@@ -124,7 +124,7 @@ class Connections:
 
     def not_http(self, why: str) -> None:
         """The connection sends what is no HTTP; the answer to that ends it."""
-        self._metrics.http_connections_ended_total.labels(Ended.NOT_HTTP).inc()
+        self._metrics.http_connections_ended_total.labels(ConnectionEnd.NOT_HTTP).inc()
         self._log.warning("request.malformed", why=why)
 
     def busy(self, connection: Connection) -> None:
@@ -195,7 +195,7 @@ class Connections:
     def _make_room(self) -> None:
         """Close the longest idle connection, if one is idle."""
         if self._idle:
-            self.end(next(iter(self._idle)), Ended.CROWDED)
+            self.end(next(iter(self._idle)), ConnectionEnd.CROWDED)
 
     def _connect(self, accepted: socket.socket) -> None:
         accepted.settimeout(0)

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from dispatcher.core.facts import Event, Ms
-from dispatcher.http.bodies import Bodies, Refused
+from dispatcher.http.bodies import Bodies, BodyRefused
 from dispatcher.http.connection import NAME
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.livekit.webhook import BadWebhook, Received, Signed, Undecodable, receive
@@ -31,7 +31,7 @@ Verify: TypeAlias = Callable[[str | None, Ms], Signed]  # the Authorization head
 Ready: TypeAlias = Callable[[], str | None]  # None, or the reason why not
 
 
-class Intake(Protocol):
+class WebhookIntake(Protocol):
     """The only way in."""
 
     async def accept(self, project: str, event: Event) -> StrEnum:
@@ -39,7 +39,7 @@ class Intake(Protocol):
         ...
 
 
-class Result(StrEnum):
+class WebhookResult(StrEnum):
     """Results of a request to /webhook that neither the verification, the bodies nor the intake have."""
 
     UNDECODABLE = "undecodable"
@@ -50,7 +50,7 @@ class Result(StrEnum):
 def build(  # noqa: PLR0913 the dependencies
     *,
     verify: Verify,
-    intake: Intake,
+    intake: WebhookIntake,
     ready: Ready,
     metrics: Metrics,
     log: Log,
@@ -82,14 +82,14 @@ class _Answer(Struct, frozen=True):
         return web.json_response({said: self.result}, status=self.status, headers=headers)
 
 
-_FAILED: Final = _Answer(NO_EVENT, Result.FAILED, HTTPStatus.SERVICE_UNAVAILABLE)
+_FAILED: Final = _Answer(NO_EVENT, WebhookResult.FAILED, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Webhooks:
     verify: Verify
     bodies: Bodies
-    intake: Intake
+    intake: WebhookIntake
     metrics: Metrics
     log: Log
     clock: Callable[[], Ms]
@@ -115,7 +115,7 @@ class _Webhooks:
             except BadWebhook as bad:
                 self.log.warning("webhook.rejected", reason=bad.reason, hint=str(bad))
                 return _Answer(NO_EVENT, bad.reason, HTTPStatus.UNAUTHORIZED)
-            except Refused as refused:
+            except BodyRefused as refused:
                 self.log.warning("webhook.rejected", reason=refused.reason)
                 return _Answer(NO_EVENT, refused.reason, refused.status)
             return await self._take(received, len(body))
@@ -126,7 +126,7 @@ class _Webhooks:
             self.log.error(
                 "webhook.undecodable", project=received.project, key=received.key, why=received.why, size=size
             )
-            return _Answer(NO_EVENT, Result.UNDECODABLE)
+            return _Answer(NO_EVENT, WebhookResult.UNDECODABLE)
         return await self._accept(received)
 
     async def _accept(self, received: Received) -> _Answer:
@@ -138,7 +138,7 @@ class _Webhooks:
             result = await self.intake.accept(received.project, event)
         except LedgerUnavailable as error:
             self.log.error("ledger.failed", project=received.project, event=event.name, id=event.id, error=error)
-            return _Answer(event_label(event.name), Result.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
+            return _Answer(event_label(event.name), WebhookResult.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
         return _Answer(event_label(event.name), result)
 
 

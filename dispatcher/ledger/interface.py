@@ -6,11 +6,12 @@ Records and inbox entries are opaque bytes here: the ledger never looks inside t
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
 from dispatcher.core.effects import Then
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms
 
 INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said
@@ -22,8 +23,8 @@ ADJUST_TTL_MS: Final = 600_000  # what made a pace slower is forgotten
 DEDUPE_MS: Final = 600_000  # at least; a webhook's token lives 6 minutes, an older repeat fails verification
 
 
-class LedgerUnavailable(Exception):
-    """The ledger did not answer, or not in time. The call may or may not have had its effect."""
+class LedgerUnavailable(DispatcherError):
+    """The ledger did not answer, or not in time: try again later. The call may or may not have had its effect."""
 
 
 class LedgerTaken(LedgerUnavailable):
@@ -65,6 +66,16 @@ class Handover(Struct, frozen=True, kw_only=True):
     upto: int
     now: Ms  # the ledger's clock when this was handed out
     due: Ms  # since when it could have been: earlier than `now` where it was claimed late
+
+
+class Claimed(NamedTuple):
+    """What one claim handed out, longest due first; and in how many ms the next session is due.
+
+    `due_in` 0: more wait now; None: none is known.
+    """
+
+    handovers: list[Handover]
+    due_in: Ms | None
 
 
 class Delivered(StrEnum):
@@ -132,11 +143,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
-        """Hand out up to `limit` sessions whose due time has come or whose lease has run out, longest due first.
-
-        The second value is how many ms from now the next one will be (0: more wait now; None: none is known).
-        """
+    async def claim(self, limit: int) -> Claimed:
+        """Hand out up to `limit` sessions whose due time has come or whose lease has run out."""
         ...
 
     async def save(

@@ -12,6 +12,7 @@ from dispatcher.core import timing
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import (
+    Claimed,
     Counts,
     Delivered,
     Delivery,
@@ -25,7 +26,7 @@ from dispatcher.ledger.interface import (
     Standing,
 )
 from dispatcher.ledger.memory_rates import Slots
-from dispatcher.ledger.memory_store import Agenda, EventIds, Place, Session, Sessions
+from dispatcher.ledger.memory_store import Agenda, EventIds, Place, Sessions, StoredSession
 
 
 class MemoryLedger:
@@ -65,12 +66,12 @@ class MemoryLedger:
         self._sessions.hasten(session, now)
         return Delivery(outcome=Delivered.ACCEPTED)
 
-    async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
+    async def claim(self, limit: int) -> Claimed:
         now = self._begin()
         taken: list[Handover] = []
         while len(taken) < limit and (first := self._agenda.first()) and first.at <= now:
             taken.append(self._hand_out(first, now))
-        return taken, self._agenda.wait(now)
+        return Claimed(taken, self._agenda.wait(now))
 
     async def save(
         self,
@@ -160,19 +161,19 @@ class MemoryLedger:
         self._event_ids.expire(now)
         return now
 
-    def _open(self, key: Key, now: Ms) -> Session:
+    def _open(self, key: Key, now: Ms) -> StoredSession:
         if len(self._sessions) >= self._max_sessions and not self._sessions.make_room():
             raise LedgerUnavailable(f"{self._max_sessions} sessions in memory, none at rest")
         return self._sessions.open(key, now)
 
-    def _take(self, session: Session, now: Ms) -> Handover | None:
+    def _take(self, session: StoredSession, now: Ms) -> Handover | None:
         return None if session.is_held(now) else self._hand_out(session, now)
 
-    def _hand_out(self, session: Session, now: Ms) -> Handover:
+    def _hand_out(self, session: StoredSession, now: Ms) -> Handover:
         due = session.at if session.place is not Place.REST else now
         session.token = f"{self._process}-{next(self._leases)}"
         self._lease(session, now)
         return session.held(now, tuple(session.inbox), due=min(due, now))
 
-    def _lease(self, session: Session, now: Ms) -> None:
+    def _lease(self, session: StoredSession, now: Ms) -> None:
         self._sessions.move(session, Place.HELD, now, now + timing.LEASE_MS)

@@ -42,7 +42,7 @@ class Place(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Session:
+class StoredSession:
     """A session as it lies in memory."""
 
     key: Key
@@ -102,11 +102,11 @@ class Agenda:
     def __init__(self, wake: Callable[[], None] | None) -> None:
         self._wake = wake
         self._announced = -_NEVER  # nobody waits
-        self._heap: list[tuple[Ms, int, Session]] = []  # an entry counts while its ticket is the session's
+        self._heap: list[tuple[Ms, int, StoredSession]] = []  # an entry counts while its ticket is the session's
         self._tickets = count(1)
         self._rebuild_at = _SLACK
 
-    def put(self, session: Session) -> None:
+    def put(self, session: StoredSession) -> None:
         """Make the session claimable from `session.at` on."""
         session.ticket = next(self._tickets)
         heappush(self._heap, (session.at, session.ticket, session))
@@ -118,7 +118,7 @@ class Agenda:
             self._announced = -_NEVER
             self._wake()
 
-    def first(self) -> Session | None:
+    def first(self) -> StoredSession | None:
         """The session that is, or will be, claimable longest."""
         while self._heap:
             _, ticket, session = self._heap[0]
@@ -139,36 +139,36 @@ class Sessions:
 
     def __init__(self, agenda: Agenda) -> None:
         self._agenda = agenda
-        self._by_key: dict[Key, Session] = {}  # the oldest first
-        self._places: dict[Place, OrderedDict[Key, Session]] = {place: OrderedDict() for place in Place}
-        self._names: dict[tuple[str, str], list[Session]] = {}
+        self._by_key: dict[Key, StoredSession] = {}  # the oldest first
+        self._places: dict[Place, OrderedDict[Key, StoredSession]] = {place: OrderedDict() for place in Place}
+        self._names: dict[tuple[str, str], list[StoredSession]] = {}
         self.standings: Counter[tuple[str, Standing]] = Counter()
 
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def known(self, key: Key, now: Ms) -> Session | None:
+    def known(self, key: Key, now: Ms) -> StoredSession | None:
         """The session, live or ended less than OVER_FINAL_MS ago."""
         session = self._by_key.get(key)
         return None if session and session.place is Place.OVER and now >= session.at + OVER_FINAL_MS else session
 
-    def leased(self, lease: Lease) -> Session | None:
+    def leased(self, lease: Lease) -> StoredSession | None:
         """The lease's session, if the lease is still its newest and was not given back."""
         session = self._by_key.get(lease.key)
         return session if session and session.place is Place.HELD and session.token == lease.token else None
 
-    def open(self, key: Key, now: Ms) -> Session:
+    def open(self, key: Key, now: Ms) -> StoredSession:
         """Open a new session, due; nothing is left of one that ended."""
         if ended := self._by_key.get(key):
             self.forget(ended)
-        session = Session(key=key, place=Place.DUE, at=now, born=now)
+        session = StoredSession(key=key, place=Place.DUE, at=now, born=now)
         self._by_key[key] = self._places[Place.DUE][key] = session
         lives = self._names.setdefault((key.project, key.room), [])
         lives.append(session)
         del lives[:-LIVES_MAX]
         return session
 
-    def move(self, session: Session, place: Place, now: Ms, at: Ms = 0) -> None:
+    def move(self, session: StoredSession, place: Place, now: Ms, at: Ms = 0) -> None:
         """Move the session to that place; DUE from `at` on, HELD until `at`."""
         del self._places[session.place][session.key]
         self._places[place][session.key] = session
@@ -177,13 +177,13 @@ class Sessions:
         if place in (Place.DUE, Place.HELD):
             self._agenda.put(session)
 
-    def end(self, session: Session, now: Ms) -> None:
+    def end(self, session: StoredSession, now: Ms) -> None:
         """End the session: its record stays and can be found."""
         session.inbox.clear()
         self.reindex(session, ())
         self.move(session, Place.OVER, now, now)
 
-    def hasten(self, session: Session, now: Ms) -> None:
+    def hasten(self, session: StoredSession, now: Ms) -> None:
         """Make the session claimable now, or once its holder is done; never later than it was."""
         if session.place is Place.HELD:
             self.renew(session, now)
@@ -191,14 +191,14 @@ class Sessions:
         due_at = min(session.at, now) if session.place is Place.DUE else now
         self.move(session, Place.DUE, now, due_at)
 
-    def renew(self, session: Session, now: Ms) -> None:
+    def renew(self, session: StoredSession, now: Ms) -> None:
         """Keep the session, if it is live, for LIVE_TTL_MS from now."""
         if session.place is Place.OVER:
             return
         session.expires = now + LIVE_TTL_MS
         self._places[session.place].move_to_end(session.key)
 
-    def reindex(self, session: Session, index: Sequence[Standing]) -> None:
+    def reindex(self, session: StoredSession, index: Sequence[Standing]) -> None:
         """`standings` counts these lines for the session instead of those before."""
         project = session.key.project
         for gone in session.index:
@@ -208,11 +208,11 @@ class Sessions:
         session.index = tuple(index)
         self.standings.update((project, line) for line in session.index)
 
-    def lives(self, project: str, room: str) -> list[Session]:
+    def lives(self, project: str, room: str) -> list[StoredSession]:
         """The LIVES_MAX newest that were opened under the name and are still here, the newest first."""
         return self._names.get((project, room), [])[::-1]
 
-    def newest(self) -> Iterator[Session]:
+    def newest(self) -> Iterator[StoredSession]:
         """All sessions, the newest first."""
         return reversed(self._by_key.values())
 
@@ -235,7 +235,7 @@ class Sessions:
                 return True
         return False
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: StoredSession) -> None:
         """Forget the session."""
         self.reindex(session, ())
         session.ticket = 0

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from dispatcher.core import timing
 from dispatcher.core.effects import Save, Saved
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Event, Ms, Room, RoomSid
 from dispatcher.core.session import Session, entries_since
 from dispatcher.core.timeline import Entry
@@ -49,8 +50,8 @@ def _known(life: Life) -> KnownSession:
     return KnownSession(key=life.key, session=session, born=life.born, due_at=life.due_at, over=life.finished)
 
 
-class LostError(Exception):
-    """Another process holds the session now."""
+class LeaseLost(DispatcherError):
+    """Another process holds the session now: nothing was changed, and nothing more is to be done."""
 
 
 class LeasedSession:
@@ -71,7 +72,7 @@ class LeasedSession:
     async def save(self, save: Save) -> tuple[Saved, tuple[Entry, ...]]:
         """Save the session if we still hold the lease; also returns what is new in its timeline since the last save.
 
-        Raises LostError: nothing was changed.
+        Raises LeaseLost: nothing was changed.
         """
         session = save.session
         standings = (
@@ -81,19 +82,19 @@ class LeasedSession:
             self._lease, record.dump(session), self._upto, save.then, due_at=save.due_at, index=standings
         )
         if saved.result is SaveResult.LOST:
-            raise LostError
+            raise LeaseLost
         before, self.session = self.session, session
         inbox = self._take(saved.held) if saved.held is not None else ()
         more = inbox if saved.result is SaveResult.MORE else None
         return Saved(self.now, more), entries_since(session, before.entries_total)
 
     async def renew(self) -> None:
-        """Renew the lease, so that it outlives the next call. Raises LostError."""
+        """Renew the lease, so that it outlives the next call. Raises LeaseLost."""
         if self._lease.until - self.now >= timing.CALL_MS:
             return
         lease = await self.ledger.renew(self._lease)
         if lease is None:
-            raise LostError
+            raise LeaseLost
         self._lease = lease
 
     async def release(self) -> None:

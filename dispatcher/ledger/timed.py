@@ -6,7 +6,17 @@ from typing import TypeAlias, TypeVar
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
-from dispatcher.ledger.interface import Counts, Delivery, Handover, Key, Lease, Ledger, Life, SaveAnswer, Standing
+from dispatcher.ledger.interface import (
+    Claimed,
+    Counts,
+    Delivery,
+    Key,
+    Lease,
+    Ledger,
+    Life,
+    SaveAnswer,
+    Standing,
+)
 
 T = TypeVar("T")
 Observe: TypeAlias = Callable[[str, float], None]  # operation, seconds
@@ -29,7 +39,7 @@ class TimedLedger:
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
         return await self._timed("deliver", self._ledger.deliver(key, event_id, event, take=take))
 
-    async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
+    async def claim(self, limit: int) -> Claimed:
         return await self._timed("claim", self._ledger.claim(limit))
 
     async def save(

@@ -21,6 +21,8 @@ from aiohttp import (
 from google.protobuf.message import DecodeError, Message
 from yarl import URL
 
+from dispatcher.core.errors import DispatcherError
+
 TwirpSession = NewType("TwirpSession", ClientSession)
 M = TypeVar("M", bound=Message)
 
@@ -35,7 +37,7 @@ _LISTED: Final = 1 << 3 | 2  # the key of field 1, length-delimited: where each 
 _VARINT_BITS: Final = 70  # in ten bytes
 
 
-class NoReply(Exception):
+class NoReply(DispatcherError):
     """An answer that is no reply to a call: not 200, or 200 and not protobuf. Nothing of its body has been read."""
 
     def __init__(self, status: int, *, retry_after: float | None, leads_to: str) -> None:
@@ -45,7 +47,7 @@ class NoReply(Exception):
         self.leads_to = leads_to  # the origin that a redirect names; "": none
 
 
-class TooLong(Exception):
+class TooLong(DispatcherError):
     """A body is longer than such answers ever are. What was read of it is forgotten, and its connection closed."""
 
 

@@ -22,6 +22,7 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from dispatcher.core import timing
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
@@ -51,8 +52,8 @@ class Reason(StrEnum):
     UNAUTHORIZED = "unauthorized"  # 401, 403
 
 
-class LiveKitError(Exception):
-    """A call failed. Its text is the method and the reason: never a token, metadata or a foreign message."""
+class LiveKitError(DispatcherError):
+    """A call failed; the subclass says what next. The text is the method and the reason: nothing foreign or secret."""
 
     def __init__(self, method: str, reason: Reason, *, retry_after: float | None = None, leads_to: str = "") -> None:
         super().__init__(f"{method}: {reason}")
@@ -117,7 +118,7 @@ _PEOPLE: Final = _List("RoomService", "ListParticipants", models.ParticipantInfo
 _DISPATCHES: Final = _List("AgentDispatchService", "ListDispatch", agent_dispatch.AgentDispatch, live_dispatch_of)
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class CallLimits(Struct, frozen=True, kw_only=True):
     """How long a call may take, in seconds."""
 
     look: float = timing.LOOK_LIMIT_MS / 1000
@@ -125,7 +126,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     tries: int = 2  # of a read, within its look
 
 
-LIMITS: Final = Limits()
+LIMITS: Final = CallLimits()
 
 
 class LiveKit:
@@ -142,7 +143,7 @@ class LiveKit:
         *,
         session: TwirpSession,
         observe: Observe,
-        limits: Limits = LIMITS,
+        limits: CallLimits = LIMITS,
     ) -> None:
         self._api = LiveKitAPI(url, key, secret, session=session, failover=False)
         self._session = session

@@ -18,6 +18,7 @@ from jwt import InvalidAlgorithmError, InvalidKeyError, InvalidSignatureError, P
 from jwt.algorithms import HMACAlgorithm
 from msgspec import Meta, Struct
 
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Event, Ms
 from dispatcher.livekit.webhook_body import read
 
@@ -50,8 +51,8 @@ class Rejected(StrEnum):
     HASH_MISMATCH = "hash_mismatch", "not the body that was signed; does a proxy or a framework rewrite it?"
 
 
-class BadWebhook(Exception):
-    """The request cannot be trusted. Its text is the reason and a hint, never any of the token or the body."""
+class BadWebhook(DispatcherError):
+    """The sender cannot be trusted. The text is the reason and a hint, never any of the token or the body."""
 
     def __init__(self, reason: Rejected) -> None:
         super().__init__(f"{reason}: {reason.hint}")

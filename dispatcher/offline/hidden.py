@@ -8,6 +8,7 @@ from typing import Final, TypeAlias, TypeVar, assert_never
 
 from msgspec.structs import replace
 
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule, Target
 from dispatcher.expressions import Agents, Expression, Split, When
@@ -21,7 +22,7 @@ _T = TypeVar("_T")
 _ROOM_NAME: Final = "room.name"
 
 
-class CannotTell(Exception):
+class CannotTell(DispatcherError):
     """The tape does not show how rules would decide. Its text says why."""
 
 

@@ -22,6 +22,7 @@ from dispatcher.core.effects import (
     TurnToCreate,
     TurnToLook,
 )
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, Participant, Room
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
@@ -68,7 +69,7 @@ class Broken(Struct, frozen=True):
 Next: TypeAlias = Effect | Finished | Broken
 
 
-class NotAsked(Exception):
+class NotAsked(DispatcherError):
     """A rule is asked what it was not asked when it was recorded. Its text says which, and about whom."""
 
 

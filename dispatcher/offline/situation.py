@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from dispatcher.config import Config, Project
 from dispatcher.config.problems import did_you_mean
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import JOINED, RELEVANT_EVENTS, ROOM_FINISHED, Participant, Room
 from dispatcher.core.observe import people
 from dispatcher.core.rules import Rule, aimed, matching
@@ -20,8 +21,8 @@ BODY_MAX: Final = 4 * 1024 * 1024  # bytes, as of the server
 _KEY: Final = "offline"
 
 
-class Unusable(Exception):
-    """A file cannot be used. Its text says which, where and why."""
+class Unusable(DispatcherError):
+    """Whoever typed the command named a file that cannot be used. Its text says which, where and why."""
 
 
 def project_of(config: Config, name: str | None) -> Project:

@@ -11,7 +11,7 @@ _PURPOSE: Final = b"dispatcher: tags of dispatches"
 _DIGITS: Final = 32  # hexadecimal: 128 bits, of which somebody without the key guesses none
 
 
-class Signer:
+class ProjectSigner:
     """Signs with the first secret, and accepts the signature of any of them, so that they can be rotated.
 
     Nothing of it shows when it is printed.

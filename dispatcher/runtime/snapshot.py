@@ -8,14 +8,14 @@ from functools import partial
 
 from msgspec import Struct
 
-from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, Sweep, place
+from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, place
 from dispatcher.core.rules import Rule
 from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, UnreadMetadata, reporting
 from dispatcher.ledger.redis.owner import LiveKitAt
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.webhook import ApiKey
-from dispatcher.runtime.signing import Signer
+from dispatcher.runtime.signing import ProjectSigner
 
 
 class ProjectRuntime(Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class ConfigSnapshot(Struct, frozen=True, kw_only=True):
 
     projects: Mapping[str, ProjectRuntime]  # by project
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
-    sweep: Sweep = Sweep()
+    sweep: SweepSettings = SweepSettings()
     api_token: Secret | None = None
     workers: tuple[str, ...] = ()  # where they are asked who they are
     livekits: Mapping[str, LiveKitAt] = {}  # by project: what tells this installation from another
@@ -84,7 +84,7 @@ def _project_runtime(
     return ProjectRuntime(
         livekit=connect(project),
         rules=reporting(config.rules_of(project), partial(hear, project.name)),
-        tags=Tags(config.instance, Signer(secret.get_secret_value() for secret in project.keys.values())),
+        tags=Tags(config.instance, ProjectSigner(secret.get_secret_value() for secret in project.keys.values())),
         paused=project.paused,
         create_rate=config.create_rate,
         api_rate_limit=project.api_rate_limit,

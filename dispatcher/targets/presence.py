@@ -9,7 +9,7 @@ from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
-from dispatcher.targets.worker_http import AT_ONCE, Place, WorkerHttp
+from dispatcher.targets.worker_http import AT_ONCE, WorkerEndpoint, WorkerHttp
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
@@ -23,7 +23,7 @@ async def ask_all(http: WorkerHttp, urls: Sequence[str]) -> Mapping[str, Registe
     places = [place for some in found.values() if not isinstance(some, Missing) for place in some][:ADDRESSES_MAX]
     few = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(place: Place) -> Registered | Missing:
+    async def ask(place: WorkerEndpoint) -> Registered | Missing:
         async with few:
             return await http.ask(place)
 

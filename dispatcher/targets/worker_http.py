@@ -36,7 +36,7 @@ _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
 _JOBS_MAX: Final = 10**6
 
 
-class Place(Struct, frozen=True):
+class WorkerEndpoint(Struct, frozen=True):
     """Where one worker is asked. `address` is how people are told of it."""
 
     address: str
@@ -71,10 +71,10 @@ class WorkerHttp:
     def __init__(self, session: ClientSession) -> None:
         self._session = session
 
-    async def places(self, url: str) -> Sequence[Place] | Missing:
+    async def places(self, url: str) -> Sequence[WorkerEndpoint] | Missing:
         """Where to ask for what is configured: at a URL, or at all addresses of a name as they are now."""
         if not url.startswith(ALL):
-            return [Place(url, url, urlsplit(url).netloc)]
+            return [WorkerEndpoint(url, url, urlsplit(url).netloc)]
         parts = urlsplit(url.removeprefix(ALL))
         port = parts.port or 80
         loop = asyncio.get_running_loop()
@@ -87,9 +87,9 @@ class WorkerHttp:
             return Missing.UNRESOLVED if error.errno in _NO_SUCH_NAME else Missing.UNREACHABLE
         hosts = sorted({str(address[0]) for *_, address in found})
         nets = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts]
-        return [Place(f"{parts.hostname} ({net})", f"http://{net}", parts.netloc) for net in nets]
+        return [WorkerEndpoint(f"{parts.hostname} ({net})", f"http://{net}", parts.netloc) for net in nets]
 
-    async def ask(self, place: Place) -> Registered | Missing:
+    async def ask(self, place: WorkerEndpoint) -> Registered | Missing:
         """The worker there. It never raises."""
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -105,7 +105,7 @@ class WorkerHttp:
         except (ClientError, OSError):
             return Missing.BROKEN
 
-    async def _asked(self, place: Place) -> Registered:
+    async def _asked(self, place: WorkerEndpoint) -> Registered:
         headers = {"Host": place.host}
         async with self._session.get(f"{place.url}/worker", headers=headers, allow_redirects=False) as answer:
             worker = await _read(answer)

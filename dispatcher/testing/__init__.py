@@ -11,7 +11,7 @@ from dispatcher.testing.fake import DEV_KEYS, FakeLiveKit
 from dispatcher.testing.faults import ANY
 from dispatcher.testing.player import Recording, play, recordings
 from dispatcher.testing.timers import Timings
-from dispatcher.testing.twirp import Call
+from dispatcher.testing.twirp import ReceivedCall
 from dispatcher.testing.webhooks import Fortune, Sent
 from dispatcher.testing.worker_http import WorkerServer
 from dispatcher.testing.workers import Fate, Worker
@@ -19,11 +19,11 @@ from dispatcher.testing.workers import Fate, Worker
 __all__ = [
     "ANY",
     "DEV_KEYS",
-    "Call",
     "FakeLiveKit",
     "Fate",
     "Fortune",
     "NeverSeen",
+    "ReceivedCall",
     "Recording",
     "Sent",
     "Timings",

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from dispatcher.core.errors import DispatcherError
+
 T = TypeVar("T")
 
 
-class NeverSeen(AssertionError):
+class NeverSeen(DispatcherError, AssertionError):
     """What a test waited for did not come in time. Its text says what was found instead."""
 
 

@@ -7,13 +7,13 @@ from typing import Final, Self, TypeVar
 from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
 
 from dispatcher.testing.changes import Changes
-from dispatcher.testing.release import SEEN, Release, Version
+from dispatcher.testing.release import SEEN, ServerRelease, Version
 from dispatcher.testing.server import Server
 from dispatcher.testing.services import AgentDispatchService, RoomService
 from dispatcher.testing.story import Story
 from dispatcher.testing.timers import Timers, Timings
 from dispatcher.testing.trouble import Trouble
-from dispatcher.testing.twirp import Call, Twirp
+from dispatcher.testing.twirp import ReceivedCall, Twirp
 from dispatcher.testing.webhooks import Sent, Webhooks
 from dispatcher.testing.workers import Workers
 from dispatcher.testing.world import World
@@ -40,7 +40,7 @@ class FakeLiveKit(Story, Trouble):
         version: Version = SEEN,
         timings: Timings | None = None,
     ) -> None:
-        spans, release = timings or Timings(), Release(version)
+        spans, release = timings or Timings(), ServerRelease(version)
         self.api_key, self.api_secret = next(iter(keys.items()))
         self._changes = Changes()
         self._timers = Timers(spans)
@@ -102,7 +102,7 @@ class FakeLiveKit(Story, Trouble):
         await self._server.start()
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[ReceivedCall]:
         """Every call of the API that arrived with a good token, whatever became of it."""
         return self._api.calls
 

@@ -11,7 +11,7 @@ SEEN: Final[Version] = (1, 13, 5)  # the one that all the fake does was seen on
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ServerRelease:
     """A release, by what it does that older ones do not."""
 
     version: Version

@@ -27,7 +27,7 @@ from livekit.protocol.room import (
     UpdateRoomMetadataRequest,
 )
 
-from dispatcher.testing.release import Release
+from dispatcher.testing.release import ServerRelease
 from dispatcher.testing.room import LiveRoom
 from dispatcher.testing.timers import Timers
 from dispatcher.testing.twirp import Method, TwirpError
@@ -123,7 +123,7 @@ class AgentDispatchService:
     """
 
     def __init__(
-        self, world: World, timers: Timers, release: Release, *, auto_create: bool, absent_room: float
+        self, world: World, timers: Timers, release: ServerRelease, *, auto_create: bool, absent_room: float
     ) -> None:
         self._world = world
         self._timers = timers
@@ -174,7 +174,7 @@ class AgentDispatchService:
         return room
 
 
-def _validate(asked: CreateAgentDispatchRequest, release: Release) -> None:
+def _validate(asked: CreateAgentDispatchRequest, release: ServerRelease) -> None:
     deployment = release.deployment(asked.deployment)
     if len(deployment.encode()) > DEPLOYMENT_MAX or _BAD_DEPLOYMENT.search(deployment):
         raise TwirpError("invalid_argument", "deployment is invalid")

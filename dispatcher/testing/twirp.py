@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from google.protobuf.message import DecodeError, Message
 from jwt.types import Options
 
+from dispatcher.core.errors import DispatcherError
 from dispatcher.testing.faults import ApiFault, Armed, Fail, LoseReply, Reset, Slow
 from dispatcher.testing.timers import Timers
 
@@ -38,15 +39,15 @@ _STATUS: Final = {  # Twirp's codes (docs/livekit.md §2.7)
 }
 
 
-class TwirpError(Exception):
-    """The call failed with this code."""
+class TwirpError(DispatcherError):
+    """The caller is answered with this code, as LiveKit would answer."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
 
 
-class _Unverified(Exception):
+class _Unverified(DispatcherError):
     """The token is not one of ours; LiveKit answers 401 as bare text, not as a Twirp error."""
 
 
@@ -60,7 +61,7 @@ class Method(Generic[A]):
 
 
 @dataclass(slots=True)
-class Call:
+class ReceivedCall:
     """One call that arrived, whatever became of it. `status` is what the caller was told; None: nothing (yet)."""
 
     method: str
@@ -78,7 +79,7 @@ class Twirp:
         timers: Timers,
         arrived: Callable[[], None],
     ) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[ReceivedCall] = []
         self.faults: Armed[ApiFault] = Armed()
         self._keys = keys
         self._methods = methods
@@ -101,13 +102,13 @@ class Twirp:
             return web.Response(status=401, content_type="text/plain")
         except TwirpError as error:
             return _failure(error.code, str(error))
-        call = Call(request.match_info["method"], asked)
+        call = ReceivedCall(request.match_info["method"], asked)
         self.calls.append(call)
         self._arrived()
         return await self._meet_fault(request, method, grants, call)
 
     async def _meet_fault(
-        self, request: web.Request, method: Method[Any], grants: Mapping[str, object], call: Call
+        self, request: web.Request, method: Method[Any], grants: Mapping[str, object], call: ReceivedCall
     ) -> web.Response:
         match self.faults.take(call.method):
             case None:
@@ -130,7 +131,7 @@ class Twirp:
                 assert_never(fault)
 
     async def _execute(
-        self, request: web.Request, method: Method[Any], grants: Mapping[str, object], call: Call
+        self, request: web.Request, method: Method[Any], grants: Mapping[str, object], call: ReceivedCall
     ) -> web.Response:
         try:
             _authorise(grants, method.needs(call.asked))

@@ -14,7 +14,7 @@ from livekit.protocol.webhook import WebhookEvent
 from dispatcher.core.facts import ABORTED
 from dispatcher.livekit.webhook import sign
 from dispatcher.testing.faults import Armed, Delay, Lose, Repeat, WebhookFault
-from dispatcher.testing.release import Release
+from dispatcher.testing.release import ServerRelease
 from dispatcher.testing.timers import Timers, Timings
 
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # as LiveKit: a receiver that hangs holds up its room
@@ -65,7 +65,12 @@ class Webhooks:
     """The sender. Without a `url` nothing is sent. `key` names the one of `keys` that signs: the first, at first."""
 
     def __init__(
-        self, keys: Mapping[str, str], timers: Timers, timings: Timings, release: Release, done: Callable[[], None]
+        self,
+        keys: Mapping[str, str],
+        timers: Timers,
+        timings: Timings,
+        release: ServerRelease,
+        done: Callable[[], None],
     ) -> None:
         self.url: str | None = None
         self.key = next(iter(keys))

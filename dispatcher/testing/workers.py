@@ -13,7 +13,7 @@ from livekit.protocol.agent import JS_RUNNING, JS_SUCCESS, JT_PUBLISHER, JT_ROOM
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission
 
-from dispatcher.testing.release import Release
+from dispatcher.testing.release import ServerRelease
 from dispatcher.testing.room import LiveRoom, dependent, new_id
 from dispatcher.testing.timers import Timers
 
@@ -69,7 +69,7 @@ class Worker:
 class Workers:
     """Who is registered, and the jobs on their way."""
 
-    def __init__(self, timers: Timers, release: Release) -> None:
+    def __init__(self, timers: Timers, release: ServerRelease) -> None:
         self._release = release
         self._timers = timers
         self._registered: dict[tuple[str, str], Worker] = {}
@@ -161,7 +161,7 @@ def _says_done(room: LiveRoom, sid: str) -> None:
     room.leave(sid, "CLIENT_INITIATED")
 
 
-def agent_of(job: Job, worker: Worker, release: Release) -> ParticipantInfo:
+def agent_of(job: Job, worker: Worker, release: ServerRelease) -> ParticipantInfo:
     """The agent of a job as LiveKit lets it in: its names are stamped by the server, and said by the SDK."""
     stamped = {"lk.agent_name": job.agent_name} if release.stamps_agent_name else {}
     said = {"lk.agent.name": worker.agent} if worker.names_itself else {}

@@ -7,7 +7,7 @@ from livekit.protocol.webhook import WebhookEvent
 
 from dispatcher.core.facts import ROOM_FINISHED
 from dispatcher.testing.changes import Changes
-from dispatcher.testing.release import Release
+from dispatcher.testing.release import ServerRelease
 from dispatcher.testing.room import LiveRoom, Tell, room_info
 from dispatcher.testing.timers import Timers, Timings
 from dispatcher.testing.workers import Workers
@@ -17,7 +17,7 @@ class World:
     """The live rooms by name. Whatever happens is told (`tell`) and announced (`changes`)."""
 
     def __init__(
-        self, timers: Timers, timings: Timings, release: Release, workers: Workers, changes: Changes, tell: Tell
+        self, timers: Timers, timings: Timings, release: ServerRelease, workers: Workers, changes: Changes, tell: Tell
     ) -> None:
         self.rooms: dict[str, LiveRoom] = {}
         self._timers = timers

@@ -16,10 +16,10 @@ from msgspec import Struct
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.livekit.answers import twirp_session
-from dispatcher.livekit.client import Limits, LiveKit, LiveKitError
+from dispatcher.livekit.client import CallLimits, LiveKit, LiveKitError
 from tests.real.server import KEY, SECRET
 
-LIMITS = Limits(look=1.0, act=2.0)
+LIMITS = CallLimits(look=1.0, act=2.0)
 
 CALLS: Mapping[str, Callable[[LiveKit], Awaitable[object]]] = {
     "rooms": lambda livekit: livekit.rooms(),

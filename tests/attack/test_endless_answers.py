@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from dispatcher.livekit.answers import ROOM_MAX, twirp_session
-from dispatcher.livekit.client import Limits, LiveKit, LiveKitError, Reason, Unavailable, Unknown
+from dispatcher.livekit.client import CallLimits, LiveKit, LiveKitError, Reason, Unavailable, Unknown
 from tests.attack.caller import CALLS, LIMITS
 from tests.attack.endless import MIB, answers, saying
 from tests.real.server import KEY, SECRET
 
-PATIENT = Limits(look=30, act=30)
-HASTY = Limits(look=0.3, act=0.3)
+PATIENT = CallLimits(look=30, act=30)
+HASTY = CallLimits(look=0.3, act=0.3)
 SLACK = 16 * MIB  # what the sockets of three requests hold
 BY_TIME = {  # what only a deadline ends: there is never enough of it to be too much
     "a byte now and then",

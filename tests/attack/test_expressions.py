@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.facts import Participant, Room
 from dispatcher.expressions.language import BadExpression, Result
-from dispatcher.expressions.outcome import Failure, Reason
+from dispatcher.expressions.outcome import Failure, FailureReason
 from tests.attack.expressions import CONDITIONS, PEOPLE, ROOMS
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM
 
@@ -48,7 +48,7 @@ def test_a_judgement_that_would_take_long_is_not_begun(text: str) -> None:
     began = perf_counter()
     found = expression.judge(replace(ROOM, metadata=LONG), CALLER)
     assert perf_counter() - began < SOON
-    assert found == Failure(Reason.EXHAUSTED)
+    assert found == Failure(FailureReason.EXHAUSTED)
     assert expression.judge(replace(ROOM, metadata='{"l": ["ab"], "s": "ab"}'), CALLER) is False
 
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.core.facts import Event, Ms
 from dispatcher.engine.intake import IntakeResult
 from dispatcher.http.bodies import Bodies
-from dispatcher.http.connection import Limits
+from dispatcher.http.connection import ConnectionLimits
 from dispatcher.http.listener import listening
 from dispatcher.http.server import Verify, build
 from dispatcher.livekit.webhook import ApiKey, Signed, sign, verify
@@ -95,7 +95,7 @@ class Client:
 @asynccontextmanager
 async def served(world: World, bodies: Bodies | None = None, **limits: float) -> AsyncIterator[Client]:
     """A server over this world, and who asks it."""
-    bounds = convert(limits, Limits)
+    bounds = convert(limits, ConnectionLimits)
     serving = listening(world.app(bodies), "127.0.0.1", 0, metrics=world.metrics, log=world.log, limits=bounds)
     async with serving as (host, port), ClientSession(f"http://{host}:{port}") as http:
         yield Client(http, host, port)

@@ -12,7 +12,7 @@ import aiohttp
 from msgspec.structs import replace
 
 from dispatcher.app import RecordTo, Service, running
-from dispatcher.config import Config, CreateRate, Project, Secret, Sweep
+from dispatcher.config import Config, CreateRate, Project, Secret, SweepSettings
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Session
@@ -115,7 +115,7 @@ def config(
         projects=(Project(name="default", url=url, keys=keys),),
         rules=rules,
         instance="default",
-        sweep=Sweep(every=sweep_every),
+        sweep=SweepSettings(every=sweep_every),
         create_rate=pace,
         host="127.0.0.1",
         port=0,

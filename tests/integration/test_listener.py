@@ -12,7 +12,7 @@ from aiohttp import web
 
 from dispatcher.core.facts import Event
 from dispatcher.engine.intake import IntakeResult
-from dispatcher.http.connection import HEAD_MAX, Limits
+from dispatcher.http.connection import HEAD_MAX, ConnectionLimits
 from dispatcher.http.listener import ACCEPTS, TOLD_EVERY, _RareLog, limits_here, listening
 from dispatcher.http.server import EXPOSED_EVERY
 from tests.integration.front import Client, World, body_of, post, served, signed, wait_until
@@ -207,7 +207,7 @@ def test_a_process_may_open_all_the_files_it_can_get() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
 
-    assert limits_here() == Limits(connections=min(500, hard // 2))
+    assert limits_here() == ConnectionLimits(connections=min(500, hard // 2))
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
 
 
@@ -324,7 +324,7 @@ async def test_each_byte_of_a_request_may_come_on_its_own(world: World) -> None:
 
 
 @asynccontextmanager
-async def telling(world: World, limits: Limits) -> AsyncIterator[Client]:
+async def telling(world: World, limits: ConnectionLimits) -> AsyncIterator[Client]:
     """A server that has much to say."""
 
     async def much(_request: web.Request) -> web.Response:
@@ -343,7 +343,7 @@ MUCH = b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n"
 
 async def test_an_answer_has_to_be_read(world: World) -> None:
     """Who does not read it in time is cut off; who does gets it all, and the next one."""
-    async with telling(world, Limits(read_within=0.3)) as client, connected(client, 2) as (deaf, listener):
+    async with telling(world, ConnectionLimits(read_within=0.3)) as client, connected(client, 2) as (deaf, listener):
         deaf.writer.write(MUCH)
         assert [len(await listener.ask(MUCH)) for _ in range(2)] == [16 << 20] * 2
         await wait_until(lambda: world.value("http_connections_ended_total", reason="slow_reader") == 1)
@@ -353,7 +353,7 @@ async def test_an_answer_has_to_be_read(world: World) -> None:
 
 async def test_who_asks_on_without_reading_is_cut_off_at_once(world: World) -> None:
     """Answers that nobody reads are not piled up."""
-    async with telling(world, Limits()) as client, connected(client) as (deaf,):
+    async with telling(world, ConnectionLimits()) as client, connected(client) as (deaf,):
         deaf.writer.write(MUCH)
         await deaf.reader.readuntil(b"\r\n\r\n")
         deaf.writer.write(MUCH)

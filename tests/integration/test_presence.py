@@ -16,7 +16,7 @@ from dispatcher.app import running
 from dispatcher.config import load
 from dispatcher.core.workers import Missing, Registered
 from dispatcher.targets import worker_http
-from dispatcher.targets.worker_http import ANSWER_MAX, Place, WorkerHttp
+from dispatcher.targets.worker_http import ANSWER_MAX, WorkerEndpoint, WorkerHttp
 from dispatcher.targets.worker_http import worker_http as opened
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings, WorkerServer
@@ -182,7 +182,7 @@ async def test_who_hangs_up_is_no_worker(http: WorkerHttp) -> None:
 
 async def test_an_address_that_leads_nowhere_is_unreachable(http: WorkerHttp) -> None:
     """Whatever the system says of it."""
-    assert await http.ask(Place("x", "http://255.255.255.255:1", "x")) is Missing.UNREACHABLE
+    assert await http.ask(WorkerEndpoint("x", "http://255.255.255.255:1", "x")) is Missing.UNREACHABLE
 
 
 @asynccontextmanager

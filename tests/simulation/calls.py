@@ -15,7 +15,7 @@ from tests.simulation.house import LOBBY
 from tests.simulation.life import Call, Life, Reply
 from tests.simulation.rooms import Rooms
 
-LOOK_MS: Final = 2_000  # dispatcher.livekit.client.Limits
+LOOK_MS: Final = 2_000  # dispatcher.livekit.client.CallLimits
 ACT_MS: Final = 5_000
 RETRY_AFTER_MS: Final = 3_000
 _UNDONE: Final = frozenset(

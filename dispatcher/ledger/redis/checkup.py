@@ -21,8 +21,8 @@ WITHIN_S: Final = 5.0  # for everything that one server is asked
 PINGS: Final = 9  # of which the median counts
 
 
-class Facts(Struct, frozen=True, kw_only=True):
-    """Facts of one server. None: the user may not ask for it."""
+class ServerFacts(Struct, frozen=True, kw_only=True):
+    """ServerFacts of one server. None: the user may not ask for it."""
 
     name: str  # host:port, or the socket's path
     round_trip: float  # ms; the median of PINGS
@@ -37,7 +37,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     memory_max: int | None = None  # `maxmemory`; 0: no limit
 
 
-async def check_up(address: Address) -> list[Facts]:
+async def check_up(address: Address) -> list[ServerFacts]:
     """Ask each server for its facts: the one at the address, the master that the sentinels name, a cluster's masters.
 
     Raises LedgerUnavailable with the reason when one cannot be asked within WITHIN_S.
@@ -75,7 +75,7 @@ def _name(address: Address) -> str:
     return address.path or "".join(f"{node.host}:{node.port}" for node in address.nodes)
 
 
-async def _ask(name: str, client: Redis | RedisCluster, **target: Any) -> Facts:  # noqa: ANN401 - of a cluster, the node
+async def _ask(name: str, client: Redis | RedisCluster, **target: Any) -> ServerFacts:  # noqa: ANN401 - of a cluster, the node
     trips = []
     for _ in range(PINGS):
         began = time.monotonic()
@@ -84,7 +84,7 @@ async def _ask(name: str, client: Redis | RedisCluster, **target: Any) -> Facts:
     before = time.time_ns() // 1_000_000
     seconds, micros = await client.execute_command("TIME", **target)
     middle = (before + time.time_ns() // 1_000_000) // 2
-    facts = Facts(
+    facts = ServerFacts(
         name=name, round_trip=sorted(trips)[PINGS // 2], ahead=int(seconds) * 1000 + int(micros) // 1000 - middle
     )
     try:
@@ -94,8 +94,8 @@ async def _ask(name: str, client: Redis | RedisCluster, **target: Any) -> Facts:
     return _with(facts, told_by_it)
 
 
-def _with(facts: Facts, said: Mapping[str, Any]) -> Facts:
-    return Facts(
+def _with(facts: ServerFacts, said: Mapping[str, Any]) -> ServerFacts:
+    return ServerFacts(
         name=facts.name,
         round_trip=facts.round_trip,
         ahead=facts.ahead,

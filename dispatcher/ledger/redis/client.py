@@ -29,7 +29,7 @@ FOREIGN: Final = (RedisError, RedisClusterException, OSError, EOFError, Attribut
 Argument: TypeAlias = bytes | str | int | float
 
 
-class Call(NamedTuple):
+class ScriptCall(NamedTuple):
     """One script. `key` is one of the partition's keys, `base` what they all begin with."""
 
     op: Op
@@ -47,7 +47,7 @@ class Client:
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._dropping = False
 
-    async def run(self, calls: Sequence[Call], within: float = DEADLINE_S) -> list[Any]:
+    async def run(self, calls: Sequence[ScriptCall], within: float = DEADLINE_S) -> list[Any]:
         """Run the scripts; their answers in order. Several are no transaction. Raises LedgerUnavailable.
 
         A call whose answer was lost is sent once more: every script bears that, or costs a lease or a slot by it.
@@ -72,14 +72,14 @@ class Client:
                 if self._sentinel is not None:
                     await self._sentinel.aclose()
 
-    async def _run_twice(self, redis: Redis | RedisCluster, calls: Sequence[Call]) -> list[Any]:
+    async def _run_twice(self, redis: Redis | RedisCluster, calls: Sequence[ScriptCall]) -> list[Any]:
         try:
             return await self._run(redis, calls)
         except _AGAIN:
             await self._drop(redis)
             return await self._run(self._redis, calls)
 
-    async def _run(self, redis: Redis | RedisCluster, calls: Sequence[Call]) -> list[Any]:
+    async def _run(self, redis: Redis | RedisCluster, calls: Sequence[ScriptCall]) -> list[Any]:
         if isinstance(redis, RedisCluster):
             try:
                 return await self._run_apart(redis, calls)
@@ -95,7 +95,7 @@ class Client:
             answers = await pipeline.execute(raise_on_error=False)
         return [await self._mended(redis, call, answer) for call, answer in zip(calls, answers, strict=True)]
 
-    async def _run_apart(self, redis: RedisCluster, calls: Sequence[Call]) -> list[Any]:
+    async def _run_apart(self, redis: RedisCluster, calls: Sequence[ScriptCall]) -> list[Any]:
         """A cluster's pipelines know no scripts. All have ended before an error is raised."""
         redis = await redis.initialize()  # before them all: side by side they close each other's connections
         answers = await asyncio.gather(*(self._run_one(redis, call) for call in calls), return_exceptions=True)
@@ -104,7 +104,7 @@ class Client:
                 raise answer
         return answers
 
-    async def _mended(self, redis: Redis, call: Call, answer: object) -> object:
+    async def _mended(self, redis: Redis, call: ScriptCall, answer: object) -> object:
         match answer:
             case NoScriptError():
                 return await self._run_one(redis, call)
@@ -113,7 +113,7 @@ class Client:
             case _:
                 return answer
 
-    async def _run_one(self, redis: Redis | RedisCluster, call: Call) -> Any:  # noqa: ANN401 what Lua answers
+    async def _run_one(self, redis: Redis | RedisCluster, call: ScriptCall) -> Any:  # noqa: ANN401 what Lua answers
         keys_and_args: tuple[Any, ...] = (call.key, call.base, *call.args)
         async with self._free:
             try:

@@ -6,7 +6,7 @@ from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Key
-from dispatcher.ledger.redis.client import Argument, Call
+from dispatcher.ledger.redis.client import Argument, ScriptCall
 from dispatcher.ledger.redis.scripts import Op
 
 PARTITIONS: Final = 16  # an installation's sessions in as many cluster slots; part of the keys' names
@@ -26,22 +26,22 @@ class Keys:
         """What all keys of the name's partition begin with."""
         return self.bases[zlib.crc32(f"{project}\0{name}".encode()) % PARTITIONS]
 
-    def call(self, op: Op, base: bytes, *args: Argument, key: bytes = b"") -> Call:
+    def call(self, op: Op, base: bytes, *args: Argument, key: bytes = b"") -> ScriptCall:
         """The script, on the partition; `key` is the one that is asked for first, if there is one."""
         now = self._clock() if self._clock else ""
-        return Call(op, base, key or base + b"age", (now, *args))
+        return ScriptCall(op, base, key or base + b"age", (now, *args))
 
-    def on(self, key: Key, op: Op, *args: Argument) -> Call:
+    def on(self, key: Key, op: Op, *args: Argument) -> ScriptCall:
         """The script, on one session."""
         base, name = self.base(key.project, key.room), session_id(key)
         return self.call(op, base, name, *args, key=base + b"s:" + name)
 
-    def named(self, kind: str, name: str, op: Op, *args: Argument) -> Call:
+    def named(self, kind: str, name: str, op: Op, *args: Argument) -> ScriptCall:
         """The script, on the one key of this kind and name."""
         base = self.base("", name)
         return self.call(op, base, *args, key=base + f"{kind}{name}".encode())
 
-    def everywhere(self, op: Op, *args: Argument) -> list[Call]:
+    def everywhere(self, op: Op, *args: Argument) -> list[ScriptCall]:
         """The script, on each partition."""
         return [self.call(op, base, *args) for base in self.bases]
 

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import (
+    Claimed,
     Counts,
     Delivered,
     Delivery,
-    Handover,
     Key,
     Lease,
     LedgerUnavailable,
@@ -79,7 +79,7 @@ class RedisLedger:
             self._sooner(-_NEVER)
         return delivery
 
-    async def claim(self, limit: int) -> tuple[list[Handover], Ms | None]:
+    async def claim(self, limit: int) -> Claimed:
         await self._give_back()
         peeked = await self._everywhere(Op.PEEK, limit)
         # By how late they are, not by when they were due: the nodes of a cluster have clocks of their own.
@@ -92,7 +92,7 @@ class RedisLedger:
         soonest = max(0, min(ahead)) if ahead else None
         self._announced = _NEVER if soonest is None else peeked[0][0] + soonest
         taken = [replies.held(one) for _, _, *handed in answers for one in handed]
-        return sorted(taken, key=lambda handover: handover.due), soonest
+        return Claimed(sorted(taken, key=lambda handover: handover.due), soonest)
 
     async def save(
         self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, index: Sequence[Standing] = ()

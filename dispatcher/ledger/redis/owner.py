@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
-from dispatcher.ledger.redis.client import DEADLINE_S, Call, Client
+from dispatcher.ledger.redis.client import DEADLINE_S, Client, ScriptCall
 from dispatcher.ledger.redis.keys import UNNAMED, Keys
 from dispatcher.ledger.redis.scripts import OWN_MS, Op
 
@@ -77,7 +77,7 @@ class Owner:
         self._refusal = ""  # the last one's words
         self._trouble: LedgerUnavailable | None = None
 
-    async def run(self, calls: Sequence[Call]) -> list[Any]:
+    async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Run the scripts, as `Client.run`. Raises LedgerTaken, and runs none, if another one owns the keys."""
         livekits = self._installation.livekits
         spent = await self._hold(livekits()) if calls and livekits else 0.0

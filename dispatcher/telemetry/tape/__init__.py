@@ -11,7 +11,7 @@ from dispatcher.telemetry.tape.lines import (
     RecordedClaim,
     RecordedRule,
     RecordedTerms,
-    Unread,
+    UnreadableLine,
 )
 from dispatcher.telemetry.tape.reading import Recorded, UnreadLine, read
 from dispatcher.telemetry.tape.recorder import RecordedDrive, Tape
@@ -32,8 +32,8 @@ __all__ = [
     "RecordedRule",
     "RecordedTerms",
     "Tape",
-    "Unread",
     "UnreadLine",
+    "UnreadableLine",
     "Writer",
     "read",
 ]

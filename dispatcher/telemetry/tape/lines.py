@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Effect, Reply
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Event, Ms
 from dispatcher.core.rules import Aimed, Policy
 from dispatcher.core.session import Session
@@ -107,8 +108,8 @@ class Line(NamedTuple):
         return len(self.terms) + len(self.claim)
 
 
-class Unread(Exception):
-    """A line cannot be read. Its text says why."""
+class UnreadableLine(DispatcherError):
+    """A line of a tape is damaged, or of another release, and is left out. Its text says why."""
 
 
 Written: TypeAlias = RecordedTerms | RecordedClaim
@@ -134,13 +135,13 @@ def dump(written: Written) -> bytes:
 
 
 def load(line: bytes) -> Written:
-    """What the line says. Raises Unread."""
+    """What the line says. Raises UnreadableLine."""
     try:
         if (version := _VERSION.decode(line).v) != VERSION:
-            raise Unread(f"of another version: {version}")
+            raise UnreadableLine(f"of another version: {version}")
         read: Written = _WRITTEN.decode(line)
     except (msgspec.DecodeError, ValueError) as error:
-        raise Unread(str(error)) from None
+        raise UnreadableLine(str(error)) from None
     if dump(read).rstrip() != line.rstrip():
-        raise Unread("of another release: it holds what this one does not know")
+        raise UnreadableLine("of another release: it holds what this one does not know")
     return read

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from dispatcher.telemetry.tape.files import FILE_MAX, tapes
-from dispatcher.telemetry.tape.lines import RecordedClaim, RecordedTerms, Unread, load
+from dispatcher.telemetry.tape.lines import RecordedClaim, RecordedTerms, UnreadableLine, load
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ def _file(file: Path) -> Iterator[Recorded | UnreadLine]:
             place = f"{file}:{number}"
             try:
                 written = load(line) if line.strip() else None
-            except Unread as unread:
+            except UnreadableLine as unread:
                 yield UnreadLine(place, str(unread))
                 continue
             match written:

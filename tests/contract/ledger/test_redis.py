@@ -22,7 +22,7 @@ from dispatcher.ledger.interface import (
     Standing,
 )
 from dispatcher.ledger.redis import address, replies
-from dispatcher.ledger.redis.client import Call, Client
+from dispatcher.ledger.redis.client import Client, ScriptCall
 from dispatcher.ledger.redis.connections import CONNECTIONS
 from dispatcher.ledger.redis.keys import Keys, session_id
 from dispatcher.ledger.redis.ledger import TOUCHED_MAX, TOUCHES_MAX, RedisLedger
@@ -198,7 +198,7 @@ async def test_many_at_once_share_few_connections(ledger: RedisLedger, valkey: V
 async def test_an_event_sent_again_is_answered_as_the_first_time(home: RedisHome) -> None:
     """By the token: the lease is handed out once more, nothing is recorded twice."""
     name, base = session_id(KEY), Keys().base(KEY.project, KEY.room)
-    call = Call(Op.DELIVER, base, base + b"s:" + name, (START, name, KEY.room, "e1", b"joined", 1, "mine"))
+    call = ScriptCall(Op.DELIVER, base, base + b"s:" + name, (START, name, KEY.room, "e1", b"joined", 1, "mine"))
     async with aclosing(Client(address.read(home.valkey.url))) as client:
         [first], [second] = await client.run([call]), await client.run([call])
 
@@ -209,7 +209,7 @@ async def test_an_event_sent_again_is_answered_as_the_first_time(home: RedisHome
 async def test_a_turn_asked_for_again_is_still_ours(home: RedisHome) -> None:
     """Else nobody would sweep for a whole interval."""
     base = Keys().base("", "sweep")
-    calls = [Call(Op.TURN, base, base + b"t:sweep", (START, 1_000, token)) for token in ("mine", "mine", "other")]
+    calls = [ScriptCall(Op.TURN, base, base + b"t:sweep", (START, 1_000, token)) for token in ("mine", "mine", "other")]
     async with aclosing(Client(address.read(home.valkey.url))) as client:
         assert await client.run(calls) == [1, 1, 0]
 

@@ -5,10 +5,10 @@ from msgspec.structs import replace
 
 from dispatcher.cli.doctor import Finding, Grade, judged, of_workers
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
-from dispatcher.ledger.redis.checkup import Facts
+from dispatcher.ledger.redis.checkup import ServerFacts
 from tests.integration.house import config, rule
 
-WELL = Facts(
+WELL = ServerFacts(
     name="db:6379",
     round_trip=0.4,
     ahead=3,
@@ -21,10 +21,10 @@ WELL = Facts(
     memory=10_000_000,
     memory_max=0,
 )
-LITTLE = Facts(name="db:6379", round_trip=0.4, ahead=3)  # all that a user of few rights may see
+LITTLE = ServerFacts(name="db:6379", round_trip=0.4, ahead=3)  # all that a user of few rights may see
 
 
-def ills(facts: Facts) -> list[tuple[str, str]]:
+def ills(facts: ServerFacts) -> list[tuple[str, str]]:
     """Grade and words of every finding that is not ok."""
     return [(finding.grade, finding.says) for finding in judged(facts) if finding.grade is not Grade.OK]
 

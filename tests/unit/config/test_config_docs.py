@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import CreateRate, Sweep, load
+from dispatcher.config import CreateRate, SweepSettings, load
 from dispatcher.config.document import Tree, read_text
 from dispatcher.config.environment import read_environment
 from dispatcher.config.fields import Section
-from dispatcher.config.model import SECTIONS, Limits, Origin, names
+from dispatcher.config.model import SECTIONS, LimitFields, Origin, names
 from dispatcher.core.rules import Policy, Target
 from tests.unit.config.files import complaints, written
 
@@ -47,7 +47,7 @@ def modelled() -> Iterator[str]:
     for place, section in SECTIONS.items():
         if place.startswith("rules[].fallback[]"):
             continue
-        elsewhere = set(names(Limits)) if place == "rules[]" else set()
+        elsewhere = set(names(LimitFields)) if place == "rules[]" else set()
         yield from (f"{place}.{name}".lstrip(".") for name in names(section) if name not in elsewhere)
 
 
@@ -128,8 +128,8 @@ def test_the_sample_is_a_configuration(tmp_path: Path) -> None:
     assert list(config.projects[0].keys) == ["APInew", "APIold"]
     assert [rule.name for rule in config.rules] == ["sales-line", "everyone-else", "scribe"]
     assert config.rules[1].policy == Policy(targets=(Target("greeter"), Target("greeter", "canary")))
-    assert (config.sweep, config.create_rate) == (Sweep(), CreateRate())
+    assert (config.sweep, config.create_rate) == (SweepSettings(), CreateRate())
     assert config.rules[0].policy.attempts == 2
     assert set(re.findall(r"^  (\w+):", sample.partition("\ndefaults:")[2].partition("\n\n")[0], re.MULTILINE)) == {
-        *names(Limits)
+        *names(LimitFields)
     }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import CreateRate, Sweep
+from dispatcher.config import CreateRate, SweepSettings
 from dispatcher.config.values import show_span
 from dispatcher.core.facts import PERSON_KINDS, Room, RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
@@ -197,7 +197,7 @@ def test_a_rule_says_no_more_than_it_must(tmp_path: Path) -> None:
 
     assert config.rules == (Rule(name="all", policy=Policy(targets=(Target("greeter"),))),)
     assert config.rules[0].policy.kinds == PERSON_KINDS
-    assert (config.instance, config.sweep, config.create_rate) == ("default", Sweep(), CreateRate())
+    assert (config.instance, config.sweep, config.create_rate) == ("default", SweepSettings(), CreateRate())
 
 
 def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_the_rest_of_the_file_reaches_the_configuration(tmp_path: Path) -> None:
     config = loaded(tmp_path, RULE + text)
 
     assert config.instance == "blue"
-    assert config.sweep == Sweep(every=10_000, looks_per_second=7)
+    assert config.sweep == SweepSettings(every=10_000, looks_per_second=7)
     assert config.create_rate == CreateRate(per_second=9, burst=1)
     assert config.file == tmp_path / "bad.yaml"
 

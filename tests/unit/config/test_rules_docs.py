@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config import load, load_offline
-from dispatcher.expressions import Reason
+from dispatcher.expressions import FailureReason
 from dispatcher.expressions.messages import PARTICIPANT_FIELDS, ROOM_FIELDS
 from dispatcher.expressions.phone import phone
 from dispatcher.offline import explain, rehearse
@@ -121,4 +121,4 @@ def test_every_reason_is_documented() -> None:
     """Both directions."""
     section = DOCUMENT.partition("| `reason` | means |")[2].partition("\n\n")[0]
 
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(Reason)
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(FailureReason)

@@ -23,9 +23,9 @@ def event(id_: str = "EV_1", name: str = JOINED, room: Room | None = LOBBY) -> E
 async def test_an_event_that_is_heard_is_recorded_and_its_session_driven(name: str) -> None:
     """No queue in between; and its metadata stays outside (law 11)."""
     place = Place()
-    assert await Intake(place.ledger, place.worker).accept(PROJECT, event(name=name)) is IntakeResult.RECORDED
+    assert await Intake(place.ledger, place.runner).accept(PROJECT, event(name=name)) is IntakeResult.RECORDED
     await until(lambda: place.drives.begun == ["RM_1"])
-    await place.worker.stop(0)
+    await place.runner.stop(0)
     (handover,) = (await place.ledger.claim(1))[0]
     assert [load_event(entry).name for entry in handover.inbox] == [name]
     assert b"secret" not in handover.inbox[0]
@@ -45,7 +45,7 @@ async def test_an_event_that_is_heard_is_recorded_and_its_session_driven(name: s
 async def test_an_event_that_says_nothing_we_use_is_ignored(ignored: Event) -> None:
     """It never reaches the ledger."""
     place = Place()
-    assert await Intake(place.ledger, place.worker).accept(PROJECT, ignored) is IntakeResult.IGNORED
+    assert await Intake(place.ledger, place.runner).accept(PROJECT, ignored) is IntakeResult.IGNORED
     counts = await place.ledger.counts()
     assert (counts.due, counts.held, counts.rest) == (0, 0, 0)
 
@@ -53,10 +53,10 @@ async def test_an_event_that_says_nothing_we_use_is_ignored(ignored: Event) -> N
 async def test_a_repeated_event_is_said_to_be() -> None:
     """While the session is held, nothing else happens."""
     place = Place()
-    intake = Intake(place.ledger, place.worker)
+    intake = Intake(place.ledger, place.runner)
     assert [await intake.accept(PROJECT, event()) for _ in range(2)] == [IntakeResult.RECORDED, IntakeResult.DUPLICATE]
     place.drives.gate.set()
-    await place.worker.stop(1)
+    await place.runner.stop(1)
     assert place.drives.ended == ["RM_1"]
 
 
@@ -66,20 +66,20 @@ async def test_a_session_that_is_over_takes_nothing() -> None:
     desk = place.desk
     await desk.hear(ROOM_FINISHED)
     await desk.drive()
-    assert await Intake(place.ledger, place.worker).accept(PROJECT, event()) is IntakeResult.ROOM_FINISHED
+    assert await Intake(place.ledger, place.runner).accept(PROJECT, event()) is IntakeResult.ROOM_FINISHED
     assert place.drives.begun == []
 
 
-async def test_a_full_worker_leaves_the_session_due() -> None:
+async def test_a_full_runner_leaves_the_session_due() -> None:
     """It is recorded all the same, and claimed when there is room."""
     place = Place(limit=1)
-    intake = Intake(place.ledger, place.worker)
+    intake = Intake(place.ledger, place.runner)
     atrium = Room(sid=RoomSid("RM_2"), name="atrium")
     heard = [await intake.accept(PROJECT, one) for one in (event(), event("EV_2", room=atrium))]
     assert heard == [IntakeResult.RECORDED, IntakeResult.RECORDED]
     counts = await place.ledger.counts()
     assert (counts.held, counts.due) == (1, 1)
-    await place.worker.stop(0)
+    await place.runner.stop(0)
 
 
 class Slow(TimedLedger):
@@ -98,37 +98,37 @@ async def test_r2_events_that_come_together_do_not_fill_more_places_than_there_a
     """Each has its place while the ledger is asked; the others are recorded, and left due."""
     place = Place(limit=2)
     ledger = Slow(place.ledger)
-    intake = Intake(ledger, place.worker)
+    intake = Intake(ledger, place.runner)
     rooms = [Room(sid=RoomSid(f"RM_{n}"), name=f"room-{n}") for n in range(5)]
     hearing = [asyncio.create_task(intake.accept(PROJECT, event(f"EV_{room.sid}", room=room))) for room in rooms]
-    await until(lambda: place.worker.free == 0)
+    await until(lambda: place.runner.free == 0)
     ledger.answers.set()
     assert await asyncio.gather(*hearing) == [IntakeResult.RECORDED] * 5
     counts = await place.ledger.counts()
     assert (counts.held, counts.due) == (2, 3)
-    assert place.worker.free == 0
-    await place.worker.stop(0)
+    assert place.runner.free == 0
+    await place.runner.stop(0)
 
 
 async def test_a_place_that_was_not_needed_is_free_again() -> None:
     """The ledger had nothing to hand out, or could not be asked."""
     place = Place(limit=1)
-    intake = Intake(place.ledger, place.worker)
+    intake = Intake(place.ledger, place.runner)
     await intake.accept(PROJECT, event())
     place.drives.gate.set()
-    await until(lambda: place.worker.free == 1)
+    await until(lambda: place.runner.free == 1)
     assert await intake.accept(PROJECT, event()) is IntakeResult.DUPLICATE
     place.desk.watch.broken = True
     with pytest.raises(LedgerUnavailable):
         await intake.accept(PROJECT, event("EV_2"))
-    assert place.worker.free == 1
+    assert place.runner.free == 1
 
 
-async def test_a_draining_worker_leaves_the_session_due() -> None:
+async def test_a_draining_runner_leaves_the_session_due() -> None:
     """Recorded for whoever is left."""
     place = Place()
-    place.worker.drain()
-    assert await Intake(place.ledger, place.worker).accept(PROJECT, event()) is IntakeResult.RECORDED
+    place.runner.drain()
+    assert await Intake(place.ledger, place.runner).accept(PROJECT, event()) is IntakeResult.RECORDED
     assert (await place.ledger.counts()).due == 1
 
 
@@ -137,4 +137,4 @@ async def test_law_1_what_the_ledger_does_not_take_is_not_recorded() -> None:
     place = Place()
     place.desk.watch.broken = True
     with pytest.raises(LedgerUnavailable):
-        await Intake(place.ledger, place.worker).accept(PROJECT, event())
+        await Intake(place.ledger, place.runner).accept(PROJECT, event())

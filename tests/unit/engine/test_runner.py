@@ -11,7 +11,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.timing import LEASE_MS
 from dispatcher.engine.newer_records import Patience
 from dispatcher.engine.reconciler import Reconciler
-from dispatcher.engine.runner import CLAIM_MAX, Worker
+from dispatcher.engine.runner import CLAIM_MAX, Runner
 from dispatcher.ledger.interface import Handover, Key, Lease, Ledger, LedgerUnavailable
 from dispatcher.ledger.record import VERSION
 from tests.unit.desk import KEY, PROJECT, Desk, until
@@ -40,13 +40,13 @@ class Drives(Reconciler):
 
 
 class Place:
-    """A worker over a real ledger, and its drives."""
+    """A runner over a real ledger, and its drives."""
 
     def __init__(self, limit: int = 256) -> None:
         self.desk = Desk()
         self.ledger = self.desk.ledger
         self.drives = Drives(self.ledger)
-        self.worker = Worker(
+        self.runner = Runner(
             self.ledger, self.drives, self.desk.woken, self.desk.log, self.desk.metrics, concurrency=limit
         )
 
@@ -58,13 +58,13 @@ class Place:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The claim loop runs."""
-        loop = asyncio.create_task(self.worker.run())
+        loop = asyncio.create_task(self.runner.run())
         try:
             yield
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)
-            await self.worker.stop(0)
+            await self.runner.stop(0)
 
 
 async def test_what_is_due_is_driven() -> None:
@@ -84,9 +84,9 @@ async def test_what_is_due_is_driven() -> None:
 async def test_it_is_ready_once_the_ledger_has_answered() -> None:
     """Not before: nobody knows whether it would."""
     place = Place()
-    assert place.worker.trouble == "starting"
+    assert place.runner.not_ready == "starting"
     async with place.running():
-        await until(lambda: place.worker.trouble is None)
+        await until(lambda: place.runner.not_ready is None)
 
 
 async def test_no_more_than_the_limit_run_at_once() -> None:
@@ -95,24 +95,24 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
     await place.hear("RM_1", "RM_2", "RM_3")
     async with place.running():
         await until(lambda: len(place.drives.begun) == 2)
-        assert place.worker.free == 0
+        assert place.runner.free == 0
         assert (await place.ledger.counts()).due == 1
         place.drives.gate.set()
         await until(lambda: len(place.drives.ended) == 3, within=0.9)  # IDLE_S is the time it must not need
-        assert place.worker.free == 2
+        assert place.runner.free == 2
 
 
 async def test_one_claim_leaves_places_for_events() -> None:
     """Until it has been answered, CLAIM_MAX places at most are spoken for; what more is due is claimed next."""
     place = Place(limit=CLAIM_MAX + 1)
-    with place.worker.reserved(CLAIM_MAX) as places:
-        assert (places, place.worker.free) == (CLAIM_MAX, 1)
+    with place.runner.reserved(CLAIM_MAX) as places:
+        assert (places, place.runner.free) == (CLAIM_MAX, 1)
     await place.hear(*(f"RM_{n}" for n in range(CLAIM_MAX + 2)))
     async with place.running():
         await until(lambda: len(place.drives.begun) == CLAIM_MAX + 1, within=0.9)  # IDLE_S is the time it must not need
 
 
-async def test_a_full_worker_claims_nothing() -> None:
+async def test_a_full_runner_claims_nothing() -> None:
     """However often it is woken."""
     place = Place(limit=1)
     await place.hear("RM_1", "RM_2")
@@ -128,7 +128,7 @@ async def test_what_becomes_due_wakes_it() -> None:
     """It had been told that nothing would be due: no second passes before the session is driven."""
     place = Place()
     async with place.running():
-        await until(lambda: place.worker.trouble is None)
+        await until(lambda: place.runner.not_ready is None)
         await asyncio.sleep(0)
         await place.hear("RM_1")
         await until(lambda: place.drives.begun, within=0.5)
@@ -141,7 +141,7 @@ async def test_it_sleeps_until_the_next_due_time() -> None:
     (handover,) = (await place.ledger.claim(1))[0]
     await place.ledger.save(handover.lease, b"", handover.upto, Then.DUE, due_at=handover.now + 20)
     async with place.running():
-        await until(lambda: place.worker.trouble is None)
+        await until(lambda: place.runner.not_ready is None)
         place.desk.watch.later(20)
         await until(lambda: place.drives.begun, within=0.5)
 
@@ -155,7 +155,7 @@ async def test_a_later_release_is_let_first(monkeypatch: pytest.MonkeyPatch) -> 
     newer = b'{"v":%d}' % (VERSION + 1)
     assert place.drives.patience.defers(Handover(lease=lease, record=newer, inbox=(), upto=0, now=0, due=0))
     async with place.running():
-        await until(lambda: place.worker.trouble is None)
+        await until(lambda: place.runner.not_ready is None)
         began = asyncio.get_running_loop().time()
         await place.hear("RM_1")
         await until(lambda: place.drives.ended == ["RM_1"])
@@ -167,18 +167,18 @@ async def test_an_unavailable_ledger_is_trouble_that_passes() -> None:
     place = Place()
     place.desk.watch.broken = True
     async with place.running():
-        await until(lambda: place.worker.trouble == "ledger_unavailable")
+        await until(lambda: place.runner.not_ready == "ledger_unavailable")
         await place_tried_again(place)
         (line,) = place.desk.said("ledger.failed")
         assert (line["level"], line["why"]) == ("error", "as the test wants it")
         place.desk.watch.broken = False
         await place.hear("RM_1")
         await until(lambda: place.drives.begun)
-        assert place.worker.trouble is None
+        assert place.runner.not_ready is None
 
 
 async def place_tried_again(place: Place) -> None:
-    """The worker has claimed once more, in vain."""
+    """The runner has claimed once more, in vain."""
     place.desk.woken.set()
     await until(lambda: not place.desk.woken.is_set())
 
@@ -190,7 +190,7 @@ async def test_a_ledger_that_fails_a_drive_is_trouble_too() -> None:
     place.drives.gate.set()
     await place.hear("RM_1")
     async with place.running():
-        await until(lambda: place.worker.trouble == "ledger_unavailable")
+        await until(lambda: place.runner.not_ready == "ledger_unavailable")
         assert (await place.ledger.counts()).held == 1
         del place.drives.troubles["RM_1"]
         await until(lambda: place.drives.ended == ["RM_1"])
@@ -207,7 +207,7 @@ async def test_a_ledger_that_stays_away_has_its_leases_end(monkeypatch: pytest.M
     async with place.running():
         await until(lambda: place.drives.begun)
         place.desk.watch.broken = True
-        await until(lambda: place.worker.free == place.worker.concurrency)
+        await until(lambda: place.runner.free == place.runner.concurrency)
 
 
 async def test_one_drives_defect_does_not_stop_the_others() -> None:
@@ -232,12 +232,12 @@ async def test_draining_starts_nothing() -> None:
     """Unready from then on; what is due stays for others."""
     place = Place()
     async with place.running():
-        await until(lambda: place.worker.trouble is None)
-        place.worker.drain()
-        assert (place.worker.trouble, place.worker.free) == ("draining", 0)
+        await until(lambda: place.runner.not_ready is None)
+        place.runner.drain()
+        assert (place.runner.not_ready, place.runner.free) == ("draining", 0)
         await place.hear("RM_1")
         await place_tried_again(place)
-        assert (place.worker.trouble, place.drives.begun) == ("draining", [])
+        assert (place.runner.not_ready, place.drives.begun) == ("draining", [])
 
 
 async def test_stopping_lets_running_drives_end() -> None:
@@ -246,7 +246,7 @@ async def test_stopping_lets_running_drives_end() -> None:
     await place.hear("RM_1")
     async with place.running():
         await until(lambda: place.drives.begun)
-        stopping = asyncio.create_task(place.worker.stop(5))
+        stopping = asyncio.create_task(place.runner.stop(5))
         await asyncio.sleep(0)
         assert not stopping.done()
         place.drives.gate.set()
@@ -261,7 +261,7 @@ async def test_stopping_hands_back_what_does_not_end() -> None:
     await place.hear("RM_1")
     async with place.running():
         await until(lambda: place.drives.begun)
-        await place.worker.stop(0.01)
+        await place.runner.stop(0.01)
         assert place.drives.ended == []
         counts = await place.ledger.counts()
     assert (counts.due, counts.held) == (1, 0)
@@ -274,12 +274,12 @@ async def test_stopping_without_a_ledger_ends_all_the_same() -> None:
     async with place.running():
         await until(lambda: place.drives.begun)
         place.desk.watch.broken = True
-        await place.worker.stop(0.01)
+        await place.runner.stop(0.01)
     assert [line["sid"] for line in place.desk.said("lease.kept")] == ["RM_1"]
 
 
-async def test_stopping_an_idle_worker_takes_no_time() -> None:
+async def test_stopping_an_idle_runner_takes_no_time() -> None:
     """There is nothing to wait for."""
     place = Place()
     async with asyncio.timeout(1):
-        await place.worker.stop(60)
+        await place.runner.stop(60)

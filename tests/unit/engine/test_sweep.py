@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import ApiRateLimit
-from dispatcher.config import Sweep as Often
+from dispatcher.config import ApiRateLimit, SweepSettings
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.snapshot import RoomSnapshot
@@ -49,7 +48,7 @@ class Floor:
     def replica(self, every: Ms = EVERY) -> Sweep:
         """Another process's sweep: 1,000 looks a second."""
         holder = self.desk.current(**self.others)
-        holder.snapshot = replace(holder.snapshot, sweep=Often(every=every, looks_per_second=1_000))
+        holder.snapshot = replace(holder.snapshot, sweep=SweepSettings(every=every, looks_per_second=1_000))
         return Sweep(self.desk.ledger, holder, Pacer(self.desk.ledger), self.desk.log, self.desk.metrics)
 
     async def due(self) -> list[int]:

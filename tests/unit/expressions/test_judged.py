@@ -13,8 +13,8 @@ from dispatcher.core.rules import Aimed, Policy, Rule, Target
 from dispatcher.expressions import (
     Agents,
     Failed,
+    FailureReason,
     Metadata,
-    Reason,
     Result,
     Split,
     Unread,
@@ -171,7 +171,7 @@ def test_metadata_that_a_rule_cannot_read_is_told(rule: Rule, whose: list[Litera
 def test_half_a_character_is_no_unread_metadata() -> None:
     """Nothing on a wire can hold it, and nothing is raised."""
     assert failures(replace(RULE, when=when("metadata.a == 1")), replace(ROOM, name="\ud800")) == [
-        ("sales", "when", Reason.INVALID_ARGUMENT)
+        ("sales", "when", FailureReason.INVALID_ARGUMENT)
     ]
 
 
@@ -182,7 +182,7 @@ def test_metadata_over_livekits_limit_is_empty() -> None:
     assert metadata("room.metadata")(room, CALLER) == room.metadata
     assert metadata("room.metadata + 'x'")(room, CALLER) == ""
     assert failures(replace(RULE, metadata=metadata("room.metadata + 'x'")), room) == [
-        ("sales", "metadata", Reason.TOO_LARGE)
+        ("sales", "metadata", FailureReason.TOO_LARGE)
     ]
 
 

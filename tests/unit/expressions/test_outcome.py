@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.rules import Trigger
-from dispatcher.expressions import Failure, Reason, Result
+from dispatcher.expressions import Failure, FailureReason, Result
 from dispatcher.expressions.outcome import Outcome
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, judged, saying
 
@@ -46,26 +46,26 @@ def test_a_value_comes_out_as_plain_python(text: str, value: Outcome) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("metadata.nobody", Reason.MISSING_KEY),
-        ("metadata.nobody.told", Reason.MISSING_KEY),
-        ("participant.attributes['x']", Reason.MISSING_KEY),
-        ("phone(metadata.nobody)", Reason.MISSING_KEY),
-        ("metadata.tenant.name", Reason.INVALID_ARGUMENT),
-        ("1 / 0", Reason.INVALID_ARGUMENT),
-        ("9223372036854775807 + 1", Reason.OUT_OF_RANGE),
-        ("metadata.tenant + 1", Reason.NO_OVERLOAD),
-        ("phone(metadata.n)", Reason.NO_OVERLOAD),
-        ("b'x'", Reason.WRONG_TYPE),
-        ("duration('1s')", Reason.WRONG_TYPE),
-        ("timestamp('2020-01-01T00:00:00Z')", Reason.WRONG_TYPE),
-        ("type(1)", Reason.WRONG_TYPE),
-        ("room", Reason.WRONG_TYPE),
-        ("[participant]", Reason.WRONG_TYPE),
-        ("metadata.?tenant", Reason.WRONG_TYPE),
-        ("{1: 'a'}", Reason.WRONG_TYPE),
+        ("metadata.nobody", FailureReason.MISSING_KEY),
+        ("metadata.nobody.told", FailureReason.MISSING_KEY),
+        ("participant.attributes['x']", FailureReason.MISSING_KEY),
+        ("phone(metadata.nobody)", FailureReason.MISSING_KEY),
+        ("metadata.tenant.name", FailureReason.INVALID_ARGUMENT),
+        ("1 / 0", FailureReason.INVALID_ARGUMENT),
+        ("9223372036854775807 + 1", FailureReason.OUT_OF_RANGE),
+        ("metadata.tenant + 1", FailureReason.NO_OVERLOAD),
+        ("phone(metadata.n)", FailureReason.NO_OVERLOAD),
+        ("b'x'", FailureReason.WRONG_TYPE),
+        ("duration('1s')", FailureReason.WRONG_TYPE),
+        ("timestamp('2020-01-01T00:00:00Z')", FailureReason.WRONG_TYPE),
+        ("type(1)", FailureReason.WRONG_TYPE),
+        ("room", FailureReason.WRONG_TYPE),
+        ("[participant]", FailureReason.WRONG_TYPE),
+        ("metadata.?tenant", FailureReason.WRONG_TYPE),
+        ("{1: 'a'}", FailureReason.WRONG_TYPE),
     ],
 )
-def test_an_error_is_a_value(text: str, reason: Reason) -> None:
+def test_an_error_is_a_value(text: str, reason: FailureReason) -> None:
     """CEL's own errors are texts that are true, and some of its values have no form in Python."""
     assert judged(text) == Failure(reason)
 
@@ -74,7 +74,7 @@ def test_an_optional_that_nobody_unpacked_is_no_value() -> None:
     """Where only judging shows the type."""
     tangled = LANGUAGE.compile("true ? dyn(metadata.?tenant) : dyn('')", "participant_joined", Result.NAME)
 
-    assert tangled.judge(ROOM, CALLER) == Failure(Reason.WRONG_TYPE)
+    assert tangled.judge(ROOM, CALLER) == Failure(FailureReason.WRONG_TYPE)
 
 
 def test_endless_work_is_cut_off() -> None:
@@ -82,7 +82,7 @@ def test_endless_work_is_cut_off() -> None:
     crowd = saying('{"l": [' + ",".join("1" for _ in range(900)) + "]}")
     loops = "metadata.l.all(a, metadata.l.all(b, metadata.l.all(c, true)))"
 
-    assert judged(loops, crowd) == Failure(Reason.EXHAUSTED)
+    assert judged(loops, crowd) == Failure(FailureReason.EXHAUSTED)
 
 
 def test_the_deepest_result_comes_out() -> None:
@@ -103,7 +103,7 @@ def test_a_look_without_the_person_it_needs_is_a_failure(trigger: Trigger) -> No
 
 def test_what_cel_raises_is_a_failure() -> None:
     """A kind of participant that nobody knows yet may be any text: CEL cannot take this one in."""
-    assert judged("kind", person=replace(CALLER, kind="\ud800")) == Failure(Reason.OTHER)
+    assert judged("kind", person=replace(CALLER, kind="\ud800")) == Failure(FailureReason.OTHER)
 
 
 def half(of: str) -> Outcome:
@@ -113,7 +113,7 @@ def half(of: str) -> Outcome:
 
 def test_half_a_character_is_a_failure() -> None:
     """No wire can carry it; whoever makes one up gets no exception."""
-    assert half("\ud800") == Failure(Reason.INVALID_ARGUMENT)
+    assert half("\ud800") == Failure(FailureReason.INVALID_ARGUMENT)
     assert half("fine") == "fine"
 
 

@@ -8,7 +8,7 @@ from livekit.protocol import agent_dispatch
 from livekit.protocol import room as room_service
 
 from dispatcher.core.rules import Target
-from dispatcher.livekit.client import Limits, LiveKit, LiveKitError, Reason, Unavailable
+from dispatcher.livekit.client import CallLimits, LiveKit, LiveKitError, Reason, Unavailable
 from tests.unit.livekit.twirp import SID, Script, fail, reply, scripted
 
 ROOMS = reply(room_service.ListRoomsResponse())
@@ -89,7 +89,7 @@ async def test_one_projects_refusal_is_not_anothers(server: Script) -> None:
 async def test_where_requests_are_counted_a_read_is_tried_once(server: Script) -> None:
     """A second try would be one request more than was counted."""
     server.answer("ListRooms", fail(500))
-    for limits, times in ((Limits(), 2), (Limits(tries=1), 1)):
+    for limits, times in ((CallLimits(), 2), (CallLimits(tries=1), 1)):
         server.asked.clear()
         with pytest.raises(Unavailable, match="server"):
             await server.client(limits).rooms()

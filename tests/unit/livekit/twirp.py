@@ -13,15 +13,15 @@ from livekit.protocol import room as room_service
 
 from dispatcher.core.facts import RoomSid
 from dispatcher.livekit.answers import TwirpSession, twirp_session
-from dispatcher.livekit.client import Limits, LiveKit
+from dispatcher.livekit.client import CallLimits, LiveKit
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SID: Final = RoomSid("RM_1")
 READS: Final = ("ListRooms", "ListParticipants", "ListDispatch")
 ACTS: Final = ("CreateDispatch", "RemoveParticipant", "DeleteDispatch")
-PATIENT: Final = Limits(look=20, act=20)
-HASTY: Final = Limits(look=0.2, act=0.2)
+PATIENT: Final = CallLimits(look=20, act=20)
+HASTY: Final = CallLimits(look=0.2, act=0.2)
 
 
 class Script:
@@ -36,7 +36,7 @@ class Script:
         self._news = asyncio.Event()
         self._answers: dict[str, list[Answer]] = {}
 
-    def client(self, limits: Limits = PATIENT, *, url: str = "") -> LiveKit:
+    def client(self, limits: CallLimits = PATIENT, *, url: str = "") -> LiveKit:
         """A client of this server, or of another url."""
         secret = "a-secret-of-at-least-thirty-two-bytes"
         return LiveKit(url or self.url, "APIkey", secret, session=self._session, observe=self._observe, limits=limits)

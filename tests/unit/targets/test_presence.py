@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dispatcher.core.workers import Missing, Registered
 from dispatcher.targets.presence import ADDRESSES_MAX, Presence
-from dispatcher.targets.worker_http import Place, WorkerHttp
+from dispatcher.targets.worker_http import WorkerEndpoint, WorkerHttp
 from tests.unit.desk import Desk
 
 GREETER = Registered(agent="greeter")
@@ -18,11 +18,11 @@ class Staged(WorkerHttp):
         self.answers: dict[str, Registered | Missing] = {}
         self.names: dict[str, Sequence[str] | Missing] = {}
 
-    async def places(self, url: str) -> Sequence[Place] | Missing:
+    async def places(self, url: str) -> Sequence[WorkerEndpoint] | Missing:
         found = self.names.get(url, [url])
-        return found if isinstance(found, Missing) else [Place(one, one, one) for one in found]
+        return found if isinstance(found, Missing) else [WorkerEndpoint(one, one, one) for one in found]
 
-    async def ask(self, place: Place) -> Registered | Missing:
+    async def ask(self, place: WorkerEndpoint) -> Registered | Missing:
         return self.answers[place.address]
 
 

@@ -5,8 +5,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.session import TIMELINE_MAX, Session, entries_since, with_entry
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
-from dispatcher.expressions import Failed, Unread, UnreadMetadata
-from dispatcher.expressions import Reason as ExpressionReason
+from dispatcher.expressions import Failed, FailureReason, Unread, UnreadMetadata
 from dispatcher.livekit.client import Reason, Unavailable
 from dispatcher.telemetry.recorder import UNREAD_MAX, SessionRecorder
 from tests.unit.core.world import NOW, session
@@ -178,7 +177,7 @@ def test_an_entry_of_metadata_that_gave_nothing_is_named_in_the_log_alone() -> N
     """A metric's labels are bounded by what a rule has."""
     desk = Desk()
     SessionRecorder(desk.log, desk.metrics).judged(
-        PROJECT, Failed("greeter", "metadata.caller", ExpressionReason.MISSING_KEY, "lobby")
+        PROJECT, Failed("greeter", "metadata.caller", FailureReason.MISSING_KEY, "lobby")
     )
 
     assert desk.lines[0]["field"] == "metadata.caller"

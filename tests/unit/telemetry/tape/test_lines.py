@@ -19,7 +19,7 @@ from dispatcher.telemetry.tape import (
     RecordedClaim,
     RecordedRule,
     RecordedTerms,
-    Unread,
+    UnreadableLine,
     UnreadLine,
     read,
 )
@@ -93,7 +93,7 @@ def changed(line: bytes, **fields: object) -> bytes:
 )
 def test_what_cannot_be_read_is_refused_with_the_reason(line: bytes, why: str) -> None:
     """Also what a later release has added within: half of it is not a claim."""
-    with pytest.raises(Unread, match=why):
+    with pytest.raises(UnreadableLine, match=why):
         load(line)
 
 
