@@ -13,8 +13,6 @@ from dispatcher.config.checks import check, outbound, unasked, unreachable
 from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.environment import Environment, read_environment
 from dispatcher.config.model import (
-    ApiRateLimitFields,
-    CreateRateFields,
     File,
     LimitFields,
     Origin,
@@ -101,8 +99,8 @@ def _config(read: _Read) -> Config:
         projects=_projects(read),
         rules=_rules(fields.rules, fields.defaults, read.language),
         instance=fields.instance,
-        sweep=SweepSettings(every=fields.sweep.every, looks_per_second=fields.sweep.looks_per_second),
-        create_rate=_create_rate(fields.create_rate),
+        sweep=SweepSettings(**dict(fields.sweep)),
+        create_rate=CreateRate(**dict(fields.create_rate)) if fields.create_rate else None,
         host=environment.host,
         port=environment.port,
         redis_url=environment.redis_url,
@@ -163,13 +161,14 @@ def _projects(read: _Read) -> tuple[Project, ...]:
 def _project(fields: ProjectFields, read: _Read, *, alone: bool) -> Project:
     file, environment = read.fields, read.environment
     url, keys = (environment.url, environment.keys) if alone else (None, {})
+    limit = fields.api_rate_limit if fields.limited else file.api_rate_limit
     return Project(
         name=fields.name,
         url=url or fields.url,
         keys=MappingProxyType(dict(keys or fields.keys)),
         rules=_own_rules(fields, file, read.language),
         paused=frozenset({*file.paused, *fields.paused}),
-        api_rate_limit=_api_rate_limit(fields.api_rate_limit if fields.limited else file.api_rate_limit),
+        api_rate_limit=ApiRateLimit(**dict(limit)) if limit else None,
     )
 
 
@@ -180,14 +179,6 @@ def _own_rules(fields: ProjectFields, file: File, language: Language) -> tuple[R
         return None
     defaults = file.defaults.model_copy(update=said)
     return _rules(fields.rules or file.rules, defaults, language)
-
-
-def _create_rate(fields: CreateRateFields | None) -> CreateRate | None:
-    return CreateRate(per_second=fields.per_second, burst=fields.burst) if fields else None
-
-
-def _api_rate_limit(fields: ApiRateLimitFields | None) -> ApiRateLimit | None:
-    return ApiRateLimit(calls_per_second=fields.calls_per_second, burst=fields.burst) if fields else None
 
 
 def _rules(written: Sequence[RuleFields], defaults: LimitFields, language: Language) -> tuple[Rule, ...]:
@@ -202,14 +193,7 @@ def _rule(fields: RuleFields, defaults: LimitFields, language: Language) -> Rule
         trigger=fields.trigger,
         per=fields.per,
         worker_type=fields.worker_type,
-        attempts=limits.attempts,
-        confirm_within=limits.confirm_within,
-        join_within=limits.join_within,
-        min_stay=limits.min_stay,
-        retry_every=limits.retry_every,
-        on_finish=limits.on_finish,
-        finish_grace=limits.finish_grace,
-        extra_agents=limits.extra_agents,
+        **dict(limits),
     )
     return Rule(
         name=fields.name,
