@@ -20,7 +20,7 @@ from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.timeline import Entry, Said
 from dispatcher.ledger import sessions
 from dispatcher.telemetry.logs import Log
-from dispatcher.testing import DEV_KEYS, FakeLiveKit, Fate, NeverSeen
+from dispatcher.testing import DEV_KEYS, FakeLiveKit, JobOutcome, NeverSeen
 
 NAME: Final = "demo"
 HELP: Final = "show the service at work, with a fake LiveKit that loses agents"
@@ -49,9 +49,9 @@ async def play(write: Callable[[str], object], *, within: float = WITHIN_S) -> i
     """Play every scene; exit code 0 if each room had exactly one agent `within` seconds, else 1."""
     log = Log(write, time.time, style="text")
     async with FakeLiveKit() as livekit:
-        livekit.worker("greeter")
-        livekit.worker("sleepy", drop=1)
-        livekit.worker("busy", Fate.REJECTS)
+        livekit.workers.register("greeter")
+        livekit.workers.register("sleepy", drop=1)
+        livekit.workers.register("busy", JobOutcome.REJECTS)
         config = _config(livekit.url)
         async with running(config, log, version=version("livekit-dispatcher")) as service:
             livekit.webhook_url = f"{service.url}/webhook"
@@ -86,17 +86,17 @@ def _anyone() -> Rule:
 
 
 async def _join(livekit: FakeLiveKit, room: str) -> None:
-    await livekit.join(room, "alice")
+    await livekit.rooms.join(room, "alice")
 
 
 async def _five_copies(livekit: FakeLiveKit) -> None:
-    livekit.duplicate_webhooks(5, "participant_joined")
-    await livekit.join("five-copies", "alice")
+    livekit.faults.duplicate_webhooks(5, "participant_joined")
+    await livekit.rooms.join("five-copies", "alice")
 
 
 async def _no_webhook(livekit: FakeLiveKit) -> None:
-    livekit.lose_webhooks(2)
-    await livekit.join("no-webhook", "alice")
+    livekit.faults.lose_webhooks(2)
+    await livekit.rooms.join("no-webhook", "alice")
 
 
 _SCENES: Final = (
@@ -129,13 +129,13 @@ async def _show(
     write(f"\n── {scene.room}: {scene.story}\n")
     await scene.play(livekit)
     try:
-        await livekit.wait_until(lambda: livekit.agents_in(scene.room), within=within)
+        await livekit.wait_until(lambda: livekit.rooms.agents_in(scene.room), within=within)
         timeline = await _told(service, scene.room, within)
     except (NeverSeen, TimeoutError):
         return _Row(room=scene.room, agents=0, took="", why="no agent came")
     served = next(entry for entry in timeline if entry.said is Said.AGENT_JOINED)
     took = f"{served.took / 1000:.2f} s" if served.took is not None else ""
-    return _Row(room=scene.room, agents=len(livekit.agents_in(scene.room)), took=took, why=_why(timeline))
+    return _Row(room=scene.room, agents=len(livekit.rooms.agents_in(scene.room)), took=took, why=_why(timeline))
 
 
 async def _told(service: Service, room: str, within: float) -> tuple[Entry, ...]:

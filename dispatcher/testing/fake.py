@@ -1,4 +1,4 @@
-"""The fake LiveKit, put together: a story's lines and troubles, the server that answers, the webhooks it sends."""
+"""The fake LiveKit, put together: rooms, workers and faults, the server that answers, the webhooks it sends."""
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -7,12 +7,12 @@ from typing import Final, Self, TypeVar
 from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
 
 from dispatcher.testing.changes import Changes
+from dispatcher.testing.faults import Faults
 from dispatcher.testing.release import SEEN, ServerRelease, Version
+from dispatcher.testing.rooms import Rooms
 from dispatcher.testing.server import Server
 from dispatcher.testing.services import AgentDispatchService, RoomService
-from dispatcher.testing.story import Story
 from dispatcher.testing.timers import Timers, Timings
-from dispatcher.testing.trouble import Trouble
 from dispatcher.testing.twirp import ReceivedCall, Twirp
 from dispatcher.testing.webhooks import Sent, Webhooks
 from dispatcher.testing.workers import Workers
@@ -23,12 +23,13 @@ T = TypeVar("T")
 DEV_KEYS: Final[Mapping[str, str]] = {"devkey": "devsecret-devsecret-devsecret-devsecret"}
 
 
-class FakeLiveKit(Story, Trouble):
+class FakeLiveKit:
     """LiveKit without media, on 127.0.0.1: `async with FakeLiveKit(webhook_url=…) as livekit`, then `livekit.url`.
 
-    It answers the API, sends webhooks and runs workers as livekit-server 1.13.5 was seen to, or as another `version`
-    would: (1, 9) to (1, 13, 11). The first of `keys` signs the webhooks; `webhook_url` may be set later; `auto_create`
-    is LiveKit's own option and default. Its clock is `timings.clock_ahead` seconds ahead of ours.
+    `rooms` says who comes and goes, `workers` what becomes of dispatches, `faults` what goes wrong. It answers the API,
+    sends webhooks and runs workers as livekit-server 1.13.5 was seen to, or as another `version` would: (1, 9) to
+    (1, 13, 11). The first of `keys` signs the webhooks; `webhook_url` may be set later; `auto_create` is LiveKit's own
+    option and default. Its clock is `timings.clock_ahead` seconds ahead of ours.
     """
 
     def __init__(
@@ -46,16 +47,16 @@ class FakeLiveKit(Story, Trouble):
         self._timers = Timers(spans)
         self._sender = Webhooks(keys, self._timers, spans, release, self._changes.announce)
         self._sender.url = webhook_url
-        workers = Workers(self._timers, release)
-        world = World(self._timers, spans, release, workers, self._changes, self._sender.tell)
+        self.workers = Workers(self._timers, release)
+        self._world = World(self._timers, spans, release, self.workers, self._changes, self._sender.tell)
+        self.rooms = Rooms(self._world)
         dispatches = AgentDispatchService(
-            world, self._timers, release, auto_create=auto_create, absent_room=spans.absent_room
+            self._world, self._timers, release, auto_create=auto_create, absent_room=spans.absent_room
         )
-        methods = RoomService(world).methods() | dispatches.methods()
+        methods = RoomService(self._world).methods() | dispatches.methods()
         self._api = Twirp(keys, methods, self._timers, self._changes.announce)
         self._server = Server(self._api.app)
-        Story.__init__(self, world, workers)
-        Trouble.__init__(self, self._api.faults, self._sender.faults)
+        self.faults = Faults(self._api.faults, self._sender.faults)
 
     async def __aenter__(self) -> Self:
         await self._server.start()
@@ -93,11 +94,11 @@ class FakeLiveKit(Story, Trouble):
     def webhook_key(self, key: str) -> None:
         self._sender.key = key
 
-    async def go_down(self) -> None:
+    async def stop_api(self) -> None:
         """The API refuses connections. The world goes on, and so do its webhooks."""
         await self._server.stop()
 
-    async def come_back(self) -> None:
+    async def start_api(self) -> None:
         """The API answers again, at the same address."""
         await self._server.start()
 
@@ -127,6 +128,6 @@ class FakeLiveKit(Story, Trouble):
         """Rooms, calls and webhooks so far, in a few lines."""
         calls = ", ".join(f"{call.method} {call.status or 'unanswered'}" for call in self.calls) or "none"
         sent = (
-            ", ".join(f"{one.event} {one.fortune} {one.status or ''}".rstrip() for one in self.webhooks_sent) or "none"
+            ", ".join(f"{one.event} {one.outcome} {one.status or ''}".rstrip() for one in self.webhooks_sent) or "none"
         )
         return f"{self._world.describe()}\ncalls: {calls}\nwebhooks: {sent}"

@@ -58,7 +58,7 @@ class LiveRoom:
         self.participants: dict[str, ParticipantInfo] = {}  # by SID, in the order they came
         self.dispatches: dict[str, AgentDispatch] = {}  # by id
         self.over = False
-        self.miscounted: int | None = None  # the people that LiveKit says are here, whoever is
+        self.counted: int | None = None  # the people that LiveKit says are here, whoever is
         self._arrivals = 0
         self._timers = timers
         self._tell = tell
@@ -90,9 +90,9 @@ class LiveRoom:
         here = self.find(asked.identity) or self._enter(asked)
         self._exit(here.sid, "SIGNAL_CLOSE", ABORTED)
 
-    def miscount(self, people: int) -> None:
+    def set_participant_count(self, people: int) -> None:
         """From now on LiveKit says that so many are here: its counts are stale, and at times wrong."""
-        self.miscounted = people
+        self.counted = people
         self._count()
 
     def publish(self, publisher: ParticipantInfo) -> None:
@@ -179,7 +179,7 @@ class LiveRoom:
         return [one for one in self.participants.values() if not dependent(one)]
 
     def _count(self) -> None:
-        counted = len(self._independent()) if self.miscounted is None else self.miscounted
+        counted = len(self._independent()) if self.counted is None else self.counted
         self.info.num_participants = counted
         self.info.num_publishers = sum(one.is_publisher for one in self.participants.values())
 

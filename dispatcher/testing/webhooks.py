@@ -21,7 +21,7 @@ _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # as LiveKit: a receiver
 _HEADERS: Final = {"User-Agent": "Go-http-client/1.1", "Content-Type": "application/webhook+json"}
 
 
-class Fortune(StrEnum):
+class WebhookOutcome(StrEnum):
     """What became of a webhook."""
 
     DELIVERED = "delivered"  # answered, with anything but 429 and 5xx (501 counts as delivered)
@@ -37,7 +37,7 @@ class Sent:
     event: str
     id: str
     room: str
-    fortune: Fortune
+    outcome: WebhookOutcome
     status: int | None = None
     tries: int = 0
 
@@ -92,7 +92,7 @@ class Webhooks:
             event.ClearField("room_end_reason")
         queue = self._queues.setdefault(event.room.name, deque())
         if len(queue) > self._timings.webhook_max_depth:
-            self._conclude(event, Fortune.DROPPED)
+            self._conclude(event, WebhookOutcome.DROPPED)
             return
         queue.append(_Queued(event, self.url, asyncio.get_running_loop().time(), self.faults.take(event.event)))
         if len(queue) == 1:
@@ -107,7 +107,7 @@ class Webhooks:
         """Sends until the queue is empty. The webhook being sent is the first in it."""
         while queue:
             if self._timers.past(queue[0].since) > self._timings.webhook_max_age:
-                self._conclude(queue[0].event, Fortune.DROPPED)
+                self._conclude(queue[0].event, WebhookOutcome.DROPPED)
             else:
                 await self._send(queue[0])
             queue.popleft()
@@ -118,7 +118,7 @@ class Webhooks:
             case None:
                 await self._deliver(queued)
             case Lose():
-                self._conclude(queued.event, Fortune.LOST)
+                self._conclude(queued.event, WebhookOutcome.LOST)
             case Repeat(copies):
                 await self._deliver(queued, copies)
             case Delay(seconds):
@@ -143,8 +143,8 @@ class Webhooks:
             await self._timers.sleep(_asked_wait(answer, wait))
             answer = await self._post(queued.url, body, token)
             tries += 1
-        fortune = Fortune.GIVEN_UP if _tried_again(answer) else Fortune.DELIVERED
-        self._conclude(queued.event, fortune, answer, tries)
+        outcome = WebhookOutcome.GIVEN_UP if _tried_again(answer) else WebhookOutcome.DELIVERED
+        self._conclude(queued.event, outcome, answer, tries)
 
     async def _post(self, url: str, body: bytes, token: str) -> _Answer | None:
         if self._session is None:
@@ -157,9 +157,11 @@ class Webhooks:
         except aiohttp.ClientError:
             return None
 
-    def _conclude(self, event: WebhookEvent, fortune: Fortune, answer: _Answer | None = None, tries: int = 0) -> None:
+    def _conclude(
+        self, event: WebhookEvent, outcome: WebhookOutcome, answer: _Answer | None = None, tries: int = 0
+    ) -> None:
         status = None if answer is None else answer.status
-        self.sent.append(Sent(event.event, event.id, event.room.name, fortune, status, tries))
+        self.sent.append(Sent(event.event, event.id, event.room.name, outcome, status, tries))
         self._done()
 
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import assert_never
+from typing import TypedDict, Unpack, assert_never
 
 from livekit.protocol.agent import JS_RUNNING, JS_SUCCESS, JT_PUBLISHER, JT_ROOM, Job, JobState
 from livekit.protocol.agent_dispatch import AgentDispatch
@@ -20,7 +20,7 @@ from dispatcher.testing.timers import Timers
 _RAISES_AFTER = 0.005  # an exception at the start of a job: joined and gone within 10 ms (docs/livekit.md §0)
 
 
-class Fate(StrEnum):
+class JobOutcome(StrEnum):
     """What becomes of one job, each seen on a running server (docs/livekit.md §0)."""
 
     SERVES = "serves"  # the agent joins and stays
@@ -38,12 +38,12 @@ class Worker:
     """The workers registered under one agent name and deployment, as if they were one. Spans in seconds.
 
     `drop` loses the first so many requests, `drop_rate` this share of all (the same ones in every run);
-    of the others each meets the next of `fates`, and the last of these holds from then on.
+    of the others each meets the next of `outcomes`, and the last of these holds from then on.
     """
 
     agent: str
     deployment: str = ""
-    fates: tuple[Fate, ...] = (Fate.SERVES,)
+    outcomes: tuple[JobOutcome, ...] = (JobOutcome.SERVES,)
     drop: int = 0
     drop_rate: float = 0.0
     accept_after: float = 0.2  # from the dispatch to the job
@@ -58,12 +58,28 @@ class Worker:
     worker_id: str = field(default_factory=lambda: new_id("AW_"), init=False)
     _dice: random.Random = field(default_factory=lambda: random.Random(0), init=False)  # noqa: S311 - a repeatable test
 
-    def next_fate(self) -> Fate:
+    def next_outcome(self) -> JobOutcome:
         """What becomes of the request that now reaches this worker."""
         self.asked += 1
         if self.asked <= self.drop or self._dice.random() < self.drop_rate:
-            return Fate.DROPS
-        return self.fates[min(self.asked - self.drop, len(self.fates)) - 1]
+            return JobOutcome.DROPS
+        return self.outcomes[min(self.asked - self.drop, len(self.outcomes)) - 1]
+
+
+class Behaviour(TypedDict, total=False):
+    """The fields of a Worker that may be set; what they mean, and their defaults, is said there."""
+
+    deployment: str
+    drop: int
+    drop_rate: float
+    accept_after: float
+    list_after: float
+    join_after: float
+    stay: float
+    ghost: float
+    identity: str
+    names_itself: bool
+    per_publisher: bool
 
 
 class Workers:
@@ -76,12 +92,17 @@ class Workers:
         self._ended: set[str] = set()  # jobs told to end: their agents join no more
         self._crashed: set[str] = set()  # jobs nobody answers for: telling them to end does nothing
 
-    def register(self, worker: Worker) -> None:
-        """Dispatches from now on reach this worker; those made before never do (docs/livekit.md §2.4)."""
-        self._registered[worker.agent, self._release.deployment(worker.deployment)] = worker
+    def register(self, agent: str, *outcomes: JobOutcome, **behaviour: Unpack[Behaviour]) -> Worker:
+        """A worker is registered. Its jobs meet `outcomes` in turn, the last from then on; without any it serves.
+
+        Dispatches from now on reach it; those made before never do (docs/livekit.md §2.4).
+        """
+        worker = Worker(agent=agent, outcomes=outcomes or (JobOutcome.SERVES,), **behaviour)
+        self._registered[agent, self._release.deployment(worker.deployment)] = worker
+        return worker
 
     def unregister(self, agent: str, deployment: str = "") -> None:
-        """Nobody is registered under that name; agents in rooms stay."""
+        """No worker of that name is registered any more; its agents stay in their rooms."""
         del self._registered[agent, self._release.deployment(deployment)]
 
     def launch(self, room: LiveRoom, dispatch: AgentDispatch) -> None:
@@ -119,40 +140,45 @@ class Workers:
     def _request(
         self, room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None = None
     ) -> None:
-        fate = worker.next_fate()
-        if fate is Fate.DROPS or (fate is Fate.REJECTS and not self._release.lists_rejections):
+        outcome = worker.next_outcome()
+        if outcome is JobOutcome.DROPS or (outcome is JobOutcome.REJECTS and not self._release.lists_rejections):
             return
-        self._timers.later(worker.accept_after, lambda: self._answer(room, dispatch, worker, publisher, fate))
+        self._timers.later(worker.accept_after, lambda: self._answer(room, dispatch, worker, publisher, outcome))
 
     def _answer(
-        self, room: LiveRoom, dispatch: AgentDispatch, worker: Worker, publisher: ParticipantInfo | None, fate: Fate
+        self,
+        room: LiveRoom,
+        dispatch: AgentDispatch,
+        worker: Worker,
+        publisher: ParticipantInfo | None,
+        outcome: JobOutcome,
     ) -> None:
         accepted_at = self._timers.now_ns()
         job = _job(room, dispatch, worker, publisher, accepted_at)
-        if fate is Fate.REJECTS:
+        if outcome is JobOutcome.REJECTS:
             job.state.CopyFrom(JobState(status=JS_SUCCESS, ended_at=accepted_at, updated_at=accepted_at))
         self._timers.later(worker.list_after, lambda: room.list_job(dispatch, job))
-        if fate not in {Fate.REJECTS, Fate.NEVER_SHOWS}:
-            self._timers.later(worker.join_after, lambda: self._join(room, job, worker, fate))
+        if outcome not in {JobOutcome.REJECTS, JobOutcome.NEVER_SHOWS}:
+            self._timers.later(worker.join_after, lambda: self._join(room, job, worker, outcome))
 
-    def _join(self, room: LiveRoom, job: Job, worker: Worker, fate: Fate) -> None:
+    def _join(self, room: LiveRoom, job: Job, worker: Worker, outcome: JobOutcome) -> None:
         if room.over or job.id in self._ended:
             return
         sid = room.join(agent_of(job, worker, self._release)).sid
-        match fate:
-            case Fate.RAISES:
+        match outcome:
+            case JobOutcome.RAISES:
                 self._timers.later(_RAISES_AFTER, lambda: room.leave(sid, "CLIENT_INITIATED"))
-            case Fate.LEAVES:
+            case JobOutcome.LEAVES:
                 self._timers.later(worker.stay, lambda: room.leave(sid, "CLIENT_INITIATED"))
-            case Fate.SAYS_DONE:
+            case JobOutcome.SAYS_DONE:
                 self._timers.later(worker.stay, lambda: _says_done(room, sid))
-            case Fate.CRASHES:
+            case JobOutcome.CRASHES:
                 self._timers.later(worker.stay, lambda: self._crashed.add(job.id))
                 self._timers.later(worker.stay + worker.ghost, lambda: room.leave(sid, "CONNECTION_TIMEOUT"))
-            case Fate.SERVES | Fate.DROPS | Fate.REJECTS | Fate.NEVER_SHOWS:
+            case JobOutcome.SERVES | JobOutcome.DROPS | JobOutcome.REJECTS | JobOutcome.NEVER_SHOWS:
                 return
             case _:
-                assert_never(fate)
+                assert_never(outcome)
 
 
 def _says_done(room: LiveRoom, sid: str) -> None:

@@ -68,9 +68,9 @@ class RunningService:
     async def gives_an_agent(self, livekit: FakeLiveKit, room: str) -> None:
         """A person who joins a room of this name has one agent, and soon."""
         livekit.webhook_url = f"{self.url}/webhook"
-        await livekit.join(room, "alice")
-        await livekit.wait_until(lambda: livekit.agents_in(room), within=SOON_S)
-        assert len(livekit.agents_in(room)) == 1
+        await livekit.rooms.join(room, "alice")
+        await livekit.wait_until(lambda: livekit.rooms.agents_in(room), within=SOON_S)
+        assert len(livekit.rooms.agents_in(room)) == 1
 
     async def ended(self, within: float = SOON_S) -> int:
         """Its exit code, as soon as it has ended."""

@@ -58,8 +58,8 @@ async def test_explain_shows_a_room_and_its_people_written_out(name: str) -> Non
     """Room, identity and computed story go through the webhook, the ledger, the API and the command."""
     written: list[str] = []
     async with house(rule("greeter", per="participant")) as here:
-        here.livekit.worker("greeter")
-        await here.livekit.join(f"room {name}", f"alice {name}")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join(f"room {name}", f"alice {name}")
         await here.told("agent.joined")
         code = await explain(here.service.url, TOKEN, f"room {name}", written.append)
         address = f"{here.service.url}/v1/rooms/{quote(f'room {name}', safe='')}"

@@ -33,29 +33,29 @@ async def test_law_13_a_strangers_dispatch_with_a_forged_tag_denies_nobody_the_a
 ) -> None:
     """It counts for nothing: the rule's own agent is asked for, and the stranger is neither served by nor removed."""
     async with house() as here:
-        here.livekit.worker("greeter")
-        here.livekit.worker("stranger")
-        room = await here.livekit.open_room("lobby")
+        here.livekit.workers.register("greeter")
+        here.livekit.workers.register("stranger")
+        room = await here.livekit.rooms.open("lobby")
         async with client(here.livekit) as api:
             asked = asks("lobby", "stranger")
             asked.attributes.update(forged(room.info.sid))
             await api.agent_dispatch.create_dispatch(asked)
-        await here.livekit.join("lobby", "alice")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby", agent="greeter")
         await here.idle()
 
         assert [(one.ours, one.target.agent) for one in await attempts(here)] == [(True, "greeter")]
-        assert sorted(one.agent_name for one in here.livekit.dispatches_in("lobby")) == ["greeter", "stranger"]
-        assert len(here.livekit.agents_in("lobby")) == 2
+        assert sorted(one.agent_name for one in here.livekit.rooms.dispatches_in("lobby")) == ["greeter", "stranger"]
+        assert len(here.livekit.rooms.agents_in("lobby")) == 2
 
 
 async def test_law_13_a_token_s_own_agent_with_a_forged_tag_is_a_foreign_one() -> None:
     """It suits the assignment, so it serves as any token's does; but it is never taken for one that we may remove."""
     tag = {OLD: "default:default#1", NEW: f"default:RM_1:default#1:{'0' * 32}"}
     async with house() as here:
-        here.livekit.worker("greeter")
-        await here.livekit.open_room("lobby", agents=[RoomAgentDispatch(agent_name="greeter", attributes=tag)])
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.open("lobby", agents=[RoomAgentDispatch(agent_name="greeter", attributes=tag)])
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby")
         await here.idle()
 
@@ -66,27 +66,27 @@ async def test_law_13_a_token_s_own_agent_with_a_forged_tag_is_a_foreign_one() -
 async def test_law_13_our_own_tag_on_another_agent_s_dispatch_is_none() -> None:
     """Who may list dispatches can read it. It is signed for the agent that we asked for."""
     async with house() as here:
-        here.livekit.worker("greeter")
-        here.livekit.worker("stranger")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        here.livekit.workers.register("stranger")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby")
-        [ours] = here.livekit.dispatches_in("lobby")
+        [ours] = here.livekit.rooms.dispatches_in("lobby")
         async with client(here.livekit) as api:
             copied = asks("lobby", "stranger")
             copied.attributes.update(ours.attributes)
             await api.agent_dispatch.create_dispatch(copied)
-        await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 2)
+        await here.livekit.wait_until(lambda: len(here.livekit.rooms.agents_in("lobby")) == 2)
         await here.idle()
 
         assert [one.dispatch for one in await attempts(here)] == [ours.id]
-        assert len(here.livekit.dispatches_in("lobby")) == 2
+        assert len(here.livekit.rooms.dispatches_in("lobby")) == 2
 
 
 async def test_law_11_what_goes_out_as_a_tag_holds_no_secret() -> None:
     """Neither the secret nor the key made of it: a signature of 128 bits behind what anybody may read."""
     async with house() as here:
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby")
         [asked] = here.livekit.create_calls
         text, _, signature = asked.attributes[NEW].rpartition(":")

@@ -25,7 +25,7 @@ UNDECODABLE = b'{"event": 7}'
 async def livekit() -> AsyncIterator[FakeLiveKit]:
     """A LiveKit with a worker."""
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
-        livekit.worker("greeter")
+        livekit.workers.register("greeter")
         yield livekit
 
 

@@ -19,7 +19,7 @@ AT_ONCE_S = 3.0  # a drain of a call that hangs takes 5 s
 async def livekit() -> AsyncIterator[FakeLiveKit]:
     """A LiveKit with a worker."""
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
-        livekit.worker("greeter")
+        livekit.workers.register("greeter")
         yield livekit
 
 
@@ -68,8 +68,8 @@ async def test_a_second_signal_does_not_wait_for_what_runs(
         async with running_service(livekit, tmp_path, stdout.fileno()) as service:
             await service.ready()
             livekit.webhook_url = f"{service.url}/webhook"
-            livekit.lose_replies("CreateDispatch", hang=True)
-            await livekit.join("lobby", "alice")
+            livekit.faults.lose_replies("CreateDispatch", hang=True)
+            await livekit.rooms.join("lobby", "alice")
             await livekit.wait_until(lambda: livekit.create_calls)
             service.process.send_signal(signal)
             await true_soon(lambda: "service.stopping" in written(tmp_path))
@@ -88,8 +88,8 @@ async def test_a_second_signal_is_not_held_up_by_a_log_that_nobody_reads(livekit
         os.close(writer)
         await service.ready()
         livekit.webhook_url = f"{service.url}/webhook"
-        livekit.lose_replies("CreateDispatch", hang=True)
-        await livekit.join("lobby", "alice")
+        livekit.faults.lose_replies("CreateDispatch", hang=True)
+        await livekit.rooms.join("lobby", "alice")
         await livekit.wait_until(lambda: livekit.create_calls)
         began = time.monotonic()
         service.process.send_signal(SIGTERM)

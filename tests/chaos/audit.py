@@ -93,10 +93,10 @@ def _forgotten(life: Life, now: Ms) -> str:
 def _strangers(scene: Scene, lives: list[Life]) -> list[str]:
     """Rooms without a session and, where the sweep makes up for lost ends, sessions without a room."""
     known = {life.key.room for life in lives if not _session(life).finished}  # over by looks alone: at rest for a day
-    live = {room for room in scene.livekit.rooms() if scene.livekit.people_in(room)}
+    live = {room for room in scene.livekit.rooms.names() if scene.livekit.rooms.people_in(room)}
     told = {one.room for one in scene.balancer.accepted().values()}
     missing = live - known if scene.sweeps else live & told - known
-    ended = known - set(scene.livekit.rooms()) if scene.sweeps else set[str]()
+    ended = known - set(scene.livekit.rooms.names()) if scene.sweeps else set[str]()
     return [f"{room} has no session" for room in sorted(missing)] + [f"{room} is no more" for room in sorted(ended)]
 
 

@@ -35,7 +35,7 @@ class Crowd:
         """One more room has one person in it."""
         room = f"room-{len(self.rooms):05}"
         self.rooms[room] = time.monotonic()
-        await self._livekit.join(room, "alice")
+        await self._livekit.rooms.join(room, "alice")
         if self._dice.random() < self._leaving_share:
             task = asyncio.create_task(self._go(room))
             self._leaving.add(task)
@@ -48,26 +48,26 @@ class Crowd:
     async def close(self) -> None:
         """Every room is closed."""
         await self.gone()
-        for room in self._livekit.rooms():
-            if room in self._livekit.rooms():
-                await self._livekit.close_room(room)
+        for room in self._livekit.rooms.names():
+            if room in self._livekit.rooms.names():
+                await self._livekit.rooms.close(room)
             await asyncio.sleep(CLOSE_S)
 
     def agents(self, room: str) -> int:
         """How many agents are in the room."""
-        return len(self._livekit.agents_in(room))
+        return len(self._livekit.rooms.agents_in(room))
 
     def wrong(self, before: float = float("inf")) -> list[str]:
         """Rooms that somebody came to before this instant and waits in without exactly one agent."""
         return [
             room
-            for room in self._livekit.rooms()
-            if self.rooms[room] < before and self._livekit.people_in(room) and self.agents(room) != 1
+            for room in self._livekit.rooms.names()
+            if self.rooms[room] < before and self._livekit.rooms.people_in(room) and self.agents(room) != 1
         ]
 
     def surplus(self) -> list[str]:
         """Rooms with more than one agent now."""
-        return [room for room in self._livekit.rooms() if self.agents(room) > 1]
+        return [room for room in self._livekit.rooms.names() if self.agents(room) > 1]
 
     def asked_twice(self) -> int:
         """CreateDispatch calls beyond the first for one number of one assignment."""
@@ -86,6 +86,6 @@ class Crowd:
     async def _go(self, room: str) -> None:
         await asyncio.sleep(self._dice.uniform(*self._after))
         if self._dice.random() < 0.5:
-            await self._livekit.leave(room, "alice")
+            await self._livekit.rooms.leave(room, "alice")
         else:
-            await self._livekit.close_room(room)
+            await self._livekit.rooms.close(room)

@@ -59,7 +59,7 @@ async def staged(directory: Path, redis: str, dies_at: str) -> AsyncIterator[Sta
     """The replica is ready; it dies where it is told to."""
     async with AsyncExitStack() as stack:
         livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(departure_timeout=2)))
-        livekit.worker("greeter", accept_after=0.05, join_after=0.05)
+        livekit.workers.register("greeter", accept_after=0.05, join_after=0.05)
         environment = settings(directory, livekit.url, redis, sweep=NO_SWEEP)
         replica = Replica(directory, "dying", {**environment, "DIES_AT": dies_at}, "tests.chaos.dying")
         stack.callback(replica.stop)
@@ -72,7 +72,7 @@ async def staged(directory: Path, redis: str, dies_at: str) -> AsyncIterator[Sta
 
 async def join(stage: Stage) -> None:
     """Somebody is in a room, and nothing is said to the contrary by who watches it for surplus agents."""
-    await stage.livekit.join("room-0", "alice")
+    await stage.livekit.rooms.join("room-0", "alice")
     stage.crowd.rooms["room-0"] = time.monotonic()
 
 
@@ -85,7 +85,7 @@ async def calls_of_a_join(directory: Path, redis: str) -> list[str]:
     """What a replica calls, from the first webhook of a join until its agent is served."""
     async with staged(directory, redis, "") as stage:
         await join(stage)
-        await stage.livekit.wait_until(lambda: stage.livekit.agents_in("room-0"))
+        await stage.livekit.wait_until(lambda: stage.livekit.rooms.agents_in("room-0"))
         made: list[str] = []
         while made != (made := calls(stage)):
             await asyncio.sleep(QUIET_S)

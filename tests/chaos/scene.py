@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from dispatcher.testing import FakeLiveKit, Fortune, Sent, Timings
+from dispatcher.testing import FakeLiveKit, Sent, Timings, WebhookOutcome
 from tests.chaos.balancer import Balancer
 from tests.chaos.crowd import Crowd
 from tests.chaos.places import Open, Place
@@ -44,7 +44,7 @@ class Scene:
 
     def given_up(self) -> list[Sent]:
         """Webhooks that no replica has answered with 200, in all tries."""
-        return [one for one in self.livekit.webhooks_sent if one.fortune is not Fortune.DELIVERED]
+        return [one for one in self.livekit.webhooks_sent if one.outcome is not WebhookOutcome.DELIVERED]
 
     async def recovered(self) -> None:
         """Every room that was entered until now is as it should be; how long that took is noted."""
@@ -72,7 +72,7 @@ async def staged(
     async with AsyncExitStack() as stack:
         here = await stack.enter_async_context(place(directory, make))
         livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(departure_timeout=2)))
-        livekit.worker("greeter", accept_after=0.05, join_after=0.05)
+        livekit.workers.register("greeter", accept_after=0.05, join_after=0.05)
         environment = settings(directory, livekit.url, here.url, sweep=sweep)
         modules = [releases[n % len(releases)] for n in range(replicas)]
         started = [Replica(directory, f"replica-{n}", environment, module) for n, module in enumerate(modules)]

@@ -34,28 +34,28 @@ MINUTE_S: Final = 60.0
 
 async def livekit_away(scene: Scene) -> None:
     """LiveKit's API refuses connections; its rooms and webhooks go on."""
-    await scene.livekit.go_down()
+    await scene.livekit.stop_api()
     await asyncio.sleep(HARM_S)
-    await scene.livekit.come_back()
+    await scene.livekit.start_api()
 
 
 async def livekit_forgetful(scene: Scene) -> None:
     """Of the next calls some are executed and never answered, some fail, some break."""
-    scene.livekit.lose_replies("CreateDispatch", 3)
-    scene.livekit.reset("ListParticipants", 3)
-    scene.livekit.fail("ListRooms", 503, 3)
-    scene.livekit.refuse(429, retry_after=1, times=2)
+    scene.livekit.faults.lose_replies("CreateDispatch", 3)
+    scene.livekit.faults.reset("ListParticipants", 3)
+    scene.livekit.faults.fail("ListRooms", 503, 3)
+    scene.livekit.faults.refuse(429, retry_after=1, times=2)
     await asyncio.sleep(HARM_S)
-    scene.livekit.heal()
+    scene.livekit.faults.clear()
 
 
 async def webhooks_lost(scene: Scene) -> None:
     """The next webhooks are lost, repeated or late."""
-    scene.livekit.lose_webhooks(5)
-    scene.livekit.duplicate_webhooks(3, times=5)
-    scene.livekit.delay_webhooks(2.0, times=5)
+    scene.livekit.faults.lose_webhooks(5)
+    scene.livekit.faults.duplicate_webhooks(3, times=5)
+    scene.livekit.faults.delay_webhooks(2.0, times=5)
     await asyncio.sleep(HARM_S)
-    scene.livekit.heal()
+    scene.livekit.faults.clear()
 
 
 async def restart_gently(scene: Scene) -> None:
@@ -103,7 +103,7 @@ async def tell(scene: Scene) -> None:
         sizes = " ".join(f"{replica.memory() // 1024}" for replica in scene.replicas if replica.process.running)
         memory = scene.place.memory() / 2**20 if scene.place.server.answers() else 0.0
         say(
-            f"{(time.monotonic() - began) / 60:5.1f}{len(scene.crowd.rooms):8}{len(scene.livekit.rooms()):6}"
+            f"{(time.monotonic() - began) / 60:5.1f}{len(scene.crowd.rooms):8}{len(scene.livekit.rooms.names()):6}"
             f"{len(scene.wrong()):7}{len(scene.balancer.accepted()):10}{len(scene.given_up()):10}{sizes:>16}"
             f"{memory:11.1f}{os.getloadavg()[0]:7.1f}"
         )

@@ -36,7 +36,7 @@ class Installation:
     async def join(self, room: str, *, lost: bool) -> None:
         """Somebody is in the room; LiveKit's webhooks of it arrive, or never do."""
         self.livekit.webhook_url = None if lost else self.webhooks
-        await self.livekit.join(room, "alice")
+        await self.livekit.rooms.join(room, "alice")
         if lost:
             self.lost[room] = time.monotonic()
         self.livekit.webhook_url = self.webhooks
@@ -44,13 +44,13 @@ class Installation:
     def note(self) -> bool:
         """Whether every room that nobody was told of has its agent; how long that took is noted."""
         for room, since in self.lost.items():
-            if room not in self.healed and self.livekit.agents_in(room):
+            if room not in self.healed and self.livekit.rooms.agents_in(room):
                 self.healed[room] = time.monotonic() - since
         return len(self.healed) == len(self.lost)
 
     def served(self) -> bool:
         """Whether each of ROOMS rooms has exactly one agent."""
-        return [len(self.livekit.agents_in(room)) for room in self.livekit.rooms()] == [1] * ROOMS
+        return [len(self.livekit.rooms.agents_in(room)) for room in self.livekit.rooms.names()] == [1] * ROOMS
 
     def said(self) -> set[str]:
         """The actions that its processes have logged."""
@@ -71,7 +71,7 @@ async def working(
     """The installation's processes have started, ready or not."""
     async with FakeLiveKit(timings=Timings(departure_timeout=2)) as livekit:
         for _ in range(4):
-            livekit.worker("greeter", accept_after=0.05, join_after=0.05)
+            livekit.workers.register("greeter", accept_after=0.05, join_after=0.05)
         environment = settings(directory, livekit.url, redis.url, sweep=f"{SWEEP_S}s", instance=instance)
         with ExitStack() as stack:
             here = [Replica(directory, f"replica-{n}", environment, options=options) for n in range(replicas)]
@@ -118,7 +118,7 @@ async def test_the_second_of_one_name_is_refused_until_it_takes_over(tmp_path: P
         async with working(tmp_path / "third", redis, "default", options=["--take-over"]) as third:
             await all_ready(third.replicas)
             await third.join("lobby", lost=False)
-            await third.livekit.wait_until(lambda: len(third.livekit.agents_in("lobby")) == 1)
+            await third.livekit.wait_until(lambda: len(third.livekit.rooms.agents_in("lobby")) == 1)
             await first.replicas[0].says("ledger.taken")
             assert "ledger.taken" not in third.said()
         assert first.served()

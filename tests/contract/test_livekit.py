@@ -15,7 +15,7 @@ from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from dispatcher.livekit.answers import TwirpSession, twirp_session
 from dispatcher.livekit.client import LiveKit, Reason, Refused, Unknown
-from dispatcher.testing import FakeLiveKit, Fate, Timings
+from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
 
 STEADY = Target("steady")  # its worker takes every job, and its agents stay
 SHY = Target("shy")  # its worker rejects every job
@@ -98,15 +98,15 @@ def agents(snapshot: RoomSnapshot) -> dict[str, Participant]:
 async def fake() -> AsyncIterator[Home]:
     """The fake, with workers as good as the real ones."""
     async with FakeLiveKit(timings=Timings(absent_room=1.0)) as livekit:
-        livekit.worker(STEADY.agent)
-        livekit.worker(SHY.agent, Fate.REJECTS)
+        livekit.workers.register(STEADY.agent)
+        livekit.workers.register(SHY.agent, JobOutcome.REJECTS)
 
         @asynccontextmanager
         async def present(room: str, *, agents: Sequence[str] = ()) -> AsyncIterator[None]:
-            await livekit.open_room(room, agents=agents)
-            await livekit.join(room, "alice")
+            await livekit.rooms.open(room, agents=agents)
+            await livekit.rooms.join(room, "alice")
             yield
-            await livekit.leave(room, "alice")
+            await livekit.rooms.leave(room, "alice")
 
         yield Home(livekit.url, livekit.api_key, livekit.api_secret, present)
 

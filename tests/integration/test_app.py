@@ -50,15 +50,15 @@ async def test_it_stops_in_order() -> None:
         aiohttp.ClientSession() as http,
     ):
         ears = Ears()
-        livekit.worker("greeter")
+        livekit.workers.register("greeter")
         service = await stack.enter_async_context(
             running(
                 config(livekit.url, rule("greeter", confirm_within=5_000)), Log(ears.hear, time.time), version="test"
             )
         )
         livekit.webhook_url = f"{service.url}/webhook"
-        livekit.slow("CreateDispatch", 0.5 * SPEED)
-        await livekit.join("lobby", "alice")
+        livekit.faults.slow("CreateDispatch", 0.5 * SPEED)
+        await livekit.rooms.join("lobby", "alice")
         await livekit.wait_until(lambda: livekit.create_calls)
         assert await ready(http, service) == (200, {"ready": True})
         stopping = asyncio.create_task(stack.aclose())
@@ -84,8 +84,8 @@ async def test_an_address_in_use_is_an_error_and_disturbs_nobody() -> None:
         taken = replace(config(here.livekit.url, rule("greeter")), port=here.service.port)
         with pytest.raises(OSError, match=r"(?i)address already in use"):
             await AsyncExitStack().enter_async_context(running(taken, Log(here.ears.hear, time.time), version="test"))
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined")
 
 
@@ -108,9 +108,9 @@ async def test_a_webhook_belongs_to_the_project_whose_key_signed_it() -> None:
 async def test_every_call_is_measured() -> None:
     """By method and result, and the creates on their own; the ledger's operations too."""
     async with house() as here:
-        here.livekit.worker("greeter")
-        here.livekit.fail("ListDispatch", 500)
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        here.livekit.faults.fail("ListDispatch", 500)
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined")
         metrics = await here.metrics()
     assert metrics["livekit_dispatcher_create_seconds_count"] == 1
@@ -151,10 +151,10 @@ async def test_a_rule_that_fails_when_judged_stops_nobody_else() -> None:
     """Its session's drive is counted as failed; the next room is served."""
     odd = replace(rule("greeter"), when=lambda room, _: room.name != "odd" or bool(1 // 0))
     async with house(odd) as here:
-        here.livekit.worker("greeter")
-        await here.livekit.join("odd", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("odd", "alice")
         assert (await here.told("drive.failed"))["error"] == "ZeroDivisionError"
-        await here.livekit.join("lobby", "bob")
+        await here.livekit.rooms.join("lobby", "bob")
         await here.told("agent.joined", room="lobby")
         assert (await here.metrics())['livekit_dispatcher_loop_errors_total{loop="drive"}'] >= 1
 
@@ -162,16 +162,16 @@ async def test_a_rule_that_fails_when_judged_stops_nobody_else() -> None:
 async def test_no_more_sessions_are_driven_at_once_than_it_was_told() -> None:
     """With one place, a room whose look hangs holds the next one up; what came meanwhile is served afterwards."""
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
-        livekit.worker("greeter")
+        livekit.workers.register("greeter")
         ears = Ears()
         one = replace(config(livekit.url, rule("greeter")), concurrency=1)
         async with running(one, Log(ears.hear, time.time), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
             await until(lambda: bool(livekit.calls))  # the sweep's, at the start
-            livekit.lose_replies("ListParticipants", hang=True)
+            livekit.faults.lose_replies("ListParticipants", hang=True)
             for room in ("first", "second"):
-                await livekit.join(room, "alice")
-            await livekit.wait_until(lambda: livekit.agents_in("first") and livekit.agents_in("second"))
+                await livekit.rooms.join(room, "alice")
+            await livekit.wait_until(lambda: livekit.rooms.agents_in("first") and livekit.rooms.agents_in("second"))
             await until(lambda: sum(line["action"] == "agent.joined" for line in ears.lines) == 2)
     told = [line["action"] for line in ears.lines]
     assert told.index("look.failed") < told.index("assignment.created")

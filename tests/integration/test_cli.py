@@ -320,8 +320,8 @@ async def serving(folder: Path, livekit: FakeLiveKit, *options: str) -> AsyncIte
 async def test_told_to_stop_in_mid_create_it_ends_within_ten_seconds(tmp_path: Path) -> None:
     """LiveKit hangs: what can be known is saved, webhooks are recorded or put off, never refused; exit code 0."""
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit, serving(tmp_path, livekit) as service:
-        livekit.lose_replies("CreateDispatch", hang=True)
-        await livekit.join("lobby", "alice")
+        livekit.faults.lose_replies("CreateDispatch", hang=True)
+        await livekit.rooms.join("lobby", "alice")
         await livekit.wait_until(lambda: livekit.create_calls)
         began = time.monotonic()
         service.process.terminate()

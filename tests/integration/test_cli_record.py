@@ -35,8 +35,8 @@ async def test_what_a_process_has_recorded_is_replayed(tmp_path: Path, capsys: p
         FakeLiveKit(timings=Timings(speed=SPEED)) as livekit,
         serving(tmp_path, livekit, "--record", str(folder)) as service,
     ):
-        livekit.worker("greeter")
-        await livekit.join("lobby", "alice")
+        livekit.workers.register("greeter")
+        await livekit.rooms.join("lobby", "alice")
         await service.told("agent.joined")
         service.process.terminate()
         await service.told("service.stopped")

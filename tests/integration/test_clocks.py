@@ -10,7 +10,7 @@ import pytest
 from dispatcher.app import running
 from dispatcher.cli.doctor import examine
 from dispatcher.telemetry.logs import Log
-from dispatcher.testing import FakeLiveKit, Fate, Timings
+from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
 from tests.integration.house import SPEED, Ears, House, config, house, rule
 
 
@@ -43,8 +43,8 @@ async def test_a_token_has_a_minutes_leeway(claim: str, seconds: float, status: 
 async def test_s4_clocks_a_minute_apart_are_not_noticed(ahead: float) -> None:
     """A crash is replaced, and nothing is worse than information: neither a warning nor an error."""
     async with apart(ahead) as livekit, house(livekit=livekit) as here:
-        livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=2.0)
-        await livekit.join("lobby", "alice")
+        livekit.workers.register("greeter", JobOutcome.CRASHES, JobOutcome.SERVES, stay=2.0, ghost=2.0)
+        await livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby", number=2)
         await here.idle()
         levels = {(line["level"], line["action"]) for line in here.lines if line["level"] != "info"}
@@ -57,8 +57,8 @@ async def test_s4_clocks_a_minute_apart_are_not_noticed(ahead: float) -> None:
 async def test_s4_a_clock_too_far_behind_livekits_takes_no_webhook() -> None:
     """Each is refused and told as made in the future; the sweep is what finds the room."""
     async with apart(90.0) as livekit, house(livekit=livekit, sweep_every=300) as here:
-        livekit.worker("greeter")
-        await livekit.join("lobby", "alice")
+        livekit.workers.register("greeter")
+        await livekit.rooms.join("lobby", "alice")
         assert (await here.told("webhook.rejected"))["reason"] == "not_yet_valid"
         await here.told("agent.joined", room="lobby")
 
@@ -71,7 +71,7 @@ async def test_s4_a_clock_too_far_ahead_of_livekits_may_call_nothing() -> None:
         settings = config(livekit.url, rule("greeter"))
         async with running(settings, Log(ears.hear, time.time), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
-            await livekit.join("lobby", "alice")
+            await livekit.rooms.join("lobby", "alice")
             failed = await House(livekit, service, ears).told("look.failed")
         assert await examine(settings, None, told.append) == 1
     assert (failed["level"], failed["why"]) == ("error", "unauthorized")

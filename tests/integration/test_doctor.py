@@ -23,7 +23,7 @@ from tests.real.server import free_port
 async def livekit() -> AsyncIterator[FakeLiveKit]:
     """A LiveKit with one room."""
     async with FakeLiveKit() as fake:
-        await fake.open_room("lobby")
+        await fake.rooms.open("lobby")
         yield fake
 
 

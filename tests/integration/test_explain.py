@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from dispatcher.cli.explain import explain
-from dispatcher.testing import Fate
+from dispatcher.testing import JobOutcome
 from tests.integration.house import TOKEN, House, house, rule
 
 
@@ -27,8 +27,8 @@ async def _told(here: House, room: str, token: str = TOKEN) -> tuple[int, list[s
 async def test_a_healed_silent_drop_explained() -> None:
     """Asked, given up, asked again, served: a line each, and that all is well."""
     async with house() as here:
-        here.livekit.worker("greeter", drop=1)
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter", drop=1)
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined")
         code, lines = await _told(here, "lobby")
     assert code == 0
@@ -45,7 +45,7 @@ async def test_a_healed_silent_drop_explained() -> None:
 async def test_a_starved_room_explained() -> None:
     """No worker of that name: the last line says so, how often, and what to look at."""
     async with house(rule("greeter", attempts=2)) as here:
-        await here.livekit.join("lobby", "alice")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("assignment.starved")
         _, lines = await _told(here, "lobby")
     assert lines[-1].strip() == (
@@ -57,8 +57,8 @@ async def test_a_starved_room_explained() -> None:
 async def test_a_replaced_crash_explained() -> None:
     """The departure stands in the story with LiveKit's reason."""
     async with house() as here:
-        here.livekit.worker("greeter", Fate.CRASHES, Fate.SERVES, stay=2.0, ghost=2.0)
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter", JobOutcome.CRASHES, JobOutcome.SERVES, stay=2.0, ghost=2.0)
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", number=2)
         _, lines = await _told(here, "lobby")
     assert any("attempt 1 at greeter ended: crashed connection_timeout" in line for line in lines)
@@ -68,10 +68,10 @@ async def test_a_replaced_crash_explained() -> None:
 async def test_rooms_are_listed_by_state() -> None:
     """Served and starved rooms apart."""
     async with house(rule("greeter", attempts=1)) as here:
-        await here.livekit.join("empty", "alice")
+        await here.livekit.rooms.join("empty", "alice")
         await here.told("assignment.starved", room="empty")
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "bob")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "bob")
         await here.told("agent.joined", room="lobby")
         async with _asking(here) as http:
             served = await (await http.get("/v1/rooms?state=served&project=default&limit=10")).json()

@@ -23,7 +23,7 @@ from tests.integration.stage import FAST, SPEED, asks, client
 async def test_create_is_answered_whether_there_is_a_worker_or_not() -> None:
     """CreateDispatch on a live room succeeds, echoes what was asked and shows no job."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
-        await livekit.open_room("lobby")
+        await livekit.rooms.open("lobby")
         asked = asks("lobby", metadata="{}", deployment="canary")
         asked.attributes["dispatcher.assignment"] = "w"
 
@@ -40,18 +40,18 @@ async def test_create_is_answered_whether_there_is_a_worker_or_not() -> None:
 async def test_create_is_not_idempotent() -> None:
     """The same call twice makes two dispatches."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
-        await livekit.open_room("lobby")
+        await livekit.rooms.open("lobby")
         ids = {(await api.agent_dispatch.create_dispatch(asks("lobby"))).id for _ in range(2)}
 
-        assert {one.id for one in livekit.dispatches_in("lobby")} == ids
+        assert {one.id for one in livekit.rooms.dispatches_in("lobby")} == ids
         assert len(ids) == 2
 
 
 async def test_create_opens_a_room_that_is_not_live() -> None:
     """With auto_create the name comes back under a new SID."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
-        first = (await livekit.open_room("lobby")).info.sid
-        await livekit.close_room("lobby")
+        first = (await livekit.rooms.open("lobby")).info.sid
+        await livekit.rooms.close("lobby")
 
         await api.agent_dispatch.create_dispatch(asks("lobby"))
 
@@ -65,7 +65,7 @@ async def test_create_without_auto_create_needs_a_live_room() -> None:
     async with FakeLiveKit(timings=FAST, auto_create=False) as livekit, client(livekit) as api:
         with pytest.raises(ServerError) as caught:
             await api.agent_dispatch.create_dispatch(asks("lobby"))
-        await livekit.open_room("lobby")
+        await livekit.rooms.open("lobby")
         await api.agent_dispatch.create_dispatch(asks("lobby"))
 
         assert (caught.value.status, caught.value.code) == (503, "unavailable")
@@ -98,13 +98,13 @@ async def test_reads_of_an_absent_room_are_empty() -> None:
 async def test_rooms_are_listed_by_name_or_all() -> None:
     """ListRooms filters by names; a room shows its metadata, its times and a secret."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
-        await livekit.open_room("lobby", metadata="{}")
-        await livekit.open_room("hall")
+        await livekit.rooms.open("lobby", metadata="{}")
+        await livekit.rooms.open("hall")
 
         everything = await api.room.list_rooms(ListRoomsRequest())
         (lobby,) = (await api.room.list_rooms(ListRoomsRequest(names=["lobby", "attic"]))).rooms
 
-        assert [room.name for room in everything.rooms] == ["lobby", "hall"] == livekit.rooms()
+        assert [room.name for room in everything.rooms] == ["lobby", "hall"] == livekit.rooms.names()
         assert lobby.sid.startswith("RM_")
         assert (lobby.metadata, lobby.empty_timeout, lobby.departure_timeout) == ("{}", 300, 20)
         assert lobby.creation_time == lobby.creation_time_ms // 1000 > 0
@@ -123,19 +123,21 @@ async def test_rooms_are_made_changed_and_deleted_by_the_api() -> None:
         assert (made.empty_timeout, made.departure_timeout) == (30, 5)
         assert (changed.sid, changed.metadata) == (made.sid, "new")
         assert caught.value.status == 404
-        assert livekit.rooms() == []
+        assert livekit.rooms.names() == []
 
 
 async def test_participants_are_listed_got_and_removed() -> None:
     """Everybody is listed, hidden or not; one who was removed is gone a moment later."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
-        await livekit.join("lobby", "alice", kind="SIP", attributes={"sip.callID": "1"}, metadata="m", name="Alice")
-        await livekit.join("lobby", "spy", hidden=True, kind_details=["CONNECTOR_TWILIO"], region="eu-1")
+        await livekit.rooms.join(
+            "lobby", "alice", kind="SIP", attributes={"sip.callID": "1"}, metadata="m", name="Alice"
+        )
+        await livekit.rooms.join("lobby", "spy", hidden=True, kind_details=["CONNECTOR_TWILIO"], region="eu-1")
 
         listed = (await api.room.list_participants(ListParticipantsRequest(room="lobby"))).participants
         alice = await api.room.get_participant(RoomParticipantIdentity(room="lobby", identity="alice"))
         await api.room.remove_participant(RoomParticipantIdentity(room="lobby", identity="alice"))
-        await livekit.wait_until(lambda: not livekit.people_in("lobby"))
+        await livekit.wait_until(lambda: not livekit.rooms.people_in("lobby"))
 
         assert [one.identity for one in listed] == ["alice", "spy"]
         assert listed[1].permission.hidden
@@ -150,7 +152,7 @@ async def test_participants_are_listed_got_and_removed() -> None:
 async def test_nobody_is_404(room: str) -> None:
     """GetParticipant and RemoveParticipant of one who is not there, in a live room or in none."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
-        await livekit.open_room("lobby")
+        await livekit.rooms.open("lobby")
         nobody = RoomParticipantIdentity(room=room, identity="nobody")
         with pytest.raises(ServerError) as got:
             await api.room.get_participant(nobody)
@@ -163,18 +165,18 @@ async def test_nobody_is_404(room: str) -> None:
 async def test_a_room_without_agents_lists_the_implicit_dispatch() -> None:
     """Its agent name is empty; a room opened with agents lists theirs and no other."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
-        await livekit.open_room("plain")
-        await livekit.open_room("staffed", agents=["greeter", "scribe"])
+        await livekit.rooms.open("plain")
+        await livekit.rooms.open("staffed", agents=["greeter", "scribe"])
 
         assert [one.agent_name for one in await api.agent_dispatch.list_dispatch("plain")] == [""]
         assert [one.agent_name for one in await api.agent_dispatch.list_dispatch("staffed")] == ["greeter", "scribe"]
-        assert livekit.dispatches_in("plain") == []
+        assert livekit.rooms.dispatches_in("plain") == []
 
 
 async def test_a_dispatch_is_found_by_its_id() -> None:
     """An unknown id in a live room is an empty list, not an error; deleting it is 404."""
     async with FakeLiveKit(timings=FAST) as livekit, client(livekit) as api:
-        await livekit.open_room("lobby")
+        await livekit.rooms.open("lobby")
         made = await api.agent_dispatch.create_dispatch(asks("lobby"))
 
         assert await api.agent_dispatch.get_dispatch(made.id, "lobby") == made
@@ -204,7 +206,7 @@ async def test_a_dispatch_that_is_not_valid_is_refused(field: str, value: object
             await api.agent_dispatch.create_dispatch(asked)
 
         assert (caught.value.status, caught.value.code) == (400, "invalid_argument")
-        assert livekit.rooms() == []
+        assert livekit.rooms.names() == []
 
 
 async def test_a_wrong_secret_is_401_without_a_twirp_error() -> None:
@@ -263,7 +265,7 @@ async def test_a_call_without_a_token_is_unauthenticated() -> None:
 async def test_json_is_spoken_too() -> None:
     """A JSON request is answered in JSON, with the names of the protocol's own fields."""
     async with FakeLiveKit(timings=FAST) as livekit:
-        await livekit.open_room("lobby")
+        await livekit.rooms.open("lobby")
         status, reply = await post(
             livekit, "RoomService/ListRooms", b'{"names":["lobby"],"more":1}', token(livekit, video={"roomList": True})
         )

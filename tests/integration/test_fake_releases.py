@@ -7,7 +7,7 @@ import jwt
 import pytest
 from livekit.api import ServerError
 
-from dispatcher.testing import FakeLiveKit, Fate
+from dispatcher.testing import FakeLiveKit, JobOutcome
 from dispatcher.testing.release import Version
 from tests.integration.stage import FAST, Receiver, asks, client, received
 
@@ -40,7 +40,7 @@ async def told(receiver: Receiver, event: str) -> dict[str, Any]:
 async def test_a_webhooks_token_says_when_it_was_made(version: Version, *, has: bool) -> None:
     """In `iat`; `nbf` says the same, and is there in every release."""
     async with FakeLiveKit(timings=FAST, version=version) as livekit, received(livekit) as receiver:
-        await livekit.open_room("lobby")
+        await livekit.rooms.open("lobby")
         await told(receiver, "room_started")
         token = receiver.got[0][0].headers["Authorization"]
     claims = jwt.decode(token, options={"verify_signature": False})
@@ -54,10 +54,10 @@ async def test_a_dispatch_has_attributes(version: Version, *, has: bool) -> None
     asked = asks("lobby")
     asked.attributes["dispatcher.want"] = "w"
     async with FakeLiveKit(timings=FAST, version=version) as livekit, client(livekit) as api:
-        livekit.worker("greeter")
+        livekit.workers.register("greeter")
         made = await api.agent_dispatch.create_dispatch(asked)
-        await livekit.wait_until(lambda: livekit.dispatches_in("lobby")[0].state.jobs)
-        [listed] = livekit.dispatches_in("lobby")
+        await livekit.wait_until(lambda: livekit.rooms.dispatches_in("lobby")[0].state.jobs)
+        [listed] = livekit.rooms.dispatches_in("lobby")
     expected = {"dispatcher.want": "w"} if has else {}
     assert dict(made.attributes) == dict(listed.attributes) == dict(listed.state.jobs[0].attributes) == expected
 
@@ -78,7 +78,7 @@ async def test_what_a_dispatch_brings_has_a_limit(version: Version, *, has: bool
 async def test_deployments_are_known(version: Version, *, has: bool) -> None:
     """Else the deployment is dropped, and whoever has the name takes the job, a canary's worker too."""
     async with FakeLiveKit(timings=FAST, version=version) as livekit, client(livekit) as api:
-        canary = livekit.worker("greeter", deployment="canary")
+        canary = livekit.workers.register("greeter", deployment="canary")
         await api.agent_dispatch.create_dispatch(asks("lobby"))
         assert canary.asked == (0 if has else 1)
         made = await api.agent_dispatch.create_dispatch(asks("lobby", deployment="canary"))
@@ -90,9 +90,9 @@ async def test_deployments_are_known(version: Version, *, has: bool) -> None:
 async def test_an_agents_name_is_stamped(version: Version, *, has: bool) -> None:
     """By the server; what its SDK says of it is another attribute, and older SDKs say nothing."""
     async with FakeLiveKit(timings=FAST, version=version) as livekit, client(livekit) as api:
-        livekit.worker("greeter", names_itself=False)
+        livekit.workers.register("greeter", names_itself=False)
         await api.agent_dispatch.create_dispatch(asks("lobby"))
-        [agent] = await livekit.wait_until(lambda: livekit.agents_in("lobby"))
+        [agent] = await livekit.wait_until(lambda: livekit.rooms.agents_in("lobby"))
     assert dict(agent.attributes) == ({"lk.agent_name": "greeter"} if has else {})
 
 
@@ -100,11 +100,11 @@ async def test_an_agents_name_is_stamped(version: Version, *, has: bool) -> None
 async def test_a_workers_no_is_listed(version: Version, *, has: bool) -> None:
     """Else it is as if nobody had been asked."""
     async with FakeLiveKit(timings=FAST, version=version) as livekit, client(livekit) as api:
-        worker = livekit.worker("greeter", Fate.REJECTS, Fate.SERVES)
+        worker = livekit.workers.register("greeter", JobOutcome.REJECTS, JobOutcome.SERVES)
         await api.agent_dispatch.create_dispatch(asks("lobby"))
         await api.agent_dispatch.create_dispatch(asks("lobby"))
-        await livekit.wait_until(lambda: livekit.agents_in("lobby"))
-        first, second = livekit.dispatches_in("lobby")
+        await livekit.wait_until(lambda: livekit.rooms.agents_in("lobby"))
+        first, second = livekit.rooms.dispatches_in("lobby")
     assert worker.asked == 2
     assert [job.state.participant_identity for job in first.state.jobs] == ([""] if has else [])
     assert len(second.state.jobs) == 1
@@ -114,8 +114,8 @@ async def test_a_workers_no_is_listed(version: Version, *, has: bool) -> None:
 async def test_an_aborted_connection_is_told(version: Version, *, has: bool) -> None:
     """Whose media never connected is nobody to older servers."""
     async with FakeLiveKit(timings=FAST, version=version) as livekit, received(livekit) as receiver:
-        await livekit.abort("lobby", "alice")
-        await livekit.close_room("lobby")
+        await livekit.rooms.abort("lobby", "alice")
+        await livekit.rooms.close("lobby")
         await told(receiver, "room_finished")
         events = [body["event"] for body in receiver.bodies()]
     assert ("participant_connection_aborted" in events) is has
@@ -125,7 +125,7 @@ async def test_an_aborted_connection_is_told(version: Version, *, has: bool) -> 
 async def test_a_room_says_why_it_ended(version: Version, *, has: bool) -> None:
     """In room_finished."""
     async with FakeLiveKit(timings=FAST, version=version) as livekit, received(livekit) as receiver:
-        await livekit.open_room("lobby")
-        await livekit.close_room("lobby")
+        await livekit.rooms.open("lobby")
+        await livekit.rooms.close("lobby")
         finished = await told(receiver, "room_finished")
     assert finished.get("roomEndReason") == ("ROOM_END_API_DELETE" if has else None)

@@ -67,20 +67,20 @@ def content(valkey: Valkey) -> dict[bytes, bytes]:
 
 async def test_a_dry_run_changes_nothing_in_redis(livekit: FakeLiveKit, valkey: Valkey) -> None:
     """It decides by its own webhooks and its sweep, beside what production has left there, and is ready without it."""
-    livekit.worker("greeter")
+    livekit.workers.register("greeter")
     async with serving(settings(livekit, valkey)) as (production, ears):
         await wait_ready(production.url)
         livekit.webhook_url = f"{production.url}/webhook"
-        await livekit.join("lobby", "alice")
+        await livekit.rooms.join("lobby", "alice")
         await said(ears, "agent.joined")
         livekit.webhook_url = None
     before = content(valkey)
 
-    await livekit.join("swept", "bob")
+    await livekit.rooms.join("swept", "bob")
     async with serving(settings(livekit, valkey), dry_run=True) as (dry, ears):
         await wait_ready(dry.url)
         livekit.webhook_url = f"{dry.url}/webhook"
-        await livekit.join("heard", "carol")
+        await livekit.rooms.join("heard", "carol")
         await said(ears, "dispatch.simulated", rooms=2)
         assert {line["room"] for line in ears.lines if line["action"] == "dispatch.simulated"} == {"swept", "heard"}
         assert [life.key.room for life in await dry.ledger.list("default")] != []
@@ -94,7 +94,7 @@ async def test_a_dry_run_changes_nothing_in_redis(livekit: FakeLiveKit, valkey: 
 async def test_a_dry_run_beside_production_takes_none_of_its_rooms(livekit: FakeLiveKit, valkey: Valkey) -> None:
     """Both get every webhook at the same instant, and both sweep: each room gets its one agent."""
     for _ in range(4):
-        livekit.worker("greeter")
+        livekit.workers.register("greeter")
     rooms = [f"room-{number}" for number in range(ROOMS)]
     async with (
         serving(settings(livekit, valkey)) as (production, _),
@@ -104,10 +104,10 @@ async def test_a_dry_run_beside_production_takes_none_of_its_rooms(livekit: Fake
         await asyncio.gather(wait_ready(production.url), wait_ready(dry.url))
         livekit.webhook_url = both
         for room in rooms:
-            await livekit.join(room, "alice")
-        await livekit.wait_until(lambda: all(livekit.agents_in(room) for room in rooms), within=20)
+            await livekit.rooms.join(room, "alice")
+        await livekit.wait_until(lambda: all(livekit.rooms.agents_in(room) for room in rooms), within=20)
         livekit.webhook_url = None
-    assert [len(livekit.agents_in(room)) for room in rooms] == [1] * ROOMS
+    assert [len(livekit.rooms.agents_in(room)) for room in rooms] == [1] * ROOMS
 
 
 async def test_a_dry_run_says_that_it_is_one(livekit: FakeLiveKit, valkey: Valkey) -> None:
@@ -117,7 +117,7 @@ async def test_a_dry_run_says_that_it_is_one(livekit: FakeLiveKit, valkey: Valke
         async with serving(settings(livekit, valkey), dry_run=dry_run) as (service, ears):
             await wait_ready(service.url)
             livekit.webhook_url = f"{service.url}/webhook"
-            await livekit.join(f"lobby-{dry_run}", "alice")
+            await livekit.rooms.join(f"lobby-{dry_run}", "alice")
             await said(ears, "dispatch.simulated" if dry_run else "dispatch.requested")
             livekit.webhook_url = None
             async with aiohttp.ClientSession(service.url, headers=headers) as http:
@@ -132,21 +132,21 @@ async def test_a_dry_run_says_that_it_is_one(livekit: FakeLiveKit, valkey: Valke
 
 async def test_an_installation_of_another_livekit_is_refused(livekit: FakeLiveKit, valkey: Valkey) -> None:
     """It is unready and says once why, naming both, and what to do; its webhooks are 503; the first goes on."""
-    livekit.worker("greeter")
+    livekit.workers.register("greeter")
     async with (
         FakeLiveKit(timings=Timings(speed=SPEED)) as staging,
         serving(settings(livekit, valkey)) as (first, first_ears),
     ):
         await wait_ready(first.url)
         livekit.webhook_url = f"{first.url}/webhook"
-        await livekit.join("lobby", "alice")
+        await livekit.rooms.join("lobby", "alice")
         await said(first_ears, "agent.joined")
         async with serving(settings(staging, valkey)) as (second, second_ears), aiohttp.ClientSession() as http:
             await said(second_ears, "ledger.taken")
             assert await ready(second.url) == {"ready": False, "reason": "ledger_taken"}
             status, retry_after, _ = await join(http, second.url, "EV_1")
             assert (status, retry_after) == (503, "1")
-            await livekit.join("atrium", "bob")
+            await livekit.rooms.join("atrium", "bob")
             await said(first_ears, "agent.joined", rooms=2)
             told = [line for line in second_ears.lines if line["action"] == "ledger.taken"]
             put_off = [line for line in second_ears.lines if line["action"].endswith("_put_off")]
@@ -180,8 +180,8 @@ async def test_two_instances_have_one_redis(livekit: FakeLiveKit, valkey: Valkey
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as other:
         both = (livekit, other)
         for one in both:
-            one.worker("greeter")
-            await one.join("swept", "alice")
+            one.workers.register("greeter")
+            await one.rooms.join("swept", "alice")
         async with (
             serving(settings(livekit, valkey, instance="blue")) as (blue, blue_ears),
             serving(settings(other, valkey, instance="green")) as (green, green_ears),
@@ -189,7 +189,7 @@ async def test_two_instances_have_one_redis(livekit: FakeLiveKit, valkey: Valkey
             await asyncio.gather(wait_ready(blue.url), wait_ready(green.url))
             for one, service in zip(both, (blue, green), strict=True):
                 one.webhook_url = f"{service.url}/webhook"
-                await one.join("heard", "alice")
+                await one.rooms.join("heard", "alice")
             await asyncio.gather(*(said(ears, "agent.joined", rooms=2) for ears in (blue_ears, green_ears)))
             known = [len(await service.ledger.list("default")) for service in (blue, green)]
             for one in both:
@@ -201,7 +201,7 @@ async def test_two_instances_have_one_redis(livekit: FakeLiveKit, valkey: Valkey
 
 async def test_two_processes_without_a_shared_ledger_are_found_out(livekit: FakeLiveKit) -> None:
     """Each has its own in memory, and both ask for the same agent: each says so, and one agent stays."""
-    livekit.worker("greeter")
+    livekit.workers.register("greeter")
     alone = config(livekit.url, rule("greeter"))
     async with (
         serving(alone) as (one, one_ears),
@@ -210,8 +210,8 @@ async def test_two_processes_without_a_shared_ledger_are_found_out(livekit: Fake
     ):
         await asyncio.gather(wait_ready(one.url), wait_ready(two.url))
         livekit.webhook_url = both
-        livekit.slow("CreateDispatch", 1.0 * SPEED, times=2)  # neither look sees what the other made
-        await livekit.join("lobby", "alice")
+        livekit.faults.slow("CreateDispatch", 1.0 * SPEED, times=2)  # neither look sees what the other made
+        await livekit.rooms.join("lobby", "alice")
         await asyncio.gather(said(one_ears, "dispatch.duplicated"), said(two_ears, "dispatch.duplicated"))
         livekit.webhook_url = None
     assert len(livekit.create_calls) == 2

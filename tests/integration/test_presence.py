@@ -219,7 +219,7 @@ async def test_who_waits_is_told_which_workers_there_are(tmp_path: Path) -> None
     async with WorkerServer("sales") as sales, served(tmp_path, sales.url, "http://127.0.0.1:9") as here:
         answered = await here.told("worker.answered")
         refused = await here.told("worker.unanswered")
-        await here.livekit.join("lobby", "alice")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("dispatch.requested", room="lobby")
         room = await got(here, "/v1/rooms/lobby")
         workers = await got(here, "/v1/workers")
@@ -241,6 +241,6 @@ async def test_workers_that_do_not_answer_cost_no_agent(tmp_path: Path) -> None:
     """Whoever is not seen is asked for all the same."""
     async with WorkerServer("greeter") as worker, served(tmp_path, worker.url) as here:
         worker.hangs = True
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby")

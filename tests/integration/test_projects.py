@@ -58,9 +58,9 @@ async def test_each_project_has_its_own_rules() -> None:
     """The same room name in both: two sessions, two agents, each of its own rules and at its own LiveKit."""
     async with two(rules=(rule("host", name="own"),)) as (here, eu, us):
         for livekit in (eu, us):
-            livekit.worker("greeter")
-            livekit.worker("host")
-            await livekit.join("lobby", "alice")
+            livekit.workers.register("greeter")
+            livekit.workers.register("host")
+            await livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", project="eu", agent="host")
         await here.told("agent.joined", project="us", agent="greeter")
         assert [[asked.agent_name for asked in livekit.create_calls] for livekit in (eu, us)] == [["host"], ["greeter"]]
@@ -72,8 +72,8 @@ async def test_each_project_has_its_own_pauses() -> None:
     """An agent that is paused in one is given in the other."""
     async with two(paused=frozenset({"greeter"})) as (here, eu, us):
         for livekit in (eu, us):
-            livekit.worker("greeter")
-            await livekit.join("lobby", "alice")
+            livekit.workers.register("greeter")
+            await livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", project="us")
         await here.told("assignment.paused", project="eu")
         assert eu.create_calls == []
@@ -81,31 +81,31 @@ async def test_each_project_has_its_own_pauses() -> None:
 
 def refuses(livekit: FakeLiveKit) -> None:
     """Our key is none of its any more: 401 for everything."""
-    livekit.refuse(401, times=1_000_000)
+    livekit.faults.refuse(401, times=1_000_000)
 
 
 def breaks(livekit: FakeLiveKit) -> None:
     """Every connection breaks."""
-    livekit.reset("*", times=1_000_000)
+    livekit.faults.reset("*", times=1_000_000)
 
 
 def hangs(livekit: FakeLiveKit) -> None:
     """Nothing is ever answered."""
-    livekit.lose_replies("*", times=1_000_000, hang=True)
+    livekit.faults.lose_replies("*", times=1_000_000, hang=True)
 
 
 @pytest.mark.parametrize("trouble", [refuses, breaks, hangs])
 async def test_one_bad_project_does_not_stop_the_others(trouble: Trouble) -> None:
     """Hundreds of its rooms wait; the other's are served, and when it is well again so are its own."""
     async with two() as (here, eu, us):
-        us.worker("greeter")
+        us.workers.register("greeter")
         trouble(eu)
         for number in range(MANY):
-            await eu.join(f"room-{number}", "alice")
+            await eu.rooms.join(f"room-{number}", "alice")
         await here.told("look.failed", project="eu", within=20)
         for number in range(20):
-            await us.join(f"room-{number}", "alice")
-        await us.wait_until(lambda: all(us.agents_in(f"room-{number}") for number in range(20)), within=20)
+            await us.rooms.join(f"room-{number}", "alice")
+        await us.wait_until(lambda: all(us.rooms.agents_in(f"room-{number}") for number in range(20)), within=20)
         metrics = await here.metrics()
         assert metrics['livekit_dispatcher_livekit_consecutive_failures{project="eu"}'] > 0
         assert metrics['livekit_dispatcher_livekit_consecutive_failures{project="us"}'] == 0
@@ -115,11 +115,11 @@ async def test_one_bad_project_does_not_stop_the_others(trouble: Trouble) -> Non
 async def test_a_project_whose_livekit_is_away_is_well_again_by_itself() -> None:
     """It is told once that it answers."""
     async with two() as (here, eu, _):
-        eu.worker("greeter")
-        await eu.go_down()
-        await eu.join("lobby", "alice")
+        eu.workers.register("greeter")
+        await eu.stop_api()
+        await eu.rooms.join("lobby", "alice")
         await here.told("look.failed", project="eu", why="unreachable")
-        await eu.come_back()
+        await eu.start_api()
         await here.told("agent.joined", project="eu")
         await here.told("look.recovered", project="eu")
         assert (await here.metrics())['livekit_dispatcher_livekit_consecutive_failures{project="eu"}'] == 0
@@ -129,17 +129,17 @@ async def test_a_projects_calls_keep_to_its_limit() -> None:
     """Looks, creates and the sweep's list: in no second more than a second's worth and a burst, and all are served."""
     limit = ApiRateLimit(calls_per_second=80, burst=8)
     async with two(api_rate_limit=limit) as (here, eu, _):
-        eu.worker("greeter")
+        eu.workers.register("greeter")
         times: list[float] = []
         seen = 0
         for number in range(20):
-            await eu.join(f"room-{number}", "alice")
+            await eu.rooms.join(f"room-{number}", "alice")
 
         def served() -> bool:
             nonlocal seen
             times.extend([time.monotonic()] * (len(eu.calls) - seen))
             seen = len(eu.calls)
-            return all(eu.agents_in(f"room-{number}") for number in range(20))
+            return all(eu.rooms.agents_in(f"room-{number}") for number in range(20))
 
         await eu.wait_until(served, within=20)
         assert len(eu.create_calls) == 20
@@ -153,13 +153,13 @@ async def test_q5_a_livekit_that_says_too_much_is_left_alone() -> None:
     async with fake(EU) as livekit:
         settings = replace(config(""), rules=(rule("greeter"),), projects=(project("default", livekit, EU),))
         async with serving(settings, livekit) as here:
-            livekit.worker("greeter")
-            livekit.refuse(429, retry_after=1.0)
+            livekit.workers.register("greeter")
+            livekit.faults.refuse(429, retry_after=1.0)
             before, began = len(livekit.calls), time.monotonic()
             for number in range(10):
-                await livekit.join(f"room-{number}", "alice")
+                await livekit.rooms.join(f"room-{number}", "alice")
             await here.told("look.failed", why="limited")
-            await livekit.wait_until(lambda: all(livekit.agents_in(f"room-{n}") for n in range(10)), within=15)
+            await livekit.wait_until(lambda: all(livekit.rooms.agents_in(f"room-{n}") for n in range(10)), within=15)
             assert time.monotonic() - began > 0.5
             refused = [call for call in livekit.calls[before:] if call.status == 429]
             assert len(refused) == 1
@@ -168,7 +168,7 @@ async def test_q5_a_livekit_that_says_too_much_is_left_alone() -> None:
 async def test_without_a_limit_nobody_waits_for_a_turn() -> None:
     """Off by default: the house has none."""
     async with house() as here:
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined")
         assert (await here.session("lobby")).slot_at == 0

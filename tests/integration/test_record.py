@@ -12,7 +12,7 @@ from dispatcher.app import RecordTo, running
 from dispatcher.config import Config
 from dispatcher.telemetry.tape import Files, Recorded, read
 from dispatcher.telemetry.tape.files import tapes
-from dispatcher.testing import DEV_KEYS, FakeLiveKit, Fate, Timings
+from dispatcher.testing import DEV_KEYS, FakeLiveKit, JobOutcome, Timings
 from tests.integration import house as houses
 from tests.integration import test_main_job, test_trouble
 from tests.integration.house import SPEED, TOKEN, House, house, rule
@@ -72,17 +72,17 @@ async def test_a_story_that_was_recorded_replays_identically(
 
 async def visited(here: House) -> None:
     """People with everything that is nobody's business, in rooms that have it, too; an agent that fails, and others."""
-    here.livekit.worker("greeter", Fate.REJECTS, Fate.SERVES)
-    here.livekit.worker("scribe")
+    here.livekit.workers.register("greeter", JobOutcome.REJECTS, JobOutcome.SERVES)
+    here.livekit.workers.register("scribe")
     attributes = {"sip.phoneNumber": PHONE, "note": "attribute-value", "lk.agent_name": "attribute-value"}
-    await here.livekit.open_room("lobby", metadata="room-metadata-text")
-    await here.livekit.join(
+    await here.livekit.rooms.open("lobby", metadata="room-metadata-text")
+    await here.livekit.rooms.join(
         "lobby", "alice", name="Alice Liddell", metadata="person-metadata-text", attributes=attributes
     )
-    await here.livekit.join("lobby", f"sip_{PHONE}", kind="SIP", attributes=attributes)
+    await here.livekit.rooms.join("lobby", f"sip_{PHONE}", kind="SIP", attributes=attributes)
     await here.told("agent.joined", room="lobby", agent="greeter", number=2)
     await here.told("agent.joined", room="lobby", agent="scribe")
-    await here.livekit.leave("lobby", "alice")
+    await here.livekit.rooms.leave("lobby", "alice")
     await here.idle()
 
 
@@ -153,20 +153,20 @@ async def test_a_disk_that_fails_delays_nobody_and_is_told_once(tmp_path: Path) 
     folder = tmp_path / "tape"
     record = to(folder)
     async with house(record=record) as here:
-        here.livekit.worker("greeter")
+        here.livekit.workers.register("greeter")
         for path in tapes(folder):
             path.unlink()
         folder.rmdir()
         folder.write_text("in the way")
         for number in range(3):
-            await here.livekit.join(f"room-{number}", "alice")
+            await here.livekit.rooms.join(f"room-{number}", "alice")
             await here.told("agent.joined", room=f"room-{number}")
         await here.quiet()
         lost = (await here.metrics())["livekit_dispatcher_tape_claims_dropped_total"]
         folder.unlink()
-        await here.livekit.join("lobby", "alice")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby")
-        await here.livekit.join("later", "alice")
+        await here.livekit.rooms.join("later", "alice")
         await here.told("agent.joined", room="later")
         await here.told("tape.recovered")
         after = (await here.metrics())["livekit_dispatcher_tape_claims_dropped_total"]
@@ -180,8 +180,8 @@ async def test_a_disk_that_fails_delays_nobody_and_is_told_once(tmp_path: Path) 
 async def test_recording_is_off_unless_it_is_asked_for() -> None:
     """And the metric is there all the same."""
     async with house() as here:
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined")
         assert (await here.metrics())["livekit_dispatcher_tape_claims_dropped_total"] == 0
     assert "tape.started" not in [line["action"] for line in here.lines]
@@ -190,9 +190,9 @@ async def test_recording_is_off_unless_it_is_asked_for() -> None:
 async def test_replicas_record_each_its_own_and_replay_together(tmp_path: Path) -> None:
     """What one process began another goes on with: the tapes of both are read as one."""
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
-        livekit.worker("greeter", accept_after=6.0)
+        livekit.workers.register("greeter", accept_after=6.0)
         async with house(livekit=livekit, record=to(tmp_path / "one")):
-            await livekit.join("lobby", "alice")
+            await livekit.rooms.join("lobby", "alice")
             await livekit.wait_until(lambda: livekit.create_calls)
         async with house(livekit=livekit, record=to(tmp_path / "two")) as here:
             await here.told("agent.joined", room="lobby")

@@ -97,19 +97,19 @@ async def post(here: House, http: aiohttp.ClientSession, key: str, secret: str) 
 async def test_a_reload_under_traffic_loses_nothing(tmp_path: Path) -> None:
     """The file flips between good ones and bad ones; every webhook is 200, every room has exactly one agent."""
     async with following(tmp_path) as (here, written):
-        here.livekit.worker("greeter")
-        here.livekit.worker("host")
+        here.livekit.workers.register("greeter")
+        here.livekit.workers.register("host")
         rooms = [f"room-{number}" for number in range(60)]
         over = asyncio.Event()
         flips, statuses = asyncio.create_task(flipping(here, written, over)), asyncio.create_task(posting(here, over))
         for room in rooms:
-            await here.livekit.join(room, "alice")
+            await here.livekit.rooms.join(room, "alice")
             await asyncio.sleep(0)
-        await here.livekit.wait_until(lambda: all(here.livekit.agents_in(room) for room in rooms), within=20)
+        await here.livekit.wait_until(lambda: all(here.livekit.rooms.agents_in(room) for room in rooms), within=20)
         over.set()
         assert await flips >= 3
         assert await statuses == {200}
-        assert [len(here.livekit.agents_in(room)) for room in rooms] == [1] * len(rooms)
+        assert [len(here.livekit.rooms.agents_in(room)) for room in rooms] == [1] * len(rooms)
         assert sorted(asked.room for asked in here.livekit.create_calls) == sorted(rooms)
         assert {one.status for one in here.livekit.webhooks_sent} == {200}
         metrics = await here.metrics()
@@ -120,14 +120,14 @@ async def test_a_reload_under_traffic_loses_nothing(tmp_path: Path) -> None:
 async def test_a_file_that_changes_is_followed_by_itself(tmp_path: Path) -> None:
     """Nobody says so; the next room has the new agent. A bad one changes nothing, and says where (T4)."""
     async with following(tmp_path) as (here, written):
-        here.livekit.worker("host")
+        here.livekit.workers.register("host")
         written.write(BAD)
         failed = await here.told("config.rejected")
         assert failed["problems"][0].endswith("rules[0].agent: missing")
         assert (await here.metrics())["livekit_dispatcher_config_last_reload_successful"] == 0
         written.write(GREETER.replace("greeter", "host"))
         await here.told("config.reloaded")
-        await here.livekit.join("lobby", "alice")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", agent="host")
 
 
@@ -137,13 +137,13 @@ async def test_a_live_assignment_keeps_the_policy_it_was_born_with(tmp_path: Pat
         here,
         written,
     ):
-        here.livekit.worker("greeter")
-        await here.livekit.open_room("lobby", metadata="about the room")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.open("lobby", metadata="about the room")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined")
         await reload(here, written, "rules: [{name: other, agent: host, kinds: [SIP]}]\n")
-        agent = here.livekit.agents_in("lobby")[0]
-        await here.livekit.leave("lobby", agent.identity, reason="CONNECTION_TIMEOUT")
+        agent = here.livekit.rooms.agents_in("lobby")[0]
+        await here.livekit.rooms.leave("lobby", agent.identity, reason="CONNECTION_TIMEOUT")
         await here.told("agent.joined", number=2, agent="greeter")
         await here.told("rule.removed", assignment="all", room="lobby")
         assert [asked.metadata for asked in here.livekit.create_calls] == ["about the room", ""]
@@ -154,15 +154,15 @@ async def test_a_live_assignment_keeps_the_policy_it_was_born_with(tmp_path: Pat
 async def test_a_pause_by_reload_and_its_end(tmp_path: Path) -> None:
     """Who comes waits, who is served keeps the agent; taken out, it goes on within seconds, and nobody was alarmed."""
     async with following(tmp_path) as (here, written):
-        here.livekit.worker("greeter")
-        await here.livekit.join("before", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("before", "alice")
         await here.told("agent.joined", room="before")
         await reload(here, written, f"{GREETER}paused: [greeter]\n")
-        await here.livekit.join("lobby", "bob")
+        await here.livekit.rooms.join("lobby", "bob")
         await here.told("assignment.paused", room="lobby", agent="greeter")
         await here.idle()
-        assert len(here.livekit.agents_in("before")) == 1
-        assert here.livekit.agents_in("lobby") == []
+        assert len(here.livekit.rooms.agents_in("before")) == 1
+        assert here.livekit.rooms.agents_in("lobby") == []
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with aiohttp.ClientSession(here.service.url, headers=headers) as http:
             listed = await (await http.get("/v1/rooms?state=paused")).json()
@@ -186,9 +186,9 @@ async def test_a_pause_with_a_fallback(tmp_path: Path) -> None:
     """It is asked at once, in place of the paused one."""
     rules = "rules: [{name: all, agent: greeter, fallback: [host]}]\npaused: [greeter]\n"
     async with following(tmp_path, rules) as (here, _):
-        here.livekit.worker("greeter")
-        here.livekit.worker("host")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        here.livekit.workers.register("host")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", agent="host")
         assert [asked.agent_name for asked in here.livekit.create_calls] == ["host"]
 
@@ -248,9 +248,9 @@ async def test_identities_are_masked_from_the_next_line_on(tmp_path: Path) -> No
     number = "+442079460000"
     rules = "rules: [{name: callers, agent: greeter, per: participant}]\nredact_identities: true\n"
     async with following(tmp_path, rules) as (here, _):
-        here.livekit.worker("greeter")
+        here.livekit.workers.register("greeter")
         room = f"call-_{number}_x"
-        await here.livekit.join(room, f"sip_{number}", kind="SIP")
+        await here.livekit.rooms.join(room, f"sip_{number}", kind="SIP")
         served = await here.told("agent.joined")
         headers = {"Authorization": f"Bearer {TOKEN}"}
         async with aiohttp.ClientSession(here.service.url, headers=headers) as http:
@@ -273,15 +273,15 @@ async def test_a_project_goes_and_another_comes(tmp_path: Path) -> None:
         aiohttp.ClientSession() as http,
     ):
         for livekit in (here.livekit, us):
-            livekit.worker("greeter")
-            await livekit.join("lobby", "alice")
+            livekit.workers.register("greeter")
+            await livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", project="default")
         written.project = f"projects: [{{name: us, url: '{us.url}', keys: {{APIus: {keys['APIus']}}}}}]\n"
         await reload(here, written, GREETER)
         await here.told("session.repaired", project="us", room="lobby")
         await here.told("agent.joined", project="us")
         assert await post(here, http, KEY, SECRET) == 401
-        assert len(here.livekit.agents_in("lobby")) == 1
+        assert len(here.livekit.rooms.agents_in("lobby")) == 1
         calls = len(here.livekit.calls)
         await here.told("webhook.rejected")
         await reload(here, written, GREETER)

@@ -96,39 +96,39 @@ async def join(http: aiohttp.ClientSession, url: str, event_id: str) -> tuple[in
 
 async def test_i1_i2_two_replicas_with_the_same_events_ask_once(livekit: FakeLiveKit, tmp_path: Path) -> None:
     """Every webhook reaches both at the same instant: one drives, one agent comes, nothing is owed."""
-    livekit.worker("greeter")
+    livekit.workers.register("greeter")
     with running_valkey(tmp_path) as valkey:
         async with replica(livekit, valkey.url) as (one, _), replica(livekit, valkey.url) as (two, _):
             await asyncio.gather(wait_ready(one.url), wait_ready(two.url))
             async with everywhere(one, two) as url:
                 livekit.webhook_url = url
                 rooms = [f"room-{n}" for n in range(10)]
-                await asyncio.gather(*(livekit.join(room, "alice") for room in rooms))
-                await livekit.wait_until(lambda: all(livekit.agents_in(room) for room in rooms), within=10)
+                await asyncio.gather(*(livekit.rooms.join(room, "alice") for room in rooms))
+                await livekit.wait_until(lambda: all(livekit.rooms.agents_in(room) for room in rooms), within=10)
                 async with asyncio.timeout(5):
                     while await two.ledger.counts() != Counts(due=0, held=0, rest=10):
                         await asyncio.sleep(0.02)
                 livekit.webhook_url = None
     assert sorted(call.room for call in livekit.create_calls) == rooms
-    assert [len(livekit.agents_in(room)) for room in rooms] == [1] * 10
+    assert [len(livekit.rooms.agents_in(room)) for room in rooms] == [1] * 10
 
 
 async def test_i6_r3_a_replica_killed_while_it_asks_is_succeeded(livekit: FakeLiveKit, tmp_path: Path) -> None:
     """Its CreateDispatch is done and never answered: who claims the session next finds the attempt, and adds none."""
-    livekit.worker("greeter")
-    livekit.lose_replies("CreateDispatch", hang=True)
+    livekit.workers.register("greeter")
+    livekit.faults.lose_replies("CreateDispatch", hang=True)
     with running_valkey(tmp_path) as valkey:
         async with AsyncExitStack() as stack:
             port = free_port()
             dying = stack.enter_context(process(livekit, valkey, tmp_path, port))
             livekit.webhook_url = f"http://127.0.0.1:{port}/webhook"
             await wait_ready(f"http://127.0.0.1:{port}", within=15)
-            await livekit.join("lobby", "alice")
+            await livekit.rooms.join("lobby", "alice")
             await livekit.wait_until(lambda: livekit.create_calls)
             survivor, ears = await stack.enter_async_context(replica(livekit, valkey.url))
             livekit.webhook_url = f"{survivor.url}/webhook"
             dying.signal(SIGKILL)
-            await livekit.wait_until(lambda: livekit.agents_in("lobby"))
+            await livekit.wait_until(lambda: livekit.rooms.agents_in("lobby"))
             async with asyncio.timeout(15):  # a lease, and what is owed after it
                 while not (served := [line for line in ears.lines if line["action"] == "agent.joined"]):
                     ears.said.clear()
@@ -136,7 +136,7 @@ async def test_i6_r3_a_replica_killed_while_it_asks_is_succeeded(livekit: FakeLi
             livekit.webhook_url = None
     assert [line["number"] for line in served] == [1]
     assert len(livekit.create_calls) == 1
-    assert len(livekit.agents_in("lobby")) == 1
+    assert len(livekit.rooms.agents_in("lobby")) == 1
 
 
 async def test_w11_without_its_redis_it_starts_refuses_in_time_and_recovers(

@@ -9,7 +9,7 @@ from pathlib import Path
 from dispatcher.app import running
 from dispatcher.config import load
 from dispatcher.telemetry.logs import Log
-from dispatcher.testing import FakeLiveKit, Fate, Timings
+from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
 from dispatcher.testing.release import SEEN, Version
 from tests.integration.house import SPEED, Ears, House
 
@@ -56,12 +56,12 @@ rules:
 """
     async with ruled(tmp_path, rules) as here:
         for name in ("sales", "greeter"):
-            here.livekit.worker(name)
+            here.livekit.workers.register(name)
         lines = {"plus": "+44 20 7946 0000", "zeros": "00442079460000", "bare": "442079460000", "other": "+33155443322"}
         for room, line in lines.items():
             attributes = {"sip.trunkPhoneNumber": line, "sip.phoneNumber": "0044 1632 960961"}
-            await here.livekit.join(room, "caller", kind="SIP", attributes=attributes)
-        await here.livekit.wait_until(lambda: all(here.livekit.agents_in(room) for room in lines))
+            await here.livekit.rooms.join(room, "caller", kind="SIP", attributes=attributes)
+        await here.livekit.wait_until(lambda: all(here.livekit.rooms.agents_in(room) for room in lines))
 
         assert {room: asked(here, room)[0][0] for room in lines} == {
             "plus": "sales", "zeros": "sales", "bare": "sales", "other": "greeter"
@@ -74,12 +74,12 @@ rules:
 async def test_w8_metadata_set_after_the_join_decides(tmp_path: Path) -> None:
     """Nobody could be named when she joined; the metadata came without a webhook, and the room heals by itself."""
     async with ruled(tmp_path, "rules: [{name: as-asked, agent: {cel: metadata.agent}}]") as here:
-        here.livekit.worker("tutor")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("tutor")
+        await here.livekit.rooms.join("lobby", "alice")
         unnamed = await here.told("agent.unnamed", room="lobby")
         assert (unnamed["reason"], unnamed["level"]) == ("missing_key", "warning")
         await here.told("assignment.starved", room="lobby")
-        await here.livekit.set_metadata("lobby", '{"agent": "tutor"}')
+        await here.livekit.rooms.set_metadata("lobby", '{"agent": "tutor"}')
         await here.told("agent.joined", room="lobby", agent="tutor")
 
         assert asked(here, "lobby") == [("tutor", "")]
@@ -90,8 +90,8 @@ async def test_w8_metadata_set_after_the_join_decides(tmp_path: Path) -> None:
 async def test_an_agent_that_cannot_be_named_leaves_the_fallback(tmp_path: Path) -> None:
     """A person never pays for somebody's metadata."""
     async with ruled(tmp_path, "rules: [{name: a, agent: {cel: metadata.agent}, fallback: [greeter]}]") as here:
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby", agent="greeter")
 
         assert asked(here, "lobby") == [("greeter", "")]
@@ -100,9 +100,9 @@ async def test_an_agent_that_cannot_be_named_leaves_the_fallback(tmp_path: Path)
 async def test_metadata_that_fails_is_empty_and_told(tmp_path: Path) -> None:
     """The agent comes all the same; the log says which rule, which room and why, and nothing of the metadata."""
     async with ruled(tmp_path, "rules: [{name: all, agent: greeter, metadata: metadata.tenant.name}]") as here:
-        here.livekit.worker("greeter")
-        await here.livekit.open_room("lobby", metadata='{"tenant": "hush-hush"}')
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.open("lobby", metadata='{"tenant": "hush-hush"}')
+        await here.livekit.rooms.join("lobby", "alice")
         failed = await here.told("rule.failed", room="lobby")
         await here.told("agent.joined", room="lobby")
 
@@ -122,8 +122,8 @@ rules:
     metadata: '{"caller": phone(participant.attributes["sip.phoneNumber"], "GB"), "line": "sales"}'
 """
     async with ruled(tmp_path, rules) as here:
-        here.livekit.worker("sales")
-        await here.livekit.join("lobby", "caller", kind="SIP", attributes={"sip.trunkID": "ST_1"})
+        here.livekit.workers.register("sales")
+        await here.livekit.rooms.join("lobby", "caller", kind="SIP", attributes={"sip.trunkID": "ST_1"})
         failed = await here.told("rule.failed", room="lobby")
         await here.told("agent.joined", room="lobby")
 
@@ -134,9 +134,9 @@ rules:
 async def test_metadata_that_is_no_object_is_told_once(tmp_path: Path) -> None:
     """However often the room is looked at; with the reason, and nothing of what it says."""
     async with ruled(tmp_path, "rules: [{name: all, agent: greeter, when: metadata.plan != 'none'}]") as here:
-        await here.livekit.open_room("lobby", metadata='"{\\"plan\\": \\"hush-hush\\"}"')
+        await here.livekit.rooms.open("lobby", metadata='"{\\"plan\\": \\"hush-hush\\"}"')
         for identity in ("alice", "bob"):
-            await here.livekit.join("lobby", identity)
+            await here.livekit.rooms.join("lobby", identity)
         unread = await here.told("metadata.unread", room="lobby")
         await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) >= 3)
         await here.idle()
@@ -151,10 +151,10 @@ async def test_metadata_that_is_no_object_is_told_once(tmp_path: Path) -> None:
 async def test_t1_kinds_and_conditions_choose_whom_an_agent_is_for(tmp_path: Path) -> None:
     """A recorder or an ingest asks for nobody, whatever a condition says."""
     async with ruled(tmp_path, "rules: [{name: all, agent: greeter, when: 'true'}]") as here:
-        here.livekit.worker("greeter")
+        here.livekit.workers.register("greeter")
         for kind in ("EGRESS", "INGRESS", "AGENT"):
-            await here.livekit.join("lobby", kind.lower(), kind=kind)
-        await here.livekit.join("lobby", "recorder", hidden=True)
+            await here.livekit.rooms.join("lobby", kind.lower(), kind=kind)
+        await here.livekit.rooms.join("lobby", "recorder", hidden=True)
         await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) >= 5)
         await here.idle()
         assert here.livekit.create_calls == []
@@ -164,15 +164,15 @@ async def test_g1_rooms_are_split_by_their_names(tmp_path: Path) -> None:
     """The same room name gets the same side again in its next life."""
     split = "{split: [{name: greeter, weight: 1}, {name: greeter, deployment: canary, weight: 1}]}"
     async with ruled(tmp_path, f"rules: [{{name: all, agent: {split}}}]") as here:
-        here.livekit.worker("greeter")
-        here.livekit.worker("greeter", deployment="canary")
+        here.livekit.workers.register("greeter")
+        here.livekit.workers.register("greeter", deployment="canary")
         rooms = [f"room-{number}" for number in range(8)]
         for _ in range(2):
             for room in rooms:
-                await here.livekit.join(room, "alice")
-            await here.livekit.wait_until(lambda: all(here.livekit.agents_in(room) for room in rooms))
+                await here.livekit.rooms.join(room, "alice")
+            await here.livekit.wait_until(lambda: all(here.livekit.rooms.agents_in(room) for room in rooms))
             for room in rooms:
-                await here.livekit.close_room(room)
+                await here.livekit.rooms.close(room)
         sides = {room: asked(here, room) for room in rooms}
 
         assert all(len(set(side)) == 1 and len(side) == 2 for side in sides.values()), sides
@@ -183,11 +183,13 @@ async def test_g2_a_canary_that_fails_is_seen_and_nobody_pays_for_it(tmp_path: P
     """Half of the canary's people are refused: they get production's agent at once, and the metrics tell the sides."""
     split = "{split: [{name: greeter, weight: 1}, {name: greeter, deployment: canary, weight: 1}]}"
     async with ruled(tmp_path, f"rules: [{{name: all, agent: {split}, fallback: [greeter]}}]") as here:
-        here.livekit.worker("greeter")
-        canary = here.livekit.worker("greeter", *[Fate.REJECTS, Fate.SERVES] * 20, deployment="canary")
+        here.livekit.workers.register("greeter")
+        canary = here.livekit.workers.register(
+            "greeter", *[JobOutcome.REJECTS, JobOutcome.SERVES] * 20, deployment="canary"
+        )
         rooms = [f"room-{number}" for number in range(20)]
         for room in rooms:
-            await here.livekit.join(room, "alice")
+            await here.livekit.rooms.join(room, "alice")
         for room in rooms:
             await here.told("agent.joined", room=room)
         metrics = await here.metrics()
@@ -201,7 +203,7 @@ async def test_g2_a_canary_that_fails_is_seen_and_nobody_pays_for_it(tmp_path: P
             'livekit_dispatcher_agents_joined_total{agent="greeter@canary"}': canary.asked - refused,
             'livekit_dispatcher_agents_joined_total{agent="greeter"}': len(rooms) - canary.asked + refused,
         }
-        assert all(len(here.livekit.agents_in(room)) == 1 for room in rooms)
+        assert all(len(here.livekit.rooms.agents_in(room)) == 1 for room in rooms)
         assert here.said("room-0")[:2] == ["assignment.created", "dispatch.requested"]
         assert {line["agent"] for line in here.lines if line["action"] == "dispatch.requested"} == {
             "greeter",
@@ -213,17 +215,17 @@ async def test_d9_a_server_that_ignores_deployments_is_found_out(tmp_path: Path)
     """The canary's people would have got production: refused, told, counted, and the fallback there instead."""
     rules = "rules: [{name: all, agent: {name: greeter, deployment: canary}, fallback: [safe]}]"
     async with ruled(tmp_path, rules, version=(1, 11)) as here:
-        here.livekit.worker("greeter")
-        here.livekit.worker("safe")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter")
+        here.livekit.workers.register("safe")
+        await here.livekit.rooms.join("lobby", "alice")
         told = await here.told("deployment.ignored", room="lobby")
         assert (told["agent"], told["number"], told["level"]) == ("greeter@canary", 1, "warning")
         await here.told("attempt.ended", number=1, verdict="refused", reason="deployment.ignored")
         await here.told("agent.joined", room="lobby", agent="safe")
-        await here.livekit.wait_until(lambda: len(here.livekit.agents_in("lobby")) == 1)
+        await here.livekit.wait_until(lambda: len(here.livekit.rooms.agents_in("lobby")) == 1)
         await here.idle()
 
-        assert here.livekit.agents_in("lobby")[0].attributes["lk.agent_name"] == "safe"
+        assert here.livekit.rooms.agents_in("lobby")[0].attributes["lk.agent_name"] == "safe"
         metrics = await here.metrics()
         assert metrics['livekit_dispatcher_deployments_ignored_total{agent="greeter@canary"}'] == 1
         assert metrics['livekit_dispatcher_dispatches_total{agent="greeter@canary",result="refused"}'] == 1
@@ -233,8 +235,8 @@ async def test_a_server_that_knows_deployments_is_believed(tmp_path: Path) -> No
     """What it echoes is what was asked for."""
     rules = "rules: [{name: all, agent: {name: greeter, deployment: canary}}]"
     async with ruled(tmp_path, rules) as here:
-        here.livekit.worker("greeter", deployment="canary")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("greeter", deployment="canary")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby")
 
         assert asked(here, "lobby") == [("greeter", "canary")]

@@ -1,4 +1,4 @@
-"""What people, operators and workers do: the lines a test or a demo is told in."""
+"""What people and operators do in the fake's rooms, and who is in them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
@@ -9,28 +9,11 @@ from livekit.protocol.room import CreateRoomRequest
 
 from dispatcher.core.facts import PERSON_KINDS
 from dispatcher.testing.room import LiveRoom
-from dispatcher.testing.workers import Fate, Worker, Workers
 from dispatcher.testing.world import World
 
 
-class Behaviour(TypedDict, total=False):
-    """The fields of a Worker that a story may set; what they mean, and their defaults, is said there."""
-
-    deployment: str
-    drop: int
-    drop_rate: float
-    accept_after: float
-    list_after: float
-    join_after: float
-    stay: float
-    ghost: float
-    identity: str
-    names_itself: bool
-    per_publisher: bool
-
-
 class Details(TypedDict, total=False):
-    """What a story may say of a participant. `kind` is LiveKit's name of it; without one it is STANDARD."""
+    """What may be said of a participant. `kind` is LiveKit's name of it; without one it is STANDARD."""
 
     kind: str
     kind_details: Sequence[str]  # LiveKit's names, too
@@ -43,16 +26,13 @@ class Details(TypedDict, total=False):
     recorder: bool  # its token has this grant
 
 
-class Story:
-    """Every line is true when it returns. A room or a participant that is not there is a KeyError."""
+class Rooms:
+    """The live rooms. What a call says is true when it returns; a room or participant that is not there: KeyError."""
 
-    def __init__(self, world: World, workers: Workers) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._workers = workers
 
-    async def open_room(
-        self, name: str, *, metadata: str = "", agents: Sequence[str | RoomAgentDispatch] = ()
-    ) -> LiveRoom:
+    async def open(self, name: str, *, metadata: str = "", agents: Sequence[str | RoomAgentDispatch] = ()) -> LiveRoom:
         """The room is live: as it was, or opened now with these agents dispatched to it.
 
         By their names, or as a token's `room_config` says more of them.
@@ -89,23 +69,13 @@ class Story:
         if metadata is not None:
             here.metadata = metadata
 
-    async def miscount(self, room: str, people: int) -> None:
-        """LiveKit says that so many are in the room, whoever is."""
-        self._world.rooms[room].miscount(people)
+    async def set_participant_count(self, room: str, people: int) -> None:
+        """LiveKit says that so many are in the room, whoever is: its counts are stale, and at times wrong."""
+        self._world.rooms[room].set_participant_count(people)
 
-    async def close_room(self, room: str, reason: str = "ROOM_DELETED") -> None:
+    async def close(self, room: str, reason: str = "ROOM_DELETED") -> None:
         """Everybody has left for `reason`, and the room is finished."""
         self._world.rooms[room].close(reason)
-
-    def worker(self, agent: str, *fates: Fate, **behaviour: Unpack[Behaviour]) -> Worker:
-        """A worker is registered. Its jobs meet `fates` in turn, the last one from then on; without any it serves."""
-        worker = Worker(agent=agent, fates=fates or (Fate.SERVES,), **behaviour)
-        self._workers.register(worker)
-        return worker
-
-    def unregister(self, agent: str, deployment: str = "") -> None:
-        """No worker of that name is registered any more; its agents stay in their rooms."""
-        self._workers.unregister(agent, deployment)
 
     def agents_in(self, room: str) -> list[ParticipantInfo]:
         """The agents in the room, avatars not counted; none if it is not live."""
@@ -120,7 +90,7 @@ class Story:
         live = self._world.rooms.get(room)
         return [one for one in live.dispatches.values() if one.agent_name] if live else []
 
-    def rooms(self) -> list[str]:
+    def names(self) -> list[str]:
         """The names of the live rooms, in the order they were opened."""
         return list(self._world.rooms)
 
