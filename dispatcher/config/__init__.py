@@ -3,7 +3,7 @@
 from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.render import schema
-from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, place
+from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, endpoint
 from dispatcher.config.watch import Source
 
 __all__ = [
@@ -16,9 +16,9 @@ __all__ = [
     "Secret",
     "Source",
     "SweepSettings",
+    "endpoint",
     "load",
     "load_offline",
-    "place",
     "schema",
     "show",
 ]

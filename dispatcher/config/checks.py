@@ -10,7 +10,7 @@ from dispatcher.config import values
 from dispatcher.config.document import Document, Loc, Tree, path
 from dispatcher.config.environment import Environment
 from dispatcher.config.problems import Problem, did_you_mean, in_environment
-from dispatcher.config.types import place
+from dispatcher.config.types import endpoint
 from dispatcher.core.facts import PERSON_KINDS, SIP
 from dispatcher.core.rules import Rule
 from dispatcher.expressions import Metadata, When
@@ -111,7 +111,7 @@ def _same_livekits(document: Document) -> Iterator[Problem]:
     first: dict[str, Loc] = {}
     for loc, project in _mappings(document, ("projects",)):
         try:
-            where = place(values.url(str(project.get("url", ""))))
+            where = endpoint(values.url(str(project.get("url", ""))))
         except ValueError:  # told where the field is read
             continue
         if where in first:

@@ -15,7 +15,7 @@ from dispatcher.core.rules import Rule
 Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
 
 
-def place(url: str) -> str:
+def endpoint(url: str) -> str:
     """Where a LiveKit's URL leads: the same for one place, however it is written."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme in {"wss", "https"} else 80)

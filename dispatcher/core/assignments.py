@@ -114,9 +114,9 @@ def _assigned(
     session: Session, rules: Sequence[Rule], rule: Rule, room: Room, person: Participant | None, now: Ms
 ) -> Session:
     identity = person.known_as if person is not None and rule.policy.per == "participant" else ""
-    hoped = person.joined_at if person is not None else 0
+    joined_at = person.joined_at if person is not None else 0
     assignment = Assignment(
-        rule=rule.name, policy=rule.policy, identity=identity, attended=person is not None, first_waiting_at=hoped
+        rule=rule.name, policy=rule.policy, identity=identity, attended=person is not None, first_waiting_at=joined_at
     )
     if not _missing(session, assignment.key) or _taken(session, rules, rule):
         return session

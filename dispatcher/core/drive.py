@@ -67,8 +67,8 @@ class Drive:
         self.terms = terms
         self.now = now
         self.rounds = 0
-        self._seen: RoomSnapshot | None = None
-        self._seen_until: Ms = 0
+        self._snapshot: RoomSnapshot | None = None
+        self._snapshot_at: Ms = 0
         self._just_looked = False
         self._fold(inbox)
 
@@ -99,7 +99,7 @@ class Drive:
 
     @property
     def _fresh(self) -> bool:
-        return self._seen is not None and (self._just_looked or self.now <= self._seen_until + timing.FRESH_MS)
+        return self._snapshot is not None and (self._just_looked or self.now <= self._snapshot_at + timing.FRESH_MS)
 
     def _fold(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -114,9 +114,11 @@ class Drive:
         reply = yield from self._effect(Observe())
         if isinstance(reply, Unobserved):
             return reply.retry_in
-        looked = _as(Observed, reply)
-        self._seen, self._seen_until, self._just_looked = looked.seen, looked.now, True
-        self.session = observe(self.session, looked.seen, self.terms.rules, tags=self.terms.tags, now=looked.began)
+        observed = _as(Observed, reply)
+        self._snapshot, self._snapshot_at, self._just_looked = observed.snapshot, observed.now, True
+        self.session = observe(
+            self.session, observed.snapshot, self.terms.rules, tags=self.terms.tags, now=observed.began
+        )
         return 0
 
     def _turn_to_look(self) -> Generator[Effect, Reply, Ms]:
@@ -145,7 +147,7 @@ class Drive:
         self.session = transitions.ask(self.session, step, self.now, rule_gone=rule is None)
         ask = Ask(
             step=step,
-            metadata=_metadata(rule, assignment, self._seen),
+            metadata=_metadata(rule, assignment, self._snapshot),
             tag=self.terms.tags.of(self.session, step),
         )
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
@@ -153,14 +155,14 @@ class Drive:
         asked = _as(Asked, (yield from self._effect(ask)))
         self.session = transitions.asked(self.session, step, asked)
         if asked.outcome in transitions.UNCERTAIN:
-            self._seen = None  # law 4: only a look begun after this may lead to a Create
+            self._snapshot = None  # law 4: only a look begun after this may lead to a Create
 
     def _retract(self, step: Retract) -> Generator[Effect, Reply, None]:
         """The agent, or the dispatch, was asked to go."""
         if self.terms.dry_run:
             self.session = transitions.retracted(self.session, step, self.now, reason="dry_run")
             return
-        here = self._seen.participants if self._seen else ()
+        here = self._snapshot.participants if self._snapshot else ()
         identity = next((one.identity for one in here if one.sid == step.agent_sid), "")
         self._just_looked = False
         back = _as(TakenBack, (yield from self._effect(TakeBack(step=step, identity=identity))))

@@ -82,7 +82,7 @@ class Observed(Struct, frozen=True, tag=True):
 
     now: Ms
     began: Ms
-    seen: RoomSnapshot
+    snapshot: RoomSnapshot
 
 
 class Unobserved(Struct, frozen=True, tag=True):

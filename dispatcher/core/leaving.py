@@ -29,8 +29,8 @@ def depart(
     if verdict in _POLITE and len(new) == len(waiting) and assignment.policy.trigger == "participant_joined":
         verdict = Verdict.ENDED
     session = close(session, assignment.key, attempt.number, verdict, now, left.why)
-    heard = [note for note in session.notes if note.sid != left.sid and note.identity not in attempt.identities]
-    session = replace(session, notes=tuple(heard))
+    others = [note for note in session.notes if note.sid != left.sid and note.identity not in attempt.identities]
+    session = replace(session, notes=tuple(others))
     paid = session.assignment(assignment.key)
     if verdict is Verdict.ENDED or (verdict is Verdict.LEFT and new):
         return with_assignment(session, retries.renewed(paid))

@@ -94,8 +94,8 @@ def _published(session: Session, there: Sequence[Participant], now: Ms) -> Ms:
 def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
     for assignment in session.assignments:
         waiting = waiting_for(assignment, there)
-        hoped = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
-        attended = replace(assignment, attended=bool(waiting), first_waiting_at=hoped)
+        first_at = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
+        attended = replace(assignment, attended=bool(waiting), first_waiting_at=first_at)
         gone_at = assignment.finished_at or assignment.left_at
         if gone_at and any(one.joined_at > gone_at for one in waiting):
             attended = retries.renewed(attended)

@@ -1,7 +1,7 @@
 """Agents that nobody is given for now: an assignment goes on to its next target, or is held where every one is paused.
 
 Only assignments that wait are touched, each time they are planned for: nothing live is, and nothing of it is pinned.
-The names come in as a value, and what is stored (`Assignment.held`) says no more than how it stood when it was last
+The names come in as a value, and what is stored (`Assignment.paused`) says no more than how it stood when it was last
 asked.
 """
 

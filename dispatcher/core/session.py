@@ -250,7 +250,7 @@ def with_entry(session: Session, entry: Entry) -> Session:
     return replace(session, timeline=timeline, entries_total=session.entries_total + 1)
 
 
-def entries_since(session: Session, told: int) -> tuple[Entry, ...]:
-    """The entries told since there were `told` of them; of very many at once, those that the timeline still has."""
-    new = session.entries_total - told
+def entries_since(session: Session, total: int) -> tuple[Entry, ...]:
+    """The entries told since there were `total` of them; of very many at once, those that the timeline still has."""
+    new = session.entries_total - total
     return session.timeline[-new:] if new > 0 else ()

@@ -50,13 +50,13 @@ def watch_unattributed(session: Session, unattributed: Sequence[Participant], no
         return replace(session, unattributed=(), unattributed_since=0, strange_since=0, unrequested_announced=False)
     sids = tuple(agent.sid for agent in unattributed[:UNATTRIBUTED_MAX])
     fresh = set(sids) - set(session.unattributed)
-    told = session.unrequested_announced and not fresh
+    announced = session.unrequested_announced and not fresh
     since = now if fresh else session.unattributed_since
     strange = now if session.unrequested_announced and fresh else session.strange_since or now
     session = replace(
-        session, unattributed=sids, unattributed_since=since, strange_since=strange, unrequested_announced=told
+        session, unattributed=sids, unattributed_since=since, strange_since=strange, unrequested_announced=announced
     )
-    if told or now < strange + timing.UNATTRIBUTED_MS[-1]:
+    if announced or now < strange + timing.UNATTRIBUTED_MS[-1]:
         return session
     names = sorted({brief(agent.agent_name, AGENT_MAX) for agent in unattributed[:UNATTRIBUTED_MAX]})
     entry = Entry(at=now, said=Said.AGENT_UNREQUESTED, agent=brief(", ".join(names), 2 * AGENT_MAX))

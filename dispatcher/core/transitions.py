@@ -81,10 +81,10 @@ def misdirected(session: Session, step: Create, now: Ms, dispatch: str) -> Sessi
 
     Its agent at once; the dispatch stays listed for LINGER_MS, as nothing else would say whose that agent is.
     """
-    told = Entry(
+    ignored = Entry(
         at=now, said=Said.DEPLOYMENT_IGNORED, assignment=step.assignment, number=step.number, agent=str(step.target)
     )
-    session = refused(with_entry(answered(session, step, dispatch), told), step, now, Said.DEPLOYMENT_IGNORED)
+    session = refused(with_entry(answered(session, step, dispatch), ignored), step, now, Said.DEPLOYMENT_IGNORED)
     assignment = session.assignment(step.assignment)
     made = replace(assignment.attempt(step.number), listed=True, retract_at=now + timing.LINGER_MS)
     return with_assignment(session, with_attempt(assignment, made))

@@ -82,7 +82,7 @@ class Reconciler:
                 limited=runtime.api_rate_limit is not None,
                 dry_run=self.dry_run,
             )
-            return await _Hands(self, leased, runtime).carry_out(self._begun(leased, terms))
+            return await _Interpreter(self, leased, runtime).carry_out(self._begun(leased, terms))
         except LeaseLost:
             self.recorder.lost(leased.key)
             return None
@@ -93,13 +93,13 @@ class Reconciler:
         return self.tape.drive(leased.key.project, leased.session, leased.inbox, terms, leased.now)
 
 
-class _Hands:
+class _Interpreter:
     """Carries out the effects of one drive."""
 
     def __init__(self, reconciler: Reconciler, leased: LeasedSession, runtime: ProjectRuntime) -> None:
         self.reconciler = reconciler
         self.leased = leased
-        self.site = runtime
+        self.runtime = runtime
         self.project = leased.key.project
 
     async def carry_out(self, drive: Drive | RecordedDrive) -> Ms | None:
@@ -114,7 +114,7 @@ class _Hands:
                 return due_in
 
     async def _reply(self, effect: Effect) -> Reply:
-        leased, pacer, runtime = self.leased, self.reconciler.pacer, self.site
+        leased, pacer, runtime = self.leased, self.reconciler.pacer, self.runtime
         match effect:
             case TurnToLook():
                 return self._turn(await pacer.to_look(self.project, runtime.api_rate_limit))
@@ -144,5 +144,5 @@ class _Hands:
         """Save the session if we still hold the lease; then tell what is new, and let the pace follow it."""
         saved, entries = await self.leased.save(save)
         self.reconciler.recorder.tell(self.leased.key, entries)
-        await self.reconciler.pacer.learn(self.project, self.site, entries)
+        await self.reconciler.pacer.learn(self.project, self.runtime, entries)
         return saved

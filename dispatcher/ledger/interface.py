@@ -100,7 +100,7 @@ class SaveResult(StrEnum):
 
 class SaveAnswer(Struct, frozen=True, kw_only=True):
     result: SaveResult
-    held: Handover | None = None  # with KEPT (the inbox is empty: it is folded once per claim) and MORE
+    handover: Handover | None = None  # with KEPT (the inbox is empty: it is folded once per claim) and MORE
 
 
 class Standing(Struct, frozen=True, order=True):

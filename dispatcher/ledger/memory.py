@@ -94,10 +94,10 @@ class MemoryLedger:
             self._sessions.end(session, now)
         elif then is Then.KEEP:
             self._lease(session, now)
-            return SaveAnswer(result=SaveResult.KEPT, held=session.held(now, ()))
+            return SaveAnswer(result=SaveResult.KEPT, handover=session.handover(now, ()))
         elif session.inbox:
             self._lease(session, now)
-            return SaveAnswer(result=SaveResult.MORE, held=session.held(now, tuple(session.inbox)))
+            return SaveAnswer(result=SaveResult.MORE, handover=session.handover(now, tuple(session.inbox)))
         else:
             self._sessions.move(session, Place.DUE if then is Then.DUE else Place.REST, now, due_at)
         return SaveAnswer(result=SaveResult.OK)
@@ -173,7 +173,7 @@ class MemoryLedger:
         due = session.at if session.place is not Place.REST else now
         session.token = f"{self._process}-{next(self._leases)}"
         self._lease(session, now)
-        return session.held(now, tuple(session.inbox), due=min(due, now))
+        return session.handover(now, tuple(session.inbox), due=min(due, now))
 
     def _lease(self, session: StoredSession, now: Ms) -> None:
         self._sessions.move(session, Place.HELD, now, now + timing.LEASE_MS)

@@ -83,7 +83,7 @@ class StoredSession:
         """The lease it is held under."""
         return Lease(key=self.key, token=self.token, until=self.at)
 
-    def held(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None) -> Handover:
+    def handover(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None) -> Handover:
         """The session for the holder of its lease, with this beginning of its inbox."""
         upto = self.head + len(inbox)
         return Handover(

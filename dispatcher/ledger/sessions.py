@@ -84,7 +84,7 @@ class LeasedSession:
         if saved.result is SaveResult.LOST:
             raise LeaseLost
         before, self.session = self.session, session
-        inbox = self._take(saved.held) if saved.held is not None else ()
+        inbox = self._take(saved.handover) if saved.handover is not None else ()
         more = inbox if saved.result is SaveResult.MORE else None
         return Saved(self.now, more), entries_since(session, before.entries_total)
 

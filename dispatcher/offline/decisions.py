@@ -21,7 +21,7 @@ from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.offline.hidden import CannotTell, CarefulRules
-from dispatcher.offline.replay import RecordedTags, Write, missing, recorded, told, visible
+from dispatcher.offline.replay import RecordedTags, Write, missing, recorded, reported, visible
 from dispatcher.offline.situation import Unusable
 from dispatcher.telemetry.tape import Exchange, Hides, Recorded, RecordedClaim, RecordedTerms, UnreadLine
 
@@ -47,7 +47,7 @@ def compare(folders: Sequence[Path], config: Config, write: Write) -> int:
     rules_of, unread = _rules_of(config), 0
     for one in recorded(folders):
         if isinstance(one, UnreadLine):
-            unread = told(unread, one, write)
+            unread = reported(unread, one, write)
             continue
         key = one.claim.project, one.claim.session.sid
         if key not in rooms:
@@ -107,7 +107,7 @@ class _Room:
         looks: list[tuple[Observed, Exchange]] = []
         for exchange in one.claim.exchanges:
             match exchange.effect, exchange.reply:
-                case _, Observed(seen=seen) as look if seen.room is not None:
+                case _, Observed(snapshot=seen) as look if seen.room is not None:
                     looks.append((look, exchange))
                 case Save(session=session), Saved():
                     wanted = (assignment for assignment in session.assignments if not assignment.remnant)
@@ -124,7 +124,7 @@ class _Room:
         if exchange.found and not self._session.looked_at:
             self.obstacle = "it began before the recording"
             return
-        snapshot = replace(look.seen, participants=tuple(people(look.seen)), dispatches=())
+        snapshot = replace(look.snapshot, participants=tuple(people(look.snapshot)), dispatches=())
         try:
             rules = self._rules_of(self.project, terms.hides)
             if self._settled(snapshot, rules.rules):

@@ -86,7 +86,7 @@ def replay(folders: Sequence[Path], write: Write) -> int:
     claims, same, sessions, unread = 0, 0, set[tuple[str, str]](), 0
     for one in recorded(folders):
         if isinstance(one, UnreadLine):
-            unread = told(unread, one, write)
+            unread = reported(unread, one, write)
             continue
         claims += 1
         sessions.add((one.claim.project, one.claim.session.sid))
@@ -113,7 +113,7 @@ def _begun(one: Recorded | UnreadLine) -> Ms:
     return one.claim.now if isinstance(one, Recorded) else 0
 
 
-def told(unread: int, one: UnreadLine, write: Write) -> int:
+def reported(unread: int, one: UnreadLine, write: Write) -> int:
     """The line is told, if it is one of the first that cannot be read; how many those are now."""
     if unread < SHOWN_MAX:
         write(f"{one.place}: cannot be read: {one.why}\n")

@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, place
+from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, endpoint
 from dispatcher.core.rules import Rule
 from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, UnreadMetadata, reporting
@@ -72,7 +72,7 @@ def config_snapshot(
 
 def livekits(config: Config) -> Mapping[str, LiveKitAt]:
     """Where each project's LiveKit is, without a secret."""
-    return {project.name: LiveKitAt(place(project.url), tuple(sorted(project.keys))) for project in config.projects}
+    return {project.name: LiveKitAt(endpoint(project.url), tuple(sorted(project.keys))) for project in config.projects}
 
 
 def _project_runtime(

@@ -113,7 +113,11 @@ MUTANTS = {
         Mutant("a name begins anew with each look", "(session.named_since or now) if free", "now if free"),
         Mutant("who has no grant serves by name", "if agent.granted and agent.agent_name", "if agent.agent_name"),
         Mutant("newcomers put off what is told", "else session.strange_since or now", "else since"),
-        Mutant("what was told is told again", "told = session.unrequested_announced and not fresh", "told = False"),
+        Mutant(
+            "what was told is told again",
+            "announced = session.unrequested_announced and not fresh",
+            "announced = False",
+        ),
         Mutant("names are told whole", "brief(agent.agent_name, AGENT_MAX) for", "agent.agent_name for"),
     ),
     "dispatcher/core/attribution.py": (

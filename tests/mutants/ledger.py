@@ -27,7 +27,9 @@ OPERATIONS = (
     Mutant("tokens are alike in all processes", "secrets.token_hex(8)", '"process"'),
     Mutant("a claim knows no limit", "while len(taken) < limit and", "while"),
     Mutant("a claim comes a millisecond late", "first.at <= now:", "first.at < now:"),
-    Mutant("a checkpoint hands out the inbox", "session.held(now, ()))", "session.held(now, tuple(session.inbox)))"),
+    Mutant(
+        "a checkpoint hands out the inbox", "session.handover(now, ()))", "session.handover(now, tuple(session.inbox)))"
+    ),
     Mutant(
         "a checkpoint drains nothing",
         "        session.drain(upto)\n",

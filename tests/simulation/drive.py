@@ -133,7 +133,7 @@ class Claimed:
         if saved.result is SaveResult.LOST:
             raise LostError
         self.laws.saved(save, made, asked_at)
-        inbox = self._hold(saved.held) if saved.held is not None else ()
+        inbox = self._hold(saved.handover) if saved.handover is not None else ()
         return Saved(self.clock.now, inbox if saved.result is SaveResult.MORE else None)
 
     def _hold(self, handover: Handover) -> tuple[Event, ...]:

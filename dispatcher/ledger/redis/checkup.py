@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
-from dispatcher.ledger.redis.client import FOREIGN, Client, told
+from dispatcher.ledger.redis.client import FOREIGN, Client, described
 from dispatcher.ledger.redis.connections import opened
 from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.owner import Installation, LiveKitAt, Owner
@@ -52,7 +52,7 @@ async def check_up(address: Address) -> list[ServerFacts]:
     except TimeoutError:
         raise LedgerUnavailable(f"Redis: no answer within {WITHIN_S:g} s") from None
     except FOREIGN as error:
-        raise LedgerUnavailable(f"Redis: {told(error)}") from None
+        raise LedgerUnavailable(f"Redis: {described(error)}") from None
     finally:
         await client.aclose()
         if sentinel is not None:

@@ -62,7 +62,7 @@ class Client:
             await self._drop(redis)
             raise LedgerUnavailable(f"Redis: no answer within {DEADLINE_S:g} s") from None
         except FOREIGN as error:
-            raise LedgerUnavailable(f"Redis: {told(error)}") from None
+            raise LedgerUnavailable(f"Redis: {described(error)}") from None
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -151,7 +151,7 @@ async def _close(replaced: RedisCluster) -> None:
             await replaced.nodes_manager.aclose("startup_nodes")
 
 
-def told(error: Exception) -> str:
+def described(error: Exception) -> str:
     """What went wrong, without what the server or the library says of it: that may hold what was sent."""
     code, _, _ = str(error).partition(" ")
     if isinstance(error, ResponseError) and code.isupper() and code.isalpha():

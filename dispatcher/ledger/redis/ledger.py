@@ -74,7 +74,7 @@ class RedisLedger:
         except LedgerUnavailable:
             self._unheard.append((key, token))
             raise
-        delivery = Delivery(outcome=Delivered(said.decode()), handover=replies.held(handed[0]) if handed else None)
+        delivery = Delivery(outcome=Delivered(said.decode()), handover=replies.handover(handed[0]) if handed else None)
         if not take and delivery.outcome is Delivered.ACCEPTED:
             self._sooner(-_NEVER)
         return delivery
@@ -91,7 +91,7 @@ class RedisLedger:
         ahead += [first - now for now, first, *_ in answers if first is not None]
         soonest = max(0, min(ahead)) if ahead else None
         self._announced = _NEVER if soonest is None else peeked[0][0] + soonest
-        taken = [replies.held(one) for _, _, *handed in answers for one in handed]
+        taken = [replies.handover(one) for _, _, *handed in answers for one in handed]
         return Claimed(sorted(taken, key=lambda handover: handover.due), soonest)
 
     async def save(
@@ -99,7 +99,7 @@ class RedisLedger:
     ) -> SaveAnswer:
         args = (lease.token, record, upto, then.value, due_at, replies.lines(index))
         said, *handed = await self._on(lease.key, Op.SAVE, *args)
-        saved = SaveAnswer(result=SaveResult(said.decode()), held=replies.held(handed[0]) if handed else None)
+        saved = SaveAnswer(result=SaveResult(said.decode()), handover=replies.handover(handed[0]) if handed else None)
         if saved.result is SaveResult.OK and then is Then.DUE:
             self._sooner(due_at)
         return saved

@@ -13,7 +13,7 @@ def lines(index: Sequence[Standing]) -> bytes:
     return msgspec.json.encode(index)
 
 
-def held(answer: Sequence[Any]) -> Handover:
+def handover(answer: Sequence[Any]) -> Handover:
     """What `held` in preamble.lua has made."""
     name, room, token, until, now, due, upto, record, inbox = answer
     lease = Lease(key=_key(name, room), token=token.decode(), until=until)

@@ -85,13 +85,13 @@ class Hiding:
     def _reply(self, reply: Reply) -> Reply:
         match reply:
             case Observed() if not self._plain:
-                return replace(reply, seen=self._seen(reply.seen))
+                return replace(reply, snapshot=self._snapshot(reply.snapshot))
             case Saved(more=tuple(more)):
                 return replace(reply, more=tuple(self.event(event) for event in more))
             case _:
                 return reply
 
-    def _seen(self, snapshot: RoomSnapshot) -> RoomSnapshot:
+    def _snapshot(self, snapshot: RoomSnapshot) -> RoomSnapshot:
         return RoomSnapshot(
             room=snapshot.room and self._room(snapshot.room),
             participants=tuple(self._participant(one) for one in snapshot.participants),

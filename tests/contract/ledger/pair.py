@@ -90,10 +90,10 @@ class Pair:
         saved = self.run(self.ledger.save(lease, record, holder.held.upto, then, due_at=due_at, index=index))
 
         assert saved.result is result
-        assert (saved.held is not None) == (result in (SaveResult.KEPT, SaveResult.MORE))
-        if session and saved.held:
-            assert saved.held.lease.token == lease.token
-            self.remember(saved.held, session, session.entries if result is SaveResult.MORE else ())
+        assert (saved.handover is not None) == (result in (SaveResult.KEPT, SaveResult.MORE))
+        if session and saved.handover:
+            assert saved.handover.lease.token == lease.token
+            self.remember(saved.handover, session, session.entries if result is SaveResult.MORE else ())
 
     def renew(self, holder: Holder) -> None:
         lease = holder.held.lease

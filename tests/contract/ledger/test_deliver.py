@@ -36,8 +36,8 @@ async def test_an_event_for_a_held_session_waits_in_its_inbox(ledger: Ledger) ->
 
     assert delivery == Delivery(outcome=Delivered.ACCEPTED)
     saved = await ledger.save(mine.lease, b"record", mine.upto, Then.REST)
-    assert saved.held is not None
-    assert saved.held.inbox == (b"left",)
+    assert saved.handover is not None
+    assert saved.handover.inbox == (b"left",)
 
 
 async def test_an_event_finds_the_record_that_was_saved(ledger: Ledger) -> None:
@@ -169,10 +169,10 @@ async def test_the_inbox_keeps_the_newest(ledger: Ledger) -> None:
 
     saved = await ledger.save(mine.lease, b"record", mine.upto, Then.REST)
 
-    assert saved.held is not None
-    assert len(saved.held.inbox) == INBOX_MAX
-    assert saved.held.inbox[0] == b"1"
-    assert saved.held.inbox[-1] == str(INBOX_MAX).encode()
+    assert saved.handover is not None
+    assert len(saved.handover.inbox) == INBOX_MAX
+    assert saved.handover.inbox[0] == b"1"
+    assert saved.handover.inbox[-1] == str(INBOX_MAX).encode()
 
 
 async def test_an_event_does_not_wait_for_the_due_time(ledger: Ledger) -> None:

@@ -157,8 +157,8 @@ async def test_an_old_fence_changes_nothing(home: Home, then: Then) -> None:
 
     assert await home.ledger.counts() == Counts(due=0, held=1, rest=0)
     kept = await home.ledger.save(new.lease, b"new", 0, Then.REST)
-    assert kept.held is not None
-    assert kept.held.inbox == new.inbox
+    assert kept.handover is not None
+    assert kept.handover.inbox == new.inbox
 
 
 async def test_a_lease_that_ran_out_untaken_is_still_ours(home: Home) -> None:
@@ -190,8 +190,8 @@ async def test_a_save_sent_again_drains_once(ledger: Ledger) -> None:
 
     assert first == again
     assert again.result is SaveResult.MORE
-    assert again.held is not None
-    assert again.held.inbox == (b"second",)
+    assert again.handover is not None
+    assert again.handover.inbox == (b"second",)
 
 
 async def test_a_save_sent_again_after_it_ended_the_lease_is_lost(ledger: Ledger) -> None:
@@ -213,12 +213,12 @@ async def test_a_save_hands_out_what_came_in_meanwhile(home: Home, then: Then) -
     saved = await home.ledger.save(mine.lease, b"record", mine.upto, then, due_at=START + 60_000)
 
     assert saved.result is SaveResult.MORE
-    assert saved.held is not None
-    assert saved.held.record == b"record"
-    assert saved.held.inbox == (b"left",)
-    assert saved.held.lease.token == mine.lease.token
-    assert saved.held.lease.until == START + 100 + LEASE_MS
-    assert (await home.ledger.save(saved.held.lease, b"done", saved.held.upto, then)).result is SaveResult.OK
+    assert saved.handover is not None
+    assert saved.handover.record == b"record"
+    assert saved.handover.inbox == (b"left",)
+    assert saved.handover.lease.token == mine.lease.token
+    assert saved.handover.lease.until == START + 100 + LEASE_MS
+    assert (await home.ledger.save(saved.handover.lease, b"done", saved.handover.upto, then)).result is SaveResult.OK
 
 
 async def test_a_checkpoint_renews_the_lease_and_leaves_the_inbox(home: Home) -> None:
@@ -230,14 +230,14 @@ async def test_a_checkpoint_renews_the_lease_and_leaves_the_inbox(home: Home) ->
     saved = await home.ledger.save(mine.lease, b"checkpoint", mine.upto, Then.KEEP)
 
     assert saved.result is SaveResult.KEPT
-    assert saved.held is not None
-    assert saved.held.record == b"checkpoint"
-    assert saved.held.inbox == ()
-    assert saved.held.upto == mine.upto
-    assert saved.held.lease.until == START + 100 + LEASE_MS
-    later = await home.ledger.save(saved.held.lease, b"record", saved.held.upto, Then.REST)
-    assert later.held is not None
-    assert later.held.inbox == (b"left",)
+    assert saved.handover is not None
+    assert saved.handover.record == b"checkpoint"
+    assert saved.handover.inbox == ()
+    assert saved.handover.upto == mine.upto
+    assert saved.handover.lease.until == START + 100 + LEASE_MS
+    later = await home.ledger.save(saved.handover.lease, b"record", saved.handover.upto, Then.REST)
+    assert later.handover is not None
+    assert later.handover.inbox == (b"left",)
 
 
 async def test_a_renewed_lease_runs_from_now(home: Home) -> None:

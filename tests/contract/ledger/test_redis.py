@@ -130,8 +130,8 @@ async def test_scripts_that_redis_forgot_are_sent_again(ledger: RedisLedger, val
 
     assert await ledger.counts() == Counts(due=1, held=1, rest=0)
     saved = await ledger.save(mine.lease, b"record", mine.upto, Then.REST)
-    assert saved.held is not None
-    assert saved.held.inbox == (b"left",)
+    assert saved.handover is not None
+    assert saved.handover.inbox == (b"left",)
 
 
 async def test_a_master_that_was_demoted_is_unavailable(ledger: RedisLedger, valkey: Valkey) -> None:
@@ -203,7 +203,7 @@ async def test_an_event_sent_again_is_answered_as_the_first_time(home: RedisHome
         [first], [second] = await client.run([call]), await client.run([call])
 
     assert first == second
-    assert replies.held(second[1]).inbox == (b"joined",)
+    assert replies.handover(second[1]).inbox == (b"joined",)
 
 
 async def test_a_turn_asked_for_again_is_still_ours(home: RedisHome) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import ApiRateLimit, Config, load_offline, place
+from dispatcher.config import ApiRateLimit, Config, endpoint, load_offline
 from tests.unit.config.files import CONNECTION, RULE, loaded, told, written
 
 HEAD = "defaults: {attempts: 2, min_stay: 1s}\npaused: [greeter]\napi_rate_limit: {calls_per_second: 20}\n" + RULE
@@ -189,7 +189,7 @@ def test_the_documented_example_is_a_configuration(tmp_path: Path) -> None:
 )
 def test_a_place_is_one_however_its_url_is_written(one: str, other: str, same: bool) -> None:
     """Host, port and path say where a LiveKit is."""
-    assert (place(one) == place(other)) == same
+    assert (endpoint(one) == endpoint(other)) == same
 
 
 def test_what_needs_no_livekit_minds_no_url(tmp_path: Path) -> None:

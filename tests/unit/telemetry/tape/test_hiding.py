@@ -77,7 +77,7 @@ def seen(how: Hiding) -> RoomSnapshot:
     """The look as a tape has it."""
     reply = hidden(how)[0].reply
     assert isinstance(reply, Observed)
-    return reply.seen
+    return reply.snapshot
 
 
 @pytest.mark.parametrize("people", [False, True])
