@@ -51,7 +51,7 @@ async def test_a_successor_keeps_the_turn() -> None:
     """It is in the record: a process that starts now looks at it."""
     desk = await limited()
     await desk.drive()
-    desk.watch.later(1_000)
+    desk.watch.later(1_000 + SLACK)
     desk.reconciler = desk.started()
     await desk.drive()
     assert desk.livekit.calls == ["look", "create"]
