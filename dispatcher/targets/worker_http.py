@@ -24,6 +24,7 @@ from aiohttp import (
 )
 from msgspec import Struct
 
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.text import AGENT_MAX, ID_MAX, brief
 from dispatcher.core.workers import Missing, Registered
 
@@ -57,7 +58,7 @@ class _Worker(Struct):
 _WORKER: Final = msgspec.json.Decoder(_Worker, strict=False)
 
 
-class _NotWorker(Exception):
+class _NotWorker(DispatcherError):
     """What answers is none, or not as one."""
 
     def __init__(self, why: Missing) -> None:
