@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+unexport PYTHONDONTWRITEBYTECODE  # else each process that a test starts compiles all it imports, for two seconds
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
@@ -44,9 +45,11 @@ e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
 	$(BIN)/python -m tests.real.install v1.13.5 v1.11.0 v1.9.11
 	$(BIN)/python -m tests.real.debian
 	$(BIN)/pytest -m long --ignore=tests/attack
+	$(BIN)/python -m pytest -n auto --dist worksteal -p tests.deep -m "hypothesis and not real" --ignore=tests/attack
+	$(BIN)/python -m tests.simulation --lives 30000 --jobs $$(nproc)
 
 attack: $(INSTALLED)  ## attack the service in every way that was tried, on loopback (minutes)
-	$(BIN)/pytest tests/attack
+	$(BIN)/python -m pytest -p tests.deep tests/attack
 
 chaos: $(INSTALLED)  ## break Redis, its network and the replicas in every way, and count (half an hour)
 	$(BIN)/python -m tests.real.debian

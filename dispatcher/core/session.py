@@ -224,11 +224,9 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def with_assignment(session: Session, assignment: Assignment) -> Session:
     """The assignment replaces the one of its key, or is the newest."""
-    if session.find(assignment.key) is None:
-        return replace(session, assignments=(*session.assignments, assignment))
-    return replace(
-        session, assignments=tuple(assignment if old.key == assignment.key else old for old in session.assignments)
-    )
+    key, olds = assignment.key, session.assignments
+    place = next((number for number, old in enumerate(olds) if old.key == key), len(olds))
+    return replace(session, assignments=(*olds[:place], assignment, *olds[place + 1 :]))
 
 
 def with_attempt(assignment: Assignment, attempt: Attempt) -> Assignment:

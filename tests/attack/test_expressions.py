@@ -12,6 +12,7 @@ from dispatcher.core.facts import Participant, Room
 from dispatcher.expressions.language import BadExpression, Result
 from dispatcher.expressions.outcome import Failure, FailureReason
 from tests.attack.expressions import CONDITIONS, PEOPLE, ROOMS
+from tests.examples import examples
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM
 
 SOON: Final = 1.0  # seconds: a hundred times what one judgement may take, as machines are busy
@@ -61,7 +62,7 @@ def test_loops_inside_each_other_are_refused_when_they_load() -> None:
     assert "fewer loops inside each other" in str(bad.value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=CONDITIONS, room=ROOMS, person=PEOPLE)
 def test_no_rule_and_no_metadata_hold_up_the_service(text: str, room: Room, person: Participant) -> None:
     """Whatever a rule asks of whatever is said: it has an outcome, soon."""

@@ -3,6 +3,7 @@
 import json
 from typing import TypeAlias
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from livekit.protocol import agent, agent_dispatch, models
@@ -22,6 +23,7 @@ from dispatcher.core.text import AGENT_MAX
 from dispatcher.ledger.record import RECORD_MAX, dump, dump_event, load, load_event
 from dispatcher.livekit.messages import dispatch_of, participant_of, room_of
 from dispatcher.livekit.webhook_body import read
+from tests.examples import examples
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import NOW, TAGS, seconds
 from tests.unit.core.world import agent as an_agent
@@ -122,7 +124,8 @@ class Hostile:
             self.session = transitions.retracted(self.session, step, self.now, reason="timeout")
 
 
-@settings(deadline=None, max_examples=30)
+@pytest.mark.no_cover  # tracing doubles its time; other tests cover what it walks through
+@settings(deadline=None, max_examples=examples(15))
 @given(name=HUGE, life=st.lists(looks, min_size=1, max_size=6))
 def test_law_8_no_sequence_of_inputs_makes_a_record_too_large(name: str, life: list[Look]) -> None:
     """Whatever LiveKit is made to show and tell, and however long it goes on; and what was saved can be read."""

@@ -10,6 +10,8 @@ from tests.simulation.life import FORGERIES, Happening, Life, What
 from tests.simulation.rulebook import RULEBOOK
 from tests.simulation.test_laws import AGENTS, GATHERING, SETTLED, lives, well
 
+pytestmark = pytest.mark.no_cover  # tracing doubles their time; other tests cover what they walk through
+
 FORGED = st.sampled_from(list(FORGERIES))
 forgers = st.lists(
     st.builds(Happening, at=st.integers(0, 90_000), what=st.just(What.FORGES), who=FORGED)

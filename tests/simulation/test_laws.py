@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
+from tests.examples import examples
 from tests.simulation.life import EXTRAS, PEOPLE, Answer, Call, End, Fate, Happening, Life, Reply, Trouble, What
 from tests.simulation.rulebook import RULEBOOK
 from tests.simulation.walker import life_of
 from tests.simulation.world import Outcome, live
 
-SETTLED = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+pytestmark = pytest.mark.no_cover  # tracing doubles their time; other tests cover what they walk through
+
+SETTLED = settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 GATHERING = (Happening(100, What.JOINS, "ann"), Happening(900, What.JOINS, "cal"), Happening(1_500, What.JOINS, "eve"))
 AGENTS = {
     "one": 1,

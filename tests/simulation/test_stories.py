@@ -9,6 +9,8 @@ import pytest
 from tests.simulation.life import Life
 from tests.simulation.world import live
 
+pytestmark = pytest.mark.no_cover  # tracing doubles their time; other tests cover what they walk through
+
 LIVES = {
     "the end of a room is heard late": """{"happenings": [{"at": 323, "what": "joins", "who": "cal"},
         {"at": 41057, "what": "leaves", "who": "cal"}],

@@ -1,5 +1,7 @@
 """Conversations of simulated lives are recorded, read back, and replayed: the same core does the same again."""
 
+from functools import cache
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,11 +13,14 @@ from dispatcher.offline.replay import difference
 from dispatcher.telemetry.tape import Line, RecordedClaim
 from dispatcher.telemetry.tape.lines import dump
 from dispatcher.telemetry.tape.recorder import ListenedRules
+from tests.examples import examples
 from tests.simulation.walker import life_of
 from tests.simulation.world import live
 from tests.unit.telemetry.tape.reel import hiding, recorded, taped
 
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+pytestmark = pytest.mark.no_cover  # tracing doubles their time; other tests cover what they walk through
+
+FEW = settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def lives(seeds: range, *, people: bool = False) -> list[Line]:
@@ -26,33 +31,34 @@ def lives(seeds: range, *, people: bool = False) -> list[Line]:
     return lines
 
 
-@pytest.fixture(scope="module")
+@cache
 def hundred() -> list[Line]:
     """A hundred hostile lives: replicas that die and stall, lost calls, pauses, turns, dry runs."""
     return lives(range(100))
 
 
-def test_a_hundred_lives_replay_identically(hundred: list[Line]) -> None:
+def test_a_hundred_lives_replay_identically() -> None:
     """Every claim asks for the same effects in the same order, and saves the same sessions."""
-    assert len(hundred) > 1_000
-    assert [found for line in hundred if (found := difference(recorded(line)))] == []
+    assert len(hundred()) > 1_000
+    assert [found for line in hundred() if (found := difference(recorded(line)))] == []
 
 
 def test_lives_whose_people_are_hidden_replay_identically() -> None:
     """Nothing that the core decides hangs on the text of an identity: not its backoffs either."""
-    lines = lives(range(100, 160), people=True)
+    lines = lives(range(100, 130), people=True)
 
     assert [found for line in lines if (found := difference(recorded(line)))] == []
     assert not any(b'"ann"' in line.claim or b"/ann" in line.claim for line in lines)
 
 
 @pytest.mark.parametrize("span", ["GRACE_MS", "EARLY_LOOK_MS", "BACKOFF_MS", "LINGER_MS", "TROUBLE_MS"])
-def test_a_core_that_decides_otherwise_differs(span: str, hundred: list[Line], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_core_that_decides_otherwise_differs(span: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A span that is half as long shows, and by far not everywhere."""
+    lines = hundred()  # lived with the span as it is
     monkeypatch.setattr(timing, span, vars(timing)[span] // 2)
 
-    different = [one for one in map(recorded, hundred) if difference(one)]
-    assert 0 < len(different) < len(hundred) / 2
+    different = [one for one in map(recorded, lines) if difference(one)]
+    assert 0 < len(different) < len(lines) / 2
 
 
 def unsigned(claim: RecordedClaim) -> RecordedClaim:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dispatcher.config import BadConfig, Config, Problem, load
 from dispatcher.config.document import read_text
 from dispatcher.config.model import SECTIONS, names
+from tests.examples import examples
 from tests.unit.config.files import CONNECTION
 
 Json: TypeAlias = "str | list[Json] | dict[str, Json] | None"
@@ -31,7 +32,7 @@ def configuration_or_report(file: Path) -> Config | tuple[Problem, ...]:
         return bad.problems
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=st.dictionaries(st.sampled_from(sorted(names(SECTIONS[""]))), TREES, max_size=4))
 @example(tree={"rules": [{"name": ["a"], "agent": {"name": ["a"], "deployment": {}}, "fallback": {}}]})
 @example(tree={"projects": [{"keys": [], "name": {}}, {"keys": {"": None}}, None]})
@@ -44,7 +45,7 @@ def test_any_tree_is_a_configuration_or_a_report(tmp_path: Path, tree: dict[str,
     assert isinstance(outcome, Config) or (outcome and all(problem.reason for problem in outcome))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(text=st.text(alphabet="ab:-?[]{},&*!|>'\"%@`#~<\n\t \\0\x00\ufeff\u2028\ud800") | st.text())
 def test_any_text_is_a_document_or_a_report(text: str) -> None:
     """No text breaks the reader, and what is not read has a problem."""
