@@ -93,10 +93,8 @@ def _attempt_deadlines(session: Session, assignment: Assignment, attempt: Attemp
         yield attempt.agent_missed_at + timing.GRACE_MS
         yield attempt.agent_missed_at + timing.ENDING_MS
     elif not attempt.agent_sid:
-        yield attempt.started_at + timing.EARLY_LOOK_MS
-        if session.notes and not attempt.identities:
-            yield from (attempt.started_at + after for after in timing.LISTED_LATE_MS)
         asked = confirming_since(session, assignment.policy, attempt)
+        yield from ((asked or attempt.started_at) + after for after in timing.ATTEMPT_LOOKS_MS)
         if asked is not None:
             yield asked + assignment.policy.confirm_within
             yield asked + assignment.policy.join_within

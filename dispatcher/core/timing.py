@@ -20,8 +20,7 @@ TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): so
 
 # When to look at an attempt: a job may be listed 5 s after a worker took it (docs/livekit.md §0).
 
-EARLY_LOOK_MS: Final = 2_000  # a worker's no is listed by then
-LISTED_LATE_MS: Final = (6_000, 10_000)  # whose agent left is known only when its job is listed
+ATTEMPT_LOOKS_MS: Final = (2_000, 6_000, 9_000)  # a no, usually; one listed late; no job that is still to come
 UNATTRIBUTED_MS: Final = (2_000, 6_000, 10_000)  # looks at an agent that no listed job explains; then it is told
 LINGER_MS: Final = 60_000  # a queued launch survives DeleteDispatch; only a listed one proves whose its agent is
 

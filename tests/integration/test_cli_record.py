@@ -58,7 +58,7 @@ def test_a_replay_says_what_differs_by_its_exit_code(
         config(tmp_path, rules, "other.yaml")
         assert main(["replay", str(tape), "--config", str(tmp_path / "other.yaml")]) == code
     assert "lobby  all: greeter  all: sales" in capsys.readouterr().out
-    monkeypatch.setattr("dispatcher.core.timing.EARLY_LOOK_MS", 1_900)
+    monkeypatch.setattr("dispatcher.core.timing.ATTEMPT_LOOKS_MS", (1_900,))
     assert main(["replay", str(tape)]) == 1
     assert "1 claims of 1 rooms: 0 identical, 1 different" in capsys.readouterr().out
 

@@ -16,6 +16,7 @@ MUTANTS = {
     "dispatcher/core/timing.py": (
         Mutant("no grace for a missed agent", "GRACE_MS: Final = 2_000", "GRACE_MS: Final = 0"),
         Mutant("nothing lingers", "LINGER_MS: Final = 60_000", "LINGER_MS: Final = 0"),
+        Mutant("a no that is listed late is found late", "= (2_000, 6_000, 9_000)", "= (2_000, 9_000)"),
     ),
     "dispatcher/core/plan.py": (
         Mutant(

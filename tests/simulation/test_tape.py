@@ -51,7 +51,7 @@ def test_lives_whose_people_are_hidden_replay_identically() -> None:
     assert not any(b'"ann"' in line.claim or b"/ann" in line.claim for line in lines)
 
 
-@pytest.mark.parametrize("span", ["GRACE_MS", "EARLY_LOOK_MS", "BACKOFF_MS", "LINGER_MS", "TROUBLE_MS"])
+@pytest.mark.parametrize("span", ["GRACE_MS", "BRAKE_MS", "BACKOFF_MS", "LINGER_MS", "TROUBLE_MS"])
 def test_a_core_that_decides_otherwise_differs(span: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A span that is half as long shows, and by far not everywhere."""
     lines = hundred()  # lived with the span as it is

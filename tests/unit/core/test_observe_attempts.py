@@ -57,6 +57,17 @@ def test_D7_a_workers_no_is_found_by_the_early_look_and_leads_to_the_next_target
     assert [(step.number, step.target.agent) for step in scene.creates] == [(1, "greeter"), (2, "backup")]
 
 
+def test_D7_a_no_that_is_listed_5_s_late_leads_to_the_next_target_after_6_s() -> None:  # noqa: N802
+    """As LiveKit lists it for the first job after a minute's quiet (livekit.md §0)."""
+    scene = asked(BACKED_UP)
+    scene.run(5.5)
+    scene.jobs("AD_1", NO)
+    scene.run(0.6)
+
+    assert scene.attempt().verdict is Verdict.REJECTED
+    assert [(step.number, step.target.agent) for step in scene.creates] == [(1, "greeter"), (2, "backup")]
+
+
 def test_D1_fallback_after_the_budget_then_starved_then_retried() -> None:  # noqa: N802
     """Three attempts per target, then the next; then an alarm, told once, and one per target every 30 s."""
     scene = asked(rule("greeter", "greeter", "backup", attempts=2))

@@ -113,21 +113,23 @@ MISSED = replace(ASKED, agent_sid="PA_bot", agent_missed_at=NOW)
 @pytest.mark.parametrize(
     ("one", "looks"),
     [
-        pytest.param(session(assignment(ASKED)), [2, 12, 30], id="an-open-attempt-early-confirm-join"),
+        pytest.param(session(assignment(ASKED)), [2, 6, 9, 12, 30], id="D7-an-open-attempt-until-confirm-and-join"),
         pytest.param(
             session(assignment(ASKED, policy=policy(confirm_within=4_000, join_within=9_000))),
-            [2, 4, 9],
+            [2, 4, 6, 9],
             id="as-the-rule-says",
         ),
         pytest.param(session(assignment(MISSED)), [2, 5], id="a-missed-agent"),
         pytest.param(session(unattributed=("PA_x",), unattributed_since=NOW), [2, 6, 10], id="an-unattributed-agent"),
-        pytest.param(session(assignment(ASKED, policy=PUBLISHER)), [2], id="nobody-has-published"),
+        pytest.param(session(assignment(ASKED, policy=PUBLISHER)), [2, 6, 9], id="nobody-has-published"),
         pytest.param(
-            session(assignment(ASKED, policy=PUBLISHER), published_at=NOW + 7_000), [2, 19, 37], id="somebody-has"
+            session(assignment(ASKED, policy=PUBLISHER), published_at=NOW + 7_000),
+            [9, 13, 16, 19, 37],
+            id="somebody-has",
         ),
         pytest.param(
             session(assignment(ASKED), unattributed=("PA_x",), unattributed_since=NOW),
-            [2, 6, 10, 12, 30],
+            [2, 6, 9, 10, 12, 30],
             id="two-reasons",
         ),
         pytest.param(session(assignment(served_by_name=True), named_since=NOW), [30], id="law-15-served-by-name"),

@@ -21,13 +21,14 @@ DEFAULTS = Policy(targets=())
         pytest.param(timing.SECOND_MS, timing.GRACE_MS, id="a-webhook's-missing-second-is-within-the-grace"),
         pytest.param(timing.SECOND_MS, DEFAULTS.min_stay, id="a-webhook's-missing-second-fails-no-agent"),
         pytest.param(timing.GRACE_MS, timing.ENDING_MS, id="a-closing-room-is-waited-for-longer-than-an-agent"),
-        pytest.param(timing.EARLY_LOOK_MS, timing.LISTED_LATE_MS[0], id="late-listings-are-looked-for-after-a-no"),
-        pytest.param(5_000, timing.LISTED_LATE_MS[0], id="a-job-is-listed-by-then-(livekit.md-§0)"),
-        pytest.param(timing.LISTED_LATE_MS[-1], DEFAULTS.confirm_within, id="a-late-listing-comes-before-silent"),
+        pytest.param(500, timing.ATTEMPT_LOOKS_MS[0], id="a-no-is-listed-by-then-(livekit.md-§0)"),
+        pytest.param(5_000 + 500, timing.ATTEMPT_LOOKS_MS[1], id="so-is-one-that-is-listed-late-(livekit.md-§0)"),
+        pytest.param(5_000 + 3_000, timing.ATTEMPT_LOOKS_MS[2], id="and-every-job-that-comes-(livekit.md-§2.3)"),
+        pytest.param(timing.ATTEMPT_LOOKS_MS[-1], DEFAULTS.confirm_within, id="a-late-listing-comes-before-silent"),
         pytest.param(10_500, DEFAULTS.confirm_within, id="the-slowest-agent-seen-is-waited-for-(livekit.md-§0)"),
         pytest.param(DEFAULTS.confirm_within, DEFAULTS.join_within, id="a-job-is-waited-for-before-its-agent"),
         pytest.param(
-            DEFAULTS.confirm_within + timing.LISTED_LATE_MS[-1],
+            DEFAULTS.confirm_within + timing.UNATTRIBUTED_MS[-1],
             timing.LINGER_MS,
             id="a-given-up-dispatch-is-listed-until-its-late-job-is",
         ),
@@ -47,10 +48,10 @@ def test_a_span_is_longer_than_what_it_has_to_outlast(shorter: Ms, longer: Ms) -
 
 def test_spans_in_a_row_grow() -> None:
     """Whoever waits a second time waits longer."""
-    for row in (timing.RETRY_MS, timing.LISTED_LATE_MS, timing.UNATTRIBUTED_MS):
+    for row in (timing.RETRY_MS, timing.ATTEMPT_LOOKS_MS, timing.UNATTRIBUTED_MS):
         assert all(before < after for before, after in pairwise(row))
 
 
 def test_a_stranger_is_told_only_when_no_late_job_can_explain_it() -> None:
-    """Looks at an agent that no job explains go on as long as jobs are listed late."""
-    assert timing.UNATTRIBUTED_MS[-len(timing.LISTED_LATE_MS) :] == timing.LISTED_LATE_MS
+    """Looks at an agent that no job explains go on for longer than those at an attempt."""
+    assert timing.UNATTRIBUTED_MS[-1] > timing.ATTEMPT_LOOKS_MS[-1]
