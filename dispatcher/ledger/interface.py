@@ -20,6 +20,7 @@ OVER_TTL_MS: Final = 3_600_000  # a session that is over still feeds `explain`
 OVER_FINAL_MS: Final = 60_000  # late events of a room that has ended come within 30 s (docs/livekit.md §1.4)
 LIVE_TTL_MS: Final = 86_400_000  # a live session that no operation has changed for a day is forgotten, due or not
 ADJUST_TTL_MS: Final = 600_000  # what made a pace slower is forgotten
+MEMO_TTL_MS: Final = 86_400_000  # a memo that nobody has replaced for a day is forgotten
 DEDUPE_MS: Final = 600_000  # at least; a webhook's token lives 6 minutes, an older repeat fails verification
 
 
@@ -120,6 +121,13 @@ class Life(Struct, frozen=True, kw_only=True):
     finished: bool
 
 
+class Slot(Struct, frozen=True):
+    """A turn at a pace: in how many ms it comes (0: now), and the memo of the same name, read in the same moment."""
+
+    wait: float
+    memo: bytes | None = None
+
+
 class Counts(Struct, frozen=True, kw_only=True):
     """How many live sessions are in each of the three places; each is in exactly one (law 7)."""
 
@@ -201,8 +209,8 @@ class Ledger(Protocol):
         """True for one caller per `every` and name: the one whose turn it is."""
         ...
 
-    async def pace(self, name: str, *, interval: float, burst: int) -> float:
-        """Take a slot for the caller; in how many ms it comes. 0: now.
+    async def pace(self, name: str, *, interval: float, burst: int) -> Slot:
+        """Take a slot for the caller.
 
         Slots are handed out in the order of asking, on average one per `interval` ms and name over all replicas, at
         most `burst` (>= 1) of them at once. One that is not used is lost, not given back.
@@ -214,6 +222,17 @@ class Ledger(Protocol):
         """Spread slots of this name further apart by the factor `by` from now on; returns the factor in force.
 
         It stays between 1 (as `pace` asks) and `most`, and is forgotten ADJUST_TTL_MS after it was last adjusted.
+        """
+        ...
+
+    async def memos(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        """What is kept under each of these names; None: nothing. It is small, and means what its readers make of it."""
+        ...
+
+    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
+        """The memo is `after` if it was `before` (None: there was none); what it is now, `after` only if it took.
+
+        Sent again, it changes nothing. It is forgotten MEMO_TTL_MS after it was last replaced.
         """
         ...
 

@@ -19,12 +19,13 @@ from dispatcher.ledger.interface import (
     Handover,
     Key,
     Lease,
-    LedgerUnavailable,
     Life,
     SaveAnswer,
     SaveResult,
+    Slot,
     Standing,
 )
+from dispatcher.ledger.memory_memos import Memos
 from dispatcher.ledger.memory_rates import Slots
 from dispatcher.ledger.memory_store import Agenda, EventIds, Place, Sessions, StoredSession
 
@@ -41,12 +42,12 @@ class MemoryLedger:
         self, clock: Callable[[], Ms], *, max_sessions: int = 100_000, wake: Callable[[], None] | None = None
     ) -> None:
         self._clock = clock
-        self._max_sessions = max_sessions
         self._agenda = Agenda(wake)
-        self._sessions = Sessions(self._agenda)
+        self._sessions = Sessions(self._agenda, max_sessions)
         self._event_ids = EventIds()
         self._turns = Slots()
         self._paces = Slots()
+        self._memos = Memos()
         self._process = secrets.token_hex(8)
         self._leases = count()
 
@@ -58,7 +59,7 @@ class MemoryLedger:
         if event_id in self._event_ids:
             again = self._take(session, now) if take and session and session.inbox else None
             return Delivery(outcome=Delivered.DUPLICATE, handover=again)
-        session = session or self._open(key, now)
+        session = session or self._sessions.open(key, now)
         session.append(event)
         self._event_ids.add(event_id)
         if take and (handover := self._take(session, now)):
@@ -138,11 +139,18 @@ class MemoryLedger:
         now = self._begin()
         return self._turns.is_free(name, now) and self._turns.take(name, now, interval=every, burst=1) == 0
 
-    async def pace(self, name: str, *, interval: float, burst: int) -> float:
-        return self._paces.take(name, self._begin(), interval, burst)
+    async def pace(self, name: str, *, interval: float, burst: int) -> Slot:
+        now = self._begin()
+        return Slot(self._paces.take(name, now, interval, burst), self._memos.get(name, now))
 
     async def adjust(self, name: str, by: float, *, most: float) -> float:
         return self._paces.adjust(name, by, most, self._begin())
+
+    async def memos(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        return self._memos.each(names, self._begin())
+
+    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
+        return self._memos.replace(name, before, after, self._begin())
 
     async def now(self) -> Ms:
         return self._clock()
@@ -160,11 +168,6 @@ class MemoryLedger:
         self._sessions.drop_expired(now)
         self._event_ids.expire(now)
         return now
-
-    def _open(self, key: Key, now: Ms) -> StoredSession:
-        if len(self._sessions) >= self._max_sessions and not self._sessions.make_room():
-            raise LedgerUnavailable(f"{self._max_sessions} sessions in memory, none at rest")
-        return self._sessions.open(key, now)
 
     def _take(self, session: StoredSession, now: Ms) -> Handover | None:
         return None if session.is_held(now) else self._hand_out(session, now)

@@ -24,6 +24,7 @@ from dispatcher.ledger.interface import (
     Handover,
     Key,
     Lease,
+    LedgerUnavailable,
     Life,
     Standing,
 )
@@ -137,15 +138,13 @@ class Agenda:
 class Sessions:
     """All sessions: each in one place, there in the order of their last change, which is that of their expiry."""
 
-    def __init__(self, agenda: Agenda) -> None:
+    def __init__(self, agenda: Agenda, most: int) -> None:
         self._agenda = agenda
+        self._most = most
         self._by_key: dict[Key, StoredSession] = {}  # the oldest first
         self._places: dict[Place, OrderedDict[Key, StoredSession]] = {place: OrderedDict() for place in Place}
         self._names: dict[tuple[str, str], list[StoredSession]] = {}
         self.standings: Counter[tuple[str, Standing]] = Counter()
-
-    def __len__(self) -> int:
-        return len(self._by_key)
 
     def known(self, key: Key, now: Ms) -> StoredSession | None:
         """The session, live or ended less than OVER_FINAL_MS ago."""
@@ -158,7 +157,9 @@ class Sessions:
         return session if session and session.place is Place.HELD and session.token == lease.token else None
 
     def open(self, key: Key, now: Ms) -> StoredSession:
-        """Open a new session, due; nothing is left of one that ended."""
+        """Open a new session, due; nothing is left of one that ended. Raises LedgerUnavailable: no other makes room."""
+        if len(self._by_key) >= self._most and not self._make_room():
+            raise LedgerUnavailable(f"{self._most} sessions in memory, none at rest")
         if ended := self._by_key.get(key):
             self.forget(ended)
         session = StoredSession(key=key, place=Place.DUE, at=now, born=now)
@@ -227,7 +228,7 @@ class Sessions:
             while sessions and (first := next(iter(sessions.values()))).expires <= now:
                 self.forget(first)
 
-    def make_room(self) -> bool:
+    def _make_room(self) -> bool:
         """Forget one: the oldest that has ended, else the session longest at rest. False: there is neither."""
         for place in (Place.OVER, Place.REST):
             if sessions := self._places[place]:

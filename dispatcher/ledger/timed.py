@@ -15,6 +15,7 @@ from dispatcher.ledger.interface import (
     Ledger,
     Life,
     SaveAnswer,
+    Slot,
     Standing,
 )
 
@@ -68,11 +69,17 @@ class TimedLedger:
     async def turn(self, name: str, every: Ms) -> bool:
         return await self._timed("turn", self._ledger.turn(name, every))
 
-    async def pace(self, name: str, *, interval: float, burst: int) -> float:
+    async def pace(self, name: str, *, interval: float, burst: int) -> Slot:
         return await self._timed("pace", self._ledger.pace(name, interval=interval, burst=burst))
 
     async def adjust(self, name: str, by: float, *, most: float) -> float:
         return await self._timed("adjust", self._ledger.adjust(name, by, most=most))
+
+    async def memos(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        return await self._timed("memos", self._ledger.memos(names))
+
+    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
+        return await self._timed("replace_memo", self._ledger.replace_memo(name, before, after))
 
     async def now(self) -> Ms:
         return await self._timed("now", self._ledger.now())

@@ -13,7 +13,7 @@ from typing import Final
 from dispatcher.config import ApiRateLimit
 from dispatcher.core.rules import Target
 from dispatcher.core.timeline import Entry, Said, Verdict
-from dispatcher.ledger.interface import Ledger
+from dispatcher.ledger.interface import Ledger, Slot
 from dispatcher.livekit.client import Reason
 from dispatcher.runtime.snapshot import ProjectRuntime
 
@@ -31,14 +31,15 @@ class Pacer:
         self.ledger = ledger
         self._slow: set[str] = set()  # queues slower than asked, as far as this process knows
 
-    async def to_create(self, project: str, target: Target, runtime: ProjectRuntime) -> float:
-        """A turn for a CreateDispatch is taken; how many ms until it comes, 0 being now."""
-        limited = await self._slot(_creates(project), runtime.api_rate_limit)
+    async def to_create(self, project: str, target: Target, runtime: ProjectRuntime) -> Slot:
+        """A turn for a CreateDispatch is taken; when it comes, and what the ledger has of the target."""
+        limited, name = await self._slot(_creates(project), runtime.api_rate_limit), queue_of(project, target)
         if runtime.create_rate is None:
-            return limited
+            [memo] = await self.ledger.memos([name])
+            return Slot(limited, memo)
         interval = 1000 / runtime.create_rate.per_second
-        paced = await self.ledger.pace(f"{project}/{target}", interval=interval, burst=runtime.create_rate.burst)
-        return max(limited, paced)
+        paced = await self.ledger.pace(name, interval=interval, burst=runtime.create_rate.burst)
+        return Slot(max(limited, paced.wait), paced.memo)
 
     async def to_look(self, project: str, limit: ApiRateLimit | None) -> float:
         """A turn for a look's three requests is taken; how many ms until it comes."""
@@ -77,7 +78,7 @@ class Pacer:
         if limit is None:
             return 0.0
         interval = SHARES * 1000 / limit.calls_per_second
-        return await self.ledger.pace(queue, interval=interval, burst=limit.burst // SHARES)
+        return (await self.ledger.pace(queue, interval=interval, burst=limit.burst // SHARES)).wait
 
     async def _slow_down(self, queue: str) -> None:
         self._slow.add(queue)
@@ -87,6 +88,11 @@ class Pacer:
     async def _speed_up(self, queue: str) -> None:
         if queue in self._slow and await self.ledger.adjust(queue, FASTER, most=SLOWEST) == 1:
             self._slow.discard(queue)
+
+
+def queue_of(project: str, target: Target) -> str:
+    """The name, in the ledger, of all that is kept of a target: its queue, and what is known of it."""
+    return f"{project}/{target}"
 
 
 def _looks(project: str) -> str:

@@ -121,7 +121,7 @@ class Claimed:
                 assert_never(effect)
 
     def _turn(self, name: str, interval: float) -> Turn:
-        wait = at_once(self.ledger().pace(name, interval=interval, burst=1)) if interval else 0
+        wait = at_once(self.ledger().pace(name, interval=interval, burst=1)).wait if interval else 0
         return Turn(self.clock.now, math.ceil(wait))
 
     def _save(self, save: Save) -> Generator[Ms, None, Saved]:

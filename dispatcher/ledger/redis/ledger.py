@@ -26,6 +26,7 @@ from dispatcher.ledger.interface import (
     Life,
     SaveAnswer,
     SaveResult,
+    Slot,
     Standing,
 )
 from dispatcher.ledger.redis import replies
@@ -118,18 +119,14 @@ class RedisLedger:
         return [replies.life(one) for one in lives]
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
-        asked: defaultdict[bytes, list[Key]] = defaultdict(list)
-        for key in set(keys):
-            asked[self._keys.base(key.project, key.room)].append(key)
+        asked = _grouped((self._keys.base(key.project, key.room), key) for key in set(keys))
         batches = [(base, batch) for base, some in asked.items() for batch in _slices(some, TOUCHED_MAX)]
         calls = [self._keys.call(Op.TOUCH, base, *map(session_id, batch)) for base, batch in batches]
         known = [said for some in _slices(calls, TOUCHES_MAX) for said in await self._client.run(some)]
-        return {
-            key
-            for (_, batch), said in zip(batches, known, strict=True)
-            for key, is_known in zip(batch, said, strict=True)
-            if not is_known
-        }
+        said_of = (
+            pair for (_, batch), said in zip(batches, known, strict=True) for pair in zip(batch, said, strict=True)
+        )
+        return {key for key, is_known in said_of if not is_known}
 
     async def counts(self) -> Counts:
         due, held, rest = map(sum, zip(*await self._everywhere(Op.COUNTS), strict=True))
@@ -141,11 +138,17 @@ class RedisLedger:
     async def turn(self, name: str, every: Ms) -> bool:
         return bool(await self._named("t:", name, Op.TURN, every, self._token()))
 
-    async def pace(self, name: str, *, interval: float, burst: int) -> float:
-        return float(await self._named("p:", name, Op.PACE, interval, burst, name))
+    async def pace(self, name: str, *, interval: float, burst: int) -> Slot:
+        return replies.slot(await self._named("p:", name, Op.PACE, interval, burst, name))
 
     async def adjust(self, name: str, by: float, *, most: float) -> float:
         return float(await self._named("f:", name, Op.ADJUST, by, most))
+
+    async def memos(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        return replies.memos(await self._client.run([self._keys.named("m:", name, Op.MEMOS, name) for name in names]))
+
+    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
+        return await self._named("m:", name, Op.REPLACE_MEMO, name, before or b"", after) or None
 
     async def now(self) -> Ms:
         [now] = await self._client.run([self._keys.call(Op.NOW, self._keys.bases[0])])
@@ -158,9 +161,7 @@ class RedisLedger:
         listed = await self._everywhere(Op.LIST, f"{project}\0{state or ''}", limit)
         found = ((*entry.split(b"\0", 1), base) for base, entries in self._by_base(listed) for entry in entries)
         chosen = [(base, sid.decode()) for _, sid, base in nlargest(limit, found)]
-        asked: defaultdict[bytes, list[bytes]] = defaultdict(list)
-        for base, sid in chosen:
-            asked[base].append(session_id(Key(project, "", sid)))
+        asked = _grouped((base, session_id(Key(project, "", sid))) for base, sid in chosen)
         answers = await self._client.run([self._keys.call(Op.LIVES, base, *ids) for base, ids in asked.items()])
         lives = [(base, replies.life(one)) for base, some in zip(asked, answers, strict=True) for one in some]
         shown = {(base, life.key.sid): life for base, life in lives}
@@ -193,6 +194,13 @@ class RedisLedger:
         if self._wake and at < self._announced:
             self._announced = -_NEVER
             self._wake()
+
+
+def _grouped(pairs: Iterable[tuple[bytes, T]]) -> Mapping[bytes, list[T]]:
+    groups: defaultdict[bytes, list[T]] = defaultdict(list)
+    for base, item in pairs:
+        groups[base].append(item)
+    return groups
 
 
 def _slices(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

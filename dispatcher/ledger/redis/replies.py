@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.ledger.interface import Handover, Key, Lease, Life, Standing
+from dispatcher.ledger.interface import Handover, Key, Lease, Life, Slot, Standing
 
 
 def lines(index: Sequence[Standing]) -> bytes:
@@ -24,6 +24,17 @@ def life(answer: Sequence[Any]) -> Life:
     """What `life` in preamble.lua has made."""
     name, room, record, born, due_at, over = answer
     return Life(key=_key(name, room), record=record, born=born, due_at=due_at, finished=bool(over))
+
+
+def slot(answer: Sequence[bytes]) -> Slot:
+    """What pace.lua answers."""
+    wait, memo = answer
+    return Slot(float(wait), memo or None)
+
+
+def memos(answers: Iterable[Sequence[bytes]]) -> list[bytes | None]:
+    """What memos.lua answers, one of each name."""
+    return [memo or None for [memo] in answers]
 
 
 def standings(answers: Iterable[Sequence[bytes]]) -> dict[tuple[str, Standing], int]:

@@ -28,6 +28,7 @@ _NUMBERS: Final = {
     "OVER_FINAL_MS": interface.OVER_FINAL_MS,
     "LIVE_TTL_MS": interface.LIVE_TTL_MS,
     "ADJUST_TTL_MS": interface.ADJUST_TTL_MS,
+    "MEMO_TTL_MS": interface.MEMO_TTL_MS,
     "DEDUPE_MS": interface.DEDUPE_MS,
     "INDEX_TTL_MS": INDEX_TTL_MS,
     "SPARE_TTL_MS": SPARE_TTL_MS,
@@ -46,12 +47,14 @@ class Op(StrEnum):
     FIND = "find"
     LIST = "list"
     LIVES = "lives"
+    MEMOS = "memos"
     NOW = "now"
     OWN = "own"
     PACE = "pace"
     PEEK = "peek"
     RELEASE = "release"
     RENEW = "renew"
+    REPLACE_MEMO = "replace_memo"
     SAVE = "save"
     STANDINGS = "standings"
     TOUCH = "touch"

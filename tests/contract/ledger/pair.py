@@ -119,7 +119,7 @@ class Pair:
         assert self.run(self.ledger.turn(name, every)) == self.model.turn(name, every)
 
     def pace(self, name: str, interval: int, burst: int) -> None:
-        wait = self.run(self.ledger.pace(name, interval=float(interval), burst=burst))
+        wait = self.run(self.ledger.pace(name, interval=float(interval), burst=burst)).wait
         assert wait == self.model.pace(name, interval, burst)
 
     def read(self, keys: Iterable[Key]) -> None:

@@ -79,5 +79,5 @@ async def test_turns_and_paces_are_each_ones_own(ledgers: list[Ledger]) -> None:
     """Each sweeps in its own time, and none waits for another's slot or is slowed down by it."""
     for ledger in ledgers:
         assert await ledger.turn("sweep/p1", 30_000)
-        assert await ledger.pace("p1/greeter", interval=1_000.0, burst=1) == 0
+        assert (await ledger.pace("p1/greeter", interval=1_000.0, burst=1)).wait == 0
         assert await ledger.adjust("p1/greeter", 2.0, most=8.0) == 2.0

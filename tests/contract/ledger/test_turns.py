@@ -21,7 +21,7 @@ async def test_turns_are_by_name(ledger: Ledger) -> None:
     await ledger.turn("sweep p1", 1_000)
 
     assert await ledger.turn("sweep p2", 1_000)
-    assert await ledger.pace("sweep p1", interval=20.0, burst=1) == 0
+    assert (await ledger.pace("sweep p1", interval=20.0, burst=1)).wait == 0
 
 
 async def test_asking_in_vain_does_not_prolong_the_wait(home: Home) -> None:
@@ -37,7 +37,7 @@ async def test_asking_in_vain_does_not_prolong_the_wait(home: Home) -> None:
 
 async def test_a_burst_goes_at_once_and_the_next_wait_in_turn(ledger: Ledger) -> None:
     """`burst` callers go now; each one after has a slot of its own, an interval later than the one before."""
-    waits = [await ledger.pace("p1/greeter", interval=64.0, burst=3) for _ in range(6)]
+    waits = [(await ledger.pace("p1/greeter", interval=64.0, burst=3)).wait for _ in range(6)]
 
     assert waits == [0, 0, 0, 64, 128, 192]
 
@@ -49,7 +49,7 @@ async def test_a_slot_is_not_given_back(home: Home) -> None:
 
     home.advance(64)
 
-    assert await home.ledger.pace("p1/greeter", interval=64.0, burst=1) == 64
+    assert (await home.ledger.pace("p1/greeter", interval=64.0, burst=1)).wait == 64
 
 
 async def test_a_slot_comes_back_every_interval(home: Home) -> None:
@@ -59,8 +59,8 @@ async def test_a_slot_comes_back_every_interval(home: Home) -> None:
 
     home.advance(64)
 
-    assert await home.ledger.pace("p1/greeter", interval=64.0, burst=2) == 0
-    assert await home.ledger.pace("p1/greeter", interval=64.0, burst=2) == 64
+    assert (await home.ledger.pace("p1/greeter", interval=64.0, burst=2)).wait == 0
+    assert (await home.ledger.pace("p1/greeter", interval=64.0, burst=2)).wait == 64
 
 
 async def test_who_asks_early_waits_for_the_rest_of_the_interval(home: Home) -> None:
@@ -69,7 +69,7 @@ async def test_who_asks_early_waits_for_the_rest_of_the_interval(home: Home) -> 
 
     home.advance(63)
 
-    assert await home.ledger.pace("p1/greeter", interval=64.0, burst=1) == 1
+    assert (await home.ledger.pace("p1/greeter", interval=64.0, burst=1)).wait == 1
 
 
 async def test_an_idle_name_saves_up_no_more_than_its_burst(home: Home) -> None:
@@ -77,7 +77,7 @@ async def test_an_idle_name_saves_up_no_more_than_its_burst(home: Home) -> None:
     await home.ledger.pace("p1/greeter", interval=64.0, burst=2)
     home.advance(3_600_000)
 
-    waits = [await home.ledger.pace("p1/greeter", interval=64.0, burst=2) for _ in range(3)]
+    waits = [(await home.ledger.pace("p1/greeter", interval=64.0, burst=2)).wait for _ in range(3)]
 
     assert waits == [0, 0, 64]
 
@@ -88,7 +88,7 @@ async def test_a_burst_that_was_used_comes_back_slot_by_slot(home: Home) -> None
         await home.ledger.pace("p1/greeter", interval=64.0, burst=3)
     home.advance(2 * 64)
 
-    waits = [await home.ledger.pace("p1/greeter", interval=64.0, burst=3) for _ in range(3)]
+    waits = [(await home.ledger.pace("p1/greeter", interval=64.0, burst=3)).wait for _ in range(3)]
 
     assert waits == [0, 0, 64]
 
@@ -97,13 +97,13 @@ async def test_paces_are_by_name(ledger: Ledger) -> None:
     """One agent's creates do not slow another's."""
     await ledger.pace("p1/greeter", interval=64.0, burst=1)
 
-    assert await ledger.pace("p1/sales", interval=64.0, burst=1) == 0
+    assert (await ledger.pace("p1/sales", interval=64.0, burst=1)).wait == 0
 
 
 @pytest.mark.parametrize("interval", [0.125, 20.0, 62.5])
 async def test_the_pace_does_not_drift(ledger: Ledger, interval: float) -> None:
     """The thousandth slot comes after exactly 999 intervals, fractions of a millisecond included."""
-    waits = [await ledger.pace("p1/greeter", interval=interval, burst=1) for _ in range(1_000)]
+    waits = [(await ledger.pace("p1/greeter", interval=interval, burst=1)).wait for _ in range(1_000)]
 
     assert waits[-1] == 999 * interval
 
@@ -113,13 +113,13 @@ async def test_a_new_interval_counts_from_the_next_slot(home: Home) -> None:
     await home.ledger.pace("p1/greeter", interval=64.0, burst=1)
     home.advance(64)
 
-    assert await home.ledger.pace("p1/greeter", interval=128.0, burst=1) == 0
-    assert await home.ledger.pace("p1/greeter", interval=128.0, burst=1) == 128
+    assert (await home.ledger.pace("p1/greeter", interval=128.0, burst=1)).wait == 0
+    assert (await home.ledger.pace("p1/greeter", interval=128.0, burst=1)).wait == 128
 
 
 async def waits(ledger: Ledger, times: int) -> list[float]:
     """What so many callers of one agent's pace are told, 64 ms apart and one at once."""
-    return [await ledger.pace("p1/greeter", interval=64.0, burst=1) for _ in range(times)]
+    return [(await ledger.pace("p1/greeter", interval=64.0, burst=1)).wait for _ in range(times)]
 
 
 async def test_a_pace_is_slowed_down_and_recovers(home: Home) -> None:

@@ -199,7 +199,7 @@ async def test_a_dry_run_takes_no_slot() -> None:
     desk = Desk(livekit=Staged(person()), dry_run=True, create_rate=ONE_A_SECOND)
     await desk.hear(who=person())
     await desk.drive()
-    assert await desk.ledger.pace(f"{PROJECT}/greeter", interval=1_000, burst=1) == 0
+    assert (await desk.ledger.pace(f"{PROJECT}/greeter", interval=1_000, burst=1)).wait == 0
 
 
 async def test_a_dry_run_removes_nothing() -> None:

@@ -53,13 +53,15 @@ async def test_a_timed_ledger_is_the_ledger() -> None:
     assert (counts.due, counts.held, counts.rest) == (2, 0, 0)
     assert await ledger.touch([KEY, OTHER, Key("default", "x", "RM_3")]) == {Key("default", "x", "RM_3")}
     assert [await ledger.turn("sweep", 1_000) for _ in range(2)] == [True, False]
-    assert [await ledger.pace("greeter", interval=100, burst=1) for _ in range(2)] == [0, 100]
+    assert [(await ledger.pace("greeter", interval=100, burst=1)).wait for _ in range(2)] == [0, 100]
     assert await ledger.adjust("greeter", 2.0, most=8.0) == 2.0
+    assert await ledger.replace_memo("greeter", None, b"it lives") == b"it lives"
+    assert await ledger.memos(["greeter", "sales"]) == [b"it lives", None]
     assert await ledger.now() == NOW + 1_000
     await ledger.aclose()
     assert set(stage.timed) == {
         *("deliver", "claim", "save", "renew", "release", "find", "list", "touch"),
-        *("counts", "standings", "turn", "pace", "adjust", "now"),
+        *("counts", "standings", "turn", "pace", "adjust", "memos", "replace_memo", "now"),
     }
     assert min(stage.seconds) >= 0
 

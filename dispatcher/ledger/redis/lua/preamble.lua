@@ -56,6 +56,13 @@ local function stand_for(session, lines)
   redis.call('HSET', base .. 's:' .. session.id, 'lines', lines)
 end
 
+-- What is kept under the name, or ''; and the key that holds until when, and it.
+local function memo_of(name)
+  local key = base .. 'm:' .. name
+  local ends, memo = string.match(redis.call('GET', key) or '', '^(%d+) (.*)$')
+  return ends and tonumber(ends) > now and memo or '', key
+end
+
 local function name_of(session)
   return base .. 'n:' .. session.project .. '\0' .. session.room
 end
