@@ -34,6 +34,9 @@ from dispatcher.livekit.client import LIMITS, LiveKit
 from dispatcher.livekit.webhook import verify
 from dispatcher.runtime.reload import Reload, nudge
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_snapshot
+from dispatcher.targets.board import Board
+from dispatcher.targets.breaker import Breaker
+from dispatcher.targets.circuits import Circuits
 from dispatcher.targets.presence import Presence
 from dispatcher.targets.rate import Pacer
 from dispatcher.targets.worker_http import worker_http
@@ -130,7 +133,7 @@ def _runner(
     reconciler = Reconciler(
         ledger=ledger,
         holder=current.holder,
-        pacer=Pacer(ledger),
+        breaker=Breaker(Board(ledger, log), Pacer(ledger)),
         recorder=recorder,
         dry_run=dry_run,
         tape=stack.enter_context(_recorded(record, config, log, metrics)) if record else None,
@@ -142,7 +145,9 @@ def _start(supervisor: Supervisor, runner: Runner, log: Log, metrics: Metrics) -
     ledger, holder, pacer = runner.ledger, runner.reconciler.holder, runner.reconciler.pacer
     sweep = Sweep(ledger, holder, pacer, log, metrics)
     supervisor.start("runner", runner.run)
+    supervisor.start("board", runner.reconciler.breaker.board.run)
     supervisor.start("gauges", Gauges(ledger, holder.project_names, log, metrics).run)
+    supervisor.start("circuits", Circuits(runner.reconciler.breaker, holder, metrics).run)
     supervisor.start_for_each(holder.project_names, "sweep", sweep.run)
 
 
@@ -258,7 +263,10 @@ def _app(
         log=log,
         clock=_epoch_ms,
     )
-    api = Api(runner.ledger, holder, log.mask, metrics, workers=lambda: presence.seen, dry_run=dry_run)
+    breaker = runner.reconciler.breaker
+    api = Api(
+        runner.ledger, holder, log.mask, metrics, breaker=breaker, workers=lambda: presence.seen, dry_run=dry_run
+    )
     app.add_routes(api.routes())
     return app
 

@@ -4,13 +4,13 @@ Names are written as `visible` shows them: people read this on terminals.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, assert_never
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target, WorkerType
 from dispatcher.core.session import Assignment, Attempt, Session, State
 from dispatcher.core.text import visible
-from dispatcher.core.timeline import Entry, Said, Verdict
+from dispatcher.core.timeline import Because, Entry, Patience, Said, Verdict
 from dispatcher.core.verdicts import JOB_SUCCEEDED, LEFT_AGAIN, SAID_DONE
 from dispatcher.core.workers import FULL, Missing, Sighting, WorkersSeen
 
@@ -28,6 +28,7 @@ SENTENCES: Final = {
     Said.ASSIGNMENT_PAUSED: "{agent} is paused: {assignment} waits",
     Said.ASSIGNMENT_RESUMED: "{agent} is paused no longer: {assignment} goes on",
     Said.TARGET_SKIPPED: "{agent} is paused: the next target is tried",
+    Said.TARGET_BYPASSED: "no agent of {agent} is seen in any room: another target is asked",
     Said.ATTEMPT_RETRACTED: "taking back what is left of attempt {number}: {part}",
     Said.DISPATCH_UNANSWERED: "nobody knows whether LiveKit took attempt {number}: {reason}",
     Said.AGENT_UNREQUESTED: "an agent is in the room that no rule asked for: {agent}",
@@ -97,9 +98,25 @@ def _sentence(entry: Entry) -> str:
     told = SENTENCES[entry.said]
     if entry.said is Said.ATTEMPT_ENDED and (why := entry.done or entry.reason):
         told += f" {why}"
+    if entry.patience is not None:
+        return told.format(**fields) + f" after {(entry.took or 0) / 1000:.1f} s: {_why_then(entry.patience)}"
     if entry.said is Said.ATTEMPT_RETRACTED and entry.reason:
         told = "could not take back what is left of attempt {number}: {reason}"
     return told.format(**fields) + took
+
+
+def _why_then(patience: Patience) -> str:
+    match patience.because:
+        case Because.LIMIT:
+            return f"no job within `confirm_within`, {_span(patience.after)}"
+        case Because.FEW:
+            return "no job comes later while few agents are asked for"
+        case Because.FAST:
+            return f"its agents come in {patience.usual / 1000:.1f} s"
+        case Because.CIRCUIT:
+            return "no agent of it is seen in any room"
+        case _:
+            assert_never(patience.because)
 
 
 def _standing(session: Session, assignment: Assignment) -> str:
@@ -147,7 +164,7 @@ def _likeliest_cause(assignment: Assignment, attempt: Attempt) -> str:
     return _CAUSES[attempt.verdict or Verdict.SILENT].format(
         target=_named(attempt.target),
         times=f", {times} times" if times > 1 else "",
-        confirm=_span(policy.confirm_within),
+        confirm=_span(attempt.patience.after if attempt.patience else policy.confirm_within),
         join=_span(policy.join_within),
         stay=_span(policy.min_stay),
     )

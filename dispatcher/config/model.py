@@ -54,6 +54,7 @@ class LimitFields(Section):
 
     attempts: Annotated[int, text(values.whole(1, 10))] = _POLICY.attempts
     confirm_within: Annotated[Ms, Span(100, 10 * _MINUTE)] = _POLICY.confirm_within
+    confirm_early: Annotated[bool, text(values.truth)] = _POLICY.confirm_early
     join_within: Annotated[Ms, Span(100, 10 * _MINUTE)] = _POLICY.join_within
     min_stay: Annotated[Ms, Span(0, 10 * _MINUTE)] = _POLICY.min_stay
     retry_every: Annotated[Ms, Span(100, 60 * _MINUTE)] = _POLICY.retry_every

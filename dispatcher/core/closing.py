@@ -49,11 +49,14 @@ def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, wh
         done=why.done,
         took=now - attempt.started_at,
         again=attempt.reopened,
+        patience=attempt.patience if verdict is Verdict.SILENT else None,
     )
     session = with_entry(with_assignment(session, with_attempt(assignment, ended)), entry)
     # Where another has followed, it was found again after the ledger was emptied, and costs nothing anew.
     past = number < assignment.last_number
-    return session if verdict is Verdict.SURPLUS or past else pay(session, key, verdict, now)
+    if verdict is Verdict.SURPLUS or past:
+        return session
+    return pay(session, key, verdict, now, lifeless=attempt.lifeless)
 
 
 def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: Ms) -> Ms:
@@ -68,12 +71,12 @@ def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: 
     return now + timing.LINGER_MS
 
 
-def pay(session: Session, key: str, verdict: Verdict, now: Ms) -> Session:
-    """The assignment's budget has paid for a failed attempt; that it starves now is told."""
+def pay(session: Session, key: str, verdict: Verdict, now: Ms, *, lifeless: bool = False) -> Session:
+    """The assignment's budget has paid for a failed attempt (`Attempt.lifeless`); that it starves now is told."""
     if verdict in _FREE:
         return session
     assignment = session.assignment(key)
-    paid = retries.failed(assignment, verdict, now)
+    paid = retries.failed(assignment, verdict, now, lifeless=lifeless)
     session = with_assignment(session, paid)
     if assignment.rounds == 0 < paid.rounds:
         return with_entry(

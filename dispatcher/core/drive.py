@@ -34,6 +34,7 @@ from dispatcher.core.effects import (
 from dispatcher.core.facts import Event, Ms
 from dispatcher.core.fold import fold
 from dispatcher.core.observe import observe, people
+from dispatcher.core.patience import concerned, informed
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.rules import Rule, named
@@ -111,11 +112,12 @@ class Drive:
         """The session is as LiveKit shows it; else, unchanged (law 6), in how many ms to try again."""
         if (wait := (yield from self._turn_to_look())) > 0:
             return wait
-        reply = yield from self._effect(Observe())
+        reply = yield from self._effect(Observe(concerned(self.session, self.now)))
         if isinstance(reply, Unobserved):
             return reply.retry_in
         observed = _as(Observed, reply)
         self._snapshot, self._snapshot_at, self._just_looked = observed.snapshot, observed.now, True
+        self.session = informed(self.session, observed.outlooks, observed.requested, observed.began)
         self.session = observe(
             self.session, observed.snapshot, self.terms.rules, tags=self.terms.tags, now=observed.began
         )
@@ -133,18 +135,22 @@ class Drive:
         return max(0, slot - self.now)
 
     def _create(self, step: Create) -> Generator[Effect, Reply, None]:
-        """The agent was asked for, at its turn."""
+        """The agent was asked for, at its turn; or another target has the turn, as this one's circuit is open."""
         if self.terms.dry_run:
             self.session = transitions.would_ask(self.session, step, self.now)
             return
         assignment = self.session.assignment(step.assignment)
+        turn = Turn(self.now, 0)
         if not 0 < assignment.slot_at <= self.now <= assignment.slot_at + timing.SLOT_MS:
-            turn = _as(Turn, (yield from self._effect(TurnToCreate(step.target))))
-            if turn.wait > 0:
-                self.session = transitions.with_create_slot(self.session, step.assignment, self.now + turn.wait)
-                return
+            turn = _as(Turn, (yield from self._effect(self._turn_to_create(step, assignment))))
+        if turn.instead is not None:
+            self.session = transitions.bypassed(self.session, step, turn.instead, self.now)
+            return
+        if turn.wait > 0:
+            self.session = transitions.with_create_slot(self.session, step.assignment, self.now + turn.wait)
+            return
         rule = named(self.terms.rules, assignment.rule)
-        self.session = transitions.ask(self.session, step, self.now, rule_gone=rule is None)
+        self.session = transitions.ask(self.session, step, self.now, rule_gone=rule is None, probe=turn.probe)
         ask = Ask(
             step=step,
             metadata=_metadata(rule, assignment, self._snapshot),
@@ -156,6 +162,11 @@ class Drive:
         self.session = transitions.asked(self.session, step, asked)
         if asked.outcome in transitions.UNCERTAIN:
             self._snapshot = None  # law 4: only a look begun after this may lead to a Create
+
+    def _turn_to_create(self, step: Create, assignment: Assignment) -> TurnToCreate:
+        ahead = tuple(target for target in assignment.ahead if target.agent not in self.terms.paused)
+        probed = any(attempt.probe for attempt in assignment.attempts)  # nobody waits for two of them
+        return TurnToCreate(target=step.target, ahead=ahead, may_probe=not probed)
 
     def _retract(self, step: Retract) -> Generator[Effect, Reply, None]:
         """The agent, or the dispatch, was asked to go."""

@@ -15,6 +15,7 @@ from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.targets import Outlook
 
 
 class Then(StrEnum):
@@ -30,14 +31,18 @@ class TurnToLook(Struct, frozen=True, tag=True):
     """Take a turn for a look, where the calls to the project are limited. Reply: Turn."""
 
 
-class TurnToCreate(Struct, frozen=True, tag=True):
-    """Take a turn for a CreateDispatch of this target. Reply: Turn."""
+class TurnToCreate(Struct, frozen=True, tag=True, omit_defaults=True):
+    """Take a turn for a CreateDispatch of this target, unless one of those `ahead` had better be asked. Reply: Turn."""
 
     target: Target
+    ahead: tuple[Target, ...] = ()
+    may_probe: bool = True  # a target whose circuit is open may be asked all the same
 
 
-class Observe(Struct, frozen=True, tag=True):
-    """Look at the room. Reply: Observed or Unobserved."""
+class Observe(Struct, frozen=True, tag=True, omit_defaults=True):
+    """Look at the room, and say what is known of these targets. Reply: Observed or Unobserved."""
+
+    about: tuple[Target, ...] = ()
 
 
 class Ask(Struct, frozen=True, kw_only=True, tag=True):
@@ -70,19 +75,23 @@ class Release(Struct, frozen=True, tag=True):
 Effect: TypeAlias = TurnToLook | TurnToCreate | Observe | Ask | TakeBack | Save | Release
 
 
-class Turn(Struct, frozen=True, tag=True):
-    """The turn comes in `wait` ms; 0: it is now."""
+class Turn(Struct, frozen=True, tag=True, omit_defaults=True):
+    """The turn comes in `wait` ms; 0: it is now. To create, it may be another's: `instead`, as the circuit is open."""
 
     now: Ms
     wait: Ms
+    instead: Target | None = None
+    probe: bool = False  # the circuit is open, and this is to find out whether the target is back
 
 
-class Observed(Struct, frozen=True, tag=True):
-    """What LiveKit shows; the look began at `began`."""
+class Observed(Struct, frozen=True, tag=True, omit_defaults=True):
+    """What LiveKit shows; the look began at `began`. With what is known of the targets that were asked about."""
 
     now: Ms
     began: Ms
     snapshot: RoomSnapshot
+    outlooks: tuple[Outlook, ...] = ()
+    requested: int = 0  # assignments of the project that wait for an agent that was asked for
 
 
 class Unobserved(Struct, frozen=True, tag=True):

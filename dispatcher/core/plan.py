@@ -95,6 +95,8 @@ def _attempt_deadlines(session: Session, assignment: Assignment, attempt: Attemp
     elif not attempt.agent_sid:
         asked = confirming_since(session, assignment.policy, attempt)
         yield from ((asked or attempt.started_at) + after for after in timing.ATTEMPT_LOOKS_MS)
+        if attempt.probe:
+            yield attempt.started_at + timing.PROBE_MS
         if asked is not None:
             yield asked + assignment.policy.confirm_within
             yield asked + assignment.policy.join_within

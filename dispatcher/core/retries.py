@@ -1,7 +1,8 @@
 """What a failed attempt costs, and when the next one may be made. The one place that knows retries.
 
 `attempts` per target with backoff 0.5 s·2ⁿ ± 25 %, then the next target at once. After the last one the assignment is
-starved: each target gets one attempt every `retry_every`. The jitter is a hash (`Assignment.spread_by`): the core stays
+starved: each target gets one attempt every `retry_every`. A silent target that shows no sign of life anywhere makes way
+for the next one at once. The jitter is a hash (`Assignment.spread_by`): the core stays
 pure.
 """
 
@@ -21,12 +22,15 @@ def backoff(key: str, failures: int) -> Ms:
     return min(timing.BACKOFF_CAP_MS, (timing.BACKOFF_MS << min(failures - 1, 10))) * (1000 + spread) // 1000
 
 
-def failed(assignment: Assignment, verdict: Verdict, now: Ms) -> Assignment:
+def failed(assignment: Assignment, verdict: Verdict, now: Ms, *, lifeless: bool = False) -> Assignment:
     """The assignment after a failed attempt: when, and at which target, the next may be made."""
     if verdict is Verdict.UNSENT:
         unsent = assignment.unsent + 1
         return replace(assignment, unsent=unsent, due_at=now + backoff(assignment.spread_by, unsent))
     alone = len(assignment.policy.targets) == 1
+    last = assignment.target_index + 1 >= len(assignment.policy.targets)
+    if verdict is Verdict.SILENT and lifeless and not last:
+        return _next_target(assignment, now)
     if verdict is Verdict.REFUSED or (verdict is Verdict.REJECTED and not alone) or assignment.rounds:
         return _next_target(assignment, now)
     tries = assignment.tries + 1

@@ -56,6 +56,7 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     worker_type: WorkerType = "room"
     attempts: int = 3  # per target, at least 1
     confirm_within: Ms = 12_000  # a healthy agent's job was listed after at most 10.5 s (docs/livekit.md §0)
+    confirm_early: bool = True  # silence may be known sooner, by what is known of the target
     join_within: Ms = 30_000
     min_stay: Ms = 5_000
     retry_every: Ms = 30_000

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
-from dispatcher.core.timeline import Entry, Verdict
+from dispatcher.core.timeline import Entry, Patience, Verdict
 
 ATTEMPTS_MAX: Final = 8
 NOTES_MAX: Final = 16
@@ -80,6 +80,10 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Verdict | None = None
     retract_at: Ms = 0  # 0: not to be retracted
     retracts: int = 0
+    crowded: bool = False  # many agents were asked for at the same time
+    lifeless: bool = False  # its target has shown no sign of life since it began, anywhere
+    probe: bool = False  # it was made to find out whether its target is back
+    patience: Patience | None = None  # None: nothing is known of its target; it is silent after `confirm_within`
 
     @property
     def open(self) -> bool:
@@ -170,6 +174,11 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def next_target(self) -> Target:
         return self.policy.targets[self.target_index % len(self.policy.targets)]
+
+    @property
+    def ahead(self) -> tuple[Target, ...]:
+        """The targets behind the one that is next."""
+        return self.policy.targets[self.target_index % len(self.policy.targets) + 1 :]
 
     @property
     def state(self) -> State:

@@ -7,24 +7,18 @@ begun before it, whenever it is told.
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from itertools import pairwise
-from statistics import median
 from typing import Final, TypeAlias, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
 
 JOINS_MAX: Final = 20  # agents that must have come fast before the next is expected to
-JOINS_WITHIN_MS: Final = 86_400_000  # an agent that came longer ago says nothing of today
-FAST_MS: Final = 2_000  # from our asking to the agent's being seen
-
 SILENCES_MAX: Final = 8
 SILENT_IN_A_ROW: Final = 3  # attempts, in more than one room, without a sign of life: the circuit opens
-SILENT_WITHIN_MS: Final = 60_000
-PROBE_EVERY_MS: Final = 30_000  # somebody who could have another agent asks all the same
 
 
 class Circuit(StrEnum):
@@ -56,6 +50,7 @@ class TargetFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seen_at: Ms = 0  # its last sign of life: an agent, a job, a worker; 0: none is known
     joins: tuple[Join, ...] = ()  # in the order of their coming
     silences: tuple[Silence, ...] = ()  # of attempts that began after `seen_at`, in the order of their ends
+    absent_at: Ms = 0  # somebody found no worker of it, after `seen_at`
     opened_at: Ms = 0  # since when its circuit is open; 0: it is closed
     probed_at: Ms = 0  # the last probe began
 
@@ -103,40 +98,46 @@ def _learn(facts: TargetFacts, one: News) -> TargetFacts:
         case Seen(at, took):
             return _seen(facts, at, took)
         case Silent(silence):
-            return _silent(facts, silence)
+            known = silence in facts.silences or silence.began_at <= facts.seen_at  # then LiveKit lost it
+            silences = sorted((*facts.silences, silence), key=_by_end)[-SILENCES_MAX:]
+            return facts if known else _judged(replace(facts, silences=tuple(silences)))
         case Probed(at):
             return replace(facts, probed_at=max(facts.probed_at, at))
         case Absent(at):
-            return replace(facts, opened_at=facts.opened_at or at) if at > facts.seen_at else facts
+            return _judged(replace(facts, absent_at=max(facts.absent_at, at))) if at > facts.seen_at else facts
         case _:
             assert_never(one)
 
 
 def _seen(facts: TargetFacts, at: Ms, took: Ms | None) -> TargetFacts:
-    """The circuit is closed, unless it has opened by attempts, or by somebody's word, of after this sign of life."""
-    joins = facts.joins if took is None else tuple(sorted({*facts.joins, Join(at, took)}, key=_by_coming))[-JOINS_MAX:]
+    """The circuit is closed, but for what has happened since: this may be told late."""
+    came = () if took is None or Join(at, took) in facts.joins else (Join(at, took),)
     seen_at = max(facts.seen_at, at)
-    since = tuple(silence for silence in facts.silences if silence.began_at > seen_at)
-    closed = replace(facts, seen_at=seen_at, joins=joins, silences=since)
-    return closed if facts.opened_at > at and since == facts.silences else _judged(replace(closed, opened_at=0))
-
-
-def _silent(facts: TargetFacts, silence: Silence) -> TargetFacts:
-    if silence.began_at <= facts.seen_at:  # it was there: LiveKit lost this one
-        return facts
-    silences = sorted({*facts.silences, silence}, key=lambda one: (one.ended_at, one.room))
-    return _judged(replace(facts, silences=tuple(silences[-SILENCES_MAX:])))
+    since = TargetFacts(
+        seen_at=seen_at,
+        joins=tuple(sorted((*facts.joins, *came), key=_by_coming)[-JOINS_MAX:]),
+        silences=tuple(one for one in facts.silences if one.began_at > seen_at),
+        absent_at=facts.absent_at if facts.absent_at > seen_at else 0,
+        probed_at=facts.probed_at,
+    )
+    return _judged(since)
 
 
 def _judged(facts: TargetFacts) -> TargetFacts:
-    """The circuit is open if the silences say so; what is open stays so until a sign of life."""
-    if facts.opened_at or not facts.silences:
-        return facts
-    last = facts.silences[-1]
-    row = [one for one in facts.silences if one.ended_at > last.ended_at - SILENT_WITHIN_MS]
-    never = not facts.seen_at
-    many = len(row) >= SILENT_IN_A_ROW and any(one.room != other.room for one, other in pairwise(row))
-    return replace(facts, opened_at=last.ended_at) if never or many else facts
+    """The circuit is open since what is known first said so; no silence is needed to keep it open."""
+    said = [one.ended_at for number, one in enumerate(facts.silences, 1) if _says_so(facts, facts.silences[:number])]
+    first = [instant for instant in (facts.opened_at, facts.absent_at, *said[:1]) if instant]
+    return replace(facts, opened_at=min(first, default=0))
+
+
+def _says_so(facts: TargetFacts, silences: Sequence[Silence]) -> bool:
+    """Whether the last of these silences opens the circuit; the first does where no sign of life is known at all."""
+    row = [one for one in silences if one.ended_at > silences[-1].ended_at - timing.SILENT_WITHIN_MS]
+    return not facts.seen_at or (len(row) >= SILENT_IN_A_ROW and len({one.room for one in row}) > 1)
+
+
+def _by_end(silence: Silence) -> tuple[Ms, Ms, str]:
+    return silence.ended_at, silence.began_at, silence.room
 
 
 def _by_coming(join: Join) -> tuple[Ms, Ms]:
@@ -147,14 +148,14 @@ def circuit(facts: TargetFacts, now: Ms) -> Circuit:
     """How the target's circuit stands."""
     if not facts.opened_at:
         return Circuit.CLOSED
-    return Circuit.OPEN if now < max(facts.opened_at, facts.probed_at) + PROBE_EVERY_MS else Circuit.HALF_OPEN
+    return Circuit.OPEN if now < max(facts.opened_at, facts.probed_at) + timing.PROBE_EVERY_MS else Circuit.HALF_OPEN
 
 
 def usual(facts: TargetFacts, now: Ms) -> Ms:
     """How soon the target's agents come, where they come reliably and fast; 0: they do not, or too little is known."""
-    lately = [one.took for one in facts.joins if one.at > now - JOINS_WITHIN_MS]
-    fast = len(lately) >= JOINS_MAX and max(lately) <= FAST_MS
-    return max(1, int(median(lately))) if fast else 0
+    lately = [one.took for one in facts.joins if one.at > now - timing.JOINS_WITHIN_MS]
+    fast = len(lately) >= JOINS_MAX and max(lately) <= timing.FAST_MS
+    return sorted(lately)[len(lately) // 2] if fast else 0
 
 
 class Outlook(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -173,5 +174,5 @@ def outlook(target: Target, facts: TargetFacts, now: Ms) -> Outlook:
 
 
 def instead(ahead: Sequence[Outlook]) -> Target | None:
-    """Who is asked in the place of a target whose circuit is open: the first of those ahead whose is not. None: nobody."""
+    """Who is asked in the place of a target whose circuit is open: the first ahead whose is not. None: nobody."""
     return next((one.target for one in ahead if not one.open), None)

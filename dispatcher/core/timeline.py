@@ -32,6 +32,28 @@ class Part(StrEnum):
     DISPATCH = "dispatch"
 
 
+class Because(StrEnum):
+    """Why an attempt that shows no job counts as silent when it does."""
+
+    LIMIT = "confirm_within"  # the rule's own span has passed
+    FEW = "few_at_once"  # no job comes later while few agents are asked for
+    FAST = "fast_target"  # the target's agents come reliably fast
+    CIRCUIT = "circuit_open"  # no agent of the target is seen in any room, and another target can be asked
+
+
+class Patience(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long an attempt is waited for, before it is silent."""
+
+    after: Ms
+    because: Because
+    usual: Ms = 0  # FAST: how soon the target's agents come
+
+    @property
+    def fields(self) -> dict[str, str | int]:
+        """As the log and the API show it."""
+        return {"reason": self.because.value} | ({"usual_ms": self.usual} if self.usual else {})
+
+
 class Said(StrEnum):
     """What an entry of the timeline tells; the same words are the actions in the log."""
 
@@ -48,6 +70,7 @@ class Said(StrEnum):
     ASSIGNMENT_PAUSED = "assignment.paused"
     ASSIGNMENT_RESUMED = "assignment.resumed"
     TARGET_SKIPPED = "target.skipped"
+    TARGET_BYPASSED = "target.bypassed"  # its circuit is open
     ATTEMPT_RETRACTED = "attempt.retracted"
     DISPATCH_UNANSWERED = "dispatch.unanswered"
     AGENT_UNNAMED = "agent.unnamed"  # an expression of the rule named no agent
@@ -75,4 +98,5 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""  # LiveKit's or the expression's, in lower case; ATTEMPT_RETRACTED: why it could not be asked
     done: str = ""  # CLOSED: how it is known that the agent was done, or was taken to be
     took: Ms | None = None
+    patience: Patience | None = None  # ATTEMPT_ENDED, silent: why it was given up then
     again: bool = False  # an attempt that had ended before has ended once more

@@ -21,6 +21,13 @@ TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): so
 # When to look at an attempt: a job may be listed 5 s after a worker took it (docs/livekit.md §0).
 
 ATTEMPT_LOOKS_MS: Final = (2_000, 6_000, 9_000)  # a no, usually; one listed late; no job that is still to come
+SILENT_FAST_MS: Final = ATTEMPT_LOOKS_MS[1]  # silence is known by then, of a target whose agents come fast
+SILENT_FEW_MS: Final = ATTEMPT_LOOKS_MS[2]  # and then of any other, while few agents are asked for at once
+FAST_MS: Final = 2_000  # from our asking to the agent's being seen
+JOINS_WITHIN_MS: Final = 86_400_000  # an agent that came longer ago says nothing of today
+SILENT_WITHIN_MS: Final = 60_000  # silent attempts in a row are in a row
+PROBE_MS: Final = 1_500  # a target whose circuit is open is waited for so long where another can be asked
+PROBE_EVERY_MS: Final = 30_000
 UNATTRIBUTED_MS: Final = (2_000, 6_000, 10_000)  # looks at an agent that no listed job explains; then it is told
 LINGER_MS: Final = 60_000  # a queued launch survives DeleteDispatch; only a listed one proves whose its agent is
 

@@ -9,18 +9,30 @@ from dispatcher.core.closing import Why, close
 from dispatcher.core.effects import Asked, Outcome
 from dispatcher.core.facts import Ms
 from dispatcher.core.plan import Create, Retract
+from dispatcher.core.rules import Target
 from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
 
 UNCERTAIN: Final = frozenset({Outcome.UNKNOWN, Outcome.ROOM_ABSENT})  # only a look can tell how things stand
 
 
-def ask(session: Session, step: Create, now: Ms, *, rule_gone: bool = False) -> Session:
+def bypassed(session: Session, step: Create, instead: Target, now: Ms) -> Session:
+    """The next attempt is at `instead`, a target ahead: the circuit of the one whose turn it was is open."""
+    assignment = session.assignment(step.assignment)
+    index = assignment.policy.targets.index(instead, assignment.target_index + 1)
+    session = with_assignment(session, replace(assignment, target_index=index, tries=0, slot_at=0))
+    return with_entry(
+        session, Entry(at=now, said=Said.TARGET_BYPASSED, assignment=step.assignment, agent=str(step.target))
+    )
+
+
+def ask(session: Session, step: Create, now: Ms, *, rule_gone: bool = False, probe: bool = False) -> Session:
     """The attempt is open, without a dispatch yet. Saved before the call, it is what a successor finds (laws 5, 9)."""
     if rule_gone:
         session = with_entry(session, Entry(at=now, said=Said.RULE_REMOVED, assignment=step.assignment))
     assignment = session.assignment(step.assignment)
-    attempt = Attempt(number=step.number, target=step.target, started_at=now)
+    waited = assignment.slot_at > 0
+    attempt = Attempt(number=step.number, target=step.target, started_at=now, crowded=waited, probe=probe)
     session = with_assignment(session, with_attempt(replace(assignment, slot_at=0), attempt))
     return with_entry(
         session,

@@ -48,7 +48,8 @@ def overdue(
         return None
     if jobs:
         return Verdict.NO_SHOW if now >= asked + assignment.policy.join_within else None
-    return Verdict.SILENT if now >= asked + assignment.policy.confirm_within and not assignment.served_by_name else None
+    silent_after = attempt.patience.after if attempt.patience else assignment.policy.confirm_within
+    return Verdict.SILENT if now >= asked + silent_after and not assignment.served_by_name else None
 
 
 def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms | None:

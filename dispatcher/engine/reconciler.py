@@ -1,19 +1,23 @@
 """Carries out what drives ask for (`dispatcher.core.drive`): the only code that calls LiveKit and saves sessions.
 
-The only code that acts. Between two drives it holds no state but what `Observer` and `Pacer` keep of projects. A drive
-works from its beginning to its end under what was in force when it began. What happened to a session is told only once
-it is saved: a lease that was lost tells nothing of what was not done.
+The only code that acts. Between two drives it holds no state but what `Observer` and `Breaker` keep of projects. A
+drive works from its beginning to its end under what was in force when it began. What happened to a session is told
+only once it is saved: a lease that was lost tells nothing of what was not done.
 """
 
 import math
+from collections.abc import Sequence
 from contextlib import closing
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
     Effect,
     Observe,
+    Observed,
     Release,
     Released,
     Reply,
@@ -24,15 +28,17 @@ from dispatcher.core.effects import (
     Turn,
     TurnToCreate,
     TurnToLook,
+    Unobserved,
 )
 from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Target
 from dispatcher.engine import actions
 from dispatcher.engine.newer_records import Patience
 from dispatcher.engine.observer import Observer
 from dispatcher.ledger.interface import Handover, Ledger
 from dispatcher.ledger.sessions import LeasedSession, LeaseLost
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
-from dispatcher.targets.rate import Pacer
+from dispatcher.targets.breaker import Breaker
 from dispatcher.telemetry.recorder import SessionRecorder
 from dispatcher.telemetry.tape import RecordedDrive, Tape
 
@@ -45,18 +51,19 @@ class Reconciler:
         *,
         ledger: Ledger,
         holder: ConfigHolder,
-        pacer: Pacer,
+        breaker: Breaker,
         recorder: SessionRecorder,
         dry_run: bool = False,
         tape: Tape | None = None,
     ) -> None:
         self.ledger = ledger
         self.holder = holder
-        self.pacer = pacer
+        self.breaker = breaker
+        self.pacer = breaker.pacer
         self.recorder = recorder
         self.dry_run = dry_run
         self.tape = tape
-        self.observer = Observer(pacer, recorder)
+        self.observer = Observer(breaker.pacer, recorder)
         self.patience = Patience()
 
     async def drive(self, handover: Handover) -> Ms | None:
@@ -118,11 +125,10 @@ class _Interpreter:
         match effect:
             case TurnToLook():
                 return self._turn(await pacer.to_look(self.project, runtime.api_rate_limit))
-            case TurnToCreate(target):
-                return self._turn(await pacer.to_create(self.project, target, runtime))
-            case Observe():
-                await leased.renew()
-                return await self.reconciler.observer.look(leased.key, runtime, lambda: leased.now)
+            case TurnToCreate():
+                return await self.reconciler.breaker.turn(self.project, effect, runtime, leased.now)
+            case Observe(about):
+                return await self._look(about)
             case Ask():
                 return await actions.ask(runtime.livekit, leased.key.room, effect, lambda: leased.now)
             case TakeBack():
@@ -137,6 +143,15 @@ class _Interpreter:
             case _:
                 assert_never(effect)
 
+    async def _look(self, about: Sequence[Target]) -> Observed | Unobserved:
+        """Look at the room, knowing what is known of these targets: nobody waits for what is not asked for."""
+        leased, breaker = self.leased, self.reconciler.breaker
+        outlooks = await breaker.outlooks(self.project, about, leased.now)
+        requested = await breaker.board.requested(self.project, leased.now) if about else 0
+        await leased.renew()
+        looked = await self.reconciler.observer.look(leased.key, self.runtime, lambda: leased.now)
+        return looked if isinstance(looked, Unobserved) else replace(looked, outlooks=outlooks, requested=requested)
+
     def _turn(self, wait: float) -> Turn:
         return Turn(self.leased.now, math.ceil(wait))
 
@@ -144,5 +159,6 @@ class _Interpreter:
         """Save the session if we still hold the lease; then tell what is new, and let the pace follow it."""
         saved, entries = await self.leased.save(save)
         self.reconciler.recorder.tell(self.leased.key, entries)
+        self.reconciler.breaker.board.learn(self.project, save.session, entries)
         await self.reconciler.pacer.learn(self.project, self.runtime, entries)
         return saved

@@ -9,13 +9,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec.structs import replace
 
+from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Attempt, Session, State
+from dispatcher.core.targets import usual
 from dispatcher.core.workers import Missing, Registered, Sighting, WorkersSeen
 from dispatcher.explain import diagnosis, narrative
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.runtime.snapshot import ConfigHolder
+from dispatcher.targets.breaker import Breaker, KnownTarget
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.metrics import Metrics
 
@@ -26,7 +29,7 @@ JSON = dict[str, object]
 
 
 class Api:
-    """`GET /v1/rooms` and `GET /v1/rooms/{room}` over the ledger, of the projects that are configured; `/v1/workers`.
+    """`/v1/rooms`, `/v1/rooms/{room}`, `/v1/targets` and `/v1/workers`, of the projects that are configured.
 
     Each answer says whether it is a dry run's: then nobody has been asked for, and its ledger is not the others'.
     """
@@ -38,6 +41,7 @@ class Api:
         mask: Mask,
         metrics: Metrics,
         *,
+        breaker: Breaker,
         workers: Callable[[], WorkersSeen] = WorkersSeen,
         dry_run: bool = False,
     ) -> None:
@@ -46,6 +50,7 @@ class Api:
         self.holder = holder
         self.mask = mask
         self.metrics = metrics
+        self.breaker = breaker
         self.dry_run = dry_run
 
     def routes(self) -> list[web.RouteDef]:
@@ -54,6 +59,7 @@ class Api:
             web.get("/v1/rooms", self._guarded(self._rooms)),
             web.get("/v1/rooms/{room}", self._guarded(self._room)),
             web.get("/v1/workers", self._guarded(self._workers)),
+            web.get("/v1/targets", self._guarded(self._targets)),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -119,6 +125,11 @@ class Api:
                 "workers": [_worker(address, answer) for address, answer in sorted(seen.answers.items())],
             }
         )
+    async def _targets(self, _: web.Request) -> web.StreamResponse:
+        """Every target that the rules name outright, as it stands."""
+        now = await self.ledger.now()
+        known = await self.breaker.known(self.holder.snapshot.projects, now)
+        return web.json_response({"targets": [_target(one, now) for one in known], "dry_run": self.dry_run})
 
     def _session(self, life: KnownSession) -> Session:
         """The session as it may be shown: with marks for people, where identities are masked."""
@@ -143,6 +154,20 @@ def _limit(text: str | None) -> int | None:
     if not text.isdecimal() or len(text) > len(str(LIMIT_MAX)):
         return None
     return int(text) if 1 <= int(text) <= LIMIT_MAX else None
+
+
+def _target(known: KnownTarget, now: Ms) -> JSON:
+    facts = known.facts
+    return {
+        "project": known.project,
+        "agent": known.target.agent,
+        "deployment": known.target.deployment,
+        "circuit": known.circuit,
+        "open_since": facts.opened_at or None,
+        "last_seen_at": facts.seen_at or None,
+        "usual_ms": usual(facts, now) or None,
+        "silent": len(facts.silences),
+    }
 
 
 def _summary(life: KnownSession, session: Session) -> JSON:
@@ -170,6 +195,7 @@ def _detail(life: KnownSession, session: Session, seen: WorkersSeen) -> JSON:
         }
         | {name: value for name in ("verdict", "part", "reason") if (value := getattr(entry, name))}
         | ({"duration_ms": entry.took} if entry.took is not None else {})
+        | (entry.patience.fields if entry.patience else {})
         for entry in session.timeline
     ]
     assignments = [_assignment(assignment) for assignment in session.assignments]

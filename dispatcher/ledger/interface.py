@@ -230,7 +230,7 @@ class Ledger(Protocol):
         ...
 
     async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
-        """The memo is `after` if it was `before` (None: there was none); what it is now, `after` only if it took.
+        """The memo is `after` if it was `before` (None: there was none); what it is now.
 
         Sent again, it changes nothing. It is forgotten MEMO_TTL_MS after it was last replaced.
         """

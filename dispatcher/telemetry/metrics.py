@@ -98,6 +98,10 @@ class Metrics:
             "dispatches_total", "Dispatches, once each, by how they ended.", "agent", "result"
         )
         self.agents_joined_total = new.counter("agents_joined_total", "Agents that joined their room.", "agent")
+        self.target_circuit_open = new.gauge(
+            "target_circuit_open", "Whether other targets are asked instead.", "project", "agent"
+        )
+        self.targets_bypassed_total = new.counter("targets_bypassed_total", "Targets not asked, as so.", "agent")
         self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
         self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
         self.time_to_agent_seconds = new.histogram(

@@ -93,6 +93,8 @@ class SessionRecorder:
         said = {name: value for name in _FIELDS if (value := getattr(entry, name))}
         if entry.took is not None:
             said["duration_ms"] = entry.took
+        if entry.patience is not None:
+            said |= entry.patience.fields
         write = log.error if entry.said in _DEFECTS else log.warning if entry.said in _ALARMS else log.info
         write(entry.said, **said)
 
@@ -107,8 +109,18 @@ class SessionRecorder:
                 self._count_end(entry, agent)
             case Said.ATTEMPT_RETRACTED if entry.part is Part.AGENT and not entry.reason:
                 metrics.surplus_agents_total.labels(action="removed").inc()
+            case Said.TARGET_BYPASSED:
+                metrics.targets_bypassed_total.labels(agent=agent).inc()
             case Said.DEPLOYMENT_IGNORED:
                 metrics.deployments_ignored_total.labels(agent=agent).inc()
+            case Said.AGENT_UNREQUESTED:
+                metrics.surplus_agents_total.labels(action="reported").inc()
+            case _:
+                self._count_defect(entry)
+
+    def _count_defect(self, entry: Entry) -> None:
+        metrics = self.metrics
+        match entry.said:
             case Said.RULE_REMOVED:
                 rule = metrics.rule_label(entry.assignment.partition("/")[0])
                 metrics.rule_errors_total.labels(rule=rule, field="metadata", reason="rule_removed").inc()
@@ -116,8 +128,6 @@ class SessionRecorder:
                 metrics.reconciler_rounds_exceeded_total.inc()
             case Said.PASSES_EXCEEDED:
                 metrics.reconciler_passes_exceeded_total.inc()
-            case Said.AGENT_UNREQUESTED:
-                metrics.surplus_agents_total.labels(action="reported").inc()
             case _:
                 pass
 

@@ -55,8 +55,8 @@ MUTANTS = {
     "dispatcher/core/verdicts.py": (
         Mutant(
             "silent after two seconds",
-            "now >= asked + assignment.policy.confirm_within",
-            "now >= asked + timing.GRACE_MS",
+            "now >= asked + silent_after and",
+            "now >= asked + timing.GRACE_MS and",
         ),
         Mutant("a crash counts as an end on purpose", "return Verdict.CRASHED,", "return Verdict.FINISHED,"),
         Mutant("a polite leaving is the end", "return Verdict.LEFT,", "return Verdict.FINISHED,"),
@@ -95,9 +95,50 @@ MUTANTS = {
         ),
         Mutant(
             "failed attempts cost nothing",
-            "    paid = retries.failed(assignment, verdict, now)\n",
+            "    paid = retries.failed(assignment, verdict, now, lifeless=lifeless)\n",
             "    paid = assignment\n",
         ),
+    ),
+    "dispatcher/core/targets.py": (
+        Mutant("a sign of life closes nothing", "if one.began_at > seen_at),", "if seen_at),"),
+        Mutant(
+            "an agent of meanwhile is no sign of life", "or silence.began_at <= facts.seen_at", "or not silence.room"
+        ),
+        Mutant("two in a row open it", "len(row) >= SILENT_IN_A_ROW and", "len(row) > 1 and"),
+        Mutant("one room opens it", "len({one.room for one in row}) > 1", "len(row) > 1"),
+        Mutant("who was never seen is waited for", "return not facts.seen_at or (", "return ("),
+        Mutant("silence is in a row for ever", "> silences[-1].ended_at - timing.SILENT_WITHIN_MS", "> 0"),
+        Mutant("no probe is ever made", "else Circuit.HALF_OPEN", "else Circuit.OPEN"),
+        Mutant("probes are made all the time", "max(facts.opened_at, facts.probed_at)", "facts.opened_at"),
+        Mutant("nobody's word counts", "facts.absent_at, *said[:1])", "*said[:1])"),
+        Mutant("one slow agent is fast enough", "max(lately) <= timing.FAST_MS", "min(lately) <= timing.FAST_MS"),
+        Mutant("few agents are enough", "len(lately) >= JOINS_MAX and", "lately and"),
+        Mutant("yesterday's agents count", "if one.at > now - timing.JOINS_WITHIN_MS]", "if one.at]"),
+        Mutant("the oldest agents stay", "key=_by_coming)[-JOINS_MAX:]", "key=_by_coming)[:JOINS_MAX]"),
+        Mutant("an open circuit is asked instead", "for one in ahead if not one.open", "for one in ahead if one"),
+    ),
+    "dispatcher/core/patience.py": (
+        Mutant("a crowd does not matter", "elif attempt.crowded or not", "elif not"),
+        Mutant("a crowd is forgotten", "crowded=attempt.crowded or crowded", "crowded=crowded"),
+        Mutant("an unanswered create is as any", "or not attempt.dispatch or", "or"),
+        Mutant("the rule's own span does not count", "or not policy.confirm_early:", "or not policy:"),
+        Mutant("who has no other does not wait", "attempt.lifeless and another:", "attempt.lifeless:"),
+        Mutant(
+            "whose agents are seen is not waited for", "if outlook.open and attempt.lifeless and", "if outlook.open and"
+        ),
+        Mutant("confirm_within is no bound", "return min(limit, found,", "return min(found, found,"),
+        Mutant("every join asks", "now >= one.started_at + soonest)", "now >= one.started_at)"),
+        Mutant("old signs of life count", "own.seen_at <= attempt.started_at", "not own.seen_at"),
+    ),
+    "dispatcher/core/news.py": (
+        Mutant("what is found is fast", "attempt.agent_seen_at <= attempt.started_at:", "not attempt.agent_seen_at:"),
+        Mutant("a late agent is no news", "_ if entry.part is Part.AGENT:", "_ if entry.part is None:"),
+        Mutant("a no is no sign of life", "Verdict.REJECTED | Verdict.NO_SHOW", "Verdict.NO_SHOW"),
+        Mutant("a second end is news", "Verdict.SILENT if not entry.again:", "Verdict.SILENT:"),
+    ),
+    "dispatcher/core/drive.py": (
+        Mutant("a paused target is asked instead", "if target.agent not in self.terms.paused)", "if target.agent)"),
+        Mutant("who has probed probes again", "may_probe=not probed)", "may_probe=True)"),
     ),
     "dispatcher/core/surplus.py": (
         Mutant("the latest agent is kept", "    keep = min(serving,", "    keep = max(serving,"),
@@ -190,6 +231,8 @@ MUTANTS = {
             "if not assignment.policy.targets:",
         ),
         Mutant("no grace", "now + assignment.policy.finish_grace", "now"),
+        Mutant("a dead target is asked three times", "and lifeless and not last:", "and not last and not assignment:"),
+        Mutant("the last target is asked once", "and lifeless and not last:", "and lifeless:"),
         Mutant("no brake on crashes", "crashes=crashes + 1, due_at=now + wait)", "crashes=crashes + 1)"),
     ),
     "dispatcher/core/transitions.py": (

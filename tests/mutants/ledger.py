@@ -18,8 +18,8 @@ OPERATIONS = (
     Mutant("a repeat hands nothing out", "if take and session and session.inbox", "if not self"),
     Mutant(
         "the id is remembered before the append",
-        "        session = session or self._open(key, now)\n",
-        "        self._event_ids.add(event_id)\n        session = session or self._open(key, now)\n",
+        "        session = session or self._sessions.open(key, now)\n",
+        "        self._event_ids.add(event_id)\n        session = session or self._sessions.open(key, now)\n",
     ),
     Mutant("an event does not make it due", "        self._sessions.hasten(session, now)\n", ""),
     Mutant("a held session is handed out again", "None if session.is_held(now) else", "None if not self else"),
@@ -50,11 +50,11 @@ OPERATIONS = (
     ),
     Mutant("a touch touches nothing", "            self._sessions.renew(session, now)\n", "            pass\n"),
     Mutant("asking for a turn puts it off", "self._turns.is_free(name, now) and ", ""),
-    Mutant("there is always room", "if len(self._sessions) >= self._max_sessions and", "if not self and"),
     Mutant("nothing expires", "        self._sessions.drop_expired(now)\n", ""),
 )
 
 PLACES = (
+    Mutant("there is always room", "if len(self._by_key) >= self._most and", "if not self and"),
     Mutant(
         "an ended session is final for ever",
         "None if session and session.place is Place.OVER and",
@@ -144,10 +144,18 @@ SLOTS = (
     ),
 )
 
+MEMOS = (
+    Mutant("anybody replaces a memo", "if (kept := self.get(name, now)) != before:", "if (kept := None):"),
+    Mutant("a memo lives a millisecond longer", "[1] <= now:", "[1] < now:"),
+    Mutant("a memo is as old as its first", "        self._kept.move_to_end(name)\n", ""),
+    Mutant("memos without number", "if len(self._kept) > MEMOS_MAX:", "if not self:"),
+)
+
 MUTANTS = {
     "dispatcher/ledger/memory.py": OPERATIONS,
     "dispatcher/ledger/memory_store.py": PLACES,
     "dispatcher/ledger/memory_rates.py": SLOTS,
+    "dispatcher/ledger/memory_memos.py": MEMOS,
 }
 
 if __name__ == "__main__":

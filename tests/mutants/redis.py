@@ -165,6 +165,12 @@ OWNER = (
     ),
 )
 
+MEMO = (
+    Mutant("anybody replaces a memo", "if memo ~= before then", "if memo ~= before and false then"),
+    Mutant("memos are immortal", ", 'PX', MEMO_TTL_MS + LATE_MS)", ")"),
+    Mutant("a memo has run out at once", "whole(now + MEMO_TTL_MS)", "whole(now)"),
+)
+
 MUTANTS = {
     "dispatcher/ledger/redis/keys.py": KEYS,
     "dispatcher/ledger/redis/owner.py": OWNER,
@@ -177,6 +183,7 @@ MUTANTS = {
     "dispatcher/ledger/redis/lua/touch.lua": TOUCH,
     "dispatcher/ledger/redis/lua/turn.lua": TURN,
     "dispatcher/ledger/redis/lua/pace.lua": PACE,
+    "dispatcher/ledger/redis/lua/replace_memo.lua": MEMO,
     "dispatcher/ledger/redis/lua/list.lua": LIST,
 }
 

@@ -9,26 +9,34 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from dispatcher.config import CreateRate
 from dispatcher.core.drive import Terms
 from dispatcher.core.facts import Event, Ms, Room, RoomSid
 from dispatcher.ledger.interface import Delivered, Handover, Key
 from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.record import dump_event
+from dispatcher.runtime.snapshot import ProjectRuntime
+from dispatcher.targets.board import TOLD_EVERY_S, Board
+from dispatcher.targets.breaker import Breaker
+from dispatcher.targets.rate import Pacer
+from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.tape import Tape
 from tests.simulation.calls import Line, Unseen
 from tests.simulation.clock import Clock
-from tests.simulation.drive import Claimed, Setting, at_once
+from tests.simulation.drive import PROJECT, Claimed, Setting, at_once
 from tests.simulation.house import LOBBY
 from tests.simulation.laws import Laws
 from tests.simulation.life import Life
 from tests.simulation.processes import Processes, Replica
 from tests.simulation.rulebook import RULEBOOK
 from tests.unit.core.world import TAGS
+from tests.unit.desk import Staged
 
-PROJECT: Final = "default"
 SWEEP_MS: Final = 30_000
 HOOK_RETRIES: Final[tuple[Ms, ...]] = (1_000, 2_000, 4_000, 8_000)
 NETWORK_MS: Final = 10
+TOLD_MS: Final = int(1_000 * TOLD_EVERY_S)
 
 
 class Cluster(Processes):
@@ -39,26 +47,29 @@ class Cluster(Processes):
         self.line = line
         self.rules = RULEBOOK[life.rules]
         limited, terms = life.looks_apart > 0, Terms(tags=TAGS, rules=self.rules, dry_run=life.dry_run)
-        self.setting = Setting(replace(terms, limited=limited), life.looks_apart, life.creates_apart)
+        self.terms = replace(terms, limited=limited)
+        self.tape: Tape | None = None
+        rate = CreateRate(per_second=1_000 // life.creates_apart, burst=1) if life.creates_apart else None
+        self.site = ProjectRuntime(livekit=Staged(), rules=self.rules, tags=TAGS, create_rate=rate)
         self.heard = 0  # webhooks
         self.hooks = iter(life.hooks)
         self._claim_at: Ms = -1
         self.wipe()
         self.clock.after(self.random.randrange(SWEEP_MS), self._sweep)
+        self.clock.after(TOLD_MS, self._tell)
         self.clock.at(calm, partial(self.pause, ()))
 
     def wipe(self) -> None:
         """The ledger is empty."""
         self.ledger = MemoryLedger(lambda: self.clock.now, wake=lambda: self._claim_in(1))
+        for replica in self.replicas:
+            replica.breaker = None
         self.laws.wiped()
         self._claim_in(0)
 
     def pause(self, agents: Collection[str]) -> None:
         """The configuration names these as paused, in all replicas; whom it may concern is due, as after a reload."""
-        self.setting = replace(
-            self.setting,
-            terms=replace(self.setting.terms, paused=frozenset(agents if self.clock.now < self.calm else ())),
-        )
+        self.terms = replace(self.terms, paused=frozenset(agents if self.clock.now < self.calm else ()))
         for life in self.lives():
             if not life.finished:
                 self._nudge(life.key, Room(sid=RoomSid(life.key.sid), name=LOBBY))
@@ -114,8 +125,28 @@ class Cluster(Processes):
 
     def _drive(self, replica: Replica, handover: Handover) -> None:
         self.laws.handed(handover)
-        claimed = Claimed(handover, self.clock, self.line, lambda: self.ledger, self.setting, laws=self.laws)
+        setting = Setting(
+            terms=self.terms,
+            site=self.site,
+            breaker=self._breaker(replica),
+            looks=self.life.looks_apart,
+            tape=self.tape,
+        )
+        claimed = Claimed(handover, self.clock, self.line, lambda: self.ledger, setting, laws=self.laws)
         self._start(replica, claimed.run(replica.failures))
+
+    # What is known of targets
+
+    def _breaker(self, replica: Replica) -> Breaker:
+        replica.breaker = replica.breaker or Breaker(Board(self.ledger, Log(len, lambda: 0.0)), Pacer(self.ledger))
+        return replica.breaker
+
+    def _tell(self) -> None:
+        """Each replica tells the others what is new of targets."""
+        self.clock.after(TOLD_MS, self._tell)
+        for replica in self.replicas:
+            if replica.able(self.clock.now):
+                at_once(self._breaker(replica).board.flush())
 
     # The sweep
 

@@ -1,10 +1,10 @@
 """One claim of one session: what `dispatcher.core.drive.Drive` asks for, as a process of the simulation."""
 
 import math
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from typing import Any, TypeVar, assert_never
+from typing import Any, Final, TypeVar, assert_never
 
 from msgspec import Struct
 
@@ -29,13 +29,19 @@ from dispatcher.core.effects import (
     Unobserved,
 )
 from dispatcher.core.facts import Event, Ms, RoomSid
+from dispatcher.core.rules import Target
+from dispatcher.core.session import entries_since
 from dispatcher.core.timing import CALL_MS, RETRY_MS, TROUBLE_MS
 from dispatcher.ledger import record
-from dispatcher.ledger.interface import Handover, Ledger, SaveResult
+from dispatcher.ledger.interface import Handover, Ledger, SaveResult, Standing
+from dispatcher.runtime.snapshot import ProjectRuntime
+from dispatcher.targets.breaker import Breaker
 from dispatcher.telemetry.tape import Tape
 from tests.simulation.calls import Line, Unseen, asked, taken_back
 from tests.simulation.clock import Clock
 from tests.simulation.laws import Laws
+
+PROJECT: Final = "default"
 
 T = TypeVar("T")
 
@@ -54,12 +60,13 @@ class LostError(Exception):
     """Another holds the session now."""
 
 
-class Setting(Struct, frozen=True):
-    """What is in force, how far apart turns are (0: everybody goes at once), and where drives are recorded."""
+class Setting(Struct, frozen=True, kw_only=True):
+    """What is in force, what is known of targets, how far apart looks are (0: all at once), and a tape."""
 
     terms: Terms
+    site: ProjectRuntime
+    breaker: Breaker
     looks: float = 0
-    creates: float = 0
     tape: Tape | None = None
 
 
@@ -85,6 +92,7 @@ class Claimed:
         self.lease = handover.lease
         self.upto = handover.upto
         session = record.load(handover.record, handover.lease.key.room, RoomSid(handover.lease.key.sid))
+        self._told = session.entries_total
         given = session, self._hold(handover), setting.terms, clock.now
         recorded = setting.tape.drive(handover.lease.key.project, *given) if setting.tape else None
         self.drive = recorded.drive if recorded else Drive(*given)
@@ -104,10 +112,10 @@ class Claimed:
         match effect:
             case TurnToLook():
                 return self._turn("looks", self.setting.looks)
-            case TurnToCreate(target):
-                return self._turn(f"creates/{target}", self.setting.creates)
-            case Observe():
-                return (yield from self._look())
+            case TurnToCreate():
+                return at_once(self.setting.breaker.turn(PROJECT, effect, self.setting.site, self.clock.now))
+            case Observe(about):
+                return (yield from self._look(about))
             case Ask():
                 return (yield from self._ask(effect))
             case TakeBack():
@@ -128,11 +136,14 @@ class Claimed:
         asked_at = self.clock.now
         yield 1
         made = record.dump(save.session)
-        saved = at_once(self.ledger().save(self.lease, made, self.upto, save.then, due_at=save.due_at))
+        index = tuple(Standing(one.state, one.next_target.agent) for one in save.session.assignments)
+        saved = at_once(self.ledger().save(self.lease, made, self.upto, save.then, due_at=save.due_at, index=index))
         yield 1
         if saved.result is SaveResult.LOST:
             raise LostError
         self.laws.saved(save, made, asked_at)
+        self.setting.breaker.board.learn(PROJECT, save.session, entries_since(save.session, self._told))
+        self._told = save.session.entries_total
         inbox = self._hold(saved.handover) if saved.handover is not None else ()
         return Saved(self.clock.now, inbox if saved.result is SaveResult.MORE else None)
 
@@ -140,7 +151,10 @@ class Claimed:
         self.lease, self.upto = handover.lease, handover.upto
         return tuple(record.load_event(entry) for entry in handover.inbox)
 
-    def _look(self) -> Generator[Ms, None, Observed | Unobserved]:
+    def _look(self, about: Sequence[Target]) -> Generator[Ms, None, Observed | Unobserved]:
+        breaker = self.setting.breaker
+        outlooks = at_once(breaker.outlooks(PROJECT, about, self.clock.now))
+        requested = at_once(breaker.board.requested(PROJECT, self.clock.now)) if about else 0
         yield from self._renew()
         began = self.clock.now
         session = self.drive.session
@@ -152,7 +166,7 @@ class Claimed:
             return Unobserved(self.clock.now, wait)
         self.failures.clear()
         self.laws.looked(session, snapshot, self.terms, began)
-        return Observed(self.clock.now, began, snapshot)
+        return Observed(self.clock.now, began, snapshot, outlooks, requested)
 
     def _renew(self) -> Iterator[Ms]:
         if self.lease.until - self.clock.now >= CALL_MS:

@@ -7,6 +7,7 @@ from random import Random
 
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Key
+from dispatcher.targets.breaker import Breaker
 from tests.simulation.clock import Clock
 from tests.simulation.laws import Laws
 from tests.simulation.life import Life, Trouble
@@ -21,6 +22,7 @@ class Replica:
     stalled_until: Ms = 0
     failures: list[Ms] = field(default_factory=list)
     listed: set[Key] = field(default_factory=set)  # by its last sweep
+    breaker: Breaker | None = None  # as far as it has read the ledger's memos; None: not yet
 
     def able(self, now: Ms) -> bool:
         return self.life > 0 and self.stalled_until <= now
@@ -72,7 +74,7 @@ class Processes:
             replica.stalled_until = until
             self.laws.stalls()
             return
-        replica.life = 0
+        replica.life, replica.breaker = 0, None
         self.laws.dies()
         if not self.life.durable:
             self.wipe()

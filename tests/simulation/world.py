@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
 from dispatcher.telemetry.tape import Tape
@@ -45,7 +44,7 @@ def live(life: Life, tape: Tape | None = None) -> Outcome:
     rooms = Rooms(clock, life, calm)
     laws = Laws(clock, rooms, life, BEGAN)
     cluster = Cluster(clock, Line(clock, rooms, life, calm), life, laws, calm)
-    cluster.setting = replace(cluster.setting, tape=tape)
+    cluster.tape = tape
     rooms.hooked = cluster.hook
     for one in life.happenings:
         clock.at(BEGAN + min(one.at, life.calm), partial(_happen, one, rooms, cluster))

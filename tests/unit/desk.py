@@ -20,6 +20,8 @@ from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable, Life
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, ProjectRuntime
+from dispatcher.targets.board import Board
+from dispatcher.targets.breaker import Breaker
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
@@ -165,7 +167,7 @@ class Desk:
         return Reconciler(
             ledger=self.ledger,
             holder=self.current(**sites),
-            pacer=Pacer(self.ledger),
+            breaker=Breaker(Board(self.ledger, self.log), Pacer(self.ledger)),
             recorder=SessionRecorder(self.log, self.metrics),
             dry_run=self.dry_run,
         )

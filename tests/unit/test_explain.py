@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Session, with_entry
-from dispatcher.core.timeline import Entry, Part, Said, Verdict
+from dispatcher.core.timeline import Because, Entry, Part, Patience, Said, Verdict
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.explain import diagnosis, narrative
 from tests.unit.core.world import assignment, attempt, session
@@ -82,6 +82,30 @@ def test_every_entry_has_its_sentence(said: Said) -> None:
     [line] = narrative(with_entry(session(), entry))
     assert line.startswith("01:02:03.004  ")
     assert line.endswith(", 1.50 s")
+
+
+@pytest.mark.parametrize(
+    ("patience", "why"),
+    [
+        pytest.param(Patience(after=12_000, because=Because.LIMIT), "no job within `confirm_within`, 12 s", id="limit"),
+        pytest.param(
+            Patience(after=9_000, because=Because.FEW), "no job comes later while few agents are asked for", id="few"
+        ),
+        pytest.param(Patience(after=6_000, because=Because.FAST, usual=310), "its agents come in 0.3 s", id="fast"),
+        pytest.param(
+            Patience(after=1_500, because=Because.CIRCUIT), "no agent of it is seen in any room", id="circuit-open"
+        ),
+    ],
+)
+def test_a_silent_attempt_says_when_and_why_it_was_given_up(patience: Patience, why: str) -> None:
+    """In the timeline; and the diagnosis has the same span."""
+    given_up = attempt(verdict=Verdict.SILENT, patience=patience)
+    entry = Entry(
+        at=0, said=Said.ATTEMPT_ENDED, number=1, agent="sales", verdict=Verdict.SILENT, took=6_012, patience=patience
+    )
+    [line] = narrative(with_entry(session(), entry))
+    assert line == f"00:00:00.000  attempt 1 at sales ended: silent after 6.0 s: {why}"
+    assert f"within {patience.after / 1000:g} s;" in diagnosis(session(replace(WAITING, attempts=(given_up,))))
 
 
 def test_what_could_not_be_taken_back_is_said_so() -> None:

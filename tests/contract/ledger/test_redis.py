@@ -229,6 +229,7 @@ async def test_law_8_every_key_has_a_time_to_live(home: RedisHome) -> None:
         await home.ledger.turn(f"sweep {n}", 1)
         await home.ledger.pace(f"p1/agent-{n}", interval=0.5, burst=1)
         await home.ledger.adjust(f"p1/agent-{n}", 2.0, most=8.0)
+        await home.ledger.replace_memo(f"p1/agent-{n}", None, b"memo")
     home.advance(1)
     await home.ledger.claim(1)
     await home.ledger.touch([Key("p1", f"room-{n}", f"RM_{n}") for n in range(6)])

@@ -200,30 +200,31 @@ def test_a_rule_says_no_more_than_it_must(tmp_path: Path) -> None:
     assert (config.instance, config.sweep, config.create_rate) == ("default", SweepSettings(), CreateRate())
 
 
+EVERY_FIELD = """
+rules:
+  - name: callers
+    kinds: [SIP, BRIDGE]
+    agent: {name: sales, deployment: blue}
+    fallback: [overflow, {name: voicemail}, {name: sales}]
+    trigger: participant_joined
+    per: participant
+    worker_type: publisher
+    continue: true
+    attempts: 2
+    confirm_within: 1s
+    confirm_early: false
+    join_within: 2s
+    min_stay: 3s
+    retry_every: 4s
+    on_finish: done
+    finish_grace: 1s
+    extra_agents: report
+"""
+
+
 def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
     """No field is read and forgotten; for expressions see test_config_expressions.py."""
-    rule = loaded(
-        tmp_path,
-        """
-        rules:
-          - name: callers
-            kinds: [SIP, BRIDGE]
-            agent: {name: sales, deployment: blue}
-            fallback: [overflow, {name: voicemail}, {name: sales}]
-            trigger: participant_joined
-            per: participant
-            worker_type: publisher
-            continue: true
-            attempts: 2
-            confirm_within: 1s
-            join_within: 2s
-            min_stay: 3s
-            retry_every: 4s
-            on_finish: done
-            finish_grace: 1s
-            extra_agents: report
-        """,
-    ).rules[0]
+    rule = loaded(tmp_path, EVERY_FIELD).rules[0]
 
     assert (rule.name, rule.go_on, rule.when) == ("callers", True, None)
     assert rule.policy == Policy(
@@ -233,6 +234,7 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
         worker_type="publisher",
         attempts=2,
         confirm_within=1_000,
+        confirm_early=False,
         join_within=2_000,
         min_stay=3_000,
         retry_every=4_000,

@@ -107,6 +107,7 @@ rules:
 defaults:
   attempts: 5
   confirm_within: 12s
+  confirm_early: true
   join_within: 30s
   min_stay: 0s
   retry_every: 30s

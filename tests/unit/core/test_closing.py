@@ -1,9 +1,10 @@
 import pytest
+from msgspec.structs import replace
 
 from dispatcher.core.closing import ON_PURPOSE, Why, close
 from dispatcher.core.rules import Policy
 from dispatcher.core.session import Attempt
-from dispatcher.core.timeline import Said, Verdict
+from dispatcher.core.timeline import Because, Patience, Said, Verdict
 from dispatcher.core.timing import LINGER_MS
 from tests.unit.core.world import NOW, assignment, attempt, policy, seconds, session
 
@@ -71,3 +72,19 @@ def test_closing_is_told_with_its_reason_and_how_long_it_took() -> None:
         (Verdict.SILENT, "", seconds(20)),
         (Verdict.CRASHED, "migration", seconds(20)),
     ]
+
+
+@pytest.mark.parametrize(("lifeless", "agent"), [(True, "b"), (False, "a")])
+def test_a_silent_attempt_says_why_then_and_leads_on_where_its_target_shows_no_life(
+    agent: str, *, lifeless: bool
+) -> None:
+    """Its patience is in the timeline; another verdict has none."""
+    few = Patience(after=9_000, because=Because.FEW)
+    waited_for = replace(ASKED, patience=few, lifeless=lifeless)
+    before = session(assignment(waited_for, policy=policy("a", "b")))
+
+    after = close(before, "greeter", 1, Verdict.SILENT, LATER)
+
+    assert after.timeline[-1].patience == few
+    assert after.assignments[0].next_target.agent == agent
+    assert close(before, "greeter", 1, Verdict.NO_SHOW, LATER).timeline[-1].patience is None

@@ -31,7 +31,8 @@ from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Assignment, Session
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
-from dispatcher.core.timeline import Part, Said, Verdict
+from dispatcher.core.targets import Outlook
+from dispatcher.core.timeline import Because, Part, Patience, Said, Verdict
 from dispatcher.core.timing import AGAIN_MS, SLOT_MS
 from tests.unit.core.world import (
     GREETER,
@@ -360,3 +361,74 @@ def test_the_room_of_another_life_is_not_asked_into() -> None:
     saving = talk.shown(RoomSnapshot(room=None))
     assert isinstance(saving, Save)
     assert (saving.then, saving.session.missed_at) == (Then.DUE, NOW)
+
+
+THREE = rule("greeter", "greeter", "backup", "last")
+BACKUP, LAST = Target("backup"), Target("last")
+WAITING = session(assignment(policy=THREE.policy), stale=True)
+
+
+def turn_of(before: Session = WAITING, **terms: object) -> Talk:
+    """A drive that asks for the turn of a Create."""
+    talk = Talk(before, terms=replace(TERMS, rules=(THREE,), **terms))
+    talk.shown()
+    return talk
+
+
+def test_whose_circuit_is_open_makes_way_for_who_is_asked_instead() -> None:
+    """However far behind; that is told, and the one asked instead takes a turn of its own."""
+    talk = turn_of()
+    assert talk.effect == TurnToCreate(target=GREETER, ahead=(BACKUP, LAST))
+    following = talk.answer(Turn(NOW + 2, 500, instead=LAST))
+
+    assert following == TurnToCreate(target=LAST)
+    bypassed = talk.session.timeline[-1]
+    assert (bypassed.said, bypassed.agent) == (Said.TARGET_BYPASSED, "greeter")
+    talk.turn()
+    assert [one.target for one in talk.session.assignments[0].attempts] == [LAST]
+
+
+def test_a_paused_target_is_nobody_to_ask_instead() -> None:
+    """It is not named among those ahead."""
+    assert turn_of(paused=frozenset({"backup"})).effect == TurnToCreate(target=GREETER, ahead=(LAST,))
+
+
+@pytest.mark.parametrize("probe", [True, False])
+def test_a_probe_is_remembered(*, probe: bool) -> None:
+    """Nobody makes two of them."""
+    talk = turn_of()
+    talk.answer(Turn(NOW + 2, 0, probe=probe))
+    assert talk.session.assignments[0].attempts[0].probe is probe
+
+    again = replace(attempt(probe=probe, verdict=Verdict.SILENT), listed=False)
+    talk = turn_of(session(assignment(again, policy=THREE.policy), stale=True))
+    assert talk.effect == TurnToCreate(target=GREETER, ahead=(BACKUP, LAST), may_probe=not probe)
+
+
+def test_who_had_to_wait_for_a_turn_is_one_of_many() -> None:
+    """So it is waited for as long as the rule says."""
+    for slot, crowded in ((NOW - 1, True), (0, False)):
+        talk = Talk(
+            session(assignment(policy=THREE.policy, slot_at=slot), stale=True), terms=replace(TERMS, rules=(THREE,))
+        )
+        talk.shown()
+        if not crowded:
+            talk.turn()
+        assert talk.session.assignments[0].attempts[0].crowded is crowded
+
+
+def test_a_look_at_who_waits_long_knows_what_is_known() -> None:
+    """It asks about the targets of those alone, and what it is told decides what it means."""
+    asked = attempt(dispatch="AD_1", started_at=NOW - seconds(6), listed=True)
+    talk = Talk(session(assignment(asked, policy=THREE.policy), stale=True), terms=replace(TERMS, rules=(THREE,)))
+    assert talk.effect == Observe(about=(GREETER, BACKUP, LAST))
+    snapshot = replace(ALICE, dispatches=(Dispatch(id="AD_1", agent="greeter"),))
+    known = Outlook(target=GREETER, usual=300)
+    following = talk.answer(Observed(NOW + 1, NOW, snapshot, outlooks=(known,), requested=1))
+
+    ended = talk.session.timeline[-1]
+    assert (ended.verdict, ended.patience) == (
+        Verdict.SILENT,
+        Patience(after=6_000, because=Because.FAST, usual=300),
+    )
+    assert following == TurnToCreate(target=BACKUP, ahead=(LAST,))

@@ -119,6 +119,7 @@ MISSED = replace(ASKED, agent_sid="PA_bot", agent_missed_at=NOW)
             [2, 4, 6, 9],
             id="as-the-rule-says",
         ),
+        pytest.param(session(assignment(replace(ASKED, probe=True))), [1.5, 2, 6, 9, 12, 30], id="a-probe"),
         pytest.param(session(assignment(MISSED)), [2, 5], id="a-missed-agent"),
         pytest.param(session(unattributed=("PA_x",), unattributed_since=NOW), [2, 6, 10], id="an-unattributed-agent"),
         pytest.param(session(assignment(ASKED, policy=PUBLISHER)), [2, 6, 9], id="nobody-has-published"),

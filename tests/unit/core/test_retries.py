@@ -119,3 +119,22 @@ def test_a_renewed_assignment_is_due_at_once_with_its_whole_budget() -> None:
     worn: Assignment = assignment(target_index=2, tries=1, rounds=4, unsent=3, crashes=2, due_at=NOW, finished_at=NOW)
 
     assert renewed(worn) == assignment(crashes=2)
+
+
+@pytest.mark.parametrize(
+    ("index", "verdict", "lifeless", "agent", "wait"),
+    [
+        pytest.param(0, Verdict.SILENT, True, "b", AT_ONCE, id="D1-no-sign-of-life-the-next-at-once"),
+        pytest.param(0, Verdict.SILENT, False, "a", backoff("greeter", 1), id="it-lives-the-same-again"),
+        pytest.param(2, Verdict.SILENT, True, "c", backoff("greeter", 1), id="there-is-no-other"),
+        pytest.param(0, Verdict.NO_SHOW, True, "a", backoff("greeter", 1), id="a-worker-took-the-job"),
+        pytest.param(0, Verdict.UNSENT, True, "a", backoff("greeter", 1), id="nobody-was-asked"),
+    ],
+)
+def test_a_silent_target_without_a_sign_of_life_makes_way(
+    index: int, verdict: Verdict, agent: str, wait: int, *, lifeless: bool
+) -> None:
+    """Nobody waits for three attempts at a target that is not there; where it is the last one, all are made."""
+    after = failed(assignment(policy=THREE, target_index=index), verdict, NOW, lifeless=lifeless)
+
+    assert (after.next_target.agent, after.due_at) == (agent, NOW + wait)

@@ -44,8 +44,8 @@ def pacer(clock: Callable[[], int]) -> Pacer:
 async def _interval(pacer: Pacer, clock: Clock) -> float:
     """How far apart two slots are now."""
     clock.now += 60_000
-    first = await pacer.to_create("p", Target("greeter"), TEN)
-    return await pacer.to_create("p", Target("greeter"), TEN) - first
+    first = (await pacer.to_create("p", Target("greeter"), TEN)).wait
+    return (await pacer.to_create("p", Target("greeter"), TEN)).wait - first
 
 
 async def test_slots_come_at_the_pace(pacer: Pacer, clock: Clock) -> None:
@@ -57,15 +57,15 @@ async def test_without_a_pace_everyone_goes_at_once(clock: Clock) -> None:
     """`create_rate: null`: no slots, and nothing is learned."""
     pacer = Pacer(MemoryLedger(clock))
     await pacer.learn("p", FREE, [SILENT])
-    assert [await pacer.to_create("p", Target("greeter"), FREE) for _ in range(3)] == [0, 0, 0]
+    assert [(await pacer.to_create("p", Target("greeter"), FREE)).wait for _ in range(3)] == [0, 0, 0]
 
 
 async def test_a_silent_attempt_halves_the_pace(pacer: Pacer, clock: Clock) -> None:
     """Slots are twice as far apart, for that agent name of that project only."""
     await pacer.learn("p", TEN, [SILENT])
     assert await _interval(pacer, clock) == 200
-    assert await pacer.to_create("p", Target("sales"), TEN) == 0
-    assert await pacer.to_create("p", Target("sales"), TEN) == 100
+    assert (await pacer.to_create("p", Target("sales"), TEN)).wait == 0
+    assert (await pacer.to_create("p", Target("sales"), TEN)).wait == 100
 
 
 async def test_many_silent_at_once_are_one_bad_moment(pacer: Pacer, clock: Clock) -> None:
@@ -107,7 +107,7 @@ async def looks(pacer: Pacer, count: int) -> list[float]:
 async def test_of_four_requests_three_are_a_looks_and_one_is_a_creates(pacer: Pacer, clock: Clock) -> None:
     """40 requests a second are ten looks and ten creates, 8 at once are two of each."""
     assert await looks(pacer, 4) == [0, 0, 100, 200]
-    assert [await pacer.to_create("p", Target(name), LIMITED) for name in "abcd"] == [0, 0, 100, 200]
+    assert [(await pacer.to_create("p", Target(name), LIMITED)).wait for name in "abcd"] == [0, 0, 100, 200]
     clock.now += 1_000
     assert await looks(pacer, 1) == [0]
 
@@ -115,29 +115,29 @@ async def test_of_four_requests_three_are_a_looks_and_one_is_a_creates(pacer: Pa
 async def test_a_create_does_not_stand_behind_looks(pacer: Pacer) -> None:
     """Though hundreds wait; another project's do not even know."""
     await looks(pacer, 300)
-    assert await pacer.to_create("p", Target("greeter"), LIMITED) == 0
+    assert (await pacer.to_create("p", Target("greeter"), LIMITED)).wait == 0
     assert await pacer.to_look("q", LIMIT) == 0
 
 
 async def test_a_create_takes_the_later_of_its_turns(pacer: Pacer) -> None:
     """The pace of its target holds as well as the limit."""
     both = replace(TEN, api_rate_limit=LIMIT)
-    assert [await pacer.to_create("p", Target("greeter"), both) for _ in range(3)] == [0, 100, 200]
-    assert await pacer.to_create("p", Target("sales"), both) == 200
-    assert await pacer.to_create("p", Target("greeter"), both) == 300
+    assert [(await pacer.to_create("p", Target("greeter"), both)).wait for _ in range(3)] == [0, 100, 200]
+    assert (await pacer.to_create("p", Target("sales"), both)).wait == 200
+    assert (await pacer.to_create("p", Target("greeter"), both)).wait == 300
 
 
 async def test_who_takes_back_does_not_wait_and_is_counted(pacer: Pacer) -> None:
     """The creates behind it wait instead."""
     for _ in range(3):
         await pacer.taking_back("p", LIMIT)
-    assert await pacer.to_create("p", Target("greeter"), LIMITED) == 200
+    assert (await pacer.to_create("p", Target("greeter"), LIMITED)).wait == 200
 
 
 async def test_never_more_than_the_limit_whatever_is_asked(pacer: Pacer, clock: Clock) -> None:
     """In no second are more requests let go than a second's worth and a burst."""
     slots = [clock.now + slot for slot in await looks(pacer, 100) for _ in range(3)]
-    slots += [clock.now + await pacer.to_create("p", Target("greeter"), LIMITED) for _ in range(100)]
+    slots += [clock.now + (await pacer.to_create("p", Target("greeter"), LIMITED)).wait for _ in range(100)]
     for start in slots:
         assert sum(start <= slot < start + 1_000 for slot in slots) <= 40 + 8
 
@@ -148,7 +148,7 @@ async def test_a_refusal_halves_the_limit_and_answers_bring_it_back(pacer: Pacer
     await pacer.learn("p", LIMITED, [TOO_MUCH] * 9)
     clock.now += 60_000
     assert (await looks(pacer, 3))[1:] == [0, 200]
-    assert [await pacer.to_create("p", Target("a"), LIMITED) for _ in range(3)] == [0, 0, 200]
+    assert [(await pacer.to_create("p", Target("a"), LIMITED)).wait for _ in range(3)] == [0, 0, 200]
     for apart in (160, 128, 102.4, 100, 100):
         await pacer.answered("p")
         await pacer.answered("p")

@@ -19,6 +19,8 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "agents_joined_total": (Counter, {"agent"}),
     "create_seconds": (Histogram, set()),
     "deployments_ignored_total": (Counter, {"agent"}),
+    "target_circuit_open": (Gauge, {"project", "agent"}),
+    "targets_bypassed_total": (Counter, {"agent"}),
     "time_to_agent_seconds": (Histogram, {"agent"}),
     "assignments": (Gauge, {"state"}),
     "oldest_wait_seconds": (Gauge, set()),

@@ -1,0 +1,47 @@
+"""What new entries of a session's timeline tell of its targets, for everybody (`core.targets`)."""
+
+from collections.abc import Iterable, Iterator
+
+from dispatcher.core.session import Attempt, Session
+from dispatcher.core.targets import News, Probed, Seen, Silence, Silent
+from dispatcher.core.timeline import Entry, Part, Said, Verdict
+
+
+def news(session: Session, entries: Iterable[Entry]) -> Iterator[tuple[str, News]]:
+    """By target, as entries name it. `session` is the one that the entries were saved with."""
+    for entry in entries:
+        if (one := _told(session, entry)) is not None:
+            yield entry.agent, one
+
+
+def _told(session: Session, entry: Entry) -> News | None:
+    attempt = _attempt(session, entry)
+    match entry.said, entry.verdict:
+        case Said.DISPATCH_REQUESTED, _ if attempt and attempt.probe:
+            return Probed(entry.at)
+        case Said.AGENT_JOINED, _:
+            return Seen(entry.at, _took(attempt))
+        case Said.ATTEMPT_RETRACTED, _ if entry.part is Part.AGENT:  # it was given up, and its agent came after all
+            return Seen(entry.at, _took(attempt))
+        case Said.ATTEMPT_ENDED, Verdict.SILENT if not entry.again:
+            began_at = entry.at - (entry.took or 0)
+            return Silent(Silence(began_at=began_at, ended_at=entry.at, room=session.sid))
+        case Said.ATTEMPT_ENDED, Verdict.REJECTED | Verdict.NO_SHOW | Verdict.FAILED:  # a worker had the job
+            return Seen(entry.at)
+        case _:
+            return None
+
+
+def _took(attempt: Attempt | None) -> int | None:
+    """How long after we asked its agent was seen; None: it was there when the attempt was found, or is unknown."""
+    if attempt is None or not attempt.ours or attempt.agent_seen_at <= attempt.started_at:
+        return None
+    return attempt.agent_seen_at - attempt.started_at
+
+
+def _attempt(session: Session, entry: Entry) -> Attempt | None:
+    """The attempt that an entry is about; None: it has none, or had to make room since."""
+    attempts = (
+        one for assignment in session.assignments if assignment.key == entry.assignment for one in assignment.attempts
+    )
+    return next((one for one in attempts if one.number == entry.number), None)

@@ -1,0 +1,159 @@
+"""What is known of each target, shared by all replicas: one memo of the ledger's for each (`dispatcher.core.targets`).
+
+Reading it costs a join nothing: it comes with the turn of a create. News are told together, once a second, and count
+here at once. What two replicas tell at the same time is not lost: a memo is replaced only by who knows it.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from dispatcher.core.facts import Ms
+from dispatcher.core.news import news
+from dispatcher.core.rules import Target
+from dispatcher.core.session import Session, State
+from dispatcher.core.targets import UNKNOWN, Absent, News, Seen, TargetFacts, learn
+from dispatcher.core.timeline import Entry
+from dispatcher.ledger.interface import Ledger, LedgerTaken, LedgerUnavailable
+from dispatcher.targets.rate import queue_of
+from dispatcher.telemetry.logs import Log
+
+TOLD_EVERY_S: Final = 1.0
+FRESH_MS: Final = 1_000  # what was read is not read again for so long
+TRIES: Final = 5  # at a memo that others replace at the same time
+NEWS_MAX: Final = 1_000  # of one target, while the ledger cannot be asked; beyond them the oldest are lost
+READ_MAX: Final = 1_000  # targets whose memos are remembered
+
+_FACTS: Final = msgspec.json.Decoder(TargetFacts)
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class _Read(Struct, frozen=True):
+    memo: bytes | None
+    at: Ms
+
+
+class Board:
+    """The facts of targets, by project and target."""
+
+    def __init__(self, ledger: Ledger, log: Log) -> None:
+        self.ledger = ledger
+        self.log = log
+        self._news: defaultdict[str, list[News]] = defaultdict(list)  # not told yet
+        self._read: dict[str, _Read] = {}
+        self._requested: dict[str, int] = {}
+        self._requested_at: Ms = 0
+
+    # Reading
+
+    def heard(self, project: str, target: Target, memo: bytes | None, now: Ms) -> TargetFacts:
+        """The facts, with a memo that has just been read."""
+        name = queue_of(project, target)
+        self._remember(name, _Read(memo, now))
+        return self._facts(name)
+
+    async def facts(self, project: str, targets: Sequence[Target], now: Ms) -> list[TargetFacts]:
+        """The facts of each of these targets, FRESH_MS old at most. Raises LedgerUnavailable."""
+        asked = [target for target in targets if self._is_stale(queue_of(project, target), now)]
+        if asked:
+            memos = await self.ledger.memos([queue_of(project, target) for target in asked])
+            for target, memo in zip(asked, memos, strict=True):
+                self.heard(project, target, memo, now)
+        return [self._facts(queue_of(project, target)) for target in targets]
+
+    async def requested(self, project: str, now: Ms) -> int:
+        """How many assignments of the project wait for an agent that was asked for, FRESH_MS ago at most."""
+        if now >= self._requested_at + FRESH_MS:
+            self._requested_at, requested = now, defaultdict[str, int](int)
+            for (owner, standing), number in (await self.ledger.standings()).items():
+                requested[owner] += number if standing.state == State.REQUESTED else 0
+            self._requested = requested
+        return self._requested.get(project, 0)
+
+    def _is_stale(self, name: str, now: Ms) -> bool:
+        return name not in self._read or now >= self._read[name].at + FRESH_MS
+
+    def _facts(self, name: str) -> TargetFacts:
+        read = self._read.get(name)
+        return learn(_loaded(read.memo if read else None), self._news.get(name, ()))
+
+    # Telling
+
+    def learn(self, project: str, session: Session, entries: Iterable[Entry]) -> None:
+        """What a session's new entries tell of its targets counts from now on, and is told to the other replicas."""
+        for target, one in news(session, entries):
+            self._tell(f"{project}/{target}", one)
+
+    def worker_seen(self, project: str, target: Target, at: Ms) -> None:
+        """A worker of the target's is alive, on the ledger's clock: a sign of life."""
+        self._tell(queue_of(project, target), Seen(at))
+
+    def no_worker(self, project: str, target: Target, at: Ms) -> None:
+        """Whoever asks all workers finds none of the target's: its circuit opens, until there is a sign of life."""
+        self._tell(queue_of(project, target), Absent(at))
+
+    def _tell(self, name: str, one: News) -> None:
+        self._news[name].append(one)
+        del self._news[name][:-NEWS_MAX]
+
+    async def run(self) -> None:
+        """Tells what is new, for ever; while the ledger cannot be asked it is kept."""
+        while True:
+            try:
+                await self.flush()
+            except LedgerTaken:
+                pass  # for as long as that lasts: the worker has told it
+            except LedgerUnavailable:
+                self.log.warning("news.postponed", why="ledger_unavailable")
+            await asyncio.sleep(TOLD_EVERY_S)
+
+    async def flush(self) -> None:
+        """All replicas can read what is new here. Raises LedgerUnavailable: the rest is kept."""
+        for name in list(self._news):
+            await self._flush(name)
+
+    async def _flush(self, name: str) -> None:
+        told = tuple(self._news[name])
+        read = self._read.get(name)
+        before = read.memo if read else None
+        for _ in range(TRIES):
+            facts = _loaded(before)
+            learnt = learn(facts, told)
+            after = _ENCODER.encode(learnt)
+            kept = before if learnt == facts else await self.ledger.replace_memo(name, before, after)
+            if learnt == facts or kept == after:
+                self._told(name, told, _Read(kept, read.at if read else 0))
+                self._tell_circuit(name, facts, learnt)
+                return
+            before = kept
+
+    def _told(self, name: str, told: Sequence[News], read: _Read) -> None:
+        left = self._news.pop(name)[len(told) :]
+        if left:
+            self._news[name] = left
+        self._remember(name, read)
+
+    def _remember(self, name: str, read: _Read) -> None:
+        if len(self._read) >= READ_MAX:
+            self._read.clear()
+        self._read[name] = read
+
+    def _tell_circuit(self, name: str, before: TargetFacts, after: TargetFacts) -> None:
+        """Who has changed a circuit tells it: of all replicas one, unless two had exactly the same news."""
+        project, _, agent = name.partition("/")
+        if after.opened_at and not before.opened_at:
+            self.log.warning("circuit.opened", project=project, agent=agent)
+        elif before.opened_at and not after.opened_at:
+            self.log.info("circuit.closed", project=project, agent=agent)
+
+
+def _loaded(memo: bytes | None) -> TargetFacts:
+    """The facts of a memo; nothing is known where there is none, or another release wrote it."""
+    try:
+        return _FACTS.decode(memo) if memo else UNKNOWN
+    except msgspec.DecodeError:
+        return UNKNOWN

@@ -1,0 +1,65 @@
+"""Who has the turn of a create, and what a look should know: the circuit of each target, and its agents' pace.
+
+Where a target's circuit is open, and another can be asked, that one is. Every PROBE_EVERY_MS somebody asks all the
+same; so does whoever has no other.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from dispatcher.core import timing
+from dispatcher.core.effects import Turn, TurnToCreate
+from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Target
+from dispatcher.core.targets import Circuit, Outlook, TargetFacts, circuit, instead, outlook
+from dispatcher.runtime.snapshot import ProjectRuntime
+from dispatcher.targets.board import Board
+from dispatcher.targets.rate import Pacer, queue_of
+
+
+class KnownTarget(Struct, frozen=True, kw_only=True):
+    """A target as it stands, for people."""
+
+    project: str
+    target: Target
+    circuit: Circuit
+    facts: TargetFacts
+
+
+class Breaker:
+    """Gives out the turns of creates. One for each process; they agree through the board."""
+
+    def __init__(self, board: Board, pacer: Pacer) -> None:
+        self.board = board
+        self.pacer = pacer
+
+    async def turn(self, project: str, asked: TurnToCreate, runtime: ProjectRuntime, now: Ms) -> Turn:
+        """A turn is taken, or another target is named. Raises LedgerUnavailable."""
+        slot = await self.pacer.to_create(project, asked.target, runtime)
+        wait = math.ceil(slot.wait)
+        state = circuit(self.board.heard(project, asked.target, slot.memo, now), now)
+        if state is Circuit.CLOSED:
+            return Turn(now, wait)
+        if state is Circuit.HALF_OPEN and asked.may_probe and await self._may_probe(project, asked.target):
+            return Turn(now, wait, probe=True)
+        return Turn(now, wait, instead=instead(await self.outlooks(project, asked.ahead, now)))
+
+    async def outlooks(self, project: str, targets: Sequence[Target], now: Ms) -> tuple[Outlook, ...]:
+        """The outlook of each target. Raises LedgerUnavailable."""
+        facts = await self.board.facts(project, targets, now)
+        return tuple(outlook(target, one, now) for target, one in zip(targets, facts, strict=True))
+
+    async def known(self, projects: Mapping[str, ProjectRuntime], now: Ms) -> list[KnownTarget]:
+        """Every target that the projects' rules name outright, as it stands. Raises LedgerUnavailable."""
+        found: list[KnownTarget] = []
+        for project, runtime in projects.items():
+            policies = (rule.policy for rule in runtime.rules)
+            named = sorted({target for policy in policies for target in policy.targets if target.agent}, key=str)
+            for target, facts in zip(named, await self.board.facts(project, named, now), strict=True):
+                found.append(KnownTarget(project=project, target=target, circuit=circuit(facts, now), facts=facts))
+        return found
+
+    async def _may_probe(self, project: str, target: Target) -> bool:
+        return await self.board.ledger.turn(f"probe/{queue_of(project, target)}", timing.PROBE_EVERY_MS)

@@ -1,0 +1,187 @@
+"""What is known of targets, told from replica to replica."""
+
+import json
+
+import pytest
+
+from dispatcher.core.rules import Target
+from dispatcher.core.targets import UNKNOWN, Silence, TargetFacts
+from dispatcher.core.timeline import Entry, Said, Verdict
+from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.targets.board import NEWS_MAX, READ_MAX, Board
+from dispatcher.telemetry.logs import Log
+from tests.unit.core.world import GREETER, NOW, assignment, attempt, person, session
+from tests.unit.desk import PROJECT, Desk, Staged, Watch
+
+SALES = Target("sales", "canary")
+SILENT = Entry(
+    at=NOW, said=Said.ATTEMPT_ENDED, assignment="greeter", number=1, agent="greeter", verdict=Verdict.SILENT, took=9_000
+)
+
+
+class Replicas:
+    """Boards over one ledger, and what they have logged."""
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.ledger = MemoryLedger(self.watch)
+        self.lines: list[str] = []
+
+    def board(self) -> Board:
+        """Another replica's."""
+        return Board(self.ledger, Log(self.lines.append, lambda: 0.0))
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """What was logged: action, project, agent."""
+        lines = map(json.loads, self.lines)
+        return [(line["action"], line["project"], line["agent"]) for line in lines]
+
+
+async def facts(board: Board, target: Target = GREETER, project: str = "p", *, now: int = NOW) -> TargetFacts:
+    """What the board knows of one target."""
+    [known] = await board.facts(project, [target], now)
+    return known
+
+
+async def test_what_one_replica_tells_the_others_know() -> None:
+    """At once where it happened, elsewhere when it has been told and read anew; of that target alone."""
+    here = Replicas()
+    one, other = here.board(), here.board()
+    assert await facts(other) == UNKNOWN
+    one.worker_seen("p", GREETER, NOW)
+    assert (await facts(one)).seen_at == NOW
+    await one.flush()
+
+    assert await facts(other) == UNKNOWN
+    assert (await facts(other, now=NOW + 1_000)).seen_at == NOW
+    assert await facts(other, SALES) == await facts(other, project="q") == UNKNOWN
+
+
+async def test_a_turn_brings_the_newest() -> None:
+    """The memo that came with it takes the place of what was read before, and what is new here counts on top."""
+    board = Replicas().board()
+    await facts(board)
+    board.worker_seen("p", GREETER, NOW)
+
+    assert board.heard("p", GREETER, b'{"seen_at":5,"probed_at":7}', NOW) == TargetFacts(seen_at=NOW, probed_at=7)
+
+
+async def test_what_two_tell_at_the_same_time_is_not_lost() -> None:
+    """Each had read the same; the second learns what the first has told."""
+    here = Replicas()
+    one, other = here.board(), here.board()
+    for board, room in ((one, "RM_1"), (other, "RM_2")):
+        await facts(board)
+        board.learn("p", session(assignment(attempt()), sid=room), [SILENT])
+    await one.flush()
+    await other.flush()
+
+    silences = (await facts(here.board())).silences
+    assert silences == tuple(Silence(NOW - 9_000, NOW, room) for room in ("RM_1", "RM_2"))
+    assert (await facts(other)).silences == silences
+
+
+async def test_what_changes_a_circuit_is_told_once() -> None:
+    """By the replica whose news it was."""
+    here = Replicas()
+    one, other = here.board(), here.board()
+    for board, room in ((one, "RM_1"), (other, "RM_2")):
+        board.learn("p", session(assignment(attempt()), sid=room), [SILENT])
+        await board.flush()
+    assert here.told() == [("circuit.opened", "p", "greeter")]
+    other.worker_seen("p", GREETER, NOW + 1)
+    await other.flush()
+    one.worker_seen("p", GREETER, NOW + 2)
+    one.no_worker("p", SALES, NOW)
+    await one.flush()
+
+    assert here.told()[1:] == [("circuit.closed", "p", "greeter"), ("circuit.opened", "p", "sales@canary")]
+
+
+async def test_while_the_ledger_cannot_be_asked_news_are_kept() -> None:
+    """And told when it can; of very many the newest."""
+    here = Replicas()
+    board = here.board()
+    for n in range(NEWS_MAX + 10):
+        board.worker_seen("p", GREETER, NOW + n)
+    here.watch.broken = True
+    with pytest.raises(LedgerUnavailable):
+        await board.flush()
+    here.watch.broken = False
+    await board.flush()
+
+    assert (await facts(here.board())).seen_at == NOW + NEWS_MAX + 9
+
+
+async def test_what_changes_nothing_is_not_written() -> None:
+    """A sign of life that is older than another; and a memo that nobody can read is written anew."""
+    here = Replicas()
+    board = here.board()
+    await here.ledger.replace_memo("p/greeter", None, b"of another release")
+    board.worker_seen("p", GREETER, NOW)
+    await board.flush()
+    [memo] = await here.ledger.memos(["p/greeter"])
+    board.worker_seen("p", GREETER, NOW - 5)
+    await board.flush()
+
+    assert await here.ledger.memos(["p/greeter"]) == [memo] == [b'{"seen_at":%d}' % NOW]
+
+
+async def test_what_comes_while_it_is_told_is_told_next() -> None:
+    """Nothing is lost between."""
+    here = Replicas()
+    board = here.board()
+    board.worker_seen("p", GREETER, NOW)
+    replace_memo = here.ledger.replace_memo
+
+    async def meanwhile(name: str, before: bytes | None, after: bytes) -> bytes | None:
+        board.worker_seen("p", GREETER, NOW + 9)
+        return await replace_memo(name, before, after)
+
+    here.ledger.replace_memo = meanwhile  # type: ignore[method-assign]
+    await board.flush()
+    here.ledger.replace_memo = replace_memo  # type: ignore[method-assign]
+    await board.flush()
+
+    assert (await facts(here.board())).seen_at == NOW + 9
+
+
+async def test_a_memo_that_others_keep_replacing_is_left_for_the_next_time() -> None:
+    """The news is kept."""
+    here = Replicas()
+    board, turns = here.board(), iter(range(100))
+    board.worker_seen("p", GREETER, NOW)
+    replace_memo = here.ledger.replace_memo
+
+    async def others(_name: str, _before: bytes | None, _after: bytes) -> bytes | None:
+        return b'{"probed_at":%d}' % next(turns)
+
+    here.ledger.replace_memo = others  # type: ignore[method-assign, assignment]
+    await board.flush()
+    here.ledger.replace_memo = replace_memo  # type: ignore[method-assign]
+    assert (await facts(board)).seen_at == NOW
+    await board.flush()
+
+    assert (await facts(here.board())).seen_at == NOW
+
+
+async def test_how_many_agents_a_project_waits_for_is_read_once_a_second() -> None:
+    """Assignments whose agent was asked for; another project's are its own."""
+    desk = Desk(livekit=Staged(person()))
+    board = Board(desk.ledger, desk.log)
+    assert await board.requested(PROJECT, NOW) == 0
+    await desk.hear(who=person())
+    await desk.drive()
+
+    assert [await board.requested(PROJECT, NOW + later) for later in (999, 1_000)] == [0, 1]
+    assert await board.requested("another", NOW + 1_000) == 0
+
+
+async def test_law_8_of_very_many_targets_not_all_are_remembered() -> None:
+    """What is forgotten is read again."""
+    board = Replicas().board()
+    for n in range(READ_MAX + 5):
+        await facts(board, Target(f"agent-{n}"))
+
+    assert len(board._read) <= READ_MAX  # noqa: SLF001
