@@ -108,11 +108,13 @@ def _sentence(entry: Entry) -> str:
 def _why_then(patience: Patience) -> str:
     match patience.because:
         case Because.LIMIT:
-            return f"no job within `confirm_within`, {_span(patience.after)}"
+            return "no job within `confirm_within`"
         case Because.FEW:
             return "no job comes later while few agents are asked for"
         case Because.FAST:
             return f"its agents come in {patience.usual / 1000:.1f} s"
+        case Because.QUEUED:
+            return "its job still waits in LiveKit's queue"
         case Because.CIRCUIT:
             return "no agent of it is seen in any room"
         case _:

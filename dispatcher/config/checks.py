@@ -126,12 +126,24 @@ def _same_targets(document: Document, rule_loc: Loc, rule: dict[str, Tree]) -> I
     written += [(("fallback", at), one) for at, one in enumerate(fallback if isinstance(fallback, tuple) else ())]
     seen: set[tuple[Tree, Tree]] = set()
     for loc, agent in written:
-        target = (agent.get("name"), agent.get("deployment") or "") if isinstance(agent, dict) else (agent, "")
+        target = (agent.get("name"), _deployment(agent)) if isinstance(agent, dict) else (agent, "")
         if not all(isinstance(part, str) for part in target):
             continue
         if target in seen:
             yield document.problem((*rule_loc, *loc), "this rule asks that agent already")
         seen.add(target)
+
+
+def _deployment(agent: dict[str, Tree]) -> Tree:
+    named = agent.get("deployment") or ""
+    return "" if named == values.PRODUCTION else named
+
+
+def odd_deployments(document: Document) -> Iterator[Problem]:
+    """Names that some servers refuse when a dispatch is created: then the next target is asked."""
+    for loc, scalar in document.scalars.items():
+        if loc[-1] == "deployment" and {"_", "."} & set(scalar.text):
+            yield document.problem(loc, "a name with _ or . is refused by some releases of livekit-server")
 
 
 def _agent(document: Document, environment: Environment) -> Iterator[Problem]:

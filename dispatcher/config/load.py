@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from dispatcher.config import expressions
 from dispatcher.config.agents import Agent
-from dispatcher.config.checks import check, outbound, unasked, unreachable
+from dispatcher.config.checks import check, odd_deployments, outbound, unasked, unreachable
 from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.environment import Environment, read_environment
 from dispatcher.config.model import (
@@ -136,6 +136,7 @@ def _fields(document: Document, environment: Environment, origin: Origin, langua
 
 
 def _warnings(config: Config, fields: File, document: Document) -> Iterator[Problem]:
+    yield from odd_deployments(document)
     yield from unreachable(config.rules, document, ("rules",))
     yield from unasked(fields.paused, config.rules_in_force, document, ("paused",))
     for index, (project, declared) in enumerate(zip(config.projects, fields.projects, strict=False)):

@@ -15,6 +15,7 @@ from dispatcher.core.facts import AGENT, KINDS, Ms
 
 SECRET_FILE_MAX: Final = 64 * 1024  # bytes
 NAME_MAX: Final = 64  # characters
+PRODUCTION: Final = "production"  # LiveKit Cloud's name of the deployment that has none
 DEPLOYMENT_MAX: Final = 64  # bytes; LiveKit's own limit (protocol, agent/environment.go)
 WANTED_KINDS: Final = KINDS - {AGENT, "EGRESS"}  # who may want an agent: an agent and a recorder never do
 
@@ -85,10 +86,10 @@ def agent_name(text: str) -> str:
 
 
 def deployment(text: str) -> str:
-    """The deployment that workers register under; empty for the ordinary one. LiveKit refuses what this refuses."""
-    if len(text.encode()) > DEPLOYMENT_MAX or re.search(r"[_\s]", text):
-        raise ValueError(f"must be at most {DEPLOYMENT_MAX} bytes, without _ and without spaces")
-    return text
+    """The deployment that workers register under; empty for the ordinary one, which is also called `production`."""
+    if len(text.encode()) > DEPLOYMENT_MAX or re.search(r"\s", text):
+        raise ValueError(f"must be at most {DEPLOYMENT_MAX} bytes, without spaces")
+    return "" if text == PRODUCTION else text
 
 
 def kind(text: str) -> str:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from dispatcher.core import timing
 from dispatcher.core.assignments import subject_of, with_targets
 from dispatcher.core.facts import Ms, Participant
+from dispatcher.core.jobs import queued
 from dispatcher.core.rules import Rule, aimed, matching, named
 from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
@@ -90,7 +91,8 @@ def _listed(attempt: Attempt, dispatch: Dispatch | None) -> Attempt:
         return replace(attempt, listed=False)
     found = dict.fromkeys(job.known_as for job in dispatch.jobs if job.identity)
     fresh = [identity for identity in found if identity not in attempt.identities]
-    return replace(attempt, listed=True, identities=(*attempt.identities, *fresh)[-ATTEMPT_IDENTITIES:])
+    identities = (*attempt.identities, *fresh)[-ATTEMPT_IDENTITIES:]
+    return replace(attempt, listed=True, identities=identities, queued=queued(dispatch.jobs))
 
 
 def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequence[Rule], now: Ms) -> Session:

@@ -66,7 +66,7 @@ def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: 
         return 0
     if verdict in ON_PURPOSE:
         return 0
-    if verdict is Verdict.SURPLUS and attempt.agent_sid:
+    if (verdict is Verdict.SURPLUS and attempt.agent_sid) or (verdict is Verdict.SILENT and attempt.queued):
         return now
     return now + timing.LINGER_MS
 

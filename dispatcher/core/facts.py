@@ -31,6 +31,7 @@ ROOM_FINISHED: Final = "room_finished"
 JOINED: Final = "participant_joined"
 LEFT: Final = "participant_left"
 ABORTED: Final = "participant_connection_aborted"
+AGENT_JOB_ENDED: Final = "agent_job_ended"  # LiveKit Cloud's: its room is its job's, and it is a hint to look
 RELEVANT_EVENTS: Final = frozenset(
     {ROOM_STARTED, ROOM_FINISHED, JOINED, LEFT, ABORTED}
 )  # others never reach the ledger

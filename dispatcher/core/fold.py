@@ -13,6 +13,7 @@ from dispatcher.core import timing
 from dispatcher.core.assignments import may_be_assigned
 from dispatcher.core.facts import (
     ABORTED,
+    AGENT_JOB_ENDED,
     JOINED,
     LEFT,
     ROOM_FINISHED,
@@ -35,18 +36,27 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     """
     if session.final:
         return session
+    if session.finished and event.name == AGENT_JOB_ENDED:  # which does not say that the room lives
+        return session
     if event.name == ROOM_FINISHED:
         ended = replace(session, finished=True, final=True, stale=False, notes=(), missed_at=0)
         return with_entry(ended, Entry(at=now, said=Said.ROOM_FINISHED, reason=ROOM_FINISHED))
     if session.finished:  # by looks, and somebody says that it lives
         session = replace(session, finished=False, missed_at=0, stale=True)
     if event.participant is None:
-        stale = event.name != ROOM_STARTED or may_be_assigned(session, rules, None)
+        stale = _room_matters(session, event, rules)
         return replace(session, stale=session.stale or stale)
     if event.participant.as_agent:
         return _fold_agent(session, event, event.participant, now)
     stale = session.stale or _person_matters(session, event, event.participant, rules)
     return replace(session, stale=stale, departed=_departed(session, event, event.participant, now))
+
+
+def _room_matters(session: Session, event: Event, rules: Sequence[Rule]) -> bool:
+    if event.name == AGENT_JOB_ENDED:  # of an agent that was here its leaving says more
+        waiting = (attempt for assignment in session.assignments for attempt in assignment.open)
+        return any(not attempt.agent_sid for attempt in waiting)
+    return event.name != ROOM_STARTED or may_be_assigned(session, rules, None)
 
 
 def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> Session:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from dispatcher.core.session import Attempt, Session
+from dispatcher.core.snapshot import JobCondition
 from dispatcher.core.targets import News, Probed, Seen, Silence, Silent
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
 
@@ -26,6 +27,8 @@ def _told(session: Session, entry: Entry) -> News | None:
         case Said.ATTEMPT_ENDED, Verdict.SILENT if not entry.again:
             began_at = entry.at - (entry.took or 0)
             return Silent(Silence(began_at=began_at, ended_at=entry.at, room=session.sid))
+        case Said.ATTEMPT_ENDED, Verdict.REJECTED if entry.reason == JobCondition.NO_CAPACITY:
+            return None
         case Said.ATTEMPT_ENDED, Verdict.REJECTED | Verdict.NO_SHOW | Verdict.FAILED:  # a worker had the job
             return Seen(entry.at)
         case _:

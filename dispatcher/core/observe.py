@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from dispatcher.core import retries, timing
 from dispatcher.core.assignments import assign, retarget, waiting_for
 from dispatcher.core.attribution import attribute, bind, recall
-from dispatcher.core.closing import close
+from dispatcher.core.closing import Why, close
 from dispatcher.core.facts import Ms, Participant, Room
+from dispatcher.core.jobs import reason
 from dispatcher.core.leaving import depart, remembered
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
@@ -123,7 +124,7 @@ def _judge(
     late = overdue(session, assignment, attempt, dispatch, now)
     if attempt.agent_sid or late is None:
         return session
-    return close(session, key, attempt.number, late, now)
+    return close(session, key, attempt.number, late, now, Why(reason(dispatch.jobs) if dispatch else ""))
 
 
 def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:

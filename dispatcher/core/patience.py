@@ -57,6 +57,8 @@ def patience(assignment: Assignment, attempt: Attempt, outlook: Outlook, *, anot
     policy = assignment.policy
     if outlook.open and attempt.lifeless and another:
         found = Patience(after=timing.PROBE_MS, because=Because.CIRCUIT)
+    elif attempt.queued:
+        return Patience(after=policy.confirm_within, because=Because.QUEUED)
     elif attempt.crowded or not attempt.dispatch or not policy.confirm_early:
         found = Patience(after=policy.confirm_within, because=Because.LIMIT)
     elif outlook.usual:

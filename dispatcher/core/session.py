@@ -82,6 +82,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retracts: int = 0
     crowded: bool = False  # many agents were asked for at the same time
     lifeless: bool = False  # its target has shown no sign of life since it began, anywhere
+    queued: bool = False  # the last look showed its job in LiveKit's queue: no worker has taken it
     probe: bool = False  # it was made to find out whether its target is back
     patience: Patience | None = None  # None: nothing is known of its target; it is silent after `confirm_within`
 
@@ -164,7 +165,12 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Somebody waits, and the next Create is only a matter of time."""
-        return self.needs_attempt and not self.paused and bool(self.next_target.agent)
+        return self.needs_attempt and not self.paused and bool(self.next_target.agent) and not self._may_still_be_served
+
+    @property
+    def _may_still_be_served(self) -> bool:
+        """A given-up dispatch waits in LiveKit's queue: before another is made it is deleted."""
+        return any(one.queued and one.listed and one.retract_at and not one.open for one in self.attempts)
 
     @property
     def unnamed(self) -> bool:

@@ -1,10 +1,23 @@
 """What one look at LiveKit shows of a session: its room, the people in it, its dispatches."""
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Target
 from dispatcher.core.text import IDENTITY_MAX, brief
+
+
+class JobCondition(StrEnum):
+    """What LiveKit Cloud says of a job beside that it runs, or ended; self-hosted servers say nothing of it."""
+
+    QUEUED = "queued"  # no worker has it yet, or none any more, and it is offered again
+    NO_CAPACITY = "no_capacity"
+    ROOM_CLOSED = "room_closed"
+    DISPATCH_DELETED = "dispatch_deleted"
+    CANCELLED = "cancelled"  # for another reason
+    FAILED = "failed"
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -14,6 +27,8 @@ class Job(Struct, frozen=True, kw_only=True):
     identity: str = ""  # the identity its agent joins with
     ended: bool = False
     succeeded: bool = False  # ended well: self-hosted servers never say so of a job that had an agent
+    outcome: JobCondition | None = None
+    error: str = ""  # FAILED: the worker's words, cut short
 
     @property
     def known_as(self) -> str:

@@ -38,6 +38,7 @@ class Because(StrEnum):
     LIMIT = "confirm_within"  # the rule's own span has passed
     FEW = "few_at_once"  # no job comes later while few agents are asked for
     FAST = "fast_target"  # the target's agents come reliably fast
+    QUEUED = "queued"  # the rule's own span has passed, and the job still waits in LiveKit's queue
     CIRCUIT = "circuit_open"  # no agent of the target is seen in any room, and another target can be asked
 
 

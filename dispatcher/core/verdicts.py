@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from dispatcher.core import jobs as job_states
 from dispatcher.core import timing
 from dispatcher.core.closing import Why
 from dispatcher.core.facts import Ms
@@ -41,14 +42,16 @@ def overdue(
     if attempt.dispatch and dispatch is None:
         return Verdict.VANISHED if now >= attempt.started_at + timing.GRACE_MS else None
     jobs = dispatch.jobs if dispatch is not None else ()
-    if jobs and all(job.ended and not job.identity for job in jobs):
-        return Verdict.REJECTED
+    if (ended := job_states.ended(jobs)) is not None:
+        return ended
     asked = confirming_since(session, assignment.policy, attempt)
     if asked is None:
         return None
-    if jobs:
+    queued = job_states.queued(jobs)
+    if jobs and not queued:
         return Verdict.NO_SHOW if now >= asked + assignment.policy.join_within else None
-    silent_after = attempt.patience.after if attempt.patience else assignment.policy.confirm_within
+    known = attempt.patience if not queued else None
+    silent_after = known.after if known else assignment.policy.confirm_within
     return Verdict.SILENT if now >= asked + silent_after and not assignment.served_by_name else None
 
 

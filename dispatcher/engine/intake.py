@@ -5,7 +5,7 @@ Acknowledged is what the ledger has (law 1). LiveKit is never asked here: a slow
 
 from enum import StrEnum
 
-from dispatcher.core.facts import RELEVANT_EVENTS, Event
+from dispatcher.core.facts import AGENT_JOB_ENDED, RELEVANT_EVENTS, Event
 from dispatcher.engine.runner import Runner
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger
@@ -36,7 +36,8 @@ class Intake:
 
     async def accept(self, project: str, event: Event) -> IntakeResult:
         """The event is recorded, and its session on its way. Raises LedgerUnavailable: it may or may not be."""
-        if event.name not in RELEVANT_EVENTS or event.room is None or not event.room.sid:
+        relevant = event.name in RELEVANT_EVENTS or event.name == AGENT_JOB_ENDED
+        if not relevant or event.room is None or not event.room.sid:
             return IntakeResult.IGNORED
         key = Key(project, event.room.name, event.room.sid)
         with self.runner.reserved(1) as places:

@@ -8,7 +8,7 @@ from typing import Final
 from livekit.protocol import agent, agent_dispatch, models
 
 from dispatcher.core.facts import KIND_DETAILS_MAX, Ms, Participant, Room, RoomSid
-from dispatcher.core.snapshot import Dispatch, Job
+from dispatcher.core.snapshot import Dispatch, Job, JobCondition
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 
 # The attribute of a dispatch that carries its tag; ignored by servers before 1.13.2. Before tags were signed it was
@@ -18,6 +18,12 @@ TAG: Final = "dispatcher.assignment"
 _KINDS: Final = {number: name for name, number in models.ParticipantInfo.Kind.items()}
 _KIND_DETAILS: Final = {number: name for name, number in models.ParticipantInfo.KindDetail.items()}
 _DEPARTURES: Final = {number: name for name, number in models.DisconnectReason.items()} | {0: ""}
+PRODUCTION: Final = "production"  # what LiveKit Cloud calls the deployment that has no name
+_CANCELLED: Final = {
+    agent.JSR_NO_CAPACITY: JobCondition.NO_CAPACITY,
+    agent.JSR_ROOM_CLOSED: JobCondition.ROOM_CLOSED,
+    agent.JSR_DISPATCH_DELETED: JobCondition.DISPATCH_DELETED,
+}
 _FINISHED: Final = frozenset({agent.JS_SUCCESS, agent.JS_FAILED, agent.JS_CANCELLED})
 
 
@@ -62,7 +68,7 @@ def dispatch_of(one: agent_dispatch.AgentDispatch) -> Dispatch:
     return Dispatch(
         id=brief(one.id, ID_MAX),
         agent=brief(one.agent_name, NAME_MAX),
-        deployment=brief(one.deployment, NAME_MAX),
+        deployment="" if one.deployment == PRODUCTION else brief(one.deployment, NAME_MAX),
         tag=one.attributes.get(TAG, ""),
         jobs=tuple(_job(job) for job in one.state.jobs),
     )
@@ -79,7 +85,19 @@ def _job(job: agent.Job) -> Job:
         identity=brief(job.state.participant_identity, NAME_MAX),
         ended=bool(job.state.ended_at) or job.state.status in _FINISHED,
         succeeded=bool(job.state.ended_at and job.state.participant_identity) and job.state.status == agent.JS_SUCCESS,
+        outcome=_outcome(job.state),
+        error=brief(job.state.error, ID_MAX) if job.state.status == agent.JS_FAILED else "",
     )
+
+
+def _outcome(state: agent.JobState) -> JobCondition | None:
+    """What the state says beside that it runs or has ended; JS_PENDING is also what a server says that says nothing."""
+    if state.status == agent.JS_CANCELLED:
+        return _CANCELLED.get(state.reason, JobCondition.CANCELLED)
+    if state.status == agent.JS_FAILED:
+        return JobCondition.FAILED
+    waits = state.status == agent.JS_PENDING and not state.participant_identity
+    return JobCondition.QUEUED if not state.ended_at and (waits or state.reason == agent.JSR_RETRYING) else None
 
 
 def _ms(milliseconds: Ms, seconds: int) -> Ms:

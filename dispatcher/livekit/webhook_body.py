@@ -14,6 +14,7 @@ from livekit.protocol.models import DisconnectReason, ParticipantInfo
 from msgspec import Meta, Struct, field
 
 from dispatcher.core.facts import (
+    AGENT_JOB_ENDED,
     KIND_DETAILS_MAX,
     RELEVANT_EVENTS,
     ROOM_FINISHED,
@@ -98,6 +99,10 @@ class _Participant(Struct):
         )
 
 
+class _Job(Struct):
+    room: _Room | None = None
+
+
 class _Event(Struct):
     id: _Needed
     event: _Needed
@@ -105,6 +110,7 @@ class _Event(Struct):
     created_at: _Time = None
     room: _Room | None = None
     participant: _Participant | None = None
+    job: _Job | None = None
 
 
 _ABOUT_SOMEBODY: Final = RELEVANT_EVENTS - {ROOM_STARTED, ROOM_FINISHED}
@@ -117,7 +123,8 @@ def read(body: bytes) -> Event:
     Raises ValueError or RecursionError, which name places and types, never content.
     """
     wire = _event_decoder.decode(body.decode())
-    room = wire.room.core() if wire.room else None
+    named = wire.job.room if wire.job and wire.event == AGENT_JOB_ENDED else wire.room
+    room = named.core() if named else None
     participant = wire.participant.core() if wire.participant else None
     if wire.event in RELEVANT_EVENTS and not (room and room.sid):
         raise ValueError("no room SID")

@@ -7,9 +7,20 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypedDict, Unpack, assert_never
+from typing import Final, TypedDict, Unpack, assert_never
 
-from livekit.protocol.agent import JS_RUNNING, JS_SUCCESS, JT_PUBLISHER, JT_ROOM, Job, JobState
+from livekit.protocol.agent import (
+    JS_CANCELLED,
+    JS_FAILED,
+    JS_PENDING,
+    JS_RUNNING,
+    JS_SUCCESS,
+    JSR_NO_CAPACITY,
+    JT_PUBLISHER,
+    JT_ROOM,
+    Job,
+    JobState,
+)
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission
 
@@ -30,7 +41,18 @@ class JobOutcome(StrEnum):
     RAISES = "raises"  # joins, and leaves within 10 ms as CLIENT_INITIATED
     LEAVES = "leaves"  # leaves as CLIENT_INITIATED after its `stay`, without a word: an exception, a deploy, a goodbye
     SAYS_DONE = "says_done"  # the same, having set its attribute `dispatcher.done`
+    QUEUES = "queues"  # LiveKit Cloud: JS_PENDING, until the dispatch is deleted
+    NO_CAPACITY = "no_capacity"  # LiveKit Cloud: JS_CANCELLED, as no worker has room for it
+    FAILS = "fails"  # LiveKit Cloud: JS_FAILED with an error, before the agent joins
     CRASHES = "crashes"  # dies after its `stay`, is ACTIVE for `ghost` more, then leaves as CONNECTION_TIMEOUT
+
+
+_STATES: Final = {  # of jobs whose agent never comes
+    JobOutcome.REJECTS: JobState(status=JS_SUCCESS),
+    JobOutcome.QUEUES: JobState(status=JS_PENDING),
+    JobOutcome.NO_CAPACITY: JobState(status=JS_CANCELLED, reason=JSR_NO_CAPACITY),
+    JobOutcome.FAILS: JobState(status=JS_FAILED, error="no room for a process"),
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,10 +177,11 @@ class Workers:
     ) -> None:
         accepted_at = self._timers.now_ns()
         job = _job(room, dispatch, worker, publisher, accepted_at)
-        if outcome is JobOutcome.REJECTS:
-            job.state.CopyFrom(JobState(status=JS_SUCCESS, ended_at=accepted_at, updated_at=accepted_at))
+        if (state := _STATES.get(outcome)) is not None:
+            job.state.CopyFrom(state)
+            job.state.ended_at = 0 if outcome is JobOutcome.QUEUES else accepted_at
         self._timers.later(worker.list_after, lambda: room.list_job(dispatch, job))
-        if outcome not in {JobOutcome.REJECTS, JobOutcome.NEVER_SHOWS}:
+        if outcome not in {JobOutcome.NEVER_SHOWS, *_STATES}:
             self._timers.later(worker.join_after, lambda: self._join(room, job, worker, outcome))
 
     def _join(self, room: LiveRoom, job: Job, worker: Worker, outcome: JobOutcome) -> None:
@@ -176,6 +199,8 @@ class Workers:
                 self._timers.later(worker.stay, lambda: self._crashed.add(job.id))
                 self._timers.later(worker.stay + worker.ghost, lambda: room.leave(sid, "CONNECTION_TIMEOUT"))
             case JobOutcome.SERVES | JobOutcome.DROPS | JobOutcome.REJECTS | JobOutcome.NEVER_SHOWS:
+                return
+            case JobOutcome.QUEUES | JobOutcome.NO_CAPACITY | JobOutcome.FAILS:
                 return
             case _:
                 assert_never(outcome)

@@ -35,7 +35,7 @@ async def test_a_healed_silent_drop_explained() -> None:
     assert [line[16:].split(",")[0] for line in lines[1:-1]] == [
         "default needs an agent: greeter",
         "asked for greeter (attempt 1)",
-        "attempt 1 at greeter ended: silent",
+        "attempt 1 at greeter ended: silent after 0.4 s: no job within `confirm_within`",
         "asked for greeter (attempt 2)",
         "greeter is in the room (attempt 2)",
     ]

@@ -10,7 +10,7 @@ from dispatcher.config import CreateRate
 from dispatcher.core import timing
 from dispatcher.core.rules import Rule
 from dispatcher.core.targets import JOINS_MAX
-from dispatcher.testing import Fate
+from dispatcher.testing import JobOutcome
 from tests.integration.house import TOKEN, House, house, rule
 
 TENTH = {
@@ -123,7 +123,7 @@ async def test_d4_silence_is_known_by_what_is_known_of_the_target() -> None:
         assert (await here.told("attempt.ended", room="lost"))["reason"] == "few_at_once"
         for n in range(JOINS_MAX):
             await waited(here, f"room-{n}")
-        here.livekit.worker("greeter", Fate.DROPS, Fate.SERVES)
+        here.livekit.worker("greeter", JobOutcome.DROPS, JobOutcome.SERVES)
         assert 0.6 <= await waited(here, "lost-again") <= 1.2 + BUSY_S
 
         ended = await here.told("attempt.ended", room="lost-again")

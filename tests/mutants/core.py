@@ -11,6 +11,7 @@ MUTANTS = {
     "dispatcher/core/session.py": (
         Mutant("asks while an attempt is open", "not (self.open or self.finished_at or", "not (self.finished_at or"),
         Mutant("asks for what was ended on purpose", "not (self.open or self.finished_at or", "not (self.open or"),
+        Mutant("another is asked beside the queue", " and not self._may_still_be_served", ""),
         Mutant("an agent by name does not serve", "self.finished_at or self.served_by_name or", "self.finished_at or"),
     ),
     "dispatcher/core/timing.py": (
@@ -90,9 +91,10 @@ MUTANTS = {
     "dispatcher/core/closing.py": (
         Mutant(
             "a queued launch is deleted",
-            "if verdict is Verdict.SURPLUS and attempt.agent_sid:",
-            "if verdict is Verdict.SURPLUS:",
+            "(verdict is Verdict.SURPLUS and attempt.agent_sid) or",
+            "verdict is Verdict.SURPLUS or",
         ),
+        Mutant("what waits in the queue lingers", " or (verdict is Verdict.SILENT and attempt.queued):", ":"),
         Mutant(
             "failed attempts cost nothing",
             "    paid = retries.failed(assignment, verdict, now, lifeless=lifeless)\n",
@@ -116,6 +118,16 @@ MUTANTS = {
         Mutant("yesterday's agents count", "if one.at > now - timing.JOINS_WITHIN_MS]", "if one.at]"),
         Mutant("the oldest agents stay", "key=_by_coming)[-JOINS_MAX:]", "key=_by_coming)[:JOINS_MAX]"),
         Mutant("an open circuit is asked instead", "for one in ahead if not one.open", "for one in ahead if one"),
+    ),
+    "dispatcher/core/jobs.py": (
+        Mutant(
+            "a queue is a yes",
+            "return any(job.outcome is JobCondition.QUEUED for job in jobs) and all(",
+            "return not all(",
+        ),
+        Mutant("a closing room is somebody's fault", "    JobCondition.ROOM_CLOSED: None,\n", ""),
+        Mutant("a failed job may still have its agent", "(job.outcome or not job.identity)", "not job.identity"),
+        Mutant("one no is everybody's", "if not jobs or not all(job.ended", "if not jobs or not any(job.ended"),
     ),
     "dispatcher/core/patience.py": (
         Mutant("a crowd does not matter", "elif attempt.crowded or not", "elif not"),

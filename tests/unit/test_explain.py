@@ -87,7 +87,7 @@ def test_every_entry_has_its_sentence(said: Said) -> None:
 @pytest.mark.parametrize(
     ("patience", "why"),
     [
-        pytest.param(Patience(after=12_000, because=Because.LIMIT), "no job within `confirm_within`, 12 s", id="limit"),
+        pytest.param(Patience(after=12_000, because=Because.LIMIT), "no job within `confirm_within`", id="limit"),
         pytest.param(
             Patience(after=9_000, because=Because.FEW), "no job comes later while few agents are asked for", id="few"
         ),

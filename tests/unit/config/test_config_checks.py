@@ -168,3 +168,20 @@ def test_the_rules_of_a_project_have_hints_too(tmp_path: Path) -> None:
     projects = f"projects: [{{rules: [{SIP_LINE}, {{name: a, agent: x}}]}}]"
 
     assert [(hint.line, hint.field) for hint in loaded(tmp_path, projects).hints] == [(1, "projects[0].rules[1].name")]
+
+
+@pytest.mark.parametrize(("name", "odd"), [("blue", False), ("blue-2", False), ("blue_2", True), ("v1.2", True)])
+def test_a_deployment_that_some_servers_refuse_is_warned_of(tmp_path: Path, name: str, *, odd: bool) -> None:
+    """It may be what its workers register with all the same."""
+    config = loaded(tmp_path, f"rules: [{{name: a, agent: {{name: x, deployment: {name}}}}}]")
+
+    assert [warning.field for warning in config.warnings] == ["rules[0].agent.deployment"] * odd
+    assert config.rules[0].policy.targets[0].deployment == name
+
+
+def test_production_is_the_deployment_without_a_name(tmp_path: Path) -> None:
+    """As LiveKit Cloud calls it: so the two are one target."""
+    config = loaded(tmp_path, "rules: [{name: a, agent: {name: x, deployment: production}}]")
+    assert config.rules[0].policy.targets[0].deployment == ""
+    twice = told(tmp_path, "rules: [{name: a, agent: {name: x, deployment: production}, fallback: [x]}]")
+    assert "this rule asks that agent already" in "".join(twice)

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.facts import ABORTED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Event, Participant
+from dispatcher.core.facts import (
+    ABORTED,
+    AGENT_JOB_ENDED,
+    JOINED,
+    LEFT,
+    ROOM_FINISHED,
+    ROOM_STARTED,
+    Event,
+    Participant,
+)
 from dispatcher.core.fold import fold
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import NOTES_MAX, Assignment, Note, Session
@@ -72,6 +81,16 @@ def heard(before: Session, *events: Event, rules: tuple[Rule, ...] = RULES) -> S
             id="and-has-it",
         ),
         pytest.param(session(), "swept", None, (), True, id="the-sweep"),
+        pytest.param(session(assignment(attempt())), AGENT_JOB_ENDED, None, RULES, True, id="a-job-without-an-agent"),
+        pytest.param(
+            session(assignment(attempt(agent_sid="PA_bot"))),
+            AGENT_JOB_ENDED,
+            None,
+            RULES,
+            False,
+            id="one-with-its-agent",
+        ),
+        pytest.param(session(), AGENT_JOB_ENDED, None, RULES, False, id="a-job-that-nobody-waits-for"),
         pytest.param(session(stale=True), JOINED, person(), (), True, id="stale-stays-stale"),
     ],
 )
@@ -232,3 +251,10 @@ def test_law_2_the_same_events_in_any_order_and_number(
     )
 
     assert matters(heard(before, *repeated)) == matters(heard(before, *events))
+
+
+def test_the_end_of_a_job_does_not_say_that_its_room_lives() -> None:
+    """It may end because the room has."""
+    over = session(assignment(attempt()), finished=True)
+
+    assert heard(over, event(AGENT_JOB_ENDED)) == over

@@ -11,7 +11,7 @@ from livekit.protocol import room as room_service
 
 from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
+from dispatcher.core.snapshot import Dispatch, Job, JobCondition, RoomSnapshot
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 from dispatcher.livekit.client import Refused
 from tests.unit.livekit.twirp import READS, SID, Answer, Script, fail, reply, scripted
@@ -192,14 +192,40 @@ async def test_a_look_shows_people_as_livekit_lists_them(
 
 
 STATES: Mapping[str, tuple[agent.JobState, Job]] = {
-    "pending": (agent.JobState(), Job(id="AJ")),
     "running": (
         agent.JobState(status=agent.JS_RUNNING, participant_identity="agent-AJ"),
         Job(id="AJ", identity="agent-AJ"),
     ),
     "rejected": (agent.JobState(status=agent.JS_SUCCESS), Job(id="AJ", ended=True)),
-    "failed": (agent.JobState(status=agent.JS_FAILED), Job(id="AJ", ended=True)),
-    "cancelled": (agent.JobState(status=agent.JS_CANCELLED), Job(id="AJ", ended=True)),
+    "failed": (
+        agent.JobState(status=agent.JS_FAILED, error="x" * 5_000),
+        Job(id="AJ", ended=True, outcome=JobCondition.FAILED, error=brief("x" * 5_000, ID_MAX)),
+    ),
+    "cancelled": (
+        agent.JobState(status=agent.JS_CANCELLED),
+        Job(id="AJ", ended=True, outcome=JobCondition.CANCELLED),
+    ),
+    "no capacity": (
+        agent.JobState(status=agent.JS_CANCELLED, reason=agent.JSR_NO_CAPACITY),
+        Job(id="AJ", ended=True, outcome=JobCondition.NO_CAPACITY),
+    ),
+    "room closed": (
+        agent.JobState(status=agent.JS_CANCELLED, reason=agent.JSR_ROOM_CLOSED),
+        Job(id="AJ", ended=True, outcome=JobCondition.ROOM_CLOSED),
+    ),
+    "dispatch deleted": (
+        agent.JobState(status=agent.JS_CANCELLED, reason=agent.JSR_DISPATCH_DELETED),
+        Job(id="AJ", ended=True, outcome=JobCondition.DISPATCH_DELETED),
+    ),
+    "pending": (agent.JobState(), Job(id="AJ", outcome=JobCondition.QUEUED)),
+    "offered again": (
+        agent.JobState(status=agent.JS_RUNNING, reason=agent.JSR_RETRYING, participant_identity="agent-AJ"),
+        Job(id="AJ", identity="agent-AJ", outcome=JobCondition.QUEUED),
+    ),
+    "pending and taken": (
+        agent.JobState(participant_identity="agent-AJ"),
+        Job(id="AJ", identity="agent-AJ"),
+    ),
     "ended": (agent.JobState(status=agent.JS_RUNNING, ended_at=1), Job(id="AJ", ended=True)),
 }
 

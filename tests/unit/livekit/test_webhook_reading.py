@@ -247,6 +247,16 @@ def test_null_is_the_default_everywhere() -> None:
             id="W9 an agent job",
         ),
         pytest.param(
+            '{"id":"EV_1","event":"agent_job_ended","job":{"id":"AJ_1","room":{"sid":"RM_1","name":"r"}}}',
+            Event(id="EV_1", name="agent_job_ended", created_at=0, room=Room(sid=RoomSid("RM_1"), name="r")),
+            id="W9 an agent job that has ended is of its room",
+        ),
+        pytest.param(
+            '{"id":"EV_1","event":"agent_job_ended","job":{"id":"AJ_1"}}',
+            Event(id="EV_1", name="agent_job_ended", created_at=0),
+            id="W9 an agent job without a room",
+        ),
+        pytest.param(
             '{"id":"EV_1","event":"room_moved","room":null,"participant":null,"into":{"deep":[1,{"a":[]}]},"x":1e9}',
             Event(id="EV_1", name="room_moved", created_at=0),
             id="W9 a future event",

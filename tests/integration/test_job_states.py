@@ -1,0 +1,69 @@
+"""What LiveKit Cloud says of jobs, and the room has its agent all the same."""
+
+import asyncio
+import json
+
+import pytest
+
+from dispatcher.testing import JobOutcome, Recording, play
+from tests.integration.house import House, house, rule
+
+
+@pytest.mark.parametrize(
+    ("fate", "verdict", "reason"),
+    [
+        (JobOutcome.NO_CAPACITY, "rejected", "no_capacity"),
+        (JobOutcome.FAILS, "no_show", "failed: no room for a process"),
+    ],
+)
+async def test_a_job_that_ended_before_its_agent_came_leads_on(
+    monkeypatch: pytest.MonkeyPatch, fate: JobOutcome, verdict: str, reason: str
+) -> None:
+    """At the first look, not only when its time is over; and the log says why."""
+    monkeypatch.setattr("dispatcher.core.timing.ATTEMPT_LOOKS_MS", (200,))
+    async with house(rule("busy", "greeter", attempts=1, confirm_within=60_000, join_within=60_000)) as here:
+        here.livekit.worker("busy", fate)
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        ended = await here.told("attempt.ended", room="lobby")
+        assert (ended["verdict"], ended["reason"]) == (verdict, reason)
+        assert (await here.told("agent.joined", room="lobby"))["agent"] == "greeter"
+
+
+async def test_a_dispatch_that_waits_in_the_queue_is_deleted_before_another_is_asked() -> None:
+    """Never two that a worker could take."""
+    async with house(rule("busy", "greeter", attempts=1, confirm_within=400)) as here:
+        here.livekit.worker("busy", JobOutcome.QUEUES)
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("agent.joined", room="lobby", agent="greeter")
+        calls = [call.method for call in here.livekit.calls if call.method in {"CreateDispatch", "DeleteDispatch"}]
+
+    assert calls == ["CreateDispatch", "DeleteDispatch", "CreateDispatch"]
+
+
+async def test_the_end_of_a_job_is_a_hint_to_look() -> None:
+    """Its room is the job's; where the agent is there already it says nothing."""
+    async with house(rule("busy", "greeter", attempts=1, confirm_within=60_000, join_within=60_000)) as here:
+        here.livekit.worker("busy", JobOutcome.NO_CAPACITY)
+        here.livekit.worker("greeter")
+        await here.livekit.join("lobby", "alice")
+        await here.told("dispatch.requested", room="lobby")
+        await asyncio.sleep(0.2)  # the job has ended, and nobody has said so
+        await job_ended(here, "EV_1")
+        await here.told("agent.joined", room="lobby", agent="greeter", within=1.5)
+        await here.idle()
+        looks = len(here.livekit.calls)
+        await job_ended(here, "EV_2")
+        await here.idle()
+
+        assert len(here.livekit.calls) == looks
+
+
+async def job_ended(here: House, event: str) -> None:
+    """The webhook of a job of the lobby has come."""
+    lobby = {"sid": (await here.session("lobby")).sid, "name": "lobby"}
+    body = json.dumps({"event": "agent_job_ended", "id": event, "job": {"id": "AJ_1", "room": lobby}})
+    livekit, url = here.livekit, f"{here.service.url}/webhook"
+    sent = [Recording(headers={}, body=body)]
+    assert await play(url, sent, key=livekit.api_key, secret=livekit.api_secret) == [200]
