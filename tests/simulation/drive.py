@@ -29,6 +29,7 @@ from dispatcher.core.effects import (
     Unobserved,
 )
 from dispatcher.core.facts import Event, Ms, RoomSid
+from dispatcher.core.patience import CROWD
 from dispatcher.core.rules import Target
 from dispatcher.core.session import entries_since
 from dispatcher.core.timing import CALL_MS, RETRY_MS, TROUBLE_MS
@@ -155,6 +156,7 @@ class Claimed:
         breaker = self.setting.breaker
         outlooks = at_once(breaker.outlooks(PROJECT, about, self.clock.now))
         requested = at_once(breaker.board.requested(PROJECT, self.clock.now)) if about else 0
+        requested += CROWD if self.laws.life.crowd else 0
         yield from self._renew()
         began = self.clock.now
         session = self.drive.session

@@ -142,6 +142,8 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     undecodable: tuple[int, ...] = ()  # the n-th webhooks, whose entries another version wrote
     knows_deployments: bool = True  # a server before 1.12.0 ignores them, and tags: the agent of none comes
     dry_run: bool = False
+    dead: tuple[str, ...] = ()  # agents of which no worker is there before the calm
+    crowd: bool = False  # many other rooms wait for agents that were asked for
     calm: Ms = 0
 
     @property

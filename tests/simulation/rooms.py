@@ -128,7 +128,8 @@ class Rooms(Stays):
         if step is not None:
             made.assignment, made.number = step.assignment, step.number
         self.made[made.id] = room.dispatches[made.id] = made
-        if fate.answer is not Answer.SILENT:
+        dead = target.agent in self.life.dead and not calm
+        if fate.answer is not Answer.SILENT and not dead:
             self.clock.after(fate.take, partial(self._answer, room, made))
         return made
 

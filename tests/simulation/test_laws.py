@@ -80,6 +80,8 @@ lives = st.builds(
     creates_apart=apart,
     undecodable=tuples(st.integers(1, 20), 3),
     dry_run=st.sampled_from((False,) * 9 + (True,)),
+    dead=st.sampled_from(((), (), ("greeter",), ("greeter", "overflow"))),
+    crowd=st.booleans(),
     calm=st.integers(5_000, 95_000),
 )
 
@@ -126,7 +128,7 @@ def test_law_10_the_ledger_emptied_at_any_point_adds_no_agent(rules: str, at: Ms
     assert well(life).arrived == AGENTS[rules]
 
 
-SLOW = [Fate(take=10_400), Fate(lag=5_000), Fate(take=2_000, lag=5_000), Fate(start=28_000), Fate(fixed=True)]
+SLOW = [Fate(take=8_800), Fate(lag=5_000), Fate(take=2_000, lag=5_000), Fate(start=28_000), Fate(fixed=True)]
 
 
 @pytest.mark.parametrize("fate", SLOW)
@@ -136,6 +138,33 @@ def test_a_slow_agent_is_waited_for(rules: str, fate: Fate) -> None:
     outcome = well(Life(rules=rules, happenings=GATHERING, fates=(fate, fate), calm=45_000))
 
     assert (outcome.worst.creates, outcome.arrived) == (AGENTS[rules], AGENTS[rules])
+
+
+@pytest.mark.parametrize("rules", RULEBOOK)
+def test_where_many_are_asked_for_an_agent_is_waited_for_as_long_as_was_seen(rules: str) -> None:
+    """The slowest of thirty at once came after 10.5 s (livekit.md §0)."""
+    slow = Fate(take=10_300)
+    outcome = well(Life(rules=rules, happenings=GATHERING, fates=(slow, slow), crowd=True, calm=45_000))
+
+    assert (outcome.worst.creates, outcome.arrived) == (AGENTS[rules], AGENTS[rules])
+
+
+def test_a_target_that_is_not_there_holds_up_nobody_but_the_first() -> None:
+    """Two of three are not: the first caller's agent is the third attempt, the next caller's the first."""
+    first = Life(rules="fallback", happenings=GATHERING[:1], dead=("greeter", "overflow"), calm=45_000)
+    assert (well(first).worst.creates, well(first).kept) == (3, ("voicemail#3",))
+
+    callers = (*GATHERING[:1], Happening(30_000, What.CLOSES), Happening(31_000, What.JOINS, "bob"))
+    both = well(replace(first, happenings=callers))
+    assert (both.worst.creates, both.kept) == (4, ("voicemail#1",))
+
+
+def test_a_target_that_is_back_is_found_by_a_probe() -> None:
+    """Half a minute after its circuit has opened the next caller asks it all the same, and stays with it."""
+    callers = (*GATHERING[:1], Happening(30_000, What.CLOSES), Happening(55_000, What.JOINS, "bob"))
+    back = well(Life(rules="fallback", happenings=callers, dead=("greeter",), calm=50_000))
+
+    assert back.kept == ("greeter#1",)
 
 
 def test_a_full_reconnect_is_no_reason_for_another_agent() -> None:

@@ -23,6 +23,7 @@ from tests.simulation.life import (
 )
 from tests.simulation.rulebook import RULEBOOK
 
+DEAD: Final = ("greeter", "overflow", "voicemail", "phone")
 CALM_MAX: Final[Ms] = 150_000
 _FAULTS: Final = (
     *("fates", "creates", "looks", "retracts", "hooks", "troubles"),
@@ -41,6 +42,8 @@ _PLAIN: Final = {
     "creates_apart": 0,
     "knows_deployments": True,
     "dry_run": False,
+    "dead": (),
+    "crowd": False,
 }
 
 
@@ -71,6 +74,8 @@ def life_of(seed: int) -> Life:
         undecodable=tuple(rnd.sample(range(1, 20), rnd.randrange(6))) if "versions" in hostile else (),
         knows_deployments="old" not in hostile,
         dry_run=rnd.random() < 0.05,
+        dead=tuple(rnd.sample(DEAD, rnd.randrange(1, 4))) if rnd.random() < 0.2 else (),
+        crowd=rnd.random() < 0.3,
         calm=calm,
     )
 
