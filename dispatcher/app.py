@@ -264,9 +264,7 @@ def _app(
         clock=_epoch_ms,
     )
     breaker = runner.reconciler.breaker
-    api = Api(
-        runner.ledger, holder, log.mask, metrics, breaker=breaker, workers=lambda: presence.seen, dry_run=dry_run
-    )
+    api = Api(breaker, holder, log.mask, metrics, workers=lambda: presence.seen, dry_run=dry_run)
     app.add_routes(api.routes())
     return app
 

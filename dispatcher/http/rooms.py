@@ -15,7 +15,7 @@ from dispatcher.core.targets import usual
 from dispatcher.core.workers import Missing, Registered, Sighting, WorkersSeen
 from dispatcher.explain import diagnosis, narrative
 from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.targets.breaker import Breaker, KnownTarget
@@ -36,21 +36,20 @@ class Api:
 
     def __init__(
         self,
-        ledger: Ledger,
+        breaker: Breaker,
         holder: ConfigHolder,
         mask: Mask,
         metrics: Metrics,
         *,
-        breaker: Breaker,
         workers: Callable[[], WorkersSeen] = WorkersSeen,
         dry_run: bool = False,
     ) -> None:
         self.workers = workers  # those seen now
-        self.ledger = ledger
+        self.breaker = breaker
+        self.ledger = breaker.board.ledger
         self.holder = holder
         self.mask = mask
         self.metrics = metrics
-        self.breaker = breaker
         self.dry_run = dry_run
 
     def routes(self) -> list[web.RouteDef]:
@@ -125,6 +124,7 @@ class Api:
                 "workers": [_worker(address, answer) for address, answer in sorted(seen.answers.items())],
             }
         )
+
     async def _targets(self, _: web.Request) -> web.StreamResponse:
         """Every target that the rules name outright, as it stands."""
         now = await self.ledger.now()

@@ -226,11 +226,11 @@ class Ledger(Protocol):
         ...
 
     async def memos(self, names: Sequence[str]) -> Sequence[bytes | None]:
-        """What is kept under each of these names; None: nothing. It is small, and means what its readers make of it."""
+        """Read what is kept under each of these names; None: nothing. It means what its readers make of it."""
         ...
 
     async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
-        """The memo is `after` if it was `before` (None: there was none); what it is now.
+        """Replace the memo by `after` if it is `before` (None: there is none); what it is then.
 
         Sent again, it changes nothing. It is forgotten MEMO_TTL_MS after it was last replaced.
         """

@@ -28,7 +28,7 @@ class Memos:
         return [self.get(name, now) for name in names]
 
     def replace(self, name: str, before: bytes | None, after: bytes, now: Ms) -> bytes | None:
-        """The memo is `after` if it was `before`; what it is now."""
+        """Replace the memo by `after` if it is `before`; what it is then."""
         if (kept := self.get(name, now)) != before:
             return kept
         self._kept[name] = (after, now + MEMO_TTL_MS)

@@ -51,13 +51,13 @@ class Board:
     # Reading
 
     def heard(self, project: str, target: Target, memo: bytes | None, now: Ms) -> TargetFacts:
-        """The facts, with a memo that has just been read."""
+        """Take in a memo that has just been read; the facts with it."""
         name = queue_of(project, target)
         self._remember(name, _Read(memo, now))
         return self._facts(name)
 
     async def facts(self, project: str, targets: Sequence[Target], now: Ms) -> list[TargetFacts]:
-        """The facts of each of these targets, FRESH_MS old at most. Raises LedgerUnavailable."""
+        """Read the facts of each of these targets; they are FRESH_MS old at most. Raises LedgerUnavailable."""
         asked = [target for target in targets if self._is_stale(queue_of(project, target), now)]
         if asked:
             memos = await self.ledger.memos([queue_of(project, target) for target in asked])
@@ -66,7 +66,7 @@ class Board:
         return [self._facts(queue_of(project, target)) for target in targets]
 
     async def requested(self, project: str, now: Ms) -> int:
-        """How many assignments of the project wait for an agent that was asked for, FRESH_MS ago at most."""
+        """Read how many assignments of the project wait for an agent that was asked for; FRESH_MS old at most."""
         if now >= self._requested_at + FRESH_MS:
             self._requested_at, requested = now, defaultdict[str, int](int)
             for (owner, standing), number in (await self.ledger.standings()).items():
@@ -84,16 +84,16 @@ class Board:
     # Telling
 
     def learn(self, project: str, session: Session, entries: Iterable[Entry]) -> None:
-        """What a session's new entries tell of its targets counts from now on, and is told to the other replicas."""
+        """Take in what a session's new entries tell of its targets, and tell the other replicas within a second."""
         for target, one in news(session, entries):
             self._tell(f"{project}/{target}", one)
 
     def worker_seen(self, project: str, target: Target, at: Ms) -> None:
-        """A worker of the target's is alive, on the ledger's clock: a sign of life."""
+        """Take in a sign of life: a worker of the target's is there, at `at` of the ledger's clock."""
         self._tell(queue_of(project, target), Seen(at))
 
     def no_worker(self, project: str, target: Target, at: Ms) -> None:
-        """Whoever asks all workers finds none of the target's: its circuit opens, until there is a sign of life."""
+        """Open the target's circuit until there is a sign of life: whoever asks all workers finds none of its own."""
         self._tell(queue_of(project, target), Absent(at))
 
     def _tell(self, name: str, one: News) -> None:
@@ -101,7 +101,7 @@ class Board:
         del self._news[name][:-NEWS_MAX]
 
     async def run(self) -> None:
-        """Tells what is new, for ever; while the ledger cannot be asked it is kept."""
+        """Tell what is new, for ever; while the ledger cannot be asked, keep it."""
         while True:
             try:
                 await self.flush()
@@ -112,7 +112,7 @@ class Board:
             await asyncio.sleep(TOLD_EVERY_S)
 
     async def flush(self) -> None:
-        """All replicas can read what is new here. Raises LedgerUnavailable: the rest is kept."""
+        """Write what is new here where all replicas read it. Raises LedgerUnavailable: the rest is kept."""
         for name in list(self._news):
             await self._flush(name)
 
@@ -143,7 +143,7 @@ class Board:
         self._read[name] = read
 
     def _tell_circuit(self, name: str, before: TargetFacts, after: TargetFacts) -> None:
-        """Who has changed a circuit tells it: of all replicas one, unless two had exactly the same news."""
+        """Log a circuit that this replica has changed: no other does, unless it had exactly the same news."""
         project, _, agent = name.partition("/")
         if after.opened_at and not before.opened_at:
             self.log.warning("circuit.opened", project=project, agent=agent)

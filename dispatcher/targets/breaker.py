@@ -29,14 +29,14 @@ class KnownTarget(Struct, frozen=True, kw_only=True):
 
 
 class Breaker:
-    """Gives out the turns of creates. One for each process; they agree through the board."""
+    """Gives out the turns of creates. Each process has one; they agree through the board."""
 
     def __init__(self, board: Board, pacer: Pacer) -> None:
         self.board = board
         self.pacer = pacer
 
     async def turn(self, project: str, asked: TurnToCreate, runtime: ProjectRuntime, now: Ms) -> Turn:
-        """A turn is taken, or another target is named. Raises LedgerUnavailable."""
+        """Take a turn, or name another target that had better be asked. Raises LedgerUnavailable."""
         slot = await self.pacer.to_create(project, asked.target, runtime)
         wait = math.ceil(slot.wait)
         state = circuit(self.board.heard(project, asked.target, slot.memo, now), now)
@@ -47,12 +47,12 @@ class Breaker:
         return Turn(now, wait, instead=instead(await self.outlooks(project, asked.ahead, now)))
 
     async def outlooks(self, project: str, targets: Sequence[Target], now: Ms) -> tuple[Outlook, ...]:
-        """The outlook of each target. Raises LedgerUnavailable."""
+        """Read the outlook of each target. Raises LedgerUnavailable."""
         facts = await self.board.facts(project, targets, now)
         return tuple(outlook(target, one, now) for target, one in zip(targets, facts, strict=True))
 
     async def known(self, projects: Mapping[str, ProjectRuntime], now: Ms) -> list[KnownTarget]:
-        """Every target that the projects' rules name outright, as it stands. Raises LedgerUnavailable."""
+        """Read how every target stands that the projects' rules name outright. Raises LedgerUnavailable."""
         found: list[KnownTarget] = []
         for project, runtime in projects.items():
             policies = (rule.policy for rule in runtime.rules)

@@ -28,7 +28,7 @@ class Circuits:
             await asyncio.sleep(EVERY_S)
 
     async def refresh(self) -> None:
-        """The gauge says what is known now. Raises LedgerUnavailable."""
+        """Set the gauge to what is known now. Raises LedgerUnavailable."""
         known = await self.breaker.known(self.holder.snapshot.projects, await self.breaker.board.ledger.now())
         self.metrics.target_circuit_open.clear()
         for one in known:

@@ -103,7 +103,7 @@ async def test_d2_a_job_without_an_agent_is_given_up(tmp_path: Path) -> None:
 
 
 async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> None:
-    """It takes 4 s to say yes; LiveKit has stopped listening after 3: the fallback comes after `confirm_within`."""
+    """It takes 4 s to say yes; LiveKit has stopped listening after 3: the fallback comes after 9 s."""
     rules = [{"name": "line", "agent": "slow", "fallback": ["greeter"], "attempts": 1}]
     with house(tmp_path, rules) as here:
         slow = start_worker(here.server, tmp_path, "slow", behaviour="slow")
@@ -111,7 +111,7 @@ async def test_d6_a_worker_that_answers_too_late_is_given_up(tmp_path: Path) -> 
             wait_registered(slow, greeter)
             async with present(here.server, "lobby"):
                 await here.service.told("dispatch.requested", room="lobby")
-                with _takes("request handler too slow, and the fallback", 12.0 + SLACK, least=12.0):
+                with _takes("request handler too slow, and the fallback", 9.0 + SLACK, least=9.0):
                     await here.service.told("agent.joined", room="lobby", agent="greeter", within=30)
                 await _one_agent(here, "lobby")
     assert here.service.lines(action="attempt.ended", number=1)[0]["verdict"] == "silent"
