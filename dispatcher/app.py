@@ -107,8 +107,7 @@ async def running(
         stack.push_async_callback(runner.stop, DRAIN_S)
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
         reload = Reload(source, config, partial(current.swap, runner.ledger), log, metrics) if source else None
-        _start(supervisor, runner, log, metrics)
-        supervisor.start("presence", presence.run)
+        _start(supervisor, runner, presence, log, metrics)
         if reload:
             supervisor.start("reload", reload.run)
         ask = reload.ask if reload else _nothing
@@ -141,13 +140,15 @@ def _runner(
     return Runner(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
 
 
-def _start(supervisor: Supervisor, runner: Runner, log: Log, metrics: Metrics) -> None:
+def _start(supervisor: Supervisor, runner: Runner, presence: Presence, log: Log, metrics: Metrics) -> None:
     ledger, holder, pacer = runner.ledger, runner.reconciler.holder, runner.reconciler.pacer
     sweep = Sweep(ledger, holder, pacer, log, metrics)
     supervisor.start("runner", runner.run)
     supervisor.start("board", runner.reconciler.breaker.board.run)
     supervisor.start("gauges", Gauges(ledger, holder.project_names, log, metrics).run)
-    supervisor.start("circuits", Circuits(runner.reconciler.breaker, holder, metrics).run)
+    circuits = Circuits(runner.reconciler.breaker, holder, metrics, lambda: presence.seen)
+    supervisor.start("circuits", circuits.run)
+    supervisor.start("presence", presence.run)
     supervisor.start_for_each(holder.project_names, "sweep", sweep.run)
 
 
