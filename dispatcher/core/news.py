@@ -24,7 +24,7 @@ def _told(session: Session, entry: Entry) -> News | None:
             return Seen(entry.at, _took(attempt))
         case Said.ATTEMPT_RETRACTED, _ if entry.part is Part.AGENT:  # it was given up, and its agent came after all
             return Seen(entry.at, _took(attempt))
-        case Said.ATTEMPT_ENDED, Verdict.SILENT if not entry.again:
+        case Said.ATTEMPT_ENDED, Verdict.SILENT if attempt and attempt.dispatch and not entry.again:  # LiveKit had it
             began_at = entry.at - (entry.took or 0)
             return Silent(Silence(began_at=began_at, ended_at=entry.at, room=session.sid))
         case Said.ATTEMPT_ENDED, Verdict.REJECTED if entry.reason == JobCondition.NO_CAPACITY:

@@ -44,7 +44,8 @@ def _waited_for(assignment: Assignment, now: Ms) -> Iterable[Attempt]:
 
 def _informed(assignment: Assignment, attempt: Attempt, known: Mapping[Target, Outlook], *, crowded: bool) -> Attempt:
     own = known[attempt.target]
-    attempt = replace(attempt, crowded=attempt.crowded or crowded, lifeless=own.seen_at <= attempt.started_at)
+    lifeless = bool(attempt.dispatch) and own.seen_at <= attempt.started_at  # else it may be LiveKit that is not there
+    attempt = replace(attempt, crowded=attempt.crowded or crowded, lifeless=lifeless)
     another = any(target in known and not known[target].open for target in assignment.ahead)
     return replace(attempt, patience=patience(assignment, attempt, own, another=another))
 

@@ -141,12 +141,13 @@ MUTANTS = {
         Mutant("confirm_within is no bound", "return min(limit, found,", "return min(found, found,"),
         Mutant("every join asks", "now >= one.started_at + soonest)", "now >= one.started_at)"),
         Mutant("old signs of life count", "own.seen_at <= attempt.started_at", "not own.seen_at"),
+        Mutant("who was never asked is not there", "bool(attempt.dispatch) and own", "own"),
     ),
     "dispatcher/core/news.py": (
         Mutant("what is found is fast", "attempt.agent_seen_at <= attempt.started_at:", "not attempt.agent_seen_at:"),
         Mutant("a late agent is no news", "_ if entry.part is Part.AGENT:", "_ if entry.part is None:"),
         Mutant("a no is no sign of life", "Verdict.REJECTED | Verdict.NO_SHOW", "Verdict.NO_SHOW"),
-        Mutant("a second end is news", "Verdict.SILENT if not entry.again:", "Verdict.SILENT:"),
+        Mutant("a second end is news", "attempt.dispatch and not entry.again:", "attempt.dispatch:"),
     ),
     "dispatcher/core/drive.py": (
         Mutant("a paused target is asked instead", "if target.agent not in self.terms.paused)", "if target.agent)"),

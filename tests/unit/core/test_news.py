@@ -36,13 +36,19 @@ def entry(said: Said, **fields: object) -> Entry:
         ),
         pytest.param(CAME, entry(Said.ATTEMPT_RETRACTED, part=Part.DISPATCH), None, id="no-agent-came"),
         pytest.param(
-            attempt(),
+            attempt(dispatch="AD_1"),
             entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, took=9_000),
             Silent(Silence(began_at=NOW, ended_at=LATER, room="RM_1")),
             id="D1-silent",
         ),
         pytest.param(
-            attempt(), entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, took=9_000, again=True), None, id="once-more"
+            attempt(dispatch="AD_1"),
+            entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, took=9_000, again=True),
+            None,
+            id="once-more",
+        ),
+        pytest.param(
+            attempt(), entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, took=9_000), None, id="I3-it-may-be-LiveKit"
         ),
         pytest.param(attempt(), entry(Said.ATTEMPT_ENDED, verdict=Verdict.REJECTED), Seen(LATER), id="D7-a-no"),
         pytest.param(attempt(), entry(Said.ATTEMPT_ENDED, verdict=Verdict.NO_SHOW), Seen(LATER), id="D2-a-job"),

@@ -94,6 +94,15 @@ def test_an_attempt_is_informed(requested: int, seen: int, *, crowded: bool, lif
     assert one.patience.because is (Because.LIMIT if crowded else Because.FEW)
 
 
+def test_whether_livekit_has_heard_of_it_counts() -> None:
+    """I3: where nobody knows whether it was asked, no target is to blame."""
+    before = session(assignment(attempt(), policy=TWO))
+
+    one = informed(before, [KNOWN], 1, NOW + seconds(2)).assignment("greeter").attempt(1)
+
+    assert not one.lifeless
+
+
 def test_who_was_one_of_many_stays_so() -> None:
     """The others are served, and its own launch may still wait for its place."""
     before = session(assignment(attempt(dispatch="AD_1", crowded=True)))

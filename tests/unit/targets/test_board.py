@@ -73,7 +73,7 @@ async def test_what_two_tell_at_the_same_time_is_not_lost() -> None:
     one, other = here.board(), here.board()
     for board, room in ((one, "RM_1"), (other, "RM_2")):
         await facts(board)
-        board.learn("p", session(assignment(attempt()), sid=room), [SILENT])
+        board.learn("p", session(assignment(attempt(dispatch="AD_1")), sid=room), [SILENT])
     await one.flush()
     await other.flush()
 
@@ -87,7 +87,7 @@ async def test_what_changes_a_circuit_is_told_once() -> None:
     here = Replicas()
     one, other = here.board(), here.board()
     for board, room in ((one, "RM_1"), (other, "RM_2")):
-        board.learn("p", session(assignment(attempt()), sid=room), [SILENT])
+        board.learn("p", session(assignment(attempt(dispatch="AD_1")), sid=room), [SILENT])
         await board.flush()
     assert here.told() == [("circuit.opened", "p", "greeter")]
     other.worker_seen("p", GREETER, NOW + 1)
