@@ -22,9 +22,9 @@ async def test_a_job_that_ended_before_its_agent_came_leads_on(
     """At the first look, not only when its time is over; and the log says why."""
     monkeypatch.setattr("dispatcher.core.timing.ATTEMPT_LOOKS_MS", (200,))
     async with house(rule("busy", "greeter", attempts=1, confirm_within=60_000, join_within=60_000)) as here:
-        here.livekit.worker("busy", fate)
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("busy", fate)
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         ended = await here.told("attempt.ended", room="lobby")
         assert (ended["verdict"], ended["reason"]) == (verdict, reason)
         assert (await here.told("agent.joined", room="lobby"))["agent"] == "greeter"
@@ -33,9 +33,9 @@ async def test_a_job_that_ended_before_its_agent_came_leads_on(
 async def test_a_dispatch_that_waits_in_the_queue_is_deleted_before_another_is_asked() -> None:
     """Never two that a worker could take."""
     async with house(rule("busy", "greeter", attempts=1, confirm_within=400)) as here:
-        here.livekit.worker("busy", JobOutcome.QUEUES)
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("busy", JobOutcome.QUEUES)
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined", room="lobby", agent="greeter")
         calls = [call.method for call in here.livekit.calls if call.method in {"CreateDispatch", "DeleteDispatch"}]
 
@@ -45,9 +45,9 @@ async def test_a_dispatch_that_waits_in_the_queue_is_deleted_before_another_is_a
 async def test_the_end_of_a_job_is_a_hint_to_look() -> None:
     """Its room is the job's; where the agent is there already it says nothing."""
     async with house(rule("busy", "greeter", attempts=1, confirm_within=60_000, join_within=60_000)) as here:
-        here.livekit.worker("busy", JobOutcome.NO_CAPACITY)
-        here.livekit.worker("greeter")
-        await here.livekit.join("lobby", "alice")
+        here.livekit.workers.register("busy", JobOutcome.NO_CAPACITY)
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
         await here.told("dispatch.requested", room="lobby")
         await asyncio.sleep(0.2)  # the job has ended, and nobody has said so
         await job_ended(here, "EV_1")

@@ -37,7 +37,7 @@ def line(*agents: str) -> Rule:
 async def waited(here: House, room: str) -> float:
     """How long a caller of this room, who joins now, waits for the agent."""
     began = time.monotonic()
-    await here.livekit.join(room, "alice")
+    await here.livekit.rooms.join(room, "alice")
     await here.told("agent.joined", room=room)
     return time.monotonic() - began
 
@@ -58,7 +58,7 @@ async def targets(here: House) -> dict[str, str]:
 async def test_d1_only_the_last_fallback_is_there(rate: CreateRate | None) -> None:
     """README's telephone rule: the first caller waits for two silent targets, once each, and those after for none."""
     async with house(line("sales", "overflow", "voicemail"), pace=rate) as here:
-        here.livekit.worker("voicemail")
+        here.livekit.workers.register("voicemail")
         assert 1.8 <= await waited(here, "first") <= 2.0 + BUSY_S
         assert asked(here, "first") == ["sales", "overflow", "voicemail"]
         for room in ("second", "third"):
@@ -73,8 +73,8 @@ async def test_d1_only_the_last_fallback_is_there(rate: CreateRate | None) -> No
 async def test_d1_who_waits_when_a_circuit_opens_goes_on_at_the_next_look() -> None:
     """A second caller does not wait out what the first has found out meanwhile."""
     async with house(line("sales", "voicemail")) as here:
-        here.livekit.worker("voicemail")
-        await here.livekit.join("first", "alice")
+        here.livekit.workers.register("voicemail")
+        await here.livekit.rooms.join("first", "alice")
         await here.told("dispatch.requested", room="first")
         await asyncio.sleep(0.5)  # so much later
         assert await waited(here, "second") <= 0.6 + 0.2 + BUSY_S
@@ -86,10 +86,10 @@ async def test_d1_who_waits_when_a_circuit_opens_goes_on_at_the_next_look() -> N
 async def test_d5_a_target_that_is_back_is_found_by_a_probe() -> None:
     """The one who asks half a minute later; and then it is everybody's again."""
     async with house(line("sales", "voicemail")) as here:
-        here.livekit.worker("voicemail")
+        here.livekit.workers.register("voicemail")
         await waited(here, "first")
         await waited(here, "second")
-        here.livekit.worker("sales")
+        here.livekit.workers.register("sales")
         await here.told("circuit.opened", agent="sales")
         while (await targets(here))["sales"] != "half_open":
             await here.idle()
@@ -103,7 +103,7 @@ async def test_d5_a_target_that_is_back_is_found_by_a_probe() -> None:
 async def test_a_probe_of_a_target_that_is_not_back_costs_little() -> None:
     """The one who makes it waits 1.5 s (here a tenth), and nobody else."""
     async with house(line("sales", "voicemail")) as here:
-        here.livekit.worker("voicemail")
+        here.livekit.workers.register("voicemail")
         await waited(here, "first")
         while (await targets(here))["sales"] != "half_open":
             await here.idle()
@@ -118,12 +118,12 @@ async def test_a_probe_of_a_target_that_is_not_back_costs_little() -> None:
 async def test_d4_silence_is_known_by_what_is_known_of_the_target() -> None:
     """After 9 s as a rule, and after 6 once twenty agents have come fast (here a tenth); `explain` says so."""
     async with house(line("greeter")) as here:
-        here.livekit.worker("greeter", drop=1)
+        here.livekit.workers.register("greeter", drop=1)
         assert 0.9 <= await waited(here, "lost") <= 1.5 + BUSY_S
         assert (await here.told("attempt.ended", room="lost"))["reason"] == "few_at_once"
         for n in range(JOINS_MAX):
             await waited(here, f"room-{n}")
-        here.livekit.worker("greeter", JobOutcome.DROPS, JobOutcome.SERVES)
+        here.livekit.workers.register("greeter", JobOutcome.DROPS, JobOutcome.SERVES)
         assert 0.6 <= await waited(here, "lost-again") <= 1.2 + BUSY_S
 
         ended = await here.told("attempt.ended", room="lost-again")
