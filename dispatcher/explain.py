@@ -10,7 +10,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target, WorkerType
 from dispatcher.core.session import Assignment, Attempt, Session, State
 from dispatcher.core.text import visible
-from dispatcher.core.timeline import Because, Entry, Patience, Said, Verdict
+from dispatcher.core.timeline import Because, Deadline, Entry, Said, Verdict
 from dispatcher.core.verdicts import JOB_SUCCEEDED, LEFT_AGAIN, SAID_DONE
 from dispatcher.core.workers import FULL, Missing, Sighting, WorkersSeen
 
@@ -105,7 +105,7 @@ def _sentence(entry: Entry) -> str:
     return told.format(**fields) + took
 
 
-def _why_then(patience: Patience) -> str:
+def _why_then(patience: Deadline) -> str:
     match patience.because:
         case Because.LIMIT:
             return "no job within `confirm_within`"

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
-from dispatcher.core.timeline import Entry, Patience, Verdict
+from dispatcher.core.timeline import Deadline, Entry, Verdict
 
 ATTEMPTS_MAX: Final = 8
 NOTES_MAX: Final = 16
@@ -84,7 +84,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lifeless: bool = False  # its target has shown no sign of life since it began, anywhere
     queued: bool = False  # the last look showed its job in LiveKit's queue: no worker has taken it
     probe: bool = False  # it was made to find out whether its target is back
-    patience: Patience | None = None  # None: nothing is known of its target; it is silent after `confirm_within`
+    patience: Deadline | None = None  # None: nothing is known of its target; it is silent after `confirm_within`
 
     @property
     def open(self) -> bool:

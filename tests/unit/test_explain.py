@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Session, with_entry
-from dispatcher.core.timeline import Because, Entry, Part, Patience, Said, Verdict
+from dispatcher.core.timeline import Because, Deadline, Entry, Part, Said, Verdict
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.explain import diagnosis, narrative
 from tests.unit.core.world import assignment, attempt, session
@@ -87,17 +87,17 @@ def test_every_entry_has_its_sentence(said: Said) -> None:
 @pytest.mark.parametrize(
     ("patience", "why"),
     [
-        pytest.param(Patience(after=12_000, because=Because.LIMIT), "no job within `confirm_within`", id="limit"),
+        pytest.param(Deadline(after=12_000, because=Because.LIMIT), "no job within `confirm_within`", id="limit"),
         pytest.param(
-            Patience(after=9_000, because=Because.FEW), "no job comes later while few agents are asked for", id="few"
+            Deadline(after=9_000, because=Because.FEW), "no job comes later while few agents are asked for", id="few"
         ),
-        pytest.param(Patience(after=6_000, because=Because.FAST, usual=310), "its agents come in 0.3 s", id="fast"),
+        pytest.param(Deadline(after=6_000, because=Because.FAST, usual=310), "its agents come in 0.3 s", id="fast"),
         pytest.param(
-            Patience(after=1_500, because=Because.CIRCUIT), "no agent of it is seen in any room", id="circuit-open"
+            Deadline(after=1_500, because=Because.CIRCUIT), "no agent of it is seen in any room", id="circuit-open"
         ),
     ],
 )
-def test_a_silent_attempt_says_when_and_why_it_was_given_up(patience: Patience, why: str) -> None:
+def test_a_silent_attempt_says_when_and_why_it_was_given_up(patience: Deadline, why: str) -> None:
     """In the timeline; and the diagnosis has the same span."""
     given_up = attempt(verdict=Verdict.SILENT, patience=patience)
     entry = Entry(
