@@ -13,6 +13,8 @@ pytestmark = pytest.mark.real
 
 SLACK = 4.0  # seconds for the agent's way into the room, on a busy machine
 GRACE = 3.0  # `finish_grace`
+SILENT = 9.0  # seconds after which no worker will take a dispatch, while few are open
+LISTED_LATE = 6.0  # seconds until the look that shows what LiveKit lists 5 s late
 
 
 async def _played(directory: Path, name: str, row: str, *, stay: float = 6.0, min_stay: str = "5s") -> Seconds:
@@ -68,3 +70,39 @@ async def test_l11_a_deploy_leaves_nobody_alone(tmp_path: Path) -> None:
 
     assert waited is not None
     assert waited < GRACE + SLACK
+
+
+async def test_d5_a_target_without_a_worker_holds_up_the_first_only(tmp_path: Path) -> None:
+    """Nobody takes the first dispatch of that name: the fallback is there after 9 s, and at once in the next room."""
+    situation = SITUATIONS["absent"]
+    async with scene(tmp_path, situation) as here:
+        with here.service():
+            first, second = [await play(here, f"room-{n}") for n, play in enumerate(situation.rows.values())]
+
+    assert first is not None
+    assert second is not None
+    assert first < SILENT + SLACK
+    assert second < SLACK
+
+
+@pytest.mark.long
+async def test_d5_of_a_telephone_rule_only_the_last_fallback_runs(tmp_path: Path) -> None:
+    """README's rule: the first caller waits for two targets that are not there, the second for none."""
+    situation = SITUATIONS["telephone"]
+    async with scene(tmp_path, situation) as here:
+        with here.service():
+            first, second = [await play(here, f"call-{n}") for n, play in enumerate(situation.rows.values())]
+
+    assert first is not None
+    assert second is not None
+    assert first < 2 * SILENT + SLACK
+    assert second < SLACK
+
+
+@pytest.mark.long
+async def test_d7_a_no_after_a_quiet_minute_is_found_after_6_s(tmp_path: Path) -> None:
+    """LiveKit lists it 5 s late; then the fallback is asked at once."""
+    waited = await _played(tmp_path, "rejected", "rejected after a quiet minute")
+
+    assert waited is not None
+    assert waited < LISTED_LATE + SLACK
