@@ -196,11 +196,13 @@ def _rule(fields: RuleFields, defaults: LimitFields, language: Language) -> Rule
         worker_type=fields.worker_type,
         **dict(limits),
     )
+    when = expressions.when(fields, language)
     return Rule(
         name=fields.name,
         policy=policy,
         aim=expressions.aim(fields, language),
-        when=expressions.when(fields, language),
+        when=when,
+        late=when is not None and when.expression.may_change(),
         metadata=expressions.metadata(fields, language),
         go_on=fields.go_on,
     )

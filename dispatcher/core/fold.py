@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core import timing
+from dispatcher.core import late, timing
 from dispatcher.core.assignments import may_be_assigned
 from dispatcher.core.facts import (
     ABORTED,
@@ -45,11 +45,17 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
         session = replace(session, finished=False, missed_at=0, stale=True)
     if event.participant is None:
         stale = _room_matters(session, event, rules)
-        return replace(session, stale=session.stale or stale)
+        return _with_look(late.heard(session, event, rules, now), event, now, stale=stale)
     if event.participant.as_agent:
         return _fold_agent(session, event, event.participant, now)
-    stale = session.stale or _person_matters(session, event, event.participant, rules)
-    return replace(session, stale=stale, departed=_departed(session, event, event.participant, now))
+    session = replace(session, departed=_departed(session, event, event.participant, now))
+    stale = _person_matters(session, event, event.participant, rules)
+    return _with_look(late.heard(session, event, rules, now), event, now, stale=stale)
+
+
+def _with_look(session: Session, event: Event, now: Ms, *, stale: bool) -> Session:
+    """The session is looked at, if the event is a reason to."""
+    return late.expect(replace(session, stale=True), event, now) if stale else session
 
 
 def _room_matters(session: Session, event: Event, rules: Sequence[Rule]) -> bool:
@@ -66,7 +72,7 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
             for assignment in session.assignments
             for attempt in assignment.attempts
         )
-        return replace(session, stale=session.stale or not known)
+        return _with_look(session, event, now, stale=not known)
     if event.name not in {LEFT, ABORTED}:
         return session
     note = Note(

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core import retries, timing
+from dispatcher.core import late, retries, timing
 from dispatcher.core.assignments import assign, retarget, waiting_for
 from dispatcher.core.attribution import attribute, bind, recall
 from dispatcher.core.closing import Why, close
@@ -68,7 +68,7 @@ def _judged(
         session = spare_namesakes(session, assignment.key, identities, now)
         session = _announce(session, assignment.key, joined, now)
         session = _since_when(session, assignment.key, now)
-    return session
+    return late.looked(session, snapshot, rules, now)
 
 
 def _missed(session: Session, now: Ms) -> Session:

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from dispatcher.core import timing
+from dispatcher.core import late, timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Assignment, Attempt, Session
@@ -65,7 +65,7 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
     if session.stale or any(session.looked_at < deadline <= now for deadline in deadlines(session)):
         return Look()
     if session.missed_at:
-        return Wait(session.missed_at + timing.ENDING_MS)
+        return Wait(min(instant for instant in _missing(session) if instant > now))
     act = _retract(session, now) or _create(session, now)
     if act is not None:
         return act if fresh else Look()
@@ -76,7 +76,8 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
 def deadlines(session: Session) -> Iterator[Ms]:
     """The instants at which the session must be looked at."""
     if session.missed_at:
-        yield session.missed_at + timing.ENDING_MS
+        yield from _missing(session)
+    yield from late.deadlines(session)
     if session.unattributed_since:
         yield from (session.unattributed_since + after for after in timing.UNATTRIBUTED_MS)
     for assignment in session.assignments:
@@ -86,6 +87,12 @@ def deadlines(session: Session) -> Iterator[Ms]:
             yield session.named_since + assignment.policy.join_within
         for attempt in assignment.open:
             yield from _attempt_deadlines(session, assignment, attempt)
+
+
+def _missing(session: Session) -> Iterator[Ms]:
+    yield session.missed_at + timing.ENDING_MS
+    if session.unseen_sid:
+        yield from (session.unseen_since + after for after in timing.UNSEEN_MS)
 
 
 def _attempt_deadlines(session: Session, assignment: Assignment, attempt: Attempt) -> Iterator[Ms]:

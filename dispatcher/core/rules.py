@@ -78,6 +78,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     when: Condition | None = None  # None: always
     metadata: Render | None = None  # None: empty
     go_on: bool = False
+    late: bool = False  # it reads facts that may change after somebody has joined, and no webhook says so
 
 
 def named(rules: Sequence[Rule], name: str) -> Rule | None:

@@ -215,6 +215,10 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     looked_at: Ms = 0  # the last look began
     slot_at: Ms = 0  # its turn to be looked at, where calls are limited
     missed_at: Ms = 0  # LiveKit said that the room is closing, or a look did not list it
+    unseen_sid: str = ""  # whom (or the room that) a webhook named, and no look has shown yet
+    unseen_since: Ms = 0
+    undecided_since: Ms = 0  # somebody is there whom no rule wants yet: looks at facts that may change began
+    undecided_at: Ms = 0  # the newest of them was heard of, or first seen
     published_at: Ms = 0  # the first look that showed a publisher
     unattributed: tuple[str, ...] = ()  # SIDs of agents that no attempt accounts for
     unattributed_since: Ms = 0  # the newest of them was first seen

@@ -37,6 +37,11 @@ SECOND_MS: Final = 1_000  # webhooks bear whole seconds: who joined within the o
 GRACE_MS: Final = 2_000  # for a missed agent, which may be joining again; and for a dispatch not listed yet
 ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
 
+# What webhooks do not tell, or tell before LiveKit's lists show it.
+
+LATE_MS: Final = (1_000, 2_000, 4_000, 8_000)  # looks at somebody whom no rule wants yet, by facts that may change
+UNSEEN_MS: Final = (500, 1_000, 2_000, 4_000)  # looks for somebody whom a webhook named and no list has shown
+
 # Whom an agent that says goodbye had met.
 
 MEETING_MS: Final = 10_000  # who was there for so long with the agent has met it: front ends come back sooner

@@ -37,6 +37,9 @@ _PARTICIPANT: Final = {
     "participant_metadata": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
     "kind": cel.Type.STRING,
 }
+_FIXED: Final = frozenset({
+    "room.name", "participant.identity", "participant.kind", "participant.kind_details", "participant.region", "kind",
+})  # fmt: skip
 _BUDGET: Final = "Iteration budget exceeded"
 _TRIED: Final = {"text": cel.Type.STRING}
 _CHEAP: Final = 100.0  # microseconds: what takes no more is not timed
@@ -108,6 +111,10 @@ class Expression(Struct, frozen=True, eq=False):
     def names(self) -> frozenset[str]:
         """What it reads: `kind`, `metadata`, `room.name`; `room` where it reads all of it. And names of its own."""
         return names(self.node)
+
+    def may_change(self) -> bool:
+        """Whether it reads anything that may change after somebody has joined; LiveKit tells of no such change."""
+        return any(name.partition(".")[0] in _ROOM | _PARTICIPANT and name not in _FIXED for name in self.names())
 
 
 Entries: TypeAlias = tuple[tuple[str, Expression], ...]

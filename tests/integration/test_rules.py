@@ -71,6 +71,23 @@ rules:
         assert sent["other"] == ""
 
 
+async def test_w13_an_attribute_that_is_set_after_the_join_decides(tmp_path: Path) -> None:
+    """As `sip.callStatus` when a call is answered: no webhook tells of it, and no sweep comes so soon."""
+    rules = """
+rules:
+  - name: answered
+    agent: greeter
+    when: participant.attributes['sip.callStatus'] == 'active'
+"""
+    async with ruled(tmp_path, rules) as here:
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("call", "caller", attributes={"sip.callStatus": "ringing"})
+        await here.livekit.wait_until(lambda: any(call.method == "ListParticipants" for call in here.livekit.calls))
+        await here.livekit.rooms.update("call", "caller", attributes={"sip.callStatus": "active"})
+        await here.told("agent.joined", room="call", within=10)
+        assert asked(here, "call") == [("greeter", "")]
+
+
 async def test_w8_metadata_set_after_the_join_decides(tmp_path: Path) -> None:
     """Nobody could be named when she joined; the metadata came without a webhook, and the room heals by itself."""
     async with ruled(tmp_path, "rules: [{name: as-asked, agent: {cel: metadata.agent}}]") as here:

@@ -22,8 +22,8 @@ MUTANTS = {
     "dispatcher/core/plan.py": (
         Mutant(
             "asks in a room that is not listed",
-            "    if session.missed_at:\n        return Wait(session.missed_at + timing.ENDING_MS)\n",
-            "",
+            "    if session.missed_at:\n        return Wait(",
+            "    if session.missed_at < 0:\n        return Wait(",
         ),
         Mutant("acts on an old look", "return act if fresh else Look()", "return act"),
         Mutant("waits for the latest deadline", "Wait(min(ahead))", "Wait(max(ahead))"),
@@ -38,6 +38,17 @@ MUTANTS = {
             "        if assignment.served_by_name:\n",
             "        if not assignment:\n",
         ),
+    ),
+    "dispatcher/core/late.py": (
+        Mutant("whom nobody wants is looked at once", "for after in timing.LATE_MS\n", "for after in ()\n"),
+        Mutant("looks at facts that do not change", "[rule for rule in rules if rule.late]", "rules"),
+        Mutant("who is hidden stays so", "rules if person.hidden else", "[] if person.hidden else"),
+        Mutant(
+            "a list is right, whatever is heard", "    if session.missed_at:  # a", "    if session.missed_at < 0:  # a"
+        ),
+        Mutant("who is not listed has not joined", "yield from (session.unseen_since + after", "yield from (0 * after"),
+        Mutant("looks for whoever has gone", "in shown | gone or now", "in shown or now"),
+        Mutant("looks for ever", " or now >= session.unseen_since + timing.UNSEEN_MS[-1]:", ":"),
     ),
     "dispatcher/core/fold.py": (
         Mutant(

@@ -134,7 +134,7 @@ class Claimed:
         return Turn(self.clock.now, math.ceil(wait))
 
     def _save(self, save: Save) -> Generator[Ms, None, Saved]:
-        asked_at = self.clock.now
+        asked_at = self.drive.now  # as the drive knows it: its process may have stood still since
         yield 1
         made = record.dump(save.session)
         index = tuple(Standing(one.state, one.next_target.agent) for one in save.session.assignments)

@@ -184,6 +184,22 @@ def test_a_duration_is_read_and_shown(tmp_path: Path, written: str, ms: int, sho
     assert show_span(ms) == shown
 
 
+@pytest.mark.parametrize(
+    ("when", "late"),
+    [
+        ("metadata.plan == 'vip'", True),
+        ("participant.attributes['sip.callStatus'] == 'active'", True),
+        ("has(participant.metadata)", True),
+        ("room.metadata != ''", True),
+        ("room.name.startsWith('vip-') && kind == 'SIP' && participant.identity != 'bob'", False),
+        ("participant.region == 'eu'", False),
+    ],
+)
+def test_a_rule_knows_whether_it_reads_what_may_change_later(tmp_path: Path, when: str, *, late: bool) -> None:
+    """Then whom it does not match is looked at again."""
+    assert loaded(tmp_path, f'rules: [{{name: all, agent: greeter, when: "{when}"}}]').rules[0].late is late
+
+
 def test_no_time_at_all_is_a_duration(tmp_path: Path) -> None:
     """A rule may take an agent for served however short it stays."""
     assert loaded(tmp_path, f"{RULE}defaults: {{min_stay: 0s}}").rules[0].policy.min_stay == 0
