@@ -5,6 +5,8 @@ Those on a real livekit-server are bench.joins, bench.rush and bench.ordinary.
 
 import runpy
 
-for name in ("bench.webhook", "bench.ledger", "bench.burst", "bench.rules", "bench.log", "bench.lists", "bench.tape"):
-    print(f"\n== {name}")
-    runpy.run_module(name, run_name="__main__")
+NAMES = ("webhook", "ledger", "burst", "rules", "log", "lists", "tape", "crowd")
+
+for name in NAMES:
+    print(f"\n== bench.{name}")
+    runpy.run_module(f"bench.{name}", run_name="__main__")

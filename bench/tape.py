@@ -14,7 +14,20 @@ from pathlib import Path
 from typing import Final
 
 from dispatcher.core.drive import Drive, Terms
-from dispatcher.core.effects import Ask, Asked, Effect, Observe, Observed, Outcome, Reply, Save, Saved, Turn
+from dispatcher.core.effects import (
+    Ask,
+    Asked,
+    Effect,
+    GiveWay,
+    Observe,
+    Observed,
+    Outcome,
+    Reply,
+    Resumed,
+    Save,
+    Saved,
+    Turn,
+)
 from dispatcher.core.facts import JOINED, Event, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Session
@@ -97,6 +110,8 @@ def answered(effect: Effect, seen: RoomSnapshot) -> Reply:
             return Asked(now=NOW + 12, outcome=Outcome.TAKEN, dispatch="AD_1234567890ab")
         case Save():
             return Saved(NOW + 15)
+        case GiveWay():
+            return Resumed(NOW + 10)
         case _:
             return Turn(NOW + 9, 0)
 

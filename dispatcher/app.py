@@ -258,7 +258,7 @@ def _app(
     log, metrics = recorder.log, recorder.metrics
     app = build(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
-        intake=Intake(runner.ledger, runner),
+        intake=Intake(runner.ledger, runner, holder.rules_of),
         ready=lambda: runner.not_ready,
         metrics=metrics,
         log=log,

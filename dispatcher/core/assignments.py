@@ -5,32 +5,49 @@ who match two rules do not get two agents. What a rule computes of its agents is
 them has been asked for: metadata may be set after a room has started, and no webhook says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
 from dispatcher.core import retries
+from dispatcher.core.audience import Audience
 from dispatcher.core.closing import pay
 from dispatcher.core.facts import Ms, Participant, Room
-from dispatcher.core.rules import Aimed, Rule, aimed, matching, named
+from dispatcher.core.rules import Aimed, Rule, aimed, named
 from dispatcher.core.session import ASSIGNMENTS_MAX, Assignment, Session, with_assignment, with_entry
 from dispatcher.core.timeline import Entry, Said, Verdict
 
 
-def assign(session: Session, rules: Sequence[Rule], room: Room, people: Sequence[Participant], now: Ms) -> Session:
+def assign(session: Session, rules: Sequence[Rule], audience: Audience, now: Ms) -> Session:
     """Every assignment that the rules ask for now is there; those already there are left as they are."""
-    matched = [(person, matching(rules, room, person)) for person in people]
-    for_room = matching(rules, room, None)
+    room = audience.room
     for rule in rules:
-        if rule in for_room:
+        if rule.name in audience.for_room:
             session = _assigned(session, rules, rule, room, None, now)
-        for person, chosen in matched:
-            if rule in chosen:
-                session = _assigned(session, rules, rule, room, person, now)
+        wanted = audience.wanted.get(rule.name, ())
+        if rule.policy.per == "participant":
+            session = _assigned_each(session, rules, rule, room, wanted, now)
+        elif wanted:  # the others would change nothing
+            session = _assigned(session, rules, rule, room, wanted[0], now)
     return session
 
 
-def retarget(session: Session, rules: Sequence[Rule], room: Room, people: Sequence[Participant], now: Ms) -> Session:
+def _assigned_each(
+    session: Session, rules: Sequence[Rule], rule: Rule, room: Room, people: Sequence[Participant], now: Ms
+) -> Session:
+    """Each of them has an assignment, as far as there is room: once there is none, only for those with a remnant."""
+    known = {one.identity: one.remnant for one in session.assignments if one.rule == rule.name}
+    full = False
+    for person in people:
+        remnant = known.get(person.known_as)
+        if remnant is False or (full and not remnant):
+            continue
+        before, session = session, _assigned(session, rules, rule, room, person, now)
+        full = full or session.assignments is before.assignments
+    return session
+
+
+def retarget(session: Session, rules: Sequence[Rule], audience: Audience, now: Ms) -> Session:
     """Assignments for which nobody has been asked, or could be, have the targets that their rules give now.
 
     One that still has none is starved; it is looked at again every `retry_every`.
@@ -40,7 +57,7 @@ def retarget(session: Session, rules: Sequence[Rule], room: Room, people: Sequen
         if rule is not None and (
             assignment.unnamed or (rule.aim is not None and assignment.needs_attempt and not assignment.last_number)
         ):
-            found = aimed(rule, room, subject_of(rule, assignment, room, people))
+            found = aimed(rule, audience.room, subject_of(assignment, audience))
             session = _aim(session, assignment, found, now)
     return session
 
@@ -59,27 +76,31 @@ def with_targets(assignment: Assignment, found: Aimed) -> Assignment:
     return replace(assignment, policy=replace(assignment.policy, targets=found.targets))
 
 
-def waiting_for(assignment: Assignment, people: Sequence[Participant]) -> list[Participant]:
-    """Those present whom the assignment is for, by time of joining."""
-    there = (one for one in people if one.kind in assignment.policy.kinds)
-    return [one for one in there if not assignment.identity or assignment.identity == one.known_as]
+def subject_of(assignment: Assignment, audience: Audience) -> Participant | None:
+    """Whom its agent and its metadata are computed for: the earliest whom its rule applies to, else the earliest there.
 
-
-def subject_of(rule: Rule, assignment: Assignment, room: Room, people: Sequence[Participant]) -> Participant | None:
-    """Whom its agent and its metadata are computed for: the earliest whom the rule matches, else the earliest there."""
+    A person to whom an earlier rule applies, that does not say `continue`, is that rule's.
+    """
     if assignment.policy.trigger == "room_started":
         return None
-    waiting = waiting_for(assignment, people)
-    matched = (one for one in waiting if rule.when is None or rule.when(room, one))
-    return next(matched, waiting[0] if waiting else None)
+    waiting = audience.waiting_for(assignment)
+    matched = {one.sid for one in audience.wanted.get(assignment.rule, ())}
+    return next((one for one in waiting if one.sid in matched), waiting[0] if waiting else None)
 
 
-def may_be_assigned(session: Session, rules: Sequence[Rule], person: Participant | None) -> bool:
+def may_be_assigned(
+    session: Session, rules: Sequence[Rule], person: Participant | None, asked_for: Collection[str] | None = None
+) -> bool:
     """Whether a look could show a new assignment for this person (None: for the room itself).
 
-    Conditions are not asked: at worst it is a look too many.
+    `asked_for` are the rules that apply to them, by name; where that is not known, at worst it is a look too many.
     """
-    return any(_open_to(rule, person) and _unassigned(session, rules, rule, person) for rule in rules)
+    return any(
+        (asked_for is None or rule.name in asked_for)
+        and _open_to(rule, person)
+        and _unassigned(session, rules, rule, person)
+        for rule in rules
+    )
 
 
 def _open_to(rule: Rule, person: Participant | None) -> bool:

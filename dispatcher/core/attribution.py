@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from dispatcher.core import timing
 from dispatcher.core.assignments import subject_of, with_targets
+from dispatcher.core.audience import Audience
 from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.jobs import queued
-from dispatcher.core.rules import Rule, aimed, matching, named
+from dispatcher.core.rules import Rule, aimed, named
 from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
     Assignment,
@@ -37,31 +38,26 @@ def recall(
     session: Session,
     snapshot: RoomSnapshot,
     rules: Sequence[Rule],
-    people: Sequence[Participant],
+    audience: Audience,
     tags: Mapping[str, Tag],
     now: Ms,
 ) -> Session:
     """An assignment that the ledger has lost is there again, by its dispatch's tag, while its agent is needed."""
-    room = snapshot.room
-    if room is None:
-        return session
     here = {one.known_as for one in snapshot.participants if one.active and one.is_agent}
-    asked_for = {rule.name for one in people for rule in matching(rules, room, one)}
     for dispatch in sorted(snapshot.dispatches, key=lambda dispatch: dispatch.id):
         found = tags.get(dispatch.id)
         if found is None or session.find(found.key):
             continue
         name, _, identity = found.key.partition("/")
         rule = named(rules, name)
-        if rule is None or not any(one.kind in rule.policy.kinds for one in people):
+        if rule is None or not any(one.kind in rule.policy.kinds for one in audience.people):
             continue
         at_work = not here.isdisjoint(job.known_as for job in dispatch.jobs)
-        wanted = name in asked_for and (not identity or any(one.known_as == identity for one in people))
+        wanted = name in audience.wanted and (not identity or identity in audience.by_identity)
         if (at_work or wanted) and len(session.assignments) < ASSIGNMENTS_MAX:
             assignment = Assignment(rule=name, identity=identity, policy=rule.policy)
-            session = with_assignment(
-                session, with_targets(assignment, aimed(rule, room, subject_of(rule, assignment, room, people)))
-            )
+            found_now = aimed(rule, audience.room, subject_of(assignment, audience))
+            session = with_assignment(session, with_targets(assignment, found_now))
             session = with_entry(
                 session, Entry(at=now, said=Said.ASSIGNMENT_CREATED, assignment=found.key, agent=str(dispatch.target))
             )

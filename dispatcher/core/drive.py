@@ -12,15 +12,18 @@ from msgspec import Struct
 
 from dispatcher.core import timing, transitions
 from dispatcher.core.assignments import subject_of
+from dispatcher.core.audience import OBLIVION, Audience, Recollection, judge
 from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    GiveWay,
     Observe,
     Observed,
     Release,
     Released,
     Reply,
+    Resumed,
     Save,
     Saved,
     TakeBack,
@@ -33,7 +36,7 @@ from dispatcher.core.effects import (
 )
 from dispatcher.core.facts import Event, Ms
 from dispatcher.core.fold import fold
-from dispatcher.core.observe import observe, people
+from dispatcher.core.observe import conclude
 from dispatcher.core.patience import concerned, informed
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
@@ -50,6 +53,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 
     tags: Tagging
     rules: tuple[Rule, ...]
+    recollection: Recollection = OBLIVION  # of the rules' judgements
     paused: frozenset[str] = frozenset()
     limited: bool = False  # calls to the project take turns
     dry_run: bool = False  # decide and tell, but create and remove nothing
@@ -70,6 +74,7 @@ class Drive:
         self.rounds = 0
         self._snapshot: RoomSnapshot | None = None
         self._snapshot_at: Ms = 0
+        self._audience: Audience | None = None
         self._just_looked = False
         self._fold(inbox)
 
@@ -88,8 +93,8 @@ class Drive:
                 case Retract():
                     yield from self._retract(step)
                 case Wait(until):
-                    if not (yield from self._save(Then.DUE, until)):
-                        return max(0, until - self.now)
+                    if (due_in := (yield from self._wait(until))) is not None:
+                        return due_in
                 case Rest():
                     if not (yield from self._save(Then.OVER if self.session.final else Then.REST)):
                         return None
@@ -106,8 +111,6 @@ class Drive:
         for event in events:
             self.session = fold(self.session, event, self.terms.rules, self.now)
 
-    # The steps
-
     def _look(self) -> Generator[Effect, Reply, Ms]:
         """The session is as LiveKit shows it; else, unchanged (law 6), in how many ms to try again."""
         if (wait := (yield from self._turn_to_look())) > 0:
@@ -115,13 +118,24 @@ class Drive:
         reply = yield from self._effect(Observe(concerned(self.session, self.now)))
         if isinstance(reply, Unobserved):
             return reply.retry_in
-        observed = _as(Observed, reply)
+        observed, terms = _as(Observed, reply), self.terms
         self._snapshot, self._snapshot_at, self._just_looked = observed.snapshot, observed.now, True
-        self.session = informed(self.session, observed.outlooks, observed.requested, observed.began)
-        self.session = observe(
-            self.session, observed.snapshot, self.terms.rules, tags=self.terms.tags, now=observed.began
-        )
+        self._audience = yield from self._judged(observed.snapshot)
+        session = informed(self.session, observed.outlooks, observed.requested, observed.began)
+        seen = observed.snapshot, self._audience
+        self.session = conclude(session, *seen, terms.rules, tags=terms.tags, now=observed.began)
         return 0
+
+    def _judged(self, seen: RoomSnapshot) -> Generator[Effect, Reply, Audience | None]:
+        """Who is there and what the rules say of them; others have their turn meanwhile."""
+        judging = judge(seen, self.terms.rules, self.terms.recollection)
+        while True:
+            try:
+                next(judging)
+            except StopIteration as end:
+                audience: Audience | None = end.value
+                return audience
+            _as(Resumed, (yield from self._effect(GiveWay())))
 
     def _turn_to_look(self) -> Generator[Effect, Reply, Ms]:
         """In how many ms the session's turn comes, where calls are limited; a turn once taken is kept."""
@@ -142,7 +156,7 @@ class Drive:
         assignment = self.session.assignment(step.assignment)
         turn = Turn(self.now, 0)
         if not 0 < assignment.slot_at <= self.now <= assignment.slot_at + timing.SLOT_MS:
-            turn = _as(Turn, (yield from self._effect(self._turn_to_create(step, assignment))))
+            turn = _as(Turn, (yield from self._effect(_turn_to_create(step, assignment, self.terms.paused))))
         if turn.instead is not None:
             self.session = transitions.bypassed(self.session, step, turn.instead, self.now)
             return
@@ -153,7 +167,7 @@ class Drive:
         self.session = transitions.ask(self.session, step, self.now, rule_gone=rule is None, probe=turn.probe)
         ask = Ask(
             step=step,
-            metadata=_metadata(rule, assignment, self._snapshot),
+            metadata=_metadata(rule, assignment, self._audience),
             tag=self.terms.tags.of(self.session, step),
         )
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
@@ -162,11 +176,6 @@ class Drive:
         self.session = transitions.asked(self.session, step, asked)
         if asked.outcome in transitions.UNCERTAIN:
             self._snapshot = None  # law 4: only a look begun after this may lead to a Create
-
-    def _turn_to_create(self, step: Create, assignment: Assignment) -> TurnToCreate:
-        ahead = tuple(target for target in assignment.ahead if target.agent not in self.terms.paused)
-        probed = any(attempt.probe for attempt in assignment.attempts)  # nobody waits for two of them
-        return TurnToCreate(target=step.target, ahead=ahead, may_probe=not probed)
 
     def _retract(self, step: Retract) -> Generator[Effect, Reply, None]:
         """The agent, or the dispatch, was asked to go."""
@@ -179,7 +188,11 @@ class Drive:
         back = _as(TakenBack, (yield from self._effect(TakeBack(step=step, identity=identity))))
         self.session = transitions.retracted(self.session, step, back.now, reason=back.reason)
 
-    # The ledger
+    def _wait(self, until: Ms) -> Generator[Effect, Reply, Ms | None]:
+        """In how many ms it is due; None: more came in, and the drive goes on."""
+        if self.session.stale:  # a crowd waits for its look, and more comes in all the time: that is the next claim's
+            return (yield from self._put_off(max(0, until - self.now)))
+        return None if (yield from self._save(Then.DUE, until)) else max(0, until - self.now)
 
     def _put_off(self, due_in: Ms) -> Generator[Effect, Reply, Ms]:
         """Saved for later. What came in meanwhile makes it due at once, for the next claim."""
@@ -201,11 +214,17 @@ class Drive:
         return reply
 
 
-def _metadata(rule: Rule | None, assignment: Assignment, snapshot: RoomSnapshot | None) -> str:
+def _turn_to_create(step: Create, assignment: Assignment, paused: frozenset[str]) -> TurnToCreate:
+    ahead = tuple(target for target in assignment.ahead if target.agent not in paused)
+    probed = any(attempt.probe for attempt in assignment.attempts)  # nobody waits for two of them
+    return TurnToCreate(target=step.target, ahead=ahead, may_probe=not probed)
+
+
+def _metadata(rule: Rule | None, assignment: Assignment, audience: Audience | None) -> str:
     """What the rule says of the look just made; empty when a reload took the rule away."""
-    if rule is None or rule.metadata is None or snapshot is None or snapshot.room is None:
+    if rule is None or rule.metadata is None or audience is None:
         return ""
-    return rule.metadata(snapshot.room, subject_of(rule, assignment, snapshot.room, people(snapshot)))
+    return rule.metadata(audience.room, subject_of(assignment, audience))
 
 
 def _as(kind: type[_R], reply: Reply) -> _R:

@@ -45,6 +45,10 @@ class Observe(Struct, frozen=True, tag=True, omit_defaults=True):
     about: tuple[Target, ...] = ()
 
 
+class GiveWay(Struct, frozen=True, tag=True):
+    """Let others have their turn if this has taken long: everybody in a large room is being judged. Reply: Resumed."""
+
+
 class Ask(Struct, frozen=True, kw_only=True, tag=True):
     """Make one CreateDispatch. Reply: Asked."""
 
@@ -72,7 +76,7 @@ class Release(Struct, frozen=True, tag=True):
     """Give the lease back: the session is due at once, for anybody. Reply: Released."""
 
 
-Effect: TypeAlias = TurnToLook | TurnToCreate | Observe | Ask | TakeBack | Save | Release
+Effect: TypeAlias = TurnToLook | TurnToCreate | Observe | GiveWay | Ask | TakeBack | Save | Release
 
 
 class Turn(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -99,6 +103,12 @@ class Unobserved(Struct, frozen=True, tag=True):
 
     now: Ms
     retry_in: Ms
+
+
+class Resumed(Struct, frozen=True, tag=True):
+    """It goes on."""
+
+    now: Ms
 
 
 class Outcome(StrEnum):
@@ -143,4 +153,4 @@ class Released(Struct, frozen=True, tag=True):
     now: Ms
 
 
-Reply: TypeAlias = Turn | Observed | Unobserved | Asked | TakenBack | Saved | Released
+Reply: TypeAlias = Turn | Observed | Unobserved | Resumed | Asked | TakenBack | Saved | Released

@@ -104,3 +104,4 @@ class Event(Struct, frozen=True, kw_only=True):
     created_at: Ms  # whole seconds on LiveKit's side
     room: Room | None = None
     participant: Participant | None = None
+    asked_for: tuple[str, ...] | None = None  # the rules that apply to who has joined, by name; None: not known

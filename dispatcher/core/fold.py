@@ -23,7 +23,7 @@ from dispatcher.core.facts import (
     Participant,
 )
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import DEPARTED_MAX, NOTES_MAX, Departed, Note, Session, with_entry
+from dispatcher.core.session import DEPARTED_MAX, NOTES_MAX, Assignment, Departed, Note, Session, with_entry
 from dispatcher.core.timeline import Entry, Said
 
 ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
@@ -104,9 +104,17 @@ def _departed(session: Session, event: Event, person: Participant, now: Ms) -> t
 
 def _person_matters(session: Session, event: Event, person: Participant, rules: Sequence[Rule]) -> bool:
     if event.name in {LEFT, ABORTED}:
-        return any(assignment.serving is None and not assignment.finished_at for assignment in session.assignments)
+        return any(_missed_by(person, assignment) for assignment in session.assignments)
     if not person.is_person:
         return False
     if any(person.kind in assignment.policy.kinds and assignment.serving is None for assignment in session.assignments):
         return True
-    return may_be_assigned(session, rules, person)
+    asked_for = event.asked_for if session.looked_at else None  # who is there has never been seen
+    return may_be_assigned(session, rules, person, asked_for)
+
+
+def _missed_by(person: Participant, assignment: Assignment) -> bool:
+    """Whether it makes a difference to the assignment that this person has left."""
+    if assignment.identity:
+        return assignment.identity == person.known_as and bool(assignment.open)
+    return person.kind in assignment.policy.kinds and assignment.serving is None and not assignment.finished_at

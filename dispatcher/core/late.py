@@ -5,7 +5,7 @@ with somebody whom no rule wants yet is looked at again. And LiveKit's lists may
 named is looked for again before anybody believes a list without them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -45,27 +45,32 @@ def looked(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], now:
     gone = {one.sid for one in session.notes} | {one.sid for one in session.departed}
     if session.unseen_sid in shown | gone or now >= session.unseen_since + timing.UNSEEN_MS[-1]:
         session = replace(session, unseen_sid="", unseen_since=0)
-    here = (one for one in snapshot.participants if one.active)
-    if any(assignment.unnamed for assignment in session.assignments) or any(
-        _may_be_wanted(session, rules, one) for one in here
-    ):
+    unnamed = any(assignment.unnamed for assignment in session.assignments)
+    if unnamed or any(_may_be_wanted(session, rules, one) for one in _different(snapshot, rules)):
         return session if session.undecided_since else replace(session, undecided_since=now, undecided_at=now)
     return replace(session, undecided_since=0, undecided_at=0)
 
 
+def _different(snapshot: RoomSnapshot, rules: Sequence[Rule]) -> Iterable[Participant]:
+    """Those present who may be wanted; of a crowd for whom no rule has an agent each, one of each sort."""
+    each = any(rule.policy.per == "participant" for rule in rules)
+    here = (one for one in snapshot.participants if one.active and not (one.as_agent or one.recorder))
+    return {(one.kind, one.hidden, each and one.sid): one for one in here}.values()
+
+
 def deadlines(session: Session) -> Iterator[Ms]:
-    """The instants at which the session must be looked at again."""
+    """The instants at which the session must be looked at again: less often where many people make each look dear."""
     if session.unseen_sid:
         yield from (session.unseen_since + after for after in timing.UNSEEN_MS)
     if session.undecided_since:
-        yield from (
-            since + after for since in (session.undecided_since, session.undecided_at) for after in timing.LATE_MS
-        )
+        apart = session.looked_at + session.apart
+        begun = (session.undecided_since, session.undecided_at)
+        yield from (at for since in begun for after in timing.LATE_MS if (at := since + after) >= apart)
 
 
 def _may_be_wanted(session: Session, rules: Sequence[Rule], person: Participant) -> bool:
     """Whether a rule may come to want them: by facts that change, or by their becoming visible."""
     if person.as_agent or person.recorder:
         return False
-    reading = rules if person.hidden else [rule for rule in rules if rule.late]
-    return may_be_assigned(session, reading, person)
+    changing = None if person.hidden else [rule.name for rule in rules if rule.late]
+    return may_be_assigned(session, rules, person, changing)

@@ -10,16 +10,24 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core import late, retries, timing
-from dispatcher.core.assignments import assign, retarget, waiting_for
+from dispatcher.core.assignments import assign, retarget
 from dispatcher.core.attribution import attribute, bind, recall
+from dispatcher.core.audience import OBLIVION, Audience, at_once, judge
 from dispatcher.core.closing import Why, close
-from dispatcher.core.facts import Ms, Participant, Room
+from dispatcher.core.facts import Ms
 from dispatcher.core.jobs import reason
 from dispatcher.core.leaving import depart, remembered
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
-from dispatcher.core.surplus import part_surplus, reopen, serve_by_name, spare_namesakes, watch_unattributed
+from dispatcher.core.surplus import (
+    part_abandoned,
+    part_surplus,
+    reopen,
+    serve_by_name,
+    spare_namesakes,
+    watch_unattributed,
+)
 from dispatcher.core.tags import Tag, Tagging
 from dispatcher.core.timeline import Entry, Said
 from dispatcher.core.verdicts import departure, overdue
@@ -27,48 +35,68 @@ from dispatcher.core.verdicts import departure, overdue
 PASSES_MAX: Final = 5  # the last one changes nothing; simulated lives needed 3
 
 
-def observe(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], *, tags: Tagging, now: Ms) -> Session:
+def observe(session: Session, snapshot: RoomSnapshot, rules: tuple[Rule, ...], *, tags: Tagging, now: Ms) -> Session:
+    """As `conclude`, with everybody judged at once, and nothing remembered of anybody."""
+    return conclude(session, snapshot, at_once(judge(snapshot, rules, OBLIVION)), rules, tags=tags, now=now)
+
+
+def conclude(
+    session: Session,
+    snapshot: RoomSnapshot,
+    audience: Audience | None,
+    rules: tuple[Rule, ...],
+    *,
+    tags: Tagging,
+    now: Ms,
+) -> Session:
     """The session after a look that began at `now`: every assignment, attempt and agent judged by what it showed.
 
-    If PASSES_MAX passes are not enough, the timeline says so; the next look judges what is left.
+    The `audience` is the look's; None where it showed no room. If PASSES_MAX passes are not
+    enough, the timeline says so; the next look judges what is left.
     """
     session = replace(session, stale=False, looked_at=now, departed=remembered(session.departed, now))
-    if snapshot.room is None:
+    if audience is None:
         return _missed(session, now)
+    session = replace(session, present=len(snapshot.participants))
     found = tags.found(session, snapshot)
     for _ in range(PASSES_MAX):
-        before, session = session, _judged(session, snapshot, snapshot.room, rules, found, now)
+        before, session = session, _judged(session, snapshot, audience, rules, found, now)
         if session == before:
-            return session
+            return late.looked(session, snapshot, rules, now)
     return with_entry(session, Entry(at=now, said=Said.PASSES_EXCEEDED))
 
 
 def _judged(
-    session: Session, snapshot: RoomSnapshot, room: Room, rules: Sequence[Rule], tags: Mapping[str, Tag], now: Ms
+    session: Session,
+    snapshot: RoomSnapshot,
+    audience: Audience,
+    rules: Sequence[Rule],
+    tags: Mapping[str, Tag],
+    now: Ms,
 ) -> Session:
     """One pass: what ends in it makes room for what the next pass finds."""
-    there = people(snapshot)
     agents = [one for one in snapshot.participants if one.active and one.is_agent]
-    session = replace(session, finished=False, missed_at=0, published_at=_published(session, there, now))
-    session = recall(session, snapshot, rules, there, tags, now)
-    session = assign(_attend(session, there, now), rules, room, there, now)
-    session = retarget(_attend(session, there, now), rules, room, there, now)
+    session = replace(session, finished=False, missed_at=0, published_at=_published(session, audience, now))
+    session = recall(session, snapshot, rules, audience, tags, now)
+    session = assign(_attend(session, audience, now), rules, audience, now)
+    session = retarget(_attend(session, audience, now), rules, audience, now)
     session, unattributed = attribute(bind(session, snapshot, rules, tags, now), agents, now)
     session = serve_by_name(session, unattributed, now)
     listed = {dispatch.id: dispatch for dispatch in snapshot.dispatches}
     for assignment in session.assignments:
         for attempt in assignment.open:
-            session = _judge(session, assignment.key, attempt, listed.get(attempt.dispatch), there, now)
+            session = _judge(session, assignment.key, attempt, listed.get(attempt.dispatch), audience, now)
     session = watch_unattributed(serve_by_name(session, unattributed, now), unattributed, now)
     joined = {one.sid: one.joined_at for one in snapshot.participants}
     identities = {one.known_as for one in agents}
     for assignment in session.assignments:
         session = reopen(session, assignment.key, joined, now)
         session = part_surplus(session, assignment.key, joined, now)
+        session = part_abandoned(session, assignment.key, now)
         session = spare_namesakes(session, assignment.key, identities, now)
         session = _announce(session, assignment.key, joined, now)
         session = _since_when(session, assignment.key, now)
-    return late.looked(session, snapshot, rules, now)
+    return session
 
 
 def _missed(session: Session, now: Ms) -> Session:
@@ -82,19 +110,13 @@ def _missed(session: Session, now: Ms) -> Session:
     return with_entry(replace(session, missed_at=now), Entry(at=now, said=Said.ROOM_UNLISTED))
 
 
-def people(snapshot: RoomSnapshot) -> list[Participant]:
-    """Those for whom an agent may be wanted, by joining: ACTIVE, and a person; kinds are the rules'."""
-    there = [one for one in snapshot.participants if one.active and one.is_person]
-    return sorted(there, key=lambda one: one.joined_at)
+def _published(session: Session, audience: Audience, now: Ms) -> Ms:
+    return session.published_at or (now if any(one.publisher for one in audience.people) else 0)
 
 
-def _published(session: Session, there: Sequence[Participant], now: Ms) -> Ms:
-    return session.published_at or (now if any(one.publisher for one in there) else 0)
-
-
-def _attend(session: Session, there: Sequence[Participant], now: Ms) -> Session:
+def _attend(session: Session, audience: Audience, now: Ms) -> Session:
     for assignment in session.assignments:
-        waiting = waiting_for(assignment, there)
+        waiting = audience.waiting_for(assignment)
         first_at = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
         attended = replace(assignment, attended=bool(waiting), first_waiting_at=first_at)
         gone_at = assignment.finished_at or assignment.left_at
@@ -112,7 +134,7 @@ def _judge(
     key: str,
     attempt: Attempt,
     dispatch: Dispatch | None,
-    there: Sequence[Participant],
+    audience: Audience,
     now: Ms,
 ) -> Session:
     if attempt.serving:
@@ -120,7 +142,7 @@ def _judge(
     assignment = session.assignment(key)
     left = departure(session, assignment, attempt, dispatch, now)
     if left is not None:
-        return depart(session, assignment, attempt, left, waiting_for(assignment, there), now)
+        return depart(session, assignment, attempt, left, audience.waiting_for(assignment), now)
     late = overdue(session, assignment, attempt, dispatch, now)
     if attempt.agent_sid or late is None:
         return session

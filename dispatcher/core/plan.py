@@ -1,7 +1,8 @@
 """The one next step of a session. The table below is the documentation: the first line that applies.
 
  1  over                                                                            Rest
- 2  stale, or a deadline passed since the last look                                 Look
+ 2  stale, the last look a while ago; or a deadline passed since                    Look
+    stale                                                                           Wait     for that while
  3  the room was not listed, or is closing                                          Wait     for the next look
  4  a closed attempt of ours shows (agent, then dispatch), `retract_at` has come    Retract  on a fresh look, else Look
  5  an assignment that waits, and is due                                            Create   on a fresh look, else Look
@@ -62,8 +63,10 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
     """The next step. `fresh`: the session's last look is recent enough to act on."""
     if session.finished:
         return Rest()
-    if session.stale or any(session.looked_at < deadline <= now for deadline in deadlines(session)):
+    if any(session.looked_at < deadline <= now for deadline in deadlines(session)):
         return Look()
+    if session.stale:
+        return _look_or_wait(session, now)
     if session.missed_at:
         return Wait(min(instant for instant in _missing(session) if instant > now))
     act = _retract(session, now) or _create(session, now)
@@ -71,6 +74,14 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
         return act if fresh else Look()
     ahead = [instant for instant in (*deadlines(session), *_due(session)) if instant > now]
     return Wait(min(ahead)) if ahead else Rest()
+
+
+def _look_or_wait(session: Session, now: Ms) -> Look | Wait:
+    """Look at once; where so many people make each look dear, once in a while. What came in meanwhile it shows, too."""
+    again = session.looked_at + session.apart
+    if not session.looked_at <= now < again:
+        return Look()
+    return Wait(min([again, *(ahead for ahead in deadlines(session) if ahead > now)]))
 
 
 def deadlines(session: Session) -> Iterator[Ms]:
@@ -83,6 +94,8 @@ def deadlines(session: Session) -> Iterator[Ms]:
     for assignment in session.assignments:
         if assignment.unnamed:
             yield assignment.due_at
+        if assignment.alone_since:
+            yield assignment.alone_since + timing.ABANDONED_MS
         if assignment.served_by_name:
             yield session.named_since + assignment.policy.join_within
         for attempt in assignment.open:

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.core import timing
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
@@ -18,6 +19,7 @@ from dispatcher.core.timeline import Deadline, Entry, Verdict
 
 ATTEMPTS_MAX: Final = 8
 NOTES_MAX: Final = 16
+CROWD: Final = 100  # participants: a look at so many takes some 3 ms of ours, and as much of LiveKit's
 DEPARTED_MAX: Final = 8
 ASSIGNMENTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
@@ -120,6 +122,7 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: Ms = 0  # LiveKit's clock; who joined after it reopens the assignment
     left_at: Ms = 0  # LiveKit's clock; the agent left without a word, and who joined after it does not wait
     attended: bool = False  # somebody of its kinds was there in the last look
+    alone_since: Ms = 0  # whom it is for has left, and something of it is under way; of `per: participant` alone
     remnant: bool = False  # nobody wants it: it only holds what is to be taken back
     paused: bool = False  # it waited when it was last asked, and every target was paused
     served_by_name: bool = False  # an agent of a target's name, not tied to any attempt, was there in the last look
@@ -155,6 +158,10 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def find(self, number: int) -> Attempt | None:
         """The attempt of this number, where there may be none: it was never made, or the record has forgotten it."""
         return next((attempt for attempt in self.attempts if attempt.number == number), None)
+
+    def abandoned(self, now: Ms) -> bool:
+        """Whom it is for has left, and has not come back in time."""
+        return 0 < self.alone_since <= now - timing.ABANDONED_MS
 
     @property
     def needs_attempt(self) -> bool:
@@ -214,6 +221,7 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stale: bool = False  # something happened that a look will show
     looked_at: Ms = 0  # the last look began
     slot_at: Ms = 0  # its turn to be looked at, where calls are limited
+    present: int = 0  # participants that the last look showed
     missed_at: Ms = 0  # LiveKit said that the room is closing, or a look did not list it
     unseen_sid: str = ""  # whom (or the room that) a webhook named, and no look has shown yet
     unseen_since: Ms = 0
@@ -228,6 +236,11 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     overflow_announced: bool = False  # that has been told
     timeline: tuple[Entry, ...] = ()
     entries_total: int = 0  # entries ever told
+
+    @property
+    def apart(self) -> Ms:
+        """How far apart the looks are that events cause: the more people there are, the dearer each look is."""
+        return min(timing.APART_MAX_MS, self.present // CROWD * timing.APART_MS)
 
     def assignment(self, key: str) -> Assignment:
         """The assignment of this key. Raises NotInSession."""

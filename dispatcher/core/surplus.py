@@ -66,7 +66,7 @@ def watch_unattributed(session: Session, unattributed: Sequence[Participant], no
 def reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
     """A late agent of a given-up attempt serves after all, when nobody else does; a foreign one always."""
     assignment = session.assignment(key)
-    if assignment.finished_at or assignment.remnant:
+    if assignment.finished_at or assignment.remnant or assignment.abandoned(now):
         return session
     late = [one for one in assignment.attempts if not one.open and one.agent_sid and _may_serve(one)]
     for attempt in sorted(late, key=lambda one: (one.ours, joined.get(one.agent_sid, 0))):
@@ -108,6 +108,20 @@ def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> 
                 attempt, retract_at=now if wrong else retract_at(assignment, attempt, Verdict.SURPLUS, now)
             )
             session = with_assignment(session, with_attempt(session.assignment(key), parted))
+    return session
+
+
+def part_abandoned(session: Session, key: str, now: Ms) -> Session:
+    """The agent of somebody who has left is told to go: its place is for who comes. One of others' stays (law 13)."""
+    assignment = session.assignment(key)
+    ours = tuple(attempt for attempt in assignment.open if attempt.ours)
+    alone = assignment.identity and not assignment.attended and (ours or assignment.alone_since)
+    since = (assignment.alone_since or now) if alone else 0
+    session = with_assignment(session, replace(assignment, alone_since=since))
+    if not session.assignment(key).abandoned(now):
+        return session
+    for attempt in ours:
+        session = close(session, key, attempt.number, Verdict.SURPLUS, now)
     return session
 
 

@@ -16,6 +16,8 @@ SLOT_MS: Final = 5_000  # a turn that was not used by then is lost
 FRESH_MS: Final = 1_000  # how long a look may be acted on
 AGAIN_MS: Final = 1_000  # after a drive that found no end
 RETRY_MS: Final = (1_000, 2_000, 4_000, 8_000)  # after a failed look, by failures in a row of the project
+ALONE_MS: Final = 60_000  # a session whose leases run out one after the other is left alone, doubling
+ALONE_CAP_MS: Final = 600_000
 TROUBLE_MS: Final = 30_000  # the project's own trouble (its key is refused): somebody must mend it first
 
 # When to look at an attempt: a job may be listed 5 s after a worker took it (docs/livekit.md §0).
@@ -29,12 +31,15 @@ SILENT_WITHIN_MS: Final = 60_000  # silent attempts in a row are in a row
 PROBE_MS: Final = 1_500  # a target whose circuit is open is waited for so long where another can be asked
 PROBE_EVERY_MS: Final = 30_000
 UNATTRIBUTED_MS: Final = (2_000, 6_000, 10_000)  # looks at an agent that no listed job explains; then it is told
+APART_MS: Final = 50  # between looks that events cause, for each hundred participants there were (core.session.CROWD)
+APART_MAX_MS: Final = 5_000  # and no longer than this
 LINGER_MS: Final = 60_000  # a queued launch survives DeleteDispatch; only a listed one proves whose its agent is
 
 # What is missed may come back, or its webhook is on its way.
 
 SECOND_MS: Final = 1_000  # webhooks bear whole seconds: who joined within the one in which an agent left, had met it
 GRACE_MS: Final = 2_000  # for a missed agent, which may be joining again; and for a dispatch not listed yet
+ABANDONED_MS: Final = 20_000  # for a person who has left, until an agent of their own is told to go
 ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
 
 # What webhooks do not tell, or tell before LiveKit's lists show it.

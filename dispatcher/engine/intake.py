@@ -3,12 +3,21 @@
 Acknowledged is what the ledger has (law 1). LiveKit is never asked here: a slow answer costs events.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Final
 
+from msgspec.structs import replace
+
+from dispatcher.core.audience import asked_for
 from dispatcher.core.facts import AGENT_JOB_ENDED, RELEVANT_EVENTS, Event
+from dispatcher.core.rules import Rule
 from dispatcher.engine.runner import Runner
+from dispatcher.engine.slices import sliced
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger
+
+JUDGED_S: Final = 0.02  # that judging who has joined may take; beyond, a look will do it
 
 
 class IntakeResult(StrEnum):
@@ -28,11 +37,12 @@ _RESULTS = {
 
 
 class Intake:
-    """Takes verified events of every project."""
+    """Takes verified events of every project. `rules_of` gives a project's rules as they are in force."""
 
-    def __init__(self, ledger: Ledger, runner: Runner) -> None:
+    def __init__(self, ledger: Ledger, runner: Runner, rules_of: Callable[[str], tuple[Rule, ...]]) -> None:
         self.ledger = ledger
         self.runner = runner
+        self.rules_of = rules_of
 
     async def accept(self, project: str, event: Event) -> IntakeResult:
         """The event is recorded, and its session on its way. Raises LedgerUnavailable: it may or may not be."""
@@ -40,6 +50,7 @@ class Intake:
         if not relevant or event.room is None or not event.room.sid:
             return IntakeResult.IGNORED
         key = Key(project, event.room.name, event.room.sid)
+        event = replace(event, asked_for=await sliced(asked_for(event, self.rules_of(project)), at_most=JUDGED_S))
         with self.runner.reserved(1) as places:
             delivery = await sessions.deliver(self.ledger, key, event, take=places > 0)
         if delivery.handover is not None:

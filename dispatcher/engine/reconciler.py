@@ -8,19 +8,22 @@ only once it is saved: a lease that was lost tells nothing of what was not done.
 import math
 from collections.abc import Sequence
 from contextlib import closing
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec.structs import replace
 
+from dispatcher.core import timing
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
     Effect,
+    GiveWay,
     Observe,
     Observed,
     Release,
     Released,
     Reply,
+    Resumed,
     Save,
     Saved,
     TakeBack,
@@ -35,12 +38,20 @@ from dispatcher.core.rules import Target
 from dispatcher.engine import actions
 from dispatcher.engine.newer_records import Patience
 from dispatcher.engine.observer import Observer
+from dispatcher.engine.slices import Slices
 from dispatcher.ledger.interface import Handover, Ledger
 from dispatcher.ledger.sessions import LeasedSession, LeaseLost
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.breaker import Breaker
 from dispatcher.telemetry.recorder import SessionRecorder
 from dispatcher.telemetry.tape import RecordedDrive, Tape
+
+LAPSES_MAX: Final = 3  # leases that run out one after the other, until a session is left alone
+
+
+def alone_for(lapses: int) -> Ms:
+    """How long a session is left alone after so many leases in a row have run out."""
+    return min(timing.ALONE_CAP_MS, timing.ALONE_MS << min(lapses - LAPSES_MAX, 10))
 
 
 class Reconciler:
@@ -69,12 +80,15 @@ class Reconciler:
     async def drive(self, handover: Handover) -> Ms | None:
         """Advance the session as far as it goes now, and save it; in how many ms it is due, None: at rest or lost.
 
-        Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on. So it does with a session that
-        is left to a later release: nothing is saved.
+        Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on. A session that is left to a
+        later release is due when the lease would have ended, and nothing is saved.
         """
         if self.patience.defers(handover):
             self.recorder.deferred(handover.lease.key)
+            await self.ledger.release(handover.lease, alone_until=handover.lease.until)
             return None
+        if handover.lapses >= LAPSES_MAX:
+            return await self._leave_alone(handover)
         snapshot = self.holder.snapshot
         runtime = snapshot.projects.get(handover.lease.key.project)
         leased = LeasedSession(self.ledger, handover)
@@ -85,6 +99,7 @@ class Reconciler:
             terms = Terms(
                 tags=runtime.tags,
                 rules=runtime.rules,
+                recollection=runtime.recollection,
                 paused=runtime.paused,
                 limited=runtime.api_rate_limit is not None,
                 dry_run=self.dry_run,
@@ -93,6 +108,13 @@ class Reconciler:
         except LeaseLost:
             self.recorder.lost(leased.key)
             return None
+
+    async def _leave_alone(self, handover: Handover) -> Ms:
+        """In how many ms it is due: whoever drove it last did not live to tell, and so it shall not go round."""
+        alone = alone_for(handover.lapses)
+        await self.ledger.release(handover.lease, alone_until=handover.now + alone)
+        self.recorder.left_alone(handover.lease.key, handover.lapses, alone)
+        return alone
 
     def _begun(self, leased: LeasedSession, terms: Terms) -> Drive | RecordedDrive:
         if self.tape is None:
@@ -108,6 +130,7 @@ class _Interpreter:
         self.leased = leased
         self.runtime = runtime
         self.project = leased.key.project
+        self.slices = Slices()
 
     async def carry_out(self, drive: Drive | RecordedDrive) -> Ms | None:
         """Carry out one effect after the other until the drive is done; its result. Raises LeaseLost."""
@@ -129,6 +152,10 @@ class _Interpreter:
                 return await self.reconciler.breaker.turn(self.project, effect, runtime, leased.now)
             case Observe(about):
                 return await self._look(about)
+            case GiveWay():
+                if await self.slices.give_way():
+                    await leased.renew()
+                return Resumed(leased.now)
             case Ask():
                 return await actions.ask(runtime.livekit, leased.key.room, effect, lambda: leased.now)
             case TakeBack():

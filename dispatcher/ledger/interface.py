@@ -66,6 +66,7 @@ class Handover(Struct, frozen=True, kw_only=True):
     inbox: tuple[bytes, ...]
     upto: int
     now: Ms  # the ledger's clock when this was handed out
+    lapses: int = 0  # leases in a row that ran out, the last of them just now; 0: the last one did not
     due: Ms  # since when it could have been: earlier than `now` where it was claimed late
 
 
@@ -178,8 +179,12 @@ class Ledger(Protocol):
         """Renew the lease for LEASE_MS from now; None: it is lost. One that ran out and was not taken is still ours."""
         ...
 
-    async def release(self, lease: Lease) -> None:
-        """Give the session back: it is due now, for anybody, and keeps its inbox. With a lost lease nothing changes."""
+    async def release(self, lease: Lease, *, alone_until: Ms = 0) -> None:
+        """The session is due now, for anybody; its inbox is kept. A lost lease changes nothing.
+
+        With `alone_until` it is due then, and handed out to nobody before, whatever comes in. How many leases in a row
+        have run out is kept, too: only a save that ends a lease makes that none.
+        """
         ...
 
     async def find(self, project: str, room: str) -> list[Life]:

@@ -88,8 +88,7 @@ class MemoryLedger:
         session = self._sessions.leased(lease)
         if not session:
             return SaveAnswer(result=SaveResult.LOST)
-        session.record = record
-        session.drain(upto)
+        session.keep(record, upto, ended=then is not Then.KEEP)
         self._sessions.reindex(session, index)
         if then is Then.OVER:
             self._sessions.end(session, now)
@@ -111,10 +110,10 @@ class MemoryLedger:
         self._lease(session, now)
         return session.lease()
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: Lease, *, alone_until: Ms = 0) -> None:
         now = self._begin()
         if session := self._sessions.leased(lease):
-            self._sessions.move(session, Place.DUE, now, now)
+            self._sessions.release(session, now, alone_until)
 
     async def find(self, project: str, room: str) -> list[Life]:
         self._begin()
@@ -170,13 +169,14 @@ class MemoryLedger:
         return now
 
     def _take(self, session: StoredSession, now: Ms) -> Handover | None:
-        return None if session.is_held(now) else self._hand_out(session, now)
+        return None if session.is_taken(now) else self._hand_out(session, now)
 
     def _hand_out(self, session: StoredSession, now: Ms) -> Handover:
         due = session.at if session.place is not Place.REST else now
+        lapses = session.lapse()
         session.token = f"{self._process}-{next(self._leases)}"
         self._lease(session, now)
-        return session.handover(now, tuple(session.inbox), due=min(due, now))
+        return session.handover(now, tuple(session.inbox), due=min(due, now), lapses=lapses)
 
     def _lease(self, session: StoredSession, now: Ms) -> None:
         self._sessions.move(session, Place.HELD, now, now + timing.LEASE_MS)

@@ -55,6 +55,8 @@ class StoredSession:
     index: tuple[Standing, ...] = ()
     inbox: deque[bytes] = field(default_factory=deque)
     head: int = 0  # absolute position of the inbox's first entry
+    lapses: int = 0  # leases in a row that ran out
+    alone_until: Ms = 0  # it is left alone: handed out to nobody
     token: str = ""  # the newest lease's; it counts only while HELD
     ticket: int = 0  # of its entry in the agenda; 0: it has none
 
@@ -70,9 +72,23 @@ class StoredSession:
             self.inbox.popleft()
             self.head += 1
 
-    def is_held(self, now: Ms) -> bool:
-        """Whether somebody has a lease that has not run out."""
-        return self.place is Place.HELD and self.at > now
+    def keep(self, record: bytes, upto: int, *, ended: bool) -> None:
+        """Its holder has saved it, and with `ended` its lease did not run out."""
+        self.record = record
+        self.drain(upto)
+        if ended:
+            self.lapses = 0
+
+    def lapse(self) -> int:
+        """How many leases in a row have run out, if it is handed out as one just has; else 0."""
+        if self.place is not Place.HELD:
+            return 0
+        self.lapses += 1
+        return self.lapses
+
+    def is_taken(self, now: Ms) -> bool:
+        """Whether somebody has a lease that has not run out, or it is left alone."""
+        return (self.place is Place.HELD and self.at > now) or self.alone_until > now
 
     def is_listed(self, project: str, state: str | None) -> bool:
         """Whether it is a live one of the project, with an assignment in that state if one is named."""
@@ -84,11 +100,16 @@ class StoredSession:
         """The lease it is held under."""
         return Lease(key=self.key, token=self.token, until=self.at)
 
-    def handover(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None) -> Handover:
+    def handover(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None, lapses: int = 0) -> Handover:
         """The session for the holder of its lease, with this beginning of its inbox."""
-        upto = self.head + len(inbox)
         return Handover(
-            lease=self.lease(), record=self.record, inbox=inbox, upto=upto, now=now, due=now if due is None else due
+            lease=self.lease(),
+            record=self.record,
+            inbox=inbox,
+            upto=self.head + len(inbox),
+            now=now,
+            due=now if due is None else due,
+            lapses=lapses,
         )
 
     def life(self) -> Life:
@@ -184,13 +205,18 @@ class Sessions:
         self.reindex(session, ())
         self.move(session, Place.OVER, now, now)
 
+    def release(self, session: StoredSession, now: Ms, alone_until: Ms) -> None:
+        """Make the session claimable now, or at `alone_until`, whatever happens before."""
+        session.alone_until = alone_until
+        self.move(session, Place.DUE, now, max(now, alone_until))
+
     def hasten(self, session: StoredSession, now: Ms) -> None:
-        """Make the session claimable now, or once its holder is done; never later than it was."""
+        """Make the session claimable now, or once nobody holds it or leaves it alone; never later than it was."""
         if session.place is Place.HELD:
             self.renew(session, now)
             return
         due_at = min(session.at, now) if session.place is Place.DUE else now
-        self.move(session, Place.DUE, now, due_at)
+        self.move(session, Place.DUE, now, max(due_at, session.alone_until))
 
     def renew(self, session: StoredSession, now: Ms) -> None:
         """Keep the session, if it is live, for LIVE_TTL_MS from now."""

@@ -51,8 +51,8 @@ class TimedLedger:
     async def renew(self, lease: Lease) -> Lease | None:
         return await self._timed("renew", self._ledger.renew(lease))
 
-    async def release(self, lease: Lease) -> None:
-        await self._timed("release", self._ledger.release(lease))
+    async def release(self, lease: Lease, *, alone_until: Ms = 0) -> None:
+        await self._timed("release", self._ledger.release(lease, alone_until=alone_until))
 
     async def find(self, project: str, room: str) -> list[Life]:
         return await self._timed("find", self._ledger.find(project, room))

@@ -30,7 +30,7 @@ PROTOBUF: Final = "application/protobuf"
 REPLY_MAX: Final = 4 << 20  # bytes that `read` takes: a dispatch with a hundred jobs, its room's metadata in each
 ROOM_MAX: Final = 32 << 20  # bytes of one listed message, and of what is listed of one room: thousands of people
 COST: Final = 512  # bytes that one listed message counts for beside its own: what an object of ours takes
-AT_ONCE: Final = 200  # messages between two awaits: some 4 ms
+AT_ONCE: Final = 50  # messages between two awaits: some 1 ms
 LEFT_ALONE_S: Final = 60.0  # nobody is left alone for longer on the word of one answer
 
 _LISTED: Final = 1 << 3 | 2  # the key of field 1, length-delimited: where each of LiveKit's lists has its messages

@@ -15,13 +15,15 @@ from msgspec.structs import replace
 
 from dispatcher.config import Config
 from dispatcher.core.assignments import may_be_assigned
+from dispatcher.core.audience import people
 from dispatcher.core.effects import Observed, Save, Saved
-from dispatcher.core.observe import observe, people
+from dispatcher.core.observe import observe
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.text import visible
 from dispatcher.offline.hidden import CannotTell, CarefulRules
-from dispatcher.offline.replay import RecordedTags, Write, missing, recorded, reported, visible
+from dispatcher.offline.replay import RecordedTags, Write, missing, recorded, reported
 from dispatcher.offline.situation import Unusable
 from dispatcher.telemetry.tape import Exchange, Hides, Recorded, RecordedClaim, RecordedTerms, UnreadLine
 

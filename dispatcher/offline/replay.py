@@ -13,9 +13,11 @@ from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
     Effect,
+    GiveWay,
     Observe,
     Release,
     Reply,
+    Resumed,
     Save,
     TakeBack,
     Then,
@@ -29,6 +31,7 @@ from dispatcher.core.rules import Aim, Aimed, Condition, Rule
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tag
+from dispatcher.core.text import visible
 from dispatcher.explain import clock
 from dispatcher.offline.situation import Unusable
 from dispatcher.telemetry.tape import (
@@ -48,6 +51,7 @@ FIELDS_MAX: Final = 5  # of a session that is saved otherwise
 _PLAIN: Final = {
     TurnToLook: "take a turn to look at the room",
     Observe: "look at the room",
+    GiveWay: "let others have their turn",
     Release: "give the lease back",
 }
 
@@ -129,17 +133,17 @@ def difference(one: Recorded) -> Difference | None:
     """The first step at which the claim goes otherwise; None: it goes as it was recorded."""
     claim, rules = one.claim, _Rules(one.terms)
     conversation = _driven(claim, rules.terms)
-    reply: Reply | None = None
+    before: Exchange | None = None
     for number, exchange in enumerate(claim.exchanges, 1):
-        found = _next(conversation, reply)
+        found = _next(conversation, before)
         if found != exchange.effect:
             return Difference(number, exchange.effect, found)
-        reply = exchange.reply
+        before = exchange
         rules.learn(exchange)
     if claim.ended is Ended.CUT_OFF:
         return None
     end = Finished(claim.due_in) if claim.ended is Ended.FINISHED else Broken()
-    found = _next(conversation, reply)
+    found = _next(conversation, before)
     same = found == end or (isinstance(found, Broken) and isinstance(end, Broken))
     return None if same else Difference(len(claim.exchanges) + 1, end, found)
 
@@ -149,15 +153,21 @@ def _driven(claim: RecordedClaim, terms: Terms) -> Generator[Effect, Reply, Ms |
     return (yield from Drive(claim.session, claim.inbox, terms, claim.now).run())
 
 
-def _next(conversation: Generator[Effect, Reply, Ms | None], reply: Reply | None) -> Next | NotAsked:
+def _next(conversation: Generator[Effect, Reply, Ms | None], exchange: Exchange | None) -> Next | NotAsked:
+    """What is asked for after this exchange (None: at first); nobody else waits for a turn."""
     try:
-        return next(conversation) if reply is None else conversation.send(reply)
+        if exchange is None or exchange.reply is None:
+            return next(conversation)
+        effect = conversation.send(exchange.reply)
+        while isinstance(effect, GiveWay):
+            effect = conversation.send(Resumed(exchange.resumed_at))
     except StopIteration as end:
         return Finished(end.value)
     except NotAsked as missing:
         return missing
     except Exception as error:  # noqa: BLE001 a defect of the core is a difference, and the other claims are replayed
         return Broken(type(error).__name__)
+    return effect
 
 
 class RecordedTags:
@@ -238,11 +248,6 @@ def shown(one: Recorded, found: Difference) -> Iterator[str]:
             yield f"            {path}: {was} was recorded, now {became}"
 
 
-def visible(text: str) -> str:
-    """The text as a terminal may show it: outsiders name rooms."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
-
-
 def changes(before: object, after: object, path: str = "") -> Iterator[tuple[str, object, object]]:
     """Where two plain values differ: the place, and what stands there."""
     match before, after:
@@ -277,7 +282,7 @@ def _sentence(step: Next | NotAsked) -> str:
 
 def _asked(effect: Effect) -> str:
     match effect:
-        case TurnToLook() | Observe() | Release():
+        case TurnToLook() | Observe() | GiveWay() | Release():
             return _PLAIN[type(effect)]
         case TurnToCreate(target):
             return f"take a turn to ask for {target}"

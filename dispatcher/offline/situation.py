@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from dispatcher.config import Config, Project
 from dispatcher.config.problems import did_you_mean
+from dispatcher.core.audience import people
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import JOINED, RELEVANT_EVENTS, ROOM_FINISHED, Participant, Room
-from dispatcher.core.observe import people
 from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.text import visible

@@ -9,12 +9,14 @@ from functools import partial
 from msgspec import Struct
 
 from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, endpoint
+from dispatcher.core.audience import OBLIVION, Recollection
 from dispatcher.core.rules import Rule
 from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, UnreadMetadata, reporting
 from dispatcher.ledger.redis.owner import LiveKitAt
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.webhook import ApiKey
+from dispatcher.runtime.judgements import Judgements
 from dispatcher.runtime.signing import ProjectSigner
 
 
@@ -23,6 +25,7 @@ class ProjectRuntime(Struct, frozen=True, kw_only=True):
 
     livekit: LiveKit
     rules: tuple[Rule, ...]
+    recollection: Recollection = OBLIVION  # of what these rules have said of people
     tags: Tags
     paused: frozenset[str] = frozenset()
     create_rate: CreateRate | None = None
@@ -45,6 +48,11 @@ class ConfigHolder:
 
     def __init__(self, snapshot: ConfigSnapshot) -> None:
         self.snapshot = snapshot
+
+    def rules_of(self, project: str) -> tuple[Rule, ...]:
+        """The rules of a project; none of one that is not configured."""
+        runtime = self.snapshot.projects.get(project)
+        return runtime.rules if runtime else ()
 
     def project_names(self) -> Collection[str]:
         """The projects that are configured now."""
@@ -84,6 +92,7 @@ def _project_runtime(
     return ProjectRuntime(
         livekit=connect(project),
         rules=reporting(config.rules_of(project), partial(hear, project.name)),
+        recollection=Judgements(),
         tags=Tags(config.instance, ProjectSigner(secret.get_secret_value() for secret in project.keys.values())),
         paused=project.paused,
         create_rate=config.create_rate,

@@ -86,6 +86,9 @@ class Metrics:
         self.reconciler_passes_exceeded_total = new.counter(
             "reconciler_passes_exceeded_total", "Looks whose judging was cut off as endless."
         )
+        self.sessions_left_alone_total = new.counter(
+            "sessions_left_alone_total", "Sessions left alone, as leases on them ran out in a row."
+        )
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
 
     def _of_process(self, new: "_New", version: str, lines_dropped: Callable[[], int]) -> None:

@@ -6,6 +6,7 @@ So the timeline, the log and the counters cannot disagree.
 from collections.abc import Iterable
 from typing import Final
 
+from dispatcher.core.facts import Ms
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed, UnreadMetadata
 from dispatcher.ledger.interface import Key
@@ -44,6 +45,12 @@ class SessionRecorder:
     def lost(self, key: Key) -> None:
         """Log that another process took the session over: our lease had run out."""
         self.log.warning("lease.lost", project=key.project, room=key.room, sid=key.sid)
+
+    def left_alone(self, key: Key, lapses: int, alone: Ms) -> None:
+        """So many leases in a row have run out: nobody drives the session for a while."""
+        self.metrics.sessions_left_alone_total.inc()
+        fields = {"lapses": lapses, "seconds": alone // 1000}
+        self.log.error("session.left_alone", project=key.project, room=key.room, sid=key.sid, **fields)
 
     def deferred(self, key: Key) -> None:
         """Log that a later release wrote the record: one of its replicas is to go on with the session."""

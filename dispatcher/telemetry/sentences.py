@@ -24,6 +24,7 @@ _OF_THE_SERVICE: Final = {
     "circuit.opened": "no agent of {agent} is seen in any room: where another can be asked, it is not asked",
     "circuit.closed": "{agent} shows signs of life: it is asked again",
     "news.postponed": "the other replicas cannot be told what is new of targets: {why}",
+    "session.left_alone": "{lapses} leases in a row have run out: nobody sees to the room for {seconds} s",
     "lease.lost": "another replica took the session over",
     "lease.kept": "the ledger did not take the session back: its lease runs out",
     "service.started": "webhooks are taken at {url}",

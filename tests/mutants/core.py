@@ -34,15 +34,30 @@ MUTANTS = {
             "        ((attempt.retract_at) for",
         ),
         Mutant(
+            "a crowd is looked at with every event",
+            "    if not session.looked_at <= now < again:\n",
+            "    if session.present or not session.looked_at <= now < again:\n",
+        ),
+        Mutant(
+            "a crowd's deadlines wait for its look",
+            "min([again, *(ahead for ahead in deadlines(session) if ahead > now)])",
+            "again",
+        ),
+        Mutant(
+            "a person who has left is not waited for",
+            "        if assignment.alone_since:\n",
+            "        if not assignment:\n",
+        ),
+        Mutant(
             "a name's end is no reason to look",
             "        if assignment.served_by_name:\n",
             "        if not assignment:\n",
         ),
     ),
     "dispatcher/core/late.py": (
-        Mutant("whom nobody wants is looked at once", "for after in timing.LATE_MS\n", "for after in ()\n"),
-        Mutant("looks at facts that do not change", "[rule for rule in rules if rule.late]", "rules"),
-        Mutant("who is hidden stays so", "rules if person.hidden else", "[] if person.hidden else"),
+        Mutant("whom nobody wants is looked at once", "for after in timing.LATE_MS if", "for after in () if"),
+        Mutant("looks at facts that do not change", "[rule.name for rule in rules if rule.late]", "None"),
+        Mutant("who is hidden stays so", "None if person.hidden else", "[] if person.hidden else"),
         Mutant(
             "a list is right, whatever is heard", "    if session.missed_at:  # a", "    if session.missed_at < 0:  # a"
         ),
@@ -58,9 +73,15 @@ MUTANTS = {
         ),
         Mutant(
             "nobody who joins is a reason to look",
-            "    return may_be_assigned(session, rules, person)\n",
+            "    return may_be_assigned(session, rules, person, asked_for)\n",
             "    return False\n",
         ),
+        Mutant(
+            "everybody's leaving is a reason to look",
+            "return assignment.identity == person.known_as and bool(assignment.open)",
+            "return bool(assignment.open)",
+        ),
+        Mutant("what a webhook shows is no reason not to look", "rules, person, asked_for)", "rules, person)"),
         Mutant("a final end is not final", "    if session.final:\n        return session\n", ""),
         Mutant("who lives again is not looked at", "finished=False, missed_at=0, stale=True)", "finished=False)"),
     ),
@@ -161,15 +182,15 @@ MUTANTS = {
         Mutant("a second end is news", "attempt.dispatch and not entry.again:", "attempt.dispatch:"),
     ),
     "dispatcher/core/drive.py": (
-        Mutant("a paused target is asked instead", "if target.agent not in self.terms.paused)", "if target.agent)"),
+        Mutant("a paused target is asked instead", "if target.agent not in paused)", "if target.agent)"),
         Mutant("who has probed probes again", "may_probe=not probed)", "may_probe=True)"),
     ),
     "dispatcher/core/surplus.py": (
         Mutant("the latest agent is kept", "    keep = min(serving,", "    keep = max(serving,"),
         Mutant(
             "a late agent serves nobody",
-            "    if assignment.finished_at or assignment.remnant:\n        return session\n    late",
-            "    return session\n    late",
+            " or assignment.abandoned(now):\n        return session\n    late",
+            " or assignment:\n        return session\n    late",
         ),
         Mutant(
             "unattributed agents are not watched", "unattributed=sids, unattributed_since=since,", "unattributed=sids,"

@@ -22,7 +22,9 @@ OPERATIONS = (
         "        self._event_ids.add(event_id)\n        session = session or self._sessions.open(key, now)\n",
     ),
     Mutant("an event does not make it due", "        self._sessions.hasten(session, now)\n", ""),
-    Mutant("a held session is handed out again", "None if session.is_held(now) else", "None if not self else"),
+    Mutant("a held session is handed out again", "None if session.is_taken(now) else", "None if not self else"),
+    Mutant("work that ends well leaves the count", "ended=then is not Then.KEEP", "ended=False"),
+    Mutant("a checkpoint ends the row of lapses", "ended=then is not Then.KEEP", "ended=True"),
     Mutant("a token is used again", "        session.token = f", "        session.token = session.token or f"),
     Mutant("tokens are alike in all processes", "secrets.token_hex(8)", '"process"'),
     Mutant("a claim knows no limit", "while len(taken) < limit and", "while"),
@@ -32,12 +34,11 @@ OPERATIONS = (
     ),
     Mutant(
         "a checkpoint drains nothing",
-        "        session.drain(upto)\n",
-        "        then is Then.KEEP or session.drain(upto)\n",
+        "session.keep(record, upto,",
+        "session.keep(record, then is not Then.KEEP and upto,",
     ),
     Mutant("what came in is left to itself", "        elif session.inbox:\n", "        elif not self:\n"),
     Mutant("a save keeps the old index", "        self._sessions.reindex(session, index)\n", ""),
-    Mutant("a save keeps the old record", "        session.record = record\n", ""),
     Mutant(
         "a renewal renews nothing",
         "        self._lease(session, now)\n        return session.lease()",
@@ -45,7 +46,7 @@ OPERATIONS = (
     ),
     Mutant(
         "a release releases nothing",
-        "            self._sessions.move(session, Place.DUE, now, now)",
+        "            self._sessions.release(session, now, alone_until)",
         "            pass",
     ),
     Mutant("a touch touches nothing", "            self._sessions.renew(session, now)\n", "            pass\n"),
@@ -54,6 +55,8 @@ OPERATIONS = (
 )
 
 PLACES = (
+    Mutant("who is left alone is due at once", "max(now, alone_until)", "now"),
+    Mutant("who is left alone is handed out", "        session.alone_until = alone_until\n", ""),
     Mutant("there is always room", "if len(self._by_key) >= self._most and", "if not self and"),
     Mutant(
         "an ended session is final for ever",

@@ -10,12 +10,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.config import CreateRate
+from dispatcher.core.audience import asked_for
+from dispatcher.core.audience import at_once as judged_at_once
 from dispatcher.core.drive import Terms
 from dispatcher.core.facts import Event, Ms, Room, RoomSid
 from dispatcher.ledger.interface import Delivered, Handover, Key
 from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.record import dump_event
+from dispatcher.runtime.judgements import Judgements
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.board import TOLD_EVERY_S, Board
 from dispatcher.targets.breaker import Breaker
@@ -47,7 +50,7 @@ class Cluster(Processes):
         self.line = line
         self.rules = RULEBOOK[life.rules]
         limited, terms = life.looks_apart > 0, Terms(tags=TAGS, rules=self.rules, dry_run=life.dry_run)
-        self.terms = replace(terms, limited=limited)
+        self.terms = replace(terms, limited=limited, recollection=Judgements())
         self.tape: Tape | None = None
         rate = CreateRate(per_second=1_000 // life.creates_apart, burst=1) if life.creates_apart else None
         self.site = ProjectRuntime(livekit=Staged(), rules=self.rules, tags=TAGS, create_rate=rate)
@@ -95,7 +98,8 @@ class Cluster(Processes):
         if event.room is None:
             return
         self.heard += 1
-        entry = b"of another version" if self.heard in self.life.undecodable else dump_event(event)
+        seen = replace(event, asked_for=judged_at_once(asked_for(event, self.rules)))
+        entry = b"of another version" if self.heard in self.life.undecodable else dump_event(seen)
         delivery = at_once(self.ledger.deliver(Key(PROJECT, LOBBY, event.room.sid), event.id, entry))
         if delivery.handover is not None:
             self._drive(replica, delivery.handover)

@@ -14,11 +14,13 @@ from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    GiveWay,
     Observe,
     Observed,
     Release,
     Released,
     Reply,
+    Resumed,
     Save,
     Saved,
     TakeBack,
@@ -117,6 +119,8 @@ class Claimed:
                 return at_once(self.setting.breaker.turn(PROJECT, effect, self.setting.site, self.clock.now))
             case Observe(about):
                 return (yield from self._look(about))
+            case GiveWay():
+                return Resumed(self.clock.now)
             case Ask():
                 return (yield from self._ask(effect))
             case TakeBack():

@@ -109,9 +109,9 @@ class RedisLedger:
         until = await self._on(lease.key, Op.RENEW, lease.token)
         return None if until is None else replace(lease, until=until)
 
-    async def release(self, lease: Lease) -> None:
-        await self._on(lease.key, Op.RELEASE, lease.token)
-        self._sooner(-_NEVER)
+    async def release(self, lease: Lease, *, alone_until: Ms = 0) -> None:
+        await self._on(lease.key, Op.RELEASE, lease.token, alone_until)
+        self._sooner(alone_until or -_NEVER)
 
     async def find(self, project: str, room: str) -> list[Life]:
         base, name = self._keys.base(project, room), f"{project}\0{room}".encode()

@@ -15,9 +15,9 @@ def lines(index: Sequence[Standing]) -> bytes:
 
 def handover(answer: Sequence[Any]) -> Handover:
     """What `held` in preamble.lua has made."""
-    name, room, token, until, now, due, upto, record, inbox = answer
+    name, room, token, until, now, due, upto, record, inbox, lapses = answer
     lease = Lease(key=_key(name, room), token=token.decode(), until=until)
-    return Handover(lease=lease, record=record, inbox=tuple(inbox), upto=upto, now=now, due=due)
+    return Handover(lease=lease, record=record, inbox=tuple(inbox), upto=upto, now=now, due=due, lapses=lapses)
 
 
 def life(answer: Sequence[Any]) -> Life:

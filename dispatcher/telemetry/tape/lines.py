@@ -81,6 +81,7 @@ class Exchange(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     reply: Reply | None = None
     found: dict[str, Tag] = {}  # of a look: which dispatches were ours, by their ids
     judged: tuple[Judged, ...] = ()
+    resumed_at: Ms = 0  # of a look: others had their turn while people were judged, the last time until then
 
 
 class RecordedClaim(Struct, frozen=True, kw_only=True, tag="claim", forbid_unknown_fields=True):

@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from dispatcher.core.audience import OBLIVION
 from dispatcher.core.drive import Drive, Terms
-from dispatcher.core.effects import Effect, Reply
+from dispatcher.core.effects import Effect, GiveWay, Reply
 from dispatcher.core.facts import Event, Ms, Participant, Room
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
@@ -86,19 +87,23 @@ class RecordedDrive:
             effect = next(conversation)
             while True:
                 exchanges.append(Exchange(effect=effect))
-                ended = Ended.CUT_OFF
                 reply = yield effect
-                ended = Ended.FAILED
-                self._rules.listen()
+                heard = self._rules.listen(Heard())
                 try:
                     effect = conversation.send(reply)
+                    while isinstance(effect, GiveWay):  # meanwhile the rules are listened to for others
+                        resumed = yield effect
+                        heard.resumed_at = resumed.now
+                        self._rules.listen(heard)
+                        effect = conversation.send(resumed)
                 finally:
-                    exchanges[-1] = replace(
-                        exchanges[-1], reply=reply, found=self._rules.tags.seen, judged=self._rules.heard()
-                    )
+                    exchanges[-1] = heard.beside(exchanges[-1], reply)
         except StopIteration as end:
             ended, due_in = Ended.FINISHED, end.value
             return due_in
+        except GeneratorExit:
+            ended = Ended.CUT_OFF
+            raise
         finally:
             made = replace(self._given, exchanges=tuple(exchanges), ended=ended, due_in=due_in)
             self._write(made, self._rules)
@@ -107,12 +112,34 @@ class RecordedDrive:
 _Said: TypeAlias = "dict[str, tuple[dict[str, bool], dict[str, Aimed]]]"  # by whom they were asked about, by rule
 
 
+class Heard:
+    """What one drive was told while it took in a reply: by rules of people, by tags of dispatches."""
+
+    def __init__(self) -> None:
+        self.said: _Said = {}
+        self.found: dict[str, Tag] = {}
+        self.resumed_at: Ms = 0
+
+    def beside(self, exchange: Exchange, reply: Reply) -> Exchange:
+        """The exchange with its reply, and this."""
+        judged = (
+            Judged(
+                person=person,
+                yes=tuple(rule for rule, said in whens.items() if said),
+                no=tuple(rule for rule, said in whens.items() if not said),
+                aims=dict(aims),
+            )
+            for person, (whens, aims) in self.said.items()
+        )
+        return replace(exchange, reply=reply, found=self.found, judged=tuple(judged), resumed_at=self.resumed_at)
+
+
 class ListenedTags:
     """Tags as they are, and those that were found ours in the look that is taken in."""
 
     def __init__(self, given: Tagging) -> None:
         self._given = given
-        self.seen: dict[str, Tag] = {}
+        self.heard = Heard()
 
     def of(self, session: Session, step: Create) -> str:
         """As `Tagging.of`."""
@@ -120,22 +147,24 @@ class ListenedTags:
 
     def found(self, session: Session, snapshot: RoomSnapshot) -> dict[str, Tag]:
         """As `Tagging.found`."""
-        self.seen = self._given.found(session, snapshot)
-        return self.seen
+        self.heard.found = self._given.found(session, snapshot)
+        return self.heard.found
 
 
 class ListenedRules:
     """The terms of drives, with rules that are listened to; and as they stand on a tape.
 
-    Drives that share them take turns: each takes in a reply without a break.
+    Drives that share them take turns: each says whom they are listened to for before it goes on. Of what was judged
+    before nothing is remembered, as it stands on no tape.
     """
 
     def __init__(self, given: Terms) -> None:
         self.given = given
         self.tags = ListenedTags(given.tags)
-        self.terms = replace(given, tags=self.tags, rules=tuple(self._listened(rule) for rule in given.rules))
+        rules = tuple(self._listened(rule) for rule in given.rules)
+        self.terms = replace(given, tags=self.tags, rules=rules, recollection=OBLIVION)
         self._recorded: dict[Hides, tuple[RecordedTerms, bytes]] = {}
-        self._said: _Said = {}
+        self._heard = Heard()
 
     def recorded(self, hides: Hides) -> tuple[RecordedTerms, bytes]:
         """The terms, and their line."""
@@ -151,22 +180,10 @@ class ListenedRules:
             self._recorded[hides] = identified(terms), dump(identified(terms))
         return self._recorded[hides]
 
-    def listen(self) -> None:
-        """Remember from now on what rules say, and which dispatches are ours."""
-        self._said.clear()
-        self.tags.seen = {}
-
-    def heard(self) -> tuple[Judged, ...]:
-        """What rules have said since."""
-        return tuple(
-            Judged(
-                person=person,
-                yes=tuple(rule for rule, said in whens.items() if said),
-                no=tuple(rule for rule, said in whens.items() if not said),
-                aims=dict(aims),
-            )
-            for person, (whens, aims) in self._said.items()
-        )
+    def listen(self, heard: Heard) -> Heard:
+        """Remember there from now on what rules say, and which dispatches are ours."""
+        self._heard = self.tags.heard = heard
+        return heard
 
     def _listened(self, rule: Rule) -> Rule:
         when = None if rule.when is None else self._when(rule.name, rule.when)
@@ -175,7 +192,7 @@ class ListenedRules:
     def _when(self, rule: str, when: Condition) -> Condition:
         def listened(room: Room, person: Participant | None) -> bool:
             said = when(room, person)
-            self._said.setdefault(person.sid if person else "", ({}, {}))[0][rule] = said
+            self._heard.said.setdefault(person.sid if person else "", ({}, {}))[0][rule] = said
             return said
 
         return listened
@@ -183,7 +200,7 @@ class ListenedRules:
     def _aim(self, rule: str, aim: Aim) -> Aim:
         def listened(room: Room, person: Participant | None) -> Aimed:
             said = aim(room, person)
-            self._said.setdefault(person.sid if person else "", ({}, {}))[1][rule] = said
+            self._heard.said.setdefault(person.sid if person else "", ({}, {}))[1][rule] = said
             return said
 
         return listened

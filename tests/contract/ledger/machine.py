@@ -81,6 +81,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.pair.advance(ms)
         self.pair.release(self.holder(back))
 
+    @precondition(lambda self: self.pair.holders)
+    @rule(ms=spans, back=recent, alone=st.sampled_from([1, 7, LEASE_MS, OVER_FINAL_MS]))
+    def leave(self, ms: Ms, back: int, alone: Ms) -> None:
+        self.pair.advance(ms)
+        self.pair.leave(self.holder(back), alone)
+
     @rule(ms=spans, asked=some_keys)
     def touch(self, ms: Ms, asked: list[Key]) -> None:
         self.pair.advance(ms)
@@ -129,6 +135,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self.pair.advance(ms)
         for holder in thought_dead:
             self.pair.save(holder, then, 0, LINES)
+
+    @rule(key=keys, times=st.integers(1, 4), taker=st.sampled_from(["claim", "deliver"]), then=st.sampled_from(Then))
+    def lapse(self, key: Key, times: int, taker: str, then: Then) -> None:
+        """One holder after the other dies, and the last one saves."""
+        self.pair.deliver(key, take=True)
+        for _ in range(times):
+            self.pair.advance(LEASE_MS)
+            if taker == "claim":
+                self.pair.claim(3)
+            else:
+                self.pair.deliver(key, take=True)
+        for holder in self.pair.holders[-1:]:
+            self.pair.save(holder, then, 7)
 
     @rule(order=st.permutations(KEYS), then=quiet, touched=st.integers(0, 3), before=ages, after=ages)
     def grow_old(self, order: list[Key], then: Then, touched: int, before: Ms, after: Ms) -> None:

@@ -38,6 +38,8 @@ class Modelled:
     index: tuple[Standing, ...] = ()
     inbox: list[Numbered] = field(default_factory=list)
     came: int = 0  # events ever accepted
+    lapses: int = 0
+    alone_until: Ms = 0
 
     @property
     def entries(self) -> tuple[bytes, ...]:
@@ -80,7 +82,8 @@ class Model:
         if ended and self.now < ended.at + OVER_FINAL_MS:
             return Delivered.OVER, False
         session = None if ended else session
-        free = not session or session.place is not Then.KEEP or session.at <= self.now
+        held = session is not None and session.place is Then.KEEP and session.at > self.now
+        free = not held and not (session and session.alone_until > self.now)
         if event_id and self.is_known(event_id):
             return Delivered.DUPLICATE, bool(take and free and session and session.inbox)
         self.event_ids.append((event_id, self.now))
@@ -95,8 +98,19 @@ class Model:
         if session.place is Then.REST:
             session.place, session.at = Then.DUE, self.now
         if session.place is Then.DUE:
-            session.at = min(session.at, self.now)
+            session.at = max(session.alone_until, min(session.at, self.now))
         return Delivered.ACCEPTED, take and free
+
+    def lapse(self, session: Modelled) -> int:
+        """It is about to be handed out: how many leases in a row have run out, if one just has."""
+        lapsed = session.place is Then.KEEP
+        session.lapses += lapsed
+        return session.lapses if lapsed else 0
+
+    def leave(self, session: Modelled, until: Ms) -> None:
+        """It is left alone until then."""
+        session.place, session.at, session.alone_until = Then.DUE, until, until
+        session.expires = self.now + LIVE_TTL_MS
 
     def hand_out(self, session: Modelled, token: str) -> None:
         """The session is held under the token from now on."""
@@ -120,6 +134,7 @@ class Model:
         session.record, session.index = record, index
         session.inbox = [(number, entry) for number, entry in session.inbox if number > upto]
         session.expires = self.now + LIVE_TTL_MS
+        session.lapses = session.lapses if then is Then.KEEP else 0
         if then is Then.OVER:
             session.place, session.at, session.inbox, session.index = Then.OVER, self.now, [], ()
             session.expires = self.now + OVER_TTL_MS

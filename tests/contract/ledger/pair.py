@@ -112,6 +112,13 @@ class Pair:
 
         self.run(self.ledger.release(lease))
 
+    def leave(self, holder: Holder, ms: Ms) -> None:
+        lease, until = holder.held.lease, self.model.now + ms
+        if session := self.model.leased(lease.key, lease.token):
+            self.model.leave(session, until)
+
+        self.run(self.ledger.release(lease, alone_until=until))
+
     def touch(self, keys: list[Key]) -> None:
         assert self.run(self.ledger.touch(keys)) == self.model.touch(keys)
 
@@ -135,6 +142,7 @@ class Pair:
         assert session
         assert handover.lease.token not in {holder.held.lease.token for holder in self.holders}
         assert handover.due == min(session.at, self.model.now)
+        assert handover.lapses == self.model.lapse(session)
         self.model.hand_out(session, handover.lease.token)
         self.remember(handover, session, session.entries)
 

@@ -297,3 +297,83 @@ async def test_an_ended_session_is_in_none_of_the_places(home: Home) -> None:
     assert await home.ledger.renew(mine.lease) is None
     home.advance(LEASE_MS)
     assert await home.ledger.claim(10) == ([], None)
+
+
+async def test_leases_that_run_out_in_a_row_are_counted(home: Home) -> None:
+    """Whoever gets the session for that reason is told, by claim and by event; another one is not."""
+    assert (await held(home.ledger)).lapses == 0
+    for lapses in (1, 2, 3):
+        home.advance(LEASE_MS)
+        [mine], _ = await home.ledger.claim(10)
+        assert mine.lapses == lapses
+    home.advance(LEASE_MS)
+    assert (await held(home.ledger)).lapses == 4
+
+
+@pytest.mark.parametrize("then", [Then.REST, Then.DUE])
+async def test_work_that_ends_well_is_no_lapse_and_ends_the_row(home: Home, then: Then) -> None:
+    """The next lease that runs out is the first again."""
+    await held(home.ledger)
+    home.advance(LEASE_MS)
+    [mine], _ = await home.ledger.claim(10)
+    await home.ledger.save(mine.lease, b"record", mine.upto, then)
+    assert (await held(home.ledger)).lapses == 0
+    home.advance(LEASE_MS)
+    assert (await held(home.ledger)).lapses == 1
+
+
+async def test_a_checkpoint_does_not_end_the_row(home: Home) -> None:
+    """Whoever saved it may have died of what came after."""
+    await held(home.ledger)
+    home.advance(LEASE_MS)
+    [mine], _ = await home.ledger.claim(10)
+    await home.ledger.save(mine.lease, b"record", mine.upto, Then.KEEP)
+    home.advance(LEASE_MS)
+    assert (await held(home.ledger)).lapses == 2
+
+
+async def test_what_is_handed_back_is_no_lapse(home: Home) -> None:
+    """A worker that is drained did not die of the session."""
+    mine = await held(home.ledger)
+    await home.ledger.release(mine.lease)
+    assert (await held(home.ledger)).lapses == 0
+
+
+async def test_a_session_that_is_left_alone_is_handed_out_to_nobody(home: Home) -> None:
+    """Whatever comes in is kept until its time has come, and its last holder has no lease."""
+    mine = await held(home.ledger)
+    await home.ledger.release(mine.lease, alone_until=START + 60_000)
+
+    home.advance(59_999)
+    assert (await home.ledger.deliver(KEY, "e2", b"left")).handover is None
+    assert (await home.ledger.deliver(KEY, "e2", b"left")).handover is None
+    await home.ledger.deliver(KEY, "", b"swept", take=False)
+    assert await home.ledger.claim(10) == ([], 1)
+    assert (await home.ledger.save(mine.lease, b"record", mine.upto, Then.REST)).result is SaveResult.LOST
+
+    home.advance(1)
+    [claimed], _ = await home.ledger.claim(10)
+    assert (claimed.lapses, claimed.inbox[-2:]) == (0, (b"left", b"swept"))
+
+
+async def test_the_row_outlasts_being_left_alone(home: Home) -> None:
+    """Who lapses again after that has not begun anew."""
+    await held(home.ledger)
+    home.advance(LEASE_MS)
+    [mine], _ = await home.ledger.claim(10)
+    await home.ledger.release(mine.lease, alone_until=START + LEASE_MS + 500)
+    home.advance(500)
+    [mine], _ = await home.ledger.claim(10)
+    assert mine.lapses == 0
+    home.advance(LEASE_MS)
+    [mine], _ = await home.ledger.claim(10)
+    assert mine.lapses == 2
+
+
+async def test_a_lost_lease_leaves_nothing_alone(home: Home) -> None:
+    """Another has the session."""
+    mine = await held(home.ledger)
+    home.advance(LEASE_MS)
+    [other], _ = await home.ledger.claim(10)
+    await home.ledger.release(mine.lease, alone_until=START + 60_000)
+    assert (await home.ledger.save(other.lease, b"record", other.upto, Then.REST)).result is SaveResult.OK

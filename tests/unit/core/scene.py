@@ -11,10 +11,12 @@ from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    GiveWay,
     Observe,
     Observed,
     Outcome,
     Reply,
+    Resumed,
     Save,
     Saved,
     TakeBack,
@@ -183,6 +185,8 @@ class Scene(Stage):
         match effect:
             case Observe():
                 return Observed(self.now, self.now, self.shows)
+            case GiveWay():
+                return Resumed(self.now)
             case TurnToCreate():
                 return Turn(self.now, 0)
             case Save(session=session):

@@ -5,11 +5,13 @@ from msgspec.structs import replace
 
 from dispatcher.core import transitions
 from dispatcher.core.assignments import subject_of
+from dispatcher.core.audience import OBLIVION, at_once, judge
 from dispatcher.core.facts import Participant, Room
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Retract, Wait
 from dispatcher.core.rules import NAMELESS, Aimed, Rule, Target, aimed
 from dispatcher.core.session import State
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Said, Verdict
 from dispatcher.explain import diagnosis, narrative
 from dispatcher.ledger.record import dump, load
@@ -224,7 +226,10 @@ def test_an_agent_is_computed_for_the_earliest_whom_the_rule_matches(
     one: Rule, there: list[Participant], whom: str | None
 ) -> None:
     """Else for the earliest there; a rule for rooms speaks of nobody."""
-    found = subject_of(one, replace(assignment(), policy=one.policy), LOBBY, there)
+    audience = at_once(judge(RoomSnapshot(room=LOBBY, participants=tuple(there)), (one,), OBLIVION))
+    assert audience is not None
+
+    found = subject_of(replace(assignment(name=one.name), policy=one.policy), audience)
 
     assert (found.identity if found else None) == whom
 

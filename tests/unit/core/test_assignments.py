@@ -2,9 +2,11 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.assignments import assign, may_be_assigned
+from dispatcher.core.audience import OBLIVION, at_once, judge
 from dispatcher.core.facts import Participant
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import ASSIGNMENTS_MAX, Session
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Said, Verdict
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import LOBBY, NOW, assignment, attempt, only, person, rule, session
@@ -15,9 +17,16 @@ VIP = rule("vip", when=only("boss"), go_on=True)
 EACH, AMBIENT, EVERYONE = rule("each", per="participant"), rule("ambient", trigger="room_started"), rule("everyone")
 
 
+def wanted(before: Session, rules: list[Rule], *people: Participant) -> Session:
+    """The session once it has all assignments that the rules ask for."""
+    there = at_once(judge(RoomSnapshot(room=LOBBY, participants=people), tuple(rules), OBLIVION))
+    assert there is not None
+    return assign(before, rules, there, NOW)
+
+
 def born(rules: list[Rule], *people: Participant, before: Session | None = None) -> list[str]:
     """Keys of the assignments after a birth."""
-    return [one.key for one in assign(before or session(), rules, LOBBY, people, NOW).assignments]
+    return [one.key for one in wanted(before or session(), rules, *people).assignments]
 
 
 @pytest.mark.parametrize(
@@ -47,14 +56,14 @@ def test_assignments_already_there_are_left_as_they_are() -> None:
     """What was pinned at birth stays: a reload changes new assignments only."""
     old = assignment(name="everyone", tries=2)
 
-    after = assign(session(old), [rule("everyone", attempts=9)], LOBBY, [CALLER], NOW)
+    after = wanted(session(old), [rule("everyone", attempts=9)], CALLER)
 
     assert after == session(old)
 
 
 def test_a_birth_is_told() -> None:
     """With the assignment and the agent that will be asked first."""
-    after = assign(session(), [rule("sales", "seller", "voicemail")], LOBBY, [CALLER], NOW)
+    after = wanted(session(), [rule("sales", "seller", "voicemail")], CALLER)
 
     assert [(entry.said, entry.assignment, entry.agent) for entry in after.timeline] == [
         (Said.ASSIGNMENT_CREATED, "sales", "seller")
@@ -91,7 +100,7 @@ FULL = session(*(assignment(name="each", identity=f"p{number}") for number in ra
 
 def test_law_8_assignments_are_capped_and_the_overflow_is_told_once() -> None:
     """While everybody is waited for, who comes too late is left out."""
-    after = assign(assign(FULL, [EACH], LOBBY, [CALLER], NOW), [EACH], LOBBY, [CALLER, BOSS], NOW)
+    after = wanted(wanted(FULL, [EACH], CALLER), [EACH], CALLER, BOSS)
 
     assert after.assignments == FULL.assignments
     assert [(entry.said, entry.assignment) for entry in after.timeline] == [(Said.ASSIGNMENT_OMITTED, "each/caller")]
@@ -115,7 +124,7 @@ def test_an_idle_assignment_makes_room(fields: dict[str, object], goes: bool) ->
     idle = replace(FULL.assignments[3], **fields)
     full = replace(FULL, assignments=(*FULL.assignments[:3], idle, *FULL.assignments[4:]))
 
-    after = assign(full, [EACH], LOBBY, [CALLER], NOW)
+    after = wanted(full, [EACH], CALLER)
 
     assert (after.find(idle.key) is None) is goes
     assert (after.find("each/caller") is not None) is goes
@@ -163,7 +172,7 @@ def test_a_birth_in_an_idle_assignments_place_is_told_too() -> None:
     """The timeline says `wanted` of every assignment."""
     full = replace(FULL, assignments=(replace(FULL.assignments[0], attended=False), *FULL.assignments[1:]))
 
-    after = assign(full, [EACH], LOBBY, [CALLER], NOW)
+    after = wanted(full, [EACH], CALLER)
 
     assert [(entry.said, entry.assignment) for entry in after.timeline] == [(Said.ASSIGNMENT_CREATED, "each/caller")]
 

@@ -24,6 +24,7 @@ from tests.unit.core.world import LIVEKIT_AHEAD, NOW, agent, assignment, attempt
 RULES = (rule(),)
 EACH = rule("each", per="participant")
 BOT = agent("bot", joined_at=NOW + LIVEKIT_AHEAD - seconds(90))
+EACH_OF_ALICE = assignment(attempt(), name="each", identity="alice", policy=EACH.policy)
 SERVED = assignment(attempt(agent_sid="PA_bot", agent_seen_at=NOW))
 
 
@@ -53,6 +54,11 @@ def heard(before: Session, *events: Event, rules: tuple[Rule, ...] = RULES) -> S
         pytest.param(session(assignment(attempt())), ABORTED, person(), RULES, True, id="W5-aborted-is-left"),
         pytest.param(
             session(assignment(finished_at=NOW)), LEFT, person(), RULES, False, id="leaving-a-done-assignment"
+        ),
+        pytest.param(session(EACH_OF_ALICE), LEFT, person(), (EACH,), True, id="who-waits-for-an-own-agent-leaves"),
+        pytest.param(session(EACH_OF_ALICE), LEFT, person("bob"), (EACH,), False, id="nothing-was-wanted-for-them"),
+        pytest.param(
+            session(assignment(attempt())), LEFT, person(kind="EGRESS"), RULES, False, id="nobody-for-the-assignment"
         ),
         pytest.param(session(SERVED), JOINED, BOT, RULES, False, id="the-agent-that-serves"),
         pytest.param(session(SERVED), JOINED, replace(BOT, sid="PA_2"), RULES, True, id="L3-its-new-connection"),
@@ -102,6 +108,25 @@ def test_a_session_is_stale_when_a_look_could_show_something(
 
     assert after.stale is stale
     assert after.assignments == before.assignments
+
+
+@pytest.mark.parametrize(
+    ("before", "asked_for", "stale"),
+    [
+        pytest.param(session(), ("greeter",), True, id="a-rule-asks-for-them"),
+        pytest.param(session(), None, True, id="not-known"),
+        pytest.param(session(), (), False, id="no-rule-asks-for-them"),
+        pytest.param(session(SERVED), ("greeter",), False, id="one-that-has-its-agent"),
+        pytest.param(session(assignment(attended=False)), (), True, id="somebody-is-there-for-an-idle-assignment"),
+        pytest.param(session(stale=True), (), True, id="for-another-reason"),
+        pytest.param(session(looked_at=0), (), True, id="nobody-has-looked-yet"),
+    ],
+)
+def test_whom_no_rule_asks_for_is_no_reason_to_look(
+    before: Session, asked_for: tuple[str, ...] | None, stale: bool
+) -> None:
+    """As the webhook shows them, which has their metadata and attributes."""
+    assert heard(before, replace(event(JOINED, person()), asked_for=asked_for)).stale is stale
 
 
 def test_why_an_agent_left_is_noted() -> None:

@@ -4,8 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core import observe as observing
+from dispatcher.core.audience import people
 from dispatcher.core.facts import JOINED, LEFT, Participant
-from dispatcher.core.observe import observe, people
+from dispatcher.core.observe import observe
 from dispatcher.core.plan import Look, Rest, Wait
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import State
@@ -393,7 +394,7 @@ def test_a_look_whose_judging_finds_no_end_is_told(most: int, cut_off: int, monk
     """The last pass has to change nothing; where none of those allowed does, the timeline says so, once a look."""
     monkeypatch.setattr(observing, "PASSES_MAX", most)
     here = RoomSnapshot(room=LOBBY, participants=(person(),))
-    after = observe(session(), here, [rule()], tags=TAGS, now=NOW)
+    after = observe(session(), here, (rule(),), tags=TAGS, now=NOW)
 
     assert [entry.said for entry in after.timeline].count(Said.PASSES_EXCEEDED) == cut_off
     assert (after.timeline[-1].said is Said.PASSES_EXCEEDED) == bool(cut_off)

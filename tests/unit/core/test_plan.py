@@ -26,6 +26,20 @@ DUE_LATER = assignment(due_at=NOW + seconds(9))
         pytest.param(session(assignment(), finished=True, final=True), Rest(), id="1-law-14-final"),
         pytest.param(session(assignment(), stale=True), Look(), id="2-stale"),
         pytest.param(session(assignment(LEFTOVER), stale=True), Look(), id="2-before-any-act"),
+        pytest.param(
+            session(assignment(), stale=True, present=5_000), Wait(NOW + seconds(2.5)), id="2-a-crowd-once-in-a-while"
+        ),
+        pytest.param(session(stale=True, present=5_000, looked_at=NOW - seconds(2.5)), Look(), id="2-a-crowd-again"),
+        pytest.param(session(stale=True, present=99), Look(), id="2-few-people-at-once"),
+        pytest.param(session(stale=True, present=10**6), Wait(NOW + seconds(5)), id="2-never-later-than-this"),
+        pytest.param(
+            session(stale=True, present=5_000, looked_at=NOW + seconds(2)), Look(), id="2-the-clock-stepped-back"
+        ),
+        pytest.param(
+            session(assignment(attempt(started_at=NOW - seconds(0.5))), stale=True, present=5_000),
+            Wait(NOW + seconds(1.5)),
+            id="2-a-deadline-waits-for-no-crowd",
+        ),
         pytest.param(session(assignment(attempt(started_at=NOW - seconds(1.5)))), Look(), id="2-a-deadline-passed"),
         pytest.param(session(assignment(), missed_at=NOW), Wait(NOW + seconds(5)), id="3-not-listed-no-create"),
         pytest.param(session(assignment(LEFTOVER), missed_at=NOW), Wait(NOW + seconds(5)), id="3-nor-retract"),

@@ -9,10 +9,11 @@ from dispatcher.core.facts import LEFT, ROOM_FINISHED, Ms, Room, RoomSid
 from dispatcher.core.rules import Rule
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timing import AGAIN_MS, LEASE_MS
+from dispatcher.engine.reconciler import LAPSES_MAX, alone_for
 from dispatcher.engine.sweep import SWEPT
 from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable
 from dispatcher.livekit.client import Reason, Refused, Unavailable, Unknown
-from tests.unit.core.world import LOBBY, agent, job, only, person, rule
+from tests.unit.core.world import LOBBY, NOW, agent, job, only, person, rule
 from tests.unit.desk import KEY, PROJECT, Desk, Happening, Staged, fails, for_ever, nothing, until
 
 SLACK: Ms = 300  # a busy machine's own time passes too
@@ -74,7 +75,7 @@ async def test_a_room_that_is_not_listed_is_looked_at_again_and_then_rests() -> 
     desk = await joined()
     del desk.livekit.lives[LOBBY.sid]
     await desk.drive()
-    assert await desk.due_in() == pytest.approx(5_000, abs=SLACK)
+    assert await desk.due_in() == pytest.approx(500, abs=SLACK)  # for whom the webhook named; it is over after 5 s
     desk.watch.later(5_100)
     assert await desk.drive() is None
     life = await desk.life()
@@ -425,3 +426,54 @@ async def test_an_undecodable_record_is_rebuilt_from_a_look() -> None:
     await desk.reconciler.drive(replace(handover, record=b"of another version"))
     assert desk.livekit.dispatches() == ("greeter#1",)
     assert [line["reason"] for line in desk.said("dispatch.adopted")] == ["ours"]
+
+
+# Whose work is never done --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lapses", "alone"), [(3, 60_000), (4, 120_000), (5, 240_000), (6, 480_000), (7, 600_000), (10**6, 600_000)]
+)
+def test_a_session_is_left_alone_for_longer_and_longer_up_to_a_bound(lapses: int, alone: Ms) -> None:
+    """Ten minutes, however often."""
+    assert alone_for(lapses) == alone
+
+
+async def test_a_session_whose_leases_run_out_is_left_alone_for_longer_and_longer() -> None:
+    """Driven three times by processes that die of it, then once a while; it is told each time, and counted."""
+    desk = await joined()
+    driven = []
+    for _ in range(8):
+        handover = await desk.claim()
+        driven.append((desk.watch.time - NOW) // 1_000)
+        if handover.lapses >= LAPSES_MAX:
+            driven.pop()
+            assert await desk.reconciler.drive(handover) == await desk.due_in()
+        else:
+            desk.watch.later(LEASE_MS)  # the process is dead
+            continue
+        desk.watch.later(await desk.due_in() or 0)
+    assert driven == [0, 10, 20, 90, 220]
+    assert desk.livekit.calls == []
+    assert [(line["level"], line["lapses"], line["seconds"]) for line in desk.said("session.left_alone")] == [
+        ("error", 3, 60),
+        ("error", 4, 120),
+        ("error", 5, 240),
+    ]
+    assert desk.value("sessions_left_alone_total") == 3
+
+
+async def test_a_session_that_is_alone_no_more_is_driven_as_ever() -> None:
+    """And once that ended well nothing is counted any more."""
+    desk = await joined()
+    for _ in range(LAPSES_MAX):
+        await desk.claim()
+        desk.watch.later(LEASE_MS)
+    await desk.drive()
+    desk.watch.later(alone_for(LAPSES_MAX))
+    await desk.drive()
+    assert desk.livekit.calls == ["look", "create"]
+    await desk.hear(SWEPT)
+    await desk.claim()
+    desk.watch.later(LEASE_MS)
+    assert (await desk.claim()).lapses == 1

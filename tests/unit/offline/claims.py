@@ -8,7 +8,20 @@ from msgspec.structs import replace
 
 from dispatcher.config import Config, load_offline
 from dispatcher.core.drive import Terms
-from dispatcher.core.effects import Ask, Asked, Effect, Observe, Observed, Outcome, Reply, Save, Saved, Turn
+from dispatcher.core.effects import (
+    Ask,
+    Asked,
+    Effect,
+    GiveWay,
+    Observe,
+    Observed,
+    Outcome,
+    Reply,
+    Resumed,
+    Save,
+    Saved,
+    Turn,
+)
 from dispatcher.core.facts import Event, Ms, Participant, Room, RoomSid
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
@@ -61,6 +74,8 @@ class Played:
             case Save(session=session):
                 self.session = session
                 return Saved(self.now)
+            case GiveWay():
+                return Resumed(self.now)
             case _:
                 return Turn(self.now, 0)
 

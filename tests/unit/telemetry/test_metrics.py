@@ -32,6 +32,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "session_pickup_delay_seconds": (Histogram, set()),
     "rule_errors_total": (Counter, {"rule", "field", "reason"}),
     "metadata_unread_total": (Counter, {"whose", "reason"}),
+    "sessions_left_alone_total": (Counter, set()),
     "reconciler_rounds_exceeded_total": (Counter, set()),
     "reconciler_passes_exceeded_total": (Counter, set()),
     "loop_errors_total": (Counter, {"loop"}),

@@ -14,7 +14,7 @@ if is_leased(session, token) then -- sent again, as the answer was lost
   return { 'accepted', held(session, inbox_of(session)) }
 end
 
-local free = not session or session.place ~= 'held' or session.at <= now
+local free = not session or is_free(session)
 local bucket = math.floor(now / DEDUPE_MS)
 local ids = base .. 'e:' .. whole(bucket)
 if event_id ~= '' then
@@ -33,7 +33,7 @@ end
 redis.call('RPUSH', base .. 'i:' .. id, event)
 if not session then
   session = { id = id, room = room, born = whole(now), place = 'due', at = now, token = '', head = 0, lines = '',
-    record = false }
+    lapses = 0, alone = 0, record = false }
   session.project, session.sid = string.match(id, '^(.-)%z(.*)$')
   redis.call('HSET', base .. 's:' .. id, 'room', room, 'born', session.born)
   redis.call('ZADD', name_of(session), session.born, id)
@@ -54,7 +54,7 @@ if take and free then
 elseif session.place == 'held' then
   live_on(session)
 else
-  move(session, 'due', session.place == 'due' and math.min(session.at, now) or now)
+  move(session, 'due', math.max(session.alone, session.place == 'due' and math.min(session.at, now) or now))
 end
 keep_indexes()
 return answer

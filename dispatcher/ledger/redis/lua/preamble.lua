@@ -68,14 +68,14 @@ local function name_of(session)
 end
 
 local function read(id)
-  local fields = { 'room', 'born', 'place', 'at', 'token', 'head', 'expires', 'lines', 'record' }
+  local fields = { 'room', 'born', 'place', 'at', 'token', 'head', 'expires', 'lapses', 'alone', 'lines', 'record' }
   local found = redis.call('HMGET', base .. 's:' .. id, unpack(fields))
   local session = { id = id }
   session.project, session.sid = string.match(id, '^(.-)%z(.*)$')
   for number, field in ipairs(fields) do
     session[field] = found[number]
   end
-  for _, field in ipairs({ 'at', 'head', 'expires' }) do
+  for _, field in ipairs({ 'at', 'head', 'expires', 'lapses', 'alone' }) do
     session[field] = tonumber(session[field] or 0)
   end
   return session
@@ -120,7 +120,8 @@ local function live_on(session)
   session.expires = now + ttl
   redis.call('ZADD', base .. 'age', whole(session.expires), session.id)
   redis.call('HSET', base .. 's:' .. session.id, 'place', session.place, 'at', whole(session.at),
-    'token', session.token, 'head', whole(session.head), 'expires', whole(session.expires))
+    'token', session.token, 'head', whole(session.head), 'expires', whole(session.expires),
+    'lapses', whole(session.lapses), 'alone', whole(session.alone))
   redis.call('PEXPIRE', base .. 's:' .. session.id, ttl + SPARE_TTL_MS)
   redis.call('PEXPIRE', base .. 'i:' .. session.id, ttl + SPARE_TTL_MS)
   redis.call('PEXPIRE', name_of(session), LIVE_TTL_MS + SPARE_TTL_MS)
@@ -143,14 +144,19 @@ local function is_final(session)
   return session.place == 'over' and now < session.at + OVER_FINAL_MS
 end
 
+-- Nobody has a lease that has not run out, and the session is not left alone.
+local function is_free(session)
+  return (session.place ~= 'held' or session.at <= now) and session.alone <= now
+end
+
 local function is_leased(session, token)
   return session and session.place == 'held' and session.token == token
 end
 
 -- The session as its holder gets it, with this inbox: see `held` in replies.py.
-local function held(session, inbox, due)
+local function held(session, inbox, due, lapses)
   return { session.id, session.room, session.token, session.at, now, due or now, session.head + #inbox,
-    session.record, inbox }
+    session.record, inbox, lapses or 0 }
 end
 
 local function inbox_of(session)
@@ -160,9 +166,11 @@ end
 -- The session is held under the token.
 local function hand_out(session, token)
   local due = session.place ~= 'rest' and math.min(session.at, now) or now
+  local lapsed = session.place == 'held'
+  session.lapses = session.lapses + (lapsed and 1 or 0)
   session.token = token
   move(session, 'held', now + LEASE_MS)
-  return held(session, inbox_of(session), due)
+  return held(session, inbox_of(session), due, lapsed and session.lapses or 0)
 end
 
 -- The session to read only: see `life` in replies.py.

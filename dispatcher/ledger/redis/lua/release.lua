@@ -1,8 +1,9 @@
--- ARGV: id, token
+-- ARGV: id, token, until when the session is left alone or nothing
 forget_expired()
 local session = find(ARGV[2])
 if is_leased(session, ARGV[3]) then
-  move(session, 'due', now)
+  session.alone = tonumber(ARGV[4] or 0)
+  move(session, 'due', math.max(now, session.alone))
   keep_indexes()
 end
 return 1

@@ -17,6 +17,9 @@ if drained > 0 then
   session.head, left = session.head + drained, left - drained
 end
 
+if next_place ~= 'keep' then
+  session.lapses = 0
+end
 local answer = { 'ok' }
 if next_place == 'over' then
   redis.call('DEL', inbox)

@@ -11,10 +11,12 @@ from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    GiveWay,
     Observe,
     Observed,
     Outcome,
     Reply,
+    Resumed,
     Save,
     Saved,
     Turn,
@@ -38,6 +40,7 @@ RULES = (
     Rule(name="sales", policy=GREETER, when=lambda _, one: one is not None, aim=lambda *_: Aimed((Target("sales"),))),
 )
 TERMS = Terms(tags=TAGS, rules=RULES, limited=True)
+WAYS_GIVEN = 6  # after each of two rules, for each of two people and for the room
 
 
 def answered(effect: Effect, now: Ms) -> Reply:
@@ -51,6 +54,8 @@ def answered(effect: Effect, now: Ms) -> Reply:
             return Asked(now=now, outcome=Outcome.TAKEN, dispatch="AD_1")
         case Save():
             return Saved(now)
+        case GiveWay():
+            return Resumed(now)
         case _:
             return Turn(now, 0)
 
@@ -93,7 +98,7 @@ def test_what_is_given_asked_for_and_answered_stands_on_the_tape() -> None:
         unheard.send(done[-1][1])
 
     assert [(each.effect, each.reply) for each in claim.exchanges] == [
-        (untagged(effect), reply) for effect, reply in done
+        (untagged(effect), reply) for effect, reply in done if not isinstance(effect, GiveWay)
     ]
     assert (claim.project, claim.now, claim.session, claim.inbox) == ("default", NOW, SESSION, (JOIN,))
     assert (claim.ended, claim.due_in) == (Ended.FINISHED, end.value.value)
@@ -119,11 +124,42 @@ def test_what_the_rules_said_stands_beside_the_look_they_said_it_of() -> None:
 def test_a_claim_whose_lease_is_lost_ends_with_what_had_no_answer() -> None:
     """So does one that is cancelled."""
     with taped(hiding()) as (tape, lines):
-        carried_out(tape, until=2)
+        carried_out(tape, until=2 + WAYS_GIVEN)
     claim = recorded(only(lines)).claim
 
     assert (claim.ended, claim.due_in) == (Ended.CUT_OFF, None)
     assert [one.reply is None for one in claim.exchanges] == [False, False, True]
+
+
+def test_a_claim_whose_lease_is_lost_while_people_are_judged_has_what_was_said_until_then() -> None:
+    """The look is there, and when it was last gone on with."""
+    with taped(hiding()) as (tape, lines):
+        carried_out(tape, until=3)
+    claim = recorded(only(lines)).claim
+
+    assert claim.ended is Ended.CUT_OFF
+    assert [type(one.reply) for one in claim.exchanges] == [Turn, Observed]
+    assert claim.exchanges[-1].judged == (Judged(person=ALICE.sid, yes=("sales",), no=("nobody",)),)
+    assert claim.exchanges[-1].resumed_at == NOW + 2
+
+
+def test_drives_that_take_turns_while_they_judge_are_heard_apart() -> None:
+    """What rules say of the people of one stands on no line of the other's."""
+    with taped(hiding()) as (tape, lines):
+        drives = [tape.drive("default", SESSION, (JOIN,), TERMS, NOW).run() for _ in range(2)]
+        alone = RoomSnapshot(room=LOBBY, participants=(BOB,))
+        for conversation in drives:
+            next(conversation)
+            conversation.send(Turn(NOW, 0))
+        drives[0].send(Observed(NOW, NOW - 1, SEEN))
+        drives[1].send(Observed(NOW, NOW - 1, alone))
+        for conversation in drives:
+            while isinstance(conversation.send(Resumed(NOW)), GiveWay):
+                pass
+            conversation.close()
+    people = [[one.person for one in recorded(line).claim.exchanges[1].judged] for line in lines]
+
+    assert people == [[ALICE.sid, BOB.sid], [BOB.sid]]
 
 
 def test_a_defect_of_a_drive_is_recorded_and_raised() -> None:
