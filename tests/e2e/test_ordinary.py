@@ -14,6 +14,7 @@ pytestmark = pytest.mark.real
 SLACK = 4.0  # seconds for the agent's way into the room, on a busy machine
 GRACE = 3.0  # `finish_grace`
 SILENT = 9.0  # seconds after which no worker will take a dispatch, while few are open
+NEXT_LOOK = 4.0  # seconds, 1, 2, 4 and 8 s after somebody has joined whom no rule wanted
 LISTED_LATE = 6.0  # seconds until the look that shows what LiveKit lists 5 s late
 
 
@@ -106,3 +107,20 @@ async def test_d7_a_no_after_a_quiet_minute_is_found_after_6_s(tmp_path: Path) -
 
     assert waited is not None
     assert waited < LISTED_LATE + SLACK
+
+
+async def test_w13_what_a_rule_reads_is_found_when_it_comes_late(tmp_path: Path) -> None:
+    """Metadata set 2 s after joining: no webhook tells of it, a look does, long before the sweep."""
+    waited = await _played(tmp_path, "told-late", "metadata set 2 s after joining")
+
+    assert waited is not None
+    assert waited < NEXT_LOOK + SLACK
+
+
+@pytest.mark.long
+async def test_w13_a_telephone_that_is_answered_has_its_agent(tmp_path: Path) -> None:
+    """The same of `sip.callStatus`."""
+    waited = await _played(tmp_path, "answered-late", "sip.callStatus active after 2 s")
+
+    assert waited is not None
+    assert waited < NEXT_LOOK + SLACK
