@@ -216,7 +216,7 @@ def _ago(span: Ms) -> str:
 
 
 def _named(target: Target) -> str:
-    return f"`{target.agent}`, deployment `{target.deployment}`"
+    return f"`{target.agent}`, deployment `{target.deployment}`" if target.deployment else f"`{target.agent}`"
 
 
 def _span(span: Ms) -> str:

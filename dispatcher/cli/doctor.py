@@ -83,7 +83,8 @@ async def examine(config: Config, redis: Address | None, write: Callable[[str], 
 
 def _of_configuration(config: Config) -> Iterator[Finding]:
     about = "configuration"
-    yield Finding(Grade.OK, about, f"{config.file or 'environment'}: {len(config.rules)} rules")
+    rules = len({rule.name for rule in config.rules_in_force})
+    yield Finding(Grade.OK, about, f"{config.file or 'environment'}: {rules} rule{'' if rules == 1 else 's'}")
     for warning in config.warnings:
         yield Finding(Grade.WARNING, about, str(warning))
 

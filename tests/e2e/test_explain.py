@@ -68,5 +68,5 @@ async def test_d5_a_room_that_starves(tmp_path: Path) -> None:
             told = await story(here, "lobby")
     assert told[-1] == (
         "everyone: starved; no worker took the job within 9 s, 2 times; "
-        "is one registered as `greeter`, deployment ``, with room for it?"
+        "is one registered as `greeter`, with room for it?"
     )

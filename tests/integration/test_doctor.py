@@ -55,6 +55,16 @@ async def test_without_redis_it_asks_livekit_alone(livekit: FakeLiveKit) -> None
     assert f"ok       livekit default: {livekit.url}: 1 rooms" in told
 
 
+async def test_rules_of_projects_are_counted_once_each(livekit: FakeLiveKit) -> None:
+    """Whether they stand beside the projects, or in one."""
+    shared = settings(livekit)
+    (project,) = shared.projects
+    own = replace(shared, rules=(), projects=(replace(project, rules=(rule("greeter"), rule("notes", name="notes"))),))
+
+    assert ": 1 rule\n" in (await examined(shared, None))[1]
+    assert ": 2 rules\n" in (await examined(own, None))[1]
+
+
 async def test_workers_are_asked_once(livekit: FakeLiveKit) -> None:
     """Those that are configured; who does not answer is a warning, as no dispatch depends on it."""
     async with WorkerServer("greeter") as worker:

@@ -50,7 +50,7 @@ async def test_a_starved_room_explained() -> None:
         _, lines = await _told(here, "lobby")
     assert lines[-1].strip() == (
         "default: starved; no worker took the job within 0.4 s, 2 times; "
-        "is one registered as `greeter`, deployment ``, with room for it?"
+        "is one registered as `greeter`, with room for it?"
     )
 
 
