@@ -50,9 +50,16 @@ class Intake:
         if not relevant or event.room is None or not event.room.sid:
             return IntakeResult.IGNORED
         key = Key(project, event.room.name, event.room.sid)
-        event = replace(event, asked_for=await sliced(asked_for(event, self.rules_of(project)), at_most=JUDGED_S))
+        event = replace(event, asked_for=await self._asked_for(project, event))
         with self.runner.reserved(1) as places:
             delivery = await sessions.deliver(self.ledger, key, event, take=places > 0)
         if delivery.handover is not None:
             self.runner.take(delivery.handover)
         return _RESULTS[delivery.outcome]
+
+    async def _asked_for(self, project: str, event: Event) -> tuple[str, ...] | None:
+        """The rules that apply to who has joined; None, where that takes too long or fails: a look finds out."""
+        try:
+            return await sliced(asked_for(event, self.rules_of(project)), at_most=JUDGED_S)
+        except Exception:  # noqa: BLE001  law 1: the event is recorded; the session's drive fails alike, and is told
+            return None

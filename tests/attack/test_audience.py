@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import pytest
 from msgspec.structs import replace
 
 from dispatcher.config import load_offline
@@ -18,6 +19,8 @@ from dispatcher.core.timing import APART_MS
 from dispatcher.ledger.record import dump_event
 from tests.unit.core.world import LOBBY, person
 from tests.unit.desk import KEY, Desk, Staged
+
+pytestmark = pytest.mark.no_cover  # tracing makes every look far longer than what is to be shown
 
 PEOPLE: Final = 3_000
 PAUSE_MS: Final = 25.0  # 2 ms are meant, 10 promised; the collector of garbage may stop in one, too
