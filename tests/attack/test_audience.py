@@ -20,7 +20,7 @@ from dispatcher.ledger.record import dump_event
 from tests.unit.core.world import LOBBY, person
 from tests.unit.desk import KEY, Desk, Staged
 
-pytestmark = pytest.mark.no_cover  # tracing makes every look far longer than what is to be shown
+pytestmark = pytest.mark.long  # spans of CPU: they want a process without the heap of five thousand other tests
 
 PEOPLE: Final = 3_000
 PAUSE_MS: Final = 25.0  # 2 ms are meant, 10 promised; the collector of garbage may stop in one, too
@@ -54,10 +54,12 @@ async def pauses() -> AsyncIterator[list[float]]:
 
     turning = asyncio.create_task(turn())
     await asyncio.sleep(0)
+    gc.freeze()
     try:
         yield found
         await asyncio.sleep(0)
     finally:
+        gc.unfreeze()
         turning.cancel()
 
 

@@ -19,6 +19,7 @@ from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable, Life
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
+from dispatcher.runtime.judgements import Judgements
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, ProjectRuntime
 from dispatcher.targets.board import Board
 from dispatcher.targets.breaker import Breaker
@@ -182,6 +183,7 @@ class Desk:
         return ProjectRuntime(
             livekit=livekit,
             rules=self.rules,
+            recollection=Judgements(),
             tags=TAGS,
             create_rate=self.create_rate,
             api_rate_limit=self.api_rate_limit,
