@@ -1,7 +1,7 @@
 """`dispatcher demo`: shows the main job, with the real service and a fake LiveKit that loses, repeats and refuses.
 
-Its limits are shortened so that it ends within half a minute: an agent is given up after 3 s instead of 12, and the
-sweep comes every 5 s instead of 30.
+Its limits are shortened so that it ends within half a minute: an agent is given up after 3 s instead of 6 to 12, and
+the sweep comes every 5 s instead of 30.
 """
 
 import argparse

@@ -80,9 +80,8 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
         identity=agent.known_as,
         reason=agent.disconnect_reason,
         received_at=now,
-        stayed=max(0, event.created_at - agent.joined_at),
-        left_at=event.created_at + timing.SECOND_MS - 1,
         joined_at=agent.joined_at,
+        left_at=event.created_at + timing.SECOND_MS - 1,
         done=agent.done,
     )
     others = tuple(old for old in session.notes if old.sid != agent.sid)

@@ -6,6 +6,7 @@ named is looked for again before anybody believes a list without them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -16,10 +17,12 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 
+_ARRIVALS: Final = frozenset({JOINED, ROOM_STARTED})
+
 
 def expect(session: Session, event: Event, now: Ms) -> Session:
     """The session, which is looked at because of the event, is so again until a look shows whom the event named."""
-    if event.name not in {JOINED, ROOM_STARTED}:
+    if event.name not in _ARRIVALS:
         return session
     sid = event.participant.sid if event.participant is not None else str(session.sid)
     newer = session.unseen_since < now or sid > session.unseen_sid  # of those heard of at once, always the same one
@@ -29,7 +32,7 @@ def expect(session: Session, event: Event, now: Ms) -> Session:
 def heard(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Session:
     """The session after an event of a person or the room: whom no rule wants yet may be wanted soon."""
     person = event.participant
-    if event.name not in {JOINED, ROOM_STARTED}:
+    if event.name not in _ARRIVALS:
         return session
     if session.missed_at:  # a list has contradicted what is heard only now: it counts no more
         session = replace(session, missed_at=now)
@@ -58,10 +61,14 @@ def _different(snapshot: RoomSnapshot, rules: Sequence[Rule]) -> Iterable[Partic
     return {(one.kind, one.hidden, each and one.sid): one for one in here}.values()
 
 
-def deadlines(session: Session) -> Iterator[Ms]:
-    """The instants at which the session must be looked at again: less often where many people make each look dear."""
+def unseen(session: Session) -> Iterator[Ms]:
+    """The instants at which whom a webhook named is looked for again."""
     if session.unseen_sid:
         yield from (session.unseen_since + after for after in timing.UNSEEN_MS)
+
+
+def undecided(session: Session) -> Iterator[Ms]:
+    """The instants at which whom no rule wants is looked at again: less often where many people make a look dear."""
     if session.undecided_since:
         apart = session.looked_at + session.apart
         begun = (session.undecided_since, session.undecided_at)

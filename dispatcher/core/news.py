@@ -44,7 +44,5 @@ def _took(attempt: Attempt | None) -> int | None:
 
 def _attempt(session: Session, entry: Entry) -> Attempt | None:
     """The attempt that an entry is about; None: it has none, or had to make room since."""
-    attempts = (
-        one for assignment in session.assignments if assignment.key == entry.assignment for one in assignment.attempts
-    )
-    return next((one for one in attempts if one.number == entry.number), None)
+    assignment = session.find(entry.assignment)
+    return assignment.find(entry.number) if assignment else None

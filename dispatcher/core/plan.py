@@ -68,7 +68,8 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
     if session.stale:
         return _look_or_wait(session, now)
     if session.missed_at:
-        return Wait(min(instant for instant in _missing(session) if instant > now))
+        looks = (session.missed_at + timing.ENDING_MS, *late.unseen(session))
+        return Wait(min(instant for instant in looks if instant > now))
     act = _retract(session, now) or _create(session, now)
     if act is not None:
         return act if fresh else Look()
@@ -87,8 +88,9 @@ def _look_or_wait(session: Session, now: Ms) -> Look | Wait:
 def deadlines(session: Session) -> Iterator[Ms]:
     """The instants at which the session must be looked at."""
     if session.missed_at:
-        yield from _missing(session)
-    yield from late.deadlines(session)
+        yield session.missed_at + timing.ENDING_MS
+    yield from late.unseen(session)
+    yield from late.undecided(session)
     if session.unattributed_since:
         yield from (session.unattributed_since + after for after in timing.UNATTRIBUTED_MS)
     for assignment in session.assignments:
@@ -100,12 +102,6 @@ def deadlines(session: Session) -> Iterator[Ms]:
             yield session.named_since + assignment.policy.join_within
         for attempt in assignment.open:
             yield from _attempt_deadlines(session, assignment, attempt)
-
-
-def _missing(session: Session) -> Iterator[Ms]:
-    yield session.missed_at + timing.ENDING_MS
-    if session.unseen_sid:
-        yield from (session.unseen_since + after for after in timing.UNSEEN_MS)
 
 
 def _attempt_deadlines(session: Session, assignment: Assignment, attempt: Attempt) -> Iterator[Ms]:

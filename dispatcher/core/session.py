@@ -48,10 +48,14 @@ class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):
     identity: str
     reason: str
     received_at: Ms
-    stayed: Ms  # by LiveKit's clock; up to 1 s short, as webhooks carry whole seconds
+    joined_at: Ms  # LiveKit's clock
     left_at: Ms  # LiveKit's clock, the end of the second that the webhook bears
-    joined_at: Ms = 0  # LiveKit's clock
     done: str = ""  # what the agent had said of being done
+
+    @property
+    def stayed(self) -> Ms:
+        """How long it was there at least: up to 1 s short, as webhooks bear whole seconds."""
+        return max(0, self.left_at - timing.SECOND_MS + 1 - self.joined_at)
 
 
 class Departed(Struct, frozen=True, kw_only=True):

@@ -86,7 +86,7 @@ class Board:
     def learn(self, project: str, session: Session, entries: Iterable[Entry]) -> None:
         """Take in what a session's new entries tell of its targets, and tell the other replicas within a second."""
         for target, one in news(session, entries):
-            self._tell(f"{project}/{target}", one)
+            self._tell(queue_of(project, target), one)
 
     def worker_seen(self, project: str, target: Target, at: Ms) -> None:
         """Take in a sign of life: a worker of the target's is there, at `at` of the ledger's clock."""

@@ -52,7 +52,7 @@ class Pacer:
     async def learn(self, project: str, runtime: ProjectRuntime, entries: Iterable[Entry]) -> None:
         """The queues follow what came of the attempts."""
         for entry in entries:
-            queue = f"{project}/{entry.agent}"
+            queue = queue_of(project, entry.agent)
             limited = entry.verdict is Verdict.UNSENT and entry.reason == Reason.LIMITED
             if limited:
                 await self.refused(project, runtime.api_rate_limit)
@@ -90,8 +90,8 @@ class Pacer:
             self._slow.discard(queue)
 
 
-def queue_of(project: str, target: Target) -> str:
-    """The name, in the ledger, of all that is kept of a target: its queue, and what is known of it."""
+def queue_of(project: str, target: Target | str) -> str:
+    """The name, in the ledger, of all that is kept of a target (or of one as entries name it): its queue, its facts."""
     return f"{project}/{target}"
 
 

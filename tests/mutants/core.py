@@ -22,8 +22,8 @@ MUTANTS = {
     "dispatcher/core/plan.py": (
         Mutant(
             "asks in a room that is not listed",
-            "    if session.missed_at:\n        return Wait(",
-            "    if session.missed_at < 0:\n        return Wait(",
+            "    if session.missed_at:\n        looks",
+            "    if session.missed_at < 0:\n        looks",
         ),
         Mutant("acts on an old look", "return act if fresh else Look()", "return act"),
         Mutant("waits for the latest deadline", "Wait(min(ahead))", "Wait(max(ahead))"),

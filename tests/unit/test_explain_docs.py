@@ -8,15 +8,20 @@ from msgspec.structs import replace
 
 from dispatcher.core.rules import NAMELESS
 from dispatcher.core.session import Assignment, Attempt, Session, with_entry
-from dispatcher.core.timeline import Entry, Said, Verdict
+from dispatcher.core.timeline import Because, Deadline, Entry, Said, Verdict
+from dispatcher.core.timing import SILENT_FEW_MS
 from dispatcher.core.verdicts import LEFT_AGAIN
-from dispatcher.explain import SENTENCES, diagnosis
+from dispatcher.explain import SENTENCES, diagnosis, narrative
 from tests.unit.core.world import agent, assignment, attempt, session
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "my-agent-does-not-come.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.+)\n((?:.*\n)+?)(?=^## |\Z)", PAGE, re.MULTILINE))
 WAITING = replace(assignment(attended=True), rule="everyone")
 STARVED = replace(WAITING, rounds=1)
+FEW = Deadline(after=SILENT_FEW_MS, because=Because.FEW)
+
+
+SILENCE = Entry(at=0, said=Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, took=FEW.after, patience=FEW)
 
 
 def stands(wanted: Assignment, *attempts: Attempt) -> Session:
@@ -25,8 +30,9 @@ def stands(wanted: Assignment, *attempts: Attempt) -> Session:
 
 
 def failed(verdict: Verdict, times: int = 3) -> Session:
-    """Starved, after so many attempts that all ended alike."""
-    return stands(STARVED, *(attempt(number + 1, verdict=verdict) for number in range(times)))
+    """Starved, after so many attempts that all ended alike; of silence it was known as soon as where few wait."""
+    known = FEW if verdict is Verdict.SILENT else None
+    return stands(STARVED, *(attempt(number + 1, verdict=verdict, patience=known) for number in range(times)))
 
 
 STANDS = {
@@ -56,8 +62,10 @@ def stories(section: str) -> list[list[str]]:
 
 
 def sentence(template: str) -> re.Pattern[str]:
-    """What a line of the timeline may be, with or without how long it took."""
-    return re.compile(re.sub(r"\\{\w+\\}", ".+", re.escape(template)) + r"( \w+)?(, \d+\.\d\d s)?")
+    """What a line of the timeline may be, with or without how long it took; of silence, how it was known."""
+    known = re.escape(next(narrative(with_entry(session(), SILENCE))).partition("silent")[2])
+    written = re.escape(template).replace(r"\{verdict\}", rf"(silent{known}|\w+( \w+){{0,2}})")
+    return re.compile(re.sub(r"\\{\w+\\}", ".+", written) + r"(, \d+\.\d\d s)?")
 
 
 @pytest.mark.parametrize(("heading", "stands"), STANDS.items())

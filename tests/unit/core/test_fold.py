@@ -139,11 +139,11 @@ def test_why_an_agent_left_is_noted() -> None:
         identity="bot",
         reason="CONNECTION_TIMEOUT",
         received_at=NOW,
-        stayed=left - BOT.joined_at,
         left_at=left + 999,
         joined_at=BOT.joined_at,
     )
     assert after.notes == (expected,)
+    assert expected.stayed == left - BOT.joined_at
 
 
 def test_a_stay_is_never_negative() -> None:
@@ -183,7 +183,7 @@ def test_room_finished_is_final() -> None:
         SERVED,
         stale=True,
         missed_at=NOW,
-        notes=(Note(sid="1", identity="", reason="", received_at=0, stayed=0, left_at=0),),
+        notes=(Note(sid="1", identity="", reason="", received_at=0, joined_at=0, left_at=0),),
     )
 
     after = heard(busy, event(ROOM_FINISHED), event(ROOM_FINISHED))

@@ -153,3 +153,15 @@ def test_what_is_told_of_strangers_is_cut() -> None:
 
     [told] = [entry.agent for entry in scene.session.timeline if entry.said is Said.AGENT_UNREQUESTED]
     assert len(told) < 200
+
+
+def test_law_8_a_huge_name_does_not_hide_another_one() -> None:
+    """Each name is cut by itself: of two strangers both are told."""
+    scene = Scene()
+    scene.joins(person())
+    scene.joins(agent("huge", name="a" * 10_000))
+    scene.joins(agent("small", name="intruder"))
+    scene.run(11)
+
+    [told] = [entry.agent for entry in scene.session.timeline if entry.said is Said.AGENT_UNREQUESTED]
+    assert told.endswith(", intruder")

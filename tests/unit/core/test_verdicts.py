@@ -1,6 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
+from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Attempt, Note
 from dispatcher.core.snapshot import Dispatch
@@ -109,7 +110,8 @@ def note(
     reason: str, *, stayed: float = 60, sid: str = "PA_bot", heard: Ms = GONE.agent_missed_at, done: str = ""
 ) -> Note:
     """A webhook has said why the agent left."""
-    told = Note(sid=sid, identity="bot", reason=reason, received_at=heard, stayed=seconds(stayed), left_at=LEFT_AT)
+    came = LEFT_AT - timing.SECOND_MS + 1 - seconds(stayed)
+    told = Note(sid=sid, identity="bot", reason=reason, received_at=heard, joined_at=came, left_at=LEFT_AT)
     return replace(told, done=done)
 
 

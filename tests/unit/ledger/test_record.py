@@ -20,7 +20,7 @@ FULL = session(
         policy=policy("greeter", "backup", kinds=frozenset({"SIP"}), per="participant", on_finish="replace"),
         identity="alice",
     ),
-    notes=(Note(sid="PA_bot", identity="bot", reason="", received_at=NOW, stayed=1, left_at=2),),
+    notes=(Note(sid="PA_bot", identity="bot", reason="", received_at=NOW, joined_at=1, left_at=2),),
     missed_at=NOW,
     unattributed=("PA_x",),
     timeline=(

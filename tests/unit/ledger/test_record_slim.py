@@ -95,9 +95,7 @@ def an_assignment(number: int) -> Assignment:
     )
 
 
-NOTE = Note(
-    sid=ID, identity=IDENTITY, reason=ID, received_at=NOW, stayed=NOW, left_at=NOW, joined_at=NOW, done="x" * DONE_MAX
-)
+NOTE = Note(sid=ID, identity=IDENTITY, reason=ID, received_at=NOW, joined_at=NOW, left_at=NOW, done="x" * DONE_MAX)
 ENTRY = Entry(
     at=NOW,
     said=Said.DEPLOYMENT_IGNORED,

@@ -54,7 +54,7 @@ SESSION = Session(
             attempts=(Attempt(number=1, target=Target("greeter"), started_at=1, identities=("agent-AJ_1",)),),
         ),
     ),
-    notes=(Note(sid="PA_9", identity="agent-AJ_9", reason="", received_at=1, stayed=1, left_at=1),),
+    notes=(Note(sid="PA_9", identity="agent-AJ_9", reason="", received_at=1, joined_at=1, left_at=1),),
     timeline=(Entry(at=1, said=Said.ASSIGNMENT_CREATED, assignment=KEY),),
 )
 CREATE = Create(assignment=KEY, number=1, target=Target("greeter"))
