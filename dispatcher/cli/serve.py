@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -99,6 +100,8 @@ async def _until_stopped(
                 log.warning(
                     "redis.unused", why="a dry run has a ledger of its own, in memory: no other process uses it"
                 )
+            gc.collect()
+            gc.freeze()  # what a service holds for as long as it lives; else each collection of garbage walks over it
             await stopped.wait()
             log.info("service.stopping")
     log.info("service.stopped")

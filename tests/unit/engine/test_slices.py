@@ -1,10 +1,11 @@
 """Work that takes long gives way to others, and is given up where it takes too long."""
 
 import asyncio
+from collections import deque
 from collections.abc import Generator
 from time import perf_counter
 
-from dispatcher.engine.slices import SLICE_S, Slices, sliced
+from dispatcher.engine.slices import BUSY_S, SLICE_S, Slices, sliced
 
 
 def busy(seconds: float) -> Generator[None, None, str]:
@@ -56,3 +57,23 @@ async def test_a_slice_that_is_used_up_is_said_to_be() -> None:
     await asyncio.sleep(2 * SLICE_S)
 
     assert (at_once, await slices.give_way(), await slices.give_way()) == (False, True, False)
+
+
+async def test_others_who_have_work_are_left_most_of_the_time() -> None:
+    """One turn between two slices would not do: an agent is asked for in twenty steps, and would wait for each."""
+    turns, slices = 0, Slices()
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            deque(busy(2 * BUSY_S), maxlen=0)
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    for _ in range(10):
+        deque(busy(SLICE_S), maxlen=0)
+        assert await slices.give_way()
+    beside.cancel()
+
+    assert turns >= 20
