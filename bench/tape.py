@@ -28,7 +28,8 @@ from dispatcher.core.effects import (
     Saved,
     Turn,
 )
-from dispatcher.core.facts import JOINED, Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot

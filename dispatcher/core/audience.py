@@ -10,7 +10,8 @@ from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
-from dispatcher.core.facts import JOINED, Event, Participant, Room
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, Participant, Room
 from dispatcher.core.rules import Rule, judging
 from dispatcher.core.session import Assignment
 from dispatcher.core.snapshot import RoomSnapshot

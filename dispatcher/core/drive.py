@@ -34,7 +34,8 @@ from dispatcher.core.effects import (
     TurnToLook,
     Unobserved,
 )
-from dispatcher.core.facts import Event, Ms
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms
 from dispatcher.core.fold import fold
 from dispatcher.core.observe import conclude
 from dispatcher.core.patience import concerned, informed

@@ -1,4 +1,4 @@
-"""What LiveKit tells us, reduced to what we use: a room, a participant, an event.
+"""What LiveKit tells us, reduced to what we use: a room, a participant; and the names of its events.
 
 Names and meanings are LiveKit's. Times are epoch milliseconds of LiveKit's clock unless a name says otherwise.
 Metadata and attributes live here only while something is judged; they are never stored (law 11).
@@ -94,14 +94,3 @@ class Participant(Struct, frozen=True, kw_only=True):
     def is_person(self) -> bool:
         """Whether an agent may be wanted for it, if it is of a rule's kinds: no agent, no recorder, and not hidden."""
         return not (self.as_agent or self.recorder or self.hidden)
-
-
-class Event(Struct, frozen=True, kw_only=True):
-    """A verified webhook. `room` is absent from some kinds of event (ingress, agent jobs), `participant` from most."""
-
-    id: str
-    name: str
-    created_at: Ms  # whole seconds on LiveKit's side
-    room: Room | None = None
-    participant: Participant | None = None
-    asked_for: tuple[str, ...] | None = None  # the rules that apply to who has joined, by name; None: not known

@@ -11,17 +11,8 @@ from msgspec.structs import replace
 
 from dispatcher.core import late, timing
 from dispatcher.core.assignments import may_be_assigned
-from dispatcher.core.facts import (
-    ABORTED,
-    AGENT_JOB_ENDED,
-    JOINED,
-    LEFT,
-    ROOM_FINISHED,
-    ROOM_STARTED,
-    Event,
-    Ms,
-    Participant,
-)
+from dispatcher.core.events import Event
+from dispatcher.core.facts import ABORTED, AGENT_JOB_ENDED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Ms, Participant
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import DEPARTED_MAX, NOTES_MAX, Assignment, Departed, Note, Session, with_entry
 from dispatcher.core.timeline import Entry, Said

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from dispatcher.core import timing
 from dispatcher.core.assignments import may_be_assigned
-from dispatcher.core.facts import JOINED, ROOM_STARTED, Event, Ms, Participant
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, ROOM_STARTED, Ms, Participant
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot

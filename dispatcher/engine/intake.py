@@ -10,7 +10,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.audience import asked_for
-from dispatcher.core.facts import AGENT_JOB_ENDED, RELEVANT_EVENTS, Event
+from dispatcher.core.events import Event
+from dispatcher.core.facts import AGENT_JOB_ENDED, RELEVANT_EVENTS
 from dispatcher.core.rules import Rule
 from dispatcher.engine.runner import Runner
 from dispatcher.engine.slices import sliced

@@ -16,7 +16,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-from dispatcher.core.facts import Event, Ms
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms
 from dispatcher.http.bodies import Bodies, BodyRefused
 from dispatcher.http.connection import NAME
 from dispatcher.ledger.interface import LedgerUnavailable

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.core.facts import DONE, Event, Ms, Participant, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import DONE, Ms, Participant, RoomSid
 from dispatcher.core.session import Assignment, Attempt, Session
 
 VERSION: Final = 2  # 1: before the fields had the names of now

@@ -7,7 +7,8 @@ from msgspec import Struct
 from dispatcher.core import timing
 from dispatcher.core.effects import Save, Saved
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.facts import Event, Ms, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms, Room, RoomSid
 from dispatcher.core.session import Session, entries_since
 from dispatcher.core.timeline import Entry
 from dispatcher.ledger import record

@@ -19,7 +19,8 @@ from jwt.algorithms import HMACAlgorithm
 from msgspec import Meta, Struct
 
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.facts import Event, Ms
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms
 from dispatcher.livekit.webhook_body import read
 
 HS256: Final = "HS256"

@@ -13,13 +13,13 @@ import msgspec
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 from msgspec import Meta, Struct, field
 
+from dispatcher.core.events import Event
 from dispatcher.core.facts import (
     AGENT_JOB_ENDED,
     KIND_DETAILS_MAX,
     RELEVANT_EVENTS,
     ROOM_FINISHED,
     ROOM_STARTED,
-    Event,
     Participant,
     Room,
     RoomSid,

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from dispatcher.config import load_offline
 from dispatcher.core.audience import asked_for, at_once
-from dispatcher.core.facts import JOINED, LEFT, Event, Ms, Participant
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, LEFT, Ms, Participant
 from dispatcher.core.session import CROWD
 from dispatcher.core.timing import APART_MS
 from dispatcher.ledger.record import dump_event

@@ -11,7 +11,8 @@ from aiohttp import ClientSession, web
 from msgspec import convert
 from prometheus_client import CollectorRegistry
 
-from dispatcher.core.facts import Event, Ms
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import IntakeResult
 from dispatcher.http.bodies import Bodies
 from dispatcher.http.connection import ConnectionLimits

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import web
 
-from dispatcher.core.facts import Event
+from dispatcher.core.events import Event
 from dispatcher.engine.intake import IntakeResult
 from dispatcher.http.connection import HEAD_MAX, ConnectionLimits
 from dispatcher.http.listener import ACCEPTS, TOLD_EVERY, _RareLog, limits_here, listening

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, TraceConfig, web
 
-from dispatcher.core.facts import Event, Ms
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import IntakeResult
 from dispatcher.http.listener import listening
 from dispatcher.ledger.interface import LedgerUnavailable

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 
-from dispatcher.core.facts import Event
+from dispatcher.core.events import Event
 from dispatcher.engine.intake import IntakeResult
 from dispatcher.http.bodies import BODY_MAX, Bodies
 from dispatcher.livekit.webhook import sign

@@ -13,7 +13,8 @@ from dispatcher.config import CreateRate
 from dispatcher.core.audience import asked_for
 from dispatcher.core.audience import at_once as judged_at_once
 from dispatcher.core.drive import Terms
-from dispatcher.core.facts import Event, Ms, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms, Room, RoomSid
 from dispatcher.ledger.interface import Delivered, Handover, Key
 from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger

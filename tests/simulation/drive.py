@@ -30,7 +30,8 @@ from dispatcher.core.effects import (
     TurnToLook,
     Unobserved,
 )
-from dispatcher.core.facts import Event, Ms, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.patience import CROWD
 from dispatcher.core.rules import Target
 from dispatcher.core.session import entries_since

@@ -5,7 +5,8 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from dispatcher.core.facts import ABORTED, JOINED, LEFT, ROOM_FINISHED, Event, Ms
+from dispatcher.core.events import Event
+from dispatcher.core.facts import ABORTED, JOINED, LEFT, ROOM_FINISHED, Ms
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life
 from tests.simulation.members import Departure, Made, Member, Opened, Went, newcomer

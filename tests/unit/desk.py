@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from dispatcher.config import ApiRateLimit, CreateRate
-from dispatcher.core.facts import JOINED, Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot

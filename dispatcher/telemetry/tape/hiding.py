@@ -13,7 +13,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, TakeBack
-from dispatcher.core.facts import DONE, Event, Participant, Room
+from dispatcher.core.events import Event
+from dispatcher.core.facts import DONE, Participant, Room
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.core.text import IDENTITY_MAX, brief

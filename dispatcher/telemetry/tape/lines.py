@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from dispatcher.core.effects import Effect, Reply
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.facts import Event, Ms
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Aimed, Policy
 from dispatcher.core.session import Session
 from dispatcher.core.tags import Tag

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from dispatcher.core.audience import OBLIVION
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import Effect, GiveWay, Reply
-from dispatcher.core.facts import Event, Ms, Participant, Room
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms, Participant, Room
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
 from dispatcher.core.session import Session

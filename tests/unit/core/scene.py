@@ -25,7 +25,8 @@ from dispatcher.core.effects import (
     Turn,
     TurnToCreate,
 )
-from dispatcher.core.facts import JOINED, LEFT, Event, Ms, Participant, Room
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, LEFT, Ms, Participant, Room
 from dispatcher.core.fold import fold
 from dispatcher.core.observe import observe
 from dispatcher.core.plan import Create, Rest, Retract, Step, Wait, plan

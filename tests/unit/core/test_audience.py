@@ -1,7 +1,8 @@
 """Everybody in a look is judged once, with stops in between; what is remembered is not judged again."""
 
 from dispatcher.core.audience import ASKED_FOR_MAX, AT_ONCE, OBLIVION, Audience, asked_for, at_once, judge
-from dispatcher.core.facts import JOINED, LEFT, Event, Participant, Room
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, LEFT, Participant, Room
 from dispatcher.core.rules import Rule
 from dispatcher.core.snapshot import RoomSnapshot
 from tests.unit.core.world import LOBBY, NOW, agent, assignment, only, person, rule

@@ -26,7 +26,8 @@ from dispatcher.core.effects import (
     TurnToLook,
     Unobserved,
 )
-from dispatcher.core.facts import JOINED, LEFT, ROOM_FINISHED, Event, Ms, Participant
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, LEFT, ROOM_FINISHED, Ms, Participant
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Assignment, Session

@@ -5,16 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.facts import (
-    ABORTED,
-    AGENT_JOB_ENDED,
-    JOINED,
-    LEFT,
-    ROOM_FINISHED,
-    ROOM_STARTED,
-    Event,
-    Participant,
-)
+from dispatcher.core.events import Event
+from dispatcher.core.facts import ABORTED, AGENT_JOB_ENDED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Participant
 from dispatcher.core.fold import fold
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import NOTES_MAX, Assignment, Note, Session

@@ -4,7 +4,8 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from dispatcher.core.facts import AGENT, JOINED, Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import AGENT, JOINED, Ms, Participant, Room, RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Condition, Policy, Rule, Target
 from dispatcher.core.session import Assignment, Attempt, Session

@@ -5,16 +5,8 @@ import time
 
 import pytest
 
-from dispatcher.core.facts import (
-    AGENT_JOB_ENDED,
-    JOINED,
-    RELEVANT_EVENTS,
-    ROOM_FINISHED,
-    Event,
-    Participant,
-    Room,
-    RoomSid,
-)
+from dispatcher.core.events import Event
+from dispatcher.core.facts import AGENT_JOB_ENDED, JOINED, RELEVANT_EVENTS, ROOM_FINISHED, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule
 from dispatcher.engine.intake import JUDGED_S, Intake, IntakeResult
 from dispatcher.ledger.interface import Delivery, Key, Ledger, LedgerUnavailable

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.facts import JOINED, LEFT, Event
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, LEFT
 from dispatcher.core.fold import fold
 from dispatcher.core.session import Note, Session
 from dispatcher.core.timeline import Entry, Said, Verdict

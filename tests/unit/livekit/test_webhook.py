@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.core.facts import Event, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Room, RoomSid
 from dispatcher.livekit.webhook import ApiKey, BadWebhook, Received, Rejected, Undecodable, receive, sign, verify
 from tests.unit.livekit.forged import BODY, HEADER, KEY, NOW, SECRET, claims, segment, token
 

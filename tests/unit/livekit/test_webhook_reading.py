@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
-from dispatcher.core.facts import KIND_DETAILS, KINDS, Event, Participant, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import KIND_DETAILS, KINDS, Participant, Room, RoomSid
 from dispatcher.core.text import NAME_MAX, brief
 from dispatcher.livekit.webhook import ApiKey, Received, Undecodable, receive, verify
 from tests.unit.livekit.forged import KEY, NOW, SECRET, claims, token

@@ -7,7 +7,8 @@ from typing import Final
 
 import pytest
 
-from dispatcher.core.facts import Event, Participant, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.livekit.webhook import ApiKey, Received, receive, sign, verify
 
 RECORDED: Final = Path(__file__).parents[2] / "recorded"

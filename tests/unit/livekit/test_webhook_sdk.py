@@ -16,7 +16,8 @@ from livekit.protocol.models import DisconnectReason, ParticipantInfo, Participa
 from livekit.protocol.models import Room as WireRoom
 from livekit.protocol.webhook import WebhookEvent
 
-from dispatcher.core.facts import RELEVANT_EVENTS, Event, Participant, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import RELEVANT_EVENTS, Participant, Room, RoomSid
 from dispatcher.livekit.webhook import ApiKey, BadWebhook, Received, receive, verify
 from tests.unit.livekit.forged import KEY, claims
 

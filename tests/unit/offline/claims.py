@@ -22,7 +22,8 @@ from dispatcher.core.effects import (
     Saved,
     Turn,
 )
-from dispatcher.core.facts import Event, Ms, Participant, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import Ms, Participant, Room, RoomSid
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.engine.sweep import SWEPT

@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.effects import Ask, Observe, Observed, Save, Saved, TakeBack, Then
-from dispatcher.core.facts import AGENT, JOINED, Event, Participant, Room, RoomSid
+from dispatcher.core.events import Event
+from dispatcher.core.facts import AGENT, JOINED, Participant, Room, RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Policy, Target
 from dispatcher.core.session import Assignment, Attempt, Note, Session

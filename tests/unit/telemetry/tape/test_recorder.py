@@ -22,7 +22,8 @@ from dispatcher.core.effects import (
     Turn,
     TurnToCreate,
 )
-from dispatcher.core.facts import JOINED, Event, Ms, Participant, Room
+from dispatcher.core.events import Event
+from dispatcher.core.facts import JOINED, Ms, Participant, Room
 from dispatcher.core.rules import Aimed, Policy, Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
