@@ -32,6 +32,7 @@ _SAID: Final = {  # what PyYAML says with a piece of the source in it, or what h
     "expected <block end>, but found '<scalar>'": _GOES_ON,
     "expected ',' or '}', but got '<scalar>'": _GOES_ON,
     "expected ',' or '}', but got '?'": "put quotes round a value that holds a ? between { and }",
+    "found character '\\t'": "a tab stands here: indent with blanks",
     "found unknown escape character": "in \"…\" the \\ is YAML's own; write the value in '…'",
 }
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from msgspec import Struct
+
 from dispatcher.config.agents import Agent
 from dispatcher.config.document import Document, Loc, Tree
 from dispatcher.config.model import RuleFields
@@ -14,12 +16,28 @@ _OLD: Final = "write room.metadata, which passes the room's metadata on"
 _CUT: Final = "; a # after a blank begins a comment: put quotes round the whole expression"
 
 
-def check_expressions(document: Document, language: Language) -> Iterator[Problem]:
-    """Find every mistake in the expressions of all rules of the document. The document has a tree."""
+class Written(Struct, frozen=True):
+    """An expression as it stands in a file."""
+
+    loc: Loc
+    rule: Mapping[str, Tree]
+    text: str
+    trigger: Trigger
+    result: Result
+
+
+def sources(document: Document) -> Iterator[Written]:
+    """The expressions of all rules of the document, as far as they have the right shape. The document has a tree."""
     for loc, rule in _rules(document.tree, ()):
         trigger: Trigger = "room_started" if rule.get("trigger") == "room_started" else "participant_joined"
         for at, text, result in _written(rule):
-            yield from _problems(document, (*loc, *at), text, trigger, result, language)
+            yield Written((*loc, *at), rule, text, trigger, result)
+
+
+def check_expressions(document: Document, language: Language) -> Iterator[Problem]:
+    """Find every mistake in the expressions of all rules of the document. The document has a tree."""
+    for source in sources(document):
+        yield from _problems(document, source, language)
 
 
 def when(fields: RuleFields, language: Language) -> When | None:
@@ -90,14 +108,13 @@ def _written(rule: Mapping[str, Tree]) -> Iterator[tuple[Loc, str, Result]]:
             yield loc, text, result
 
 
-def _problems(
-    document: Document, loc: Loc, text: str, trigger: Trigger, result: Result, language: Language
-) -> Iterator[Problem]:
-    if result is Result.METADATA and text == "room":
+def _problems(document: Document, source: Written, language: Language) -> Iterator[Problem]:
+    loc = source.loc
+    if source.result is Result.METADATA and source.text == "room":
         yield document.problem(loc, _OLD)
         return
     try:
-        language.compile(text, trigger, result)
+        language.compile(source.text, source.trigger, source.result)
     except BadExpression as bad:
         for mistake in bad.mistakes:
             hint = _CUT if document.scalars[loc].cut_short else ""

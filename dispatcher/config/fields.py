@@ -51,6 +51,13 @@ def _expression(value: object) -> str:
     return value
 
 
+def _map_expression(value: object) -> object:
+    """An expression that gives a map: YAML's own maps are none."""
+    if isinstance(value, dict):
+        raise ValueError('put quotes round the whole map, and round its texts: \'{"line": "sales"}\'')  # noqa: TRY004
+    return _expression(value)
+
+
 class Span(Struct, frozen=True):
     """Marks a duration within bounds, in ms; its text has units."""
 
@@ -72,3 +79,4 @@ class Span(Struct, frozen=True):
 Name = Annotated[str, text(values.name)]
 Kind = Annotated[str, text(values.kind)]
 Cel = Annotated[str, BeforeValidator(_expression)]
+CelMap = Annotated[str, BeforeValidator(_map_expression)]

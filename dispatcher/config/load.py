@@ -11,6 +11,7 @@ from dispatcher.config import expressions
 from dispatcher.config.agents import Agent
 from dispatcher.config.checks import check, odd_deployments, outbound, unasked, unreachable
 from dispatcher.config.document import Document, Tree, read_document
+from dispatcher.config.doubts import doubtful
 from dispatcher.config.environment import Environment, read_environment
 from dispatcher.config.model import (
     File,
@@ -113,7 +114,7 @@ def _config(read: _Read) -> Config:
     )
     return replace(
         config,
-        warnings=(*_warnings(config, fields, read.document), *config.warnings),
+        warnings=(*_warnings(config, read), *config.warnings),
         hints=tuple(_hints(config, fields, read.document)),
     )
 
@@ -135,8 +136,10 @@ def _fields(document: Document, environment: Environment, origin: Origin, langua
     return fields.model_copy(update={"rules": (RuleFields(name="default", agent=Agent(name=environment.agent)),)})
 
 
-def _warnings(config: Config, fields: File, document: Document) -> Iterator[Problem]:
+def _warnings(config: Config, read: _Read) -> Iterator[Problem]:
+    fields, document = read.fields, read.document
     yield from odd_deployments(document)
+    yield from doubtful(document, read.language)
     yield from unreachable(config.rules, document, ("rules",))
     yield from unasked(fields.paused, config.rules_in_force, document, ("paused",))
     for index, (project, declared) in enumerate(zip(config.projects, fields.projects, strict=False)):

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from dispatcher.config import values
 from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
-from dispatcher.config.fields import Cel, Kind, Name, Section, Span, one, some, text
+from dispatcher.config.fields import Cel, CelMap, Kind, Name, Section, Span, one, some, text
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.types import CreateRate, Secret, SweepSettings
 from dispatcher.core.facts import Ms
@@ -24,6 +24,7 @@ FALLBACK_MAX: Final = 7
 WORKERS_MAX: Final = 32
 _MINUTE: Final = 60_000
 _POLICY: Final = Policy(targets=())
+RULE_KINDS: Final = _POLICY.kinds  # of a rule that names none
 _CREATE_RATE: Final = CreateRate()
 _SWEEP: Final = SweepSettings()
 
@@ -73,9 +74,9 @@ class RuleFields(LimitFields):
     name: Name
     agent: Agent
     fallback: Annotated[tuple[Agent, ...], Field(max_length=FALLBACK_MAX)] = ()
-    kinds: Annotated[tuple[Kind, ...], AfterValidator(some)] = tuple(sorted(_POLICY.kinds))
+    kinds: Annotated[tuple[Kind, ...], AfterValidator(some)] = tuple(sorted(RULE_KINDS))
     when: Cel = ""
-    metadata: Cel = ""
+    metadata: CelMap = ""
     trigger: Trigger = _POLICY.trigger
     per: Per = _POLICY.per
     worker_type: WorkerType = _POLICY.worker_type
@@ -172,6 +173,22 @@ _RENAMED: Final = {  # a field's old name → its name now, and what to write th
     "log": ("redact_identities", ": true or false"),
 }
 
+_NEVER_HERE: Final = {  # how other programs call a field of a rule, or where people look for one → what to write
+    **dict.fromkeys(("if", "condition", "match", "where", "filter"), "when: room.name == 'lobby'"),
+    **dict.fromkeys(("room", "rooms", "room_name"), "when: room.name.startsWith('ptt-')"),
+    **dict.fromkeys(
+        ("number", "numbers"), "when: phone(participant.attributes['sip.trunkPhoneNumber']) == '+442079460000'"
+    ),
+    **dict.fromkeys(
+        ("timeout", "wait"), "confirm_within: 12s, until a worker takes the job; join_within: 30s, until it is there"
+    ),
+    **dict.fromkeys(("retries", "retry", "max_attempts", "max_retries", "tries"), "attempts: 3, the first included"),
+    **dict.fromkeys(("else", "otherwise", "default"), "a last rule without `when`"),
+    "agent_name": "agent: greeter",
+    "agents": "agent: greeter, and those to ask next as fallback: [overflow]",
+    "priority": "the rules in their order: the first that matches wins",
+}
+
 _REASONS: Final = {  # pydantic's type of error → what to write instead
     "missing": "missing",
     "literal_error": "write {expected}",
@@ -213,7 +230,12 @@ def _problem(document: Document, details: ErrorDetails) -> Problem:
 
 def _unknown(name: str, known: Collection[str]) -> str:
     new, how = _RENAMED.get(name, ("", ""))
-    return f"is called `{new}` now{how}" if new in known else f"unknown field{did_you_mean(name, known)}"
+    if new in known:
+        return f"is called `{new}` now{how}"
+    if name in names(RuleFields) and "rules" in known:
+        return "unknown field; it belongs to a rule: rules: [{name: everyone, agent: greeter}]"
+    instead = f"; write {_NEVER_HERE[name]}" if name in _NEVER_HERE and "agent" in known else ""
+    return f"unknown field{instead or did_you_mean(name, known)}"
 
 
 def _written(document: Document, loc: Loc) -> Loc:

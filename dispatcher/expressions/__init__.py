@@ -1,5 +1,6 @@
 """CEL, behind one door: what rules compute. Checked when they load, total when they are judged: an error is a value."""
 
+from dispatcher.expressions.doubts import doubts
 from dispatcher.expressions.judged import Agents, Failed, Metadata, Split, UnreadMetadata, When, reporting
 from dispatcher.expressions.language import BadExpression, Expression, Language, Result
 from dispatcher.expressions.mistakes import Mistake
@@ -21,5 +22,6 @@ __all__ = [
     "Unread",
     "UnreadMetadata",
     "When",
+    "doubts",
     "reporting",
 ]

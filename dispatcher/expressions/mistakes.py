@@ -8,28 +8,21 @@ from typing import Final
 from msgspec import Struct
 
 from dispatcher.core.rules import Trigger
+from dispatcher.expressions import habits
 from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS
 
 _SAID: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _FIELD: Final = re.compile(r"undefined field '(.*)' not found in struct '(.*)'")
 _NAME: Final = re.compile(r"undeclared reference to '\.?((\w*)[^']*)'")
+_TEXT_FIELD: Final = "expression of type 'string' cannot be the operand of a select operation"
+_HAS: Final = "has() argument must be a field selection"
 _OVERLOAD: Final = re.compile(r"found no matching overload for '(.*)' applied to '(.*)'")
 _FIELDS: Final = {ROOM: ("room", ROOM_FIELDS), PARTICIPANT: ("participant", PARTICIPANT_FIELDS)}
 _ABSENT: Final = frozenset({"participant", "participant_metadata", "kind"})  # from `trigger: room_started`
-_NAMES: Final = (
-    *(
-        "room",
-        "metadata",
-        "participant",
-        "participant_metadata",
-        "kind",
-        "phone",
-        "has",
-        "size",
-        "contains",
-        "startsWith",
-    ),
-    *("endsWith", "matches", "exists", "lowerAscii", "upperAscii", "replace", "split", "trim", "orValue", "hasValue"),
+_VARIABLES: Final = ("room", "metadata", "participant", "participant_metadata", "kind")
+_FUNCTIONS: Final = (
+    *("phone", "has", "size", "contains", "startsWith", "endsWith", "matches", "exists", "lowerAscii", "upperAscii"),
+    *("replace", "split", "trim", "orValue", "hasValue"),
 )
 _KIND: Final = "`kind` stands alone, as in kind == 'SIP'"
 
@@ -44,6 +37,8 @@ class Mistake(Struct, frozen=True):
 def mistakes(said: str, text: str, trigger: Trigger) -> list[Mistake]:
     """Everything that CEL said of an expression, in the order of its text; nothing of what follows a syntax error."""
     found = sorted(_each(said, text, trigger), key=lambda mistake: mistake.offset)
+    if habits.of_prose(text):
+        return found[:1]
     syntax = [mistake for mistake in found if mistake.reason.startswith("syntax error")]
     if "recursion" in said:
         return [Mistake(0, "nested deeper than 32; each + of a sum nests, too")]
@@ -52,9 +47,12 @@ def mistakes(said: str, text: str, trigger: Trigger) -> list[Mistake]:
 
 def _each(said: str, text: str, trigger: Trigger) -> Iterator[Mistake]:
     for line, column, reason in _SAID.findall(said):
+        if "'*error*'" in reason:  # follows from another
+            continue
         before = text.split("\n")[: int(line) - 1]
         offset = min(len(text), sum(len(one) + 1 for one in before) + int(column) - 1)
-        yield Mistake(_start(text, offset, reason), _reason(reason.removesuffix(" [INVALID_ARGUMENT]"), trigger))
+        start = _start(text, offset, reason)
+        yield Mistake(start, _reason(reason.removesuffix(" [INVALID_ARGUMENT]"), text, start, trigger))
 
 
 def _start(text: str, offset: int, reason: str) -> int:
@@ -66,9 +64,9 @@ def _start(text: str, offset: int, reason: str) -> int:
     return offset
 
 
-def _reason(said: str, trigger: Trigger) -> str:
+def _reason(said: str, text: str, offset: int, trigger: Trigger) -> str:
     if said.startswith("Syntax error: "):
-        return _syntax(said.removeprefix("Syntax error: "))
+        return _syntax(said.removeprefix("Syntax error: "), text, offset)
     if found := _FIELD.fullmatch(said):
         variable, fields = _FIELDS.get(found[2], (found[2], ()))
         near = f"; {_KIND}" if found[1] == "kind" else _near(found[1], fields)
@@ -76,18 +74,29 @@ def _reason(said: str, trigger: Trigger) -> str:
     if found := _NAME.match(said):
         if trigger == "room_started" and found[2] in _ABSENT:
             return f"`trigger: room_started` has no participant: '{found[1]}' means nothing here"
-        return f"unknown name '{found[1]}'{_near(found[2], _NAMES)}"
+        return f"unknown name '{found[1]}'{_meant(found[2], text, offset)}"
     if found := _OVERLOAD.fullmatch(said):
-        return f"'{found[1].strip('@_')}' does not take {found[2]}".replace(ROOM, "room").replace(
-            PARTICIPANT, "participant"
-        )
-    return said
+        operator = found[1].strip("@_")
+        types = found[2].replace(ROOM, "room").replace(PARTICIPANT, "participant")
+        return f"'{operator}' does not take {types}{habits.of_types(operator, types.strip('()'), text, offset)}"
+    if said == _TEXT_FIELD:
+        return f"a text has no fields{habits.of_field(text, offset)}"
+    return f"has() takes a field{habits.of_has(text, offset)}" if said == _HAS else said
 
 
-def _syntax(said: str) -> str:
+def _meant(name: str, text: str, offset: int) -> str:
+    """What may have been meant by a name that is unknown: functions have brackets, variables have none."""
+    then = text[offset:].removeprefix(".").removeprefix(name)
+    if quoted := habits.of_prose(text):
+        return quoted
+    known = _FUNCTIONS if then.lstrip().startswith("(") else _VARIABLES
+    return _near(name, known) or habits.of_name(name, then)
+
+
+def _syntax(said: str, text: str, offset: int) -> str:
     if "'<EOF>'" in said:
         return "syntax error: it ends too early"
-    return f"syntax error: {said.partition(' expecting ')[0]}"
+    return f"syntax error: {said.partition(' expecting ')[0]}{habits.of_syntax(text, offset)}"
 
 
 def _near(word: str, known: tuple[str, ...]) -> str:

@@ -1,6 +1,7 @@
 """`dispatcher rules test`: cases written in YAML, each a situation and what the rules should make of it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -13,9 +14,11 @@ from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.core.facts import KIND_DETAILS, KINDS, STANDARD, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule
 from dispatcher.core.text import visible
+from dispatcher.expressions import Agents, Split
 from dispatcher.offline.situation import Situation, Unusable, Wanted, read_event, wanted
 
 NONE: Final = "none"
+KEYS: Final = 10_000  # that are tried, to show how a split divides them: in some ms
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`")
@@ -123,7 +126,19 @@ def rehearse(rules: Sequence[Rule], files: Sequence[Path]) -> tuple[int, list[st
         differing = list(_differences(one.case.expected(), list(wanted(rules, one.situation))))
         failed += bool(differing)
         report += [f"FAIL  {one.case.case} ({one.place})", *differing] if differing else [f"ok    {one.case.case}"]
-    return failed, [*report, f"{len(cases)} cases, {failed} failed"]
+    return failed, [*report, *_shares(rules), f"{len(cases)} cases, {failed} failed"]
+
+
+def _shares(rules: Sequence[Rule]) -> Iterator[str]:
+    """For each split, each target's share, and how many of so many keys really fall to it."""
+    for rule in rules:
+        choices = rule.aim.choices if isinstance(rule.aim, Agents) else ()
+        for split in [one for one in choices if isinstance(one, Split)]:
+            whole = sum(weight for weight, _ in split.shares)
+            drawn = Counter(split.of(str(key)) for key in range(KEYS))
+            parts = (f"{target} {100 * weight / whole:.4g} % ({drawn[target]:,})" for weight, target in split.shares)
+            by = split.by.text if split.by else "room.name"
+            yield visible(f"split {rule.name}, by {by}: {', '.join(parts)} of {KEYS:,} keys")
 
 
 def _cases(document: Document, folder: Path) -> Iterator[_Read | Problem]:

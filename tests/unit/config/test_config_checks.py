@@ -138,7 +138,7 @@ def test_a_rule_that_can_never_match_is_a_warning(tmp_path: Path, rules: str, un
 
 SIP_LINE = """{name: line, agent: x, kinds: [SIP], when: "room.name != ''"}"""
 ATTRIBUTE = """{name: line, agent: x, when: "'sip.ruleID' in participant.attributes"}"""
-TOLD = """{name: line, agent: x, when: "kind == ''", metadata: "participant.attributes['sip.callID']"}"""
+TOLD = """{name: line, agent: x, when: "kind == 'SIP'", metadata: "participant.attributes['sip.callID']"}"""
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from dispatcher.core.rules import Aimed, Target
 from tests.unit.config.files import loaded, told
 
 HEAD = "rules:\n- name: all\n  agent: x\n"
-FOO = "unknown name 'foo'"
+FOO = "unknown name 'foo'; a text has quotes of its own: 'foo'"
 GOES_ON = "not valid YAML: put quotes round the whole value; it goes on after its own quotes or brackets"
 CUT = "; a # after a blank begins a comment: put quotes round the whole expression"
 EXPRESSION = "write an expression, and put quotes round it, as in 'room.name == \"lobby\"'"
+MAP = 'put quotes round the whole map, and round its texts: \'{"line": "sales"}\''
 QUESTION = "not valid YAML: put quotes round a value that holds a ? between { and }"
 COLON = "not valid YAML: a second ': ' in one line; put quotes round a value that holds one"
 ESCAPE = "not valid YAML: in \"…\" the \\ is YAML's own; write the value in '…'"
@@ -62,7 +63,8 @@ def test_a_mistake_at_the_end_is_placed_after_the_last_character(tmp_path: Path)
         ("when: [1, 2].exists(x, x == 1)", f"4:15: {GOES_ON}"),
         ("agent: {cel: metadata.?b}", f"4:25: {QUESTION}"),
         ("fallback: [{cel: 'x' + room.name}]", f"4:24: {GOES_ON}"),
-        ("metadata: {'a': room.name}", f"4:13: rules[0].metadata: {EXPRESSION}"),
+        ("metadata: {'a': room.name}", f"4:13: rules[0].metadata: {MAP}"),
+        ("metadata:\n  \tline: sales", "5:3: not valid YAML: a tab stands here: indent with blanks"),
         ("when: [true]", f"4:9: rules[0].when: {EXPRESSION}"),
         ("when: !has(participant.name)", f"4:9: rules[0].when: {TAG}"),
         ("when: !(room.name == 'x')", f"4:9: rules[0].when: {TAG}"),

@@ -16,6 +16,7 @@ AGENT = "write the name your agent registers under, not empty, without spaces ar
 DEPLOYMENT = "must be at most 64 bytes, without spaces"
 FIELDS = "write fields, such as {name: value}"
 WORKER = "write http:// or dns+http://, a host and a port, such as http://agent-1:8081"
+UNKNOWN = "unknown field"
 KINDS = "write one of BRIDGE, CONNECTOR, INGRESS, SIP, STANDARD"
 EXPRESSION = "write an expression, and put quotes round it, as in 'room.name == \"lobby\"'"
 ONE_WAY = "write a name, or one of {name: …}, {cel: …} and {split: […]}"
@@ -29,11 +30,28 @@ URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
         ("agnet: x", "3: agnet: unknown field; did you mean 'agent'?"),
         ("contineu: true", "3: contineu: unknown field; did you mean 'continue'?"),
         ("go_on: true", "3: go_on: unknown field"),
-        ("priority: 1", "3: priority: unknown field"),
+        ("priority: 1", f"3: priority: {UNKNOWN}; write the rules in their order: the first that matches wins"),
+        ("if: x", f"3: if: {UNKNOWN}; write when: room.name == 'lobby'"),
+        ("rooms: ptt-*", f"3: rooms: {UNKNOWN}; write when: room.name.startsWith('ptt-')"),
+        (
+            "timeout: 10s",
+            (
+                f"3: timeout: {UNKNOWN}; write confirm_within: 12s, until a worker takes the job; join_within: 30s, "
+                "until it is there"
+            ),
+        ),
+        ("retries: 3", f"3: retries: {UNKNOWN}; write attempts: 3, the first included"),
+        (
+            "agents: [a, b]",
+            f"3: agents: {UNKNOWN}; write agent: greeter, and those to ask next as fallback: [overflow]",
+        ),
         ("when:", "8: when: has no value"),
         ("when: ''", f"9: when: {EXPRESSION}"),
         ("when: [a]", f"9: when: {EXPRESSION}"),
-        ("metadata: {'a': b}", f"13: metadata: {EXPRESSION}"),
+        (
+            "metadata: {'a': b}",
+            '13: metadata: put quotes round the whole map, and round its texts: \'{"line": "sales"}\'',
+        ),
         ("metadata: room", "13: metadata: write room.metadata, which passes the room's metadata on"),
         ("trigger: join", "12: trigger: write 'participant_joined' or 'room_started'"),
         ("trigger:", "11: trigger: has no value"),
@@ -123,6 +141,11 @@ def test_a_mistake_in_what_every_rule_has_is_told(tmp_path: Path, rule: str, sai
     [
         ("rule: []", "1: rule: unknown field; did you mean 'rules'?"),
         ("colour: blue", "1: colour: unknown field"),
+        (
+            "agent: greeter",
+            f"1: agent: {UNKNOWN}; it belongs to a rule: rules: [{{name: everyone, agent: greeter}}]",
+        ),
+        ("timeout: 10s", "1: timeout: unknown field"),
         ("instance: a:b", f"11: instance: {NAME}"),
         ("defaults:", "10: defaults: has no value"),
         ("defaults: [a]", f"11: defaults: {FIELDS}"),

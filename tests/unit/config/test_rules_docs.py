@@ -53,11 +53,20 @@ CALLED_IN = "participant: {kind: SIP, attributes: {sip.ruleID: SDR_sales}}"
 CALLED_OUT = "participant: {kind: SIP, attributes: {sip.trunkID: ST_out}}"
 
 
+def called(number: str) -> str:
+    """Somebody who has called this number of ours."""
+    return f"participant: {{kind: SIP, attributes: {{sip.ruleID: SDR_1, sip.trunkPhoneNumber: '{number}'}}}}"
+
+
 @pytest.mark.parametrize(
     ("recipe", "case"),
     [
         ("Hidden numbers", f"""{CALLED_IN}, expect: {{rule: sales-line, metadata: '{{"line": "sales"}}'}}"""),
         ("Hidden numbers", f"{CALLED_OUT}, expect: none"),
+        ("A table of numbers", f"{called('020 7946 0001')}, expect: {{rule: lines, agent: support}}"),
+        ("A table of numbers", f"{called('+33 1 23 45 67 89')}, expect: {{rule: lines, agent: accueil}}"),
+        ("A table of numbers", f"{called('+49 30 123456')}, expect: {{rule: lines, agent: reception}}"),
+        ("A table of numbers", f"{CALLED_IN}, expect: {{rule: lines, agent: reception}}"),
         ("Calls that an agent makes", f"{CALLED_IN}, expect: {{rule: callers}}"),
         ("Calls that an agent makes", f"{CALLED_OUT}, expect: none"),
         ("Calls that an agent makes", "participant: {}, expect: {rule: browsers}"),
@@ -84,6 +93,28 @@ def test_the_cases_shown_give_the_report_shown(tmp_path: Path) -> None:
     failed, report = rehearse(rules, [file(tmp_path, "cases.yaml", shown[1])])
 
     assert (failed, "\n".join(report) + "\n") == (0, CONSOLE["rules test"])
+
+
+def test_a_table_holds_as_many_numbers_as_the_document_says(tmp_path: Path) -> None:
+    """500 of them load, and the last is found in time."""
+    lines = ", ".join(f"'+4420794{number:05}': 'a{number:03}'" for number in range(500))
+    table = f"{{{lines}}}[?phone(participant.attributes['to'])].orValue('reception')"
+    rules = f"rules:\n- name: lines\n  agent:\n    cel: |\n      {table}\n"
+    case = "participant: {attributes: {to: '+442079400499'}}, expect: {rule: lines, agent: a499}"
+    config = load_offline(file(tmp_path, "dispatcher.yaml", rules), {})
+
+    assert "up to about 500" in DOCUMENT
+    assert rehearse(config.rules, [file(tmp_path, "cases.yaml", f"cases: [{{case: it, {case}}}]")])[0] == 0
+
+
+def test_the_shares_shown_are_those_of_the_canary(tmp_path: Path) -> None:
+    """They depend on nothing but the weights."""
+    section = DOCUMENT.partition("### A canary\n")[2]
+    rules = load_offline(file(tmp_path, "dispatcher.yaml", section.partition("```yaml\n")[2].partition("```")[0]), {})
+    case = "cases: [{case: somebody at a browser, participant: {}, expect: {rule: everyone}}]"
+    shown = section.partition("$ dispatcher rules test cases.yaml\n")[2].partition("```")[0]
+
+    assert "\n".join(rehearse(rules.rules, [file(tmp_path, "cases.yaml", case)])[1]) + "\n" == shown
 
 
 def test_the_explanation_shown_is_the_one_that_is_given(tmp_path: Path) -> None:

@@ -283,3 +283,26 @@ def test_t3_a_room_with_hostile_metadata_is_a_case_like_others(tmp_path: Path, m
     (tmp_path / "body.json").write_text(json.dumps(webhook))
 
     assert ran(tmp_path, "event: body.json, expect: none")[0] == 0
+
+
+def test_a_split_is_shown_with_what_falls_to_each_share(tmp_path: Path) -> None:
+    """Where it stands in a fallback, too; by what it divides, and that the keys fall as the weights say."""
+    split = """
+rules:
+  - name: fallback-split
+    when: has(metadata.agent)
+    agent: {cel: metadata.agent}
+    fallback: [{split: [{name: a, weight: 3}, {name: b, deployment: canary, weight: 1}], by: participant.identity}]
+  - {name: plain, agent: {split: [{name: a, weight: 1}, {name: b, weight: 2}]}}
+"""
+    file = cases(tmp_path, "cases: [{case: one, participant: {}, expect: {rule: plain}}]")
+
+    assert rehearse(rules(tmp_path, split), [file]) == (
+        0,
+        [
+            "ok    one",
+            "split fallback-split, by participant.identity: a 75 % (7,569), b@canary 25 % (2,431) of 10,000 keys",
+            "split plain, by room.name: a 33.33 % (3,385), b 66.67 % (6,615) of 10,000 keys",
+            "1 cases, 0 failed",
+        ],
+    )
