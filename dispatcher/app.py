@@ -41,6 +41,7 @@ from dispatcher.targets.presence import Presence
 from dispatcher.targets.rate import Pacer
 from dispatcher.targets.worker_http import worker_http
 from dispatcher.telemetry.gauges import Gauges
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.metrics import Metrics
@@ -92,7 +93,7 @@ async def running(
     it answers: until the ledger has been claimed from, the service is unready.
     """
     metrics = Metrics(version=version, lines_dropped=log.dropped)
-    recorder = SessionRecorder(log, metrics)
+    recorder = SessionRecorder(log, metrics, Health(_epoch_ms, dry_run=dry_run))
     async with AsyncExitStack() as stack:
         connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
         session = await stack.enter_async_context(twirp_session(connector))
@@ -100,14 +101,14 @@ async def running(
         runner = _runner(config, current, recorder, stack, dry_run=dry_run, record=record)
         http = await stack.enter_async_context(worker_http())
         presence = Presence(lambda: current.holder.snapshot.workers, http, _steady_clock(), log, metrics)
-        app = _app(current.holder, runner, presence, recorder, dry_run=dry_run)
+        app = _app(current.holder, runner, presence, recorder)
         host, port = await stack.enter_async_context(
             listening(app, config.host, config.port, metrics=metrics, log=log, limits=limits_here(), grace=GRACE_S)
         )
         stack.push_async_callback(runner.stop, DRAIN_S)
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
         reload = Reload(source, config, partial(current.swap, runner.ledger), log, metrics) if source else None
-        _start(supervisor, runner, presence, log, metrics)
+        _start(supervisor, runner, presence, recorder)
         if reload:
             supervisor.start("reload", reload.run)
         ask = reload.ask if reload else _nothing
@@ -127,7 +128,7 @@ def _runner(
     """What drives sessions, and the ledger and tape that it works on: closed as the stack unwinds."""
     log, metrics, wake = recorder.log, recorder.metrics, asyncio.Event()
     home = _memory if dry_run else partial(_home, config, current.holder)
-    ledger = _timed(home(wake.set), metrics)
+    ledger = TimedLedger(home(wake.set), partial(_observe_ledger, recorder))
     stack.push_async_callback(ledger.aclose)
     reconciler = Reconciler(
         ledger=ledger,
@@ -140,9 +141,10 @@ def _runner(
     return Runner(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
 
 
-def _start(supervisor: Supervisor, runner: Runner, presence: Presence, log: Log, metrics: Metrics) -> None:
+def _start(supervisor: Supervisor, runner: Runner, presence: Presence, recorder: SessionRecorder) -> None:
+    log, metrics = recorder.log, recorder.metrics
     ledger, holder, pacer = runner.ledger, runner.reconciler.holder, runner.reconciler.pacer
-    sweep = Sweep(ledger, holder, pacer, log, metrics)
+    sweep = Sweep(ledger, holder, pacer, log, metrics, recorder.health)
     supervisor.start("runner", runner.run)
     supervisor.start("board", runner.reconciler.breaker.board.run)
     supervisor.start("gauges", Gauges(ledger, holder.project_names, log, metrics).run)
@@ -252,9 +254,7 @@ def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveK
     )
 
 
-def _app(
-    holder: ConfigHolder, runner: Runner, presence: Presence, recorder: SessionRecorder, *, dry_run: bool
-) -> web.Application:
+def _app(holder: ConfigHolder, runner: Runner, presence: Presence, recorder: SessionRecorder) -> web.Application:
     log, metrics = recorder.log, recorder.metrics
     app = build(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
@@ -262,10 +262,10 @@ def _app(
         ready=lambda: runner.not_ready,
         metrics=metrics,
         log=log,
+        health=recorder.health,
         clock=_epoch_ms,
     )
-    breaker = runner.reconciler.breaker
-    api = Api(breaker, holder, log.mask, metrics, workers=lambda: presence.seen, dry_run=dry_run)
+    api = Api(runner.reconciler.breaker, holder, recorder, workers=lambda: presence.seen)
     app.add_routes(api.routes())
     return app
 
@@ -276,8 +276,9 @@ def _observe_call(metrics: Metrics, method: str, result: str, seconds: float) ->
         metrics.create_seconds.observe(seconds)
 
 
-def _timed(ledger: Ledger, metrics: Metrics) -> Ledger:
-    return TimedLedger(ledger, lambda op, seconds: metrics.ledger_seconds.labels(op=op).observe(seconds))
+def _observe_ledger(recorder: SessionRecorder, op: str, seconds: float, failed: LedgerUnavailable | None) -> None:
+    recorder.metrics.ledger_seconds.labels(op=op).observe(seconds)
+    recorder.health.ledger_asked(op, seconds, failed)
 
 
 def _steady_clock() -> Callable[[], Ms]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
-from dispatcher.cli.client import NotTheService, Refusal, asked
+from dispatcher.cli.client import Answer, NotTheService, asked
 from dispatcher.cli.options import WRONG_CONFIG, take_url
 from dispatcher.core.text import visible
 
@@ -25,17 +25,26 @@ _SAYS: Final[Mapping[int, str]] = {
 }
 
 
+class _Trouble(Struct, frozen=True):
+    sentence: str
+
+
 class _Session(Struct, frozen=True):
     room: str
     sid: str
     project: str
     narrative: Sequence[str]
-    diagnosis: str
+    diagnosis: Sequence[str]
 
 
 class _Room(Struct, frozen=True):
     sessions: Annotated[Sequence[_Session], Meta(min_length=1)]
-    dry_run: bool = False
+    troubles: Sequence[_Trouble] = ()
+
+
+class _Refused(Struct, frozen=True):
+    error: str
+    troubles: Sequence[_Trouble] = ()
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -61,22 +70,32 @@ def _token() -> str:
 
 
 async def explain(url: str, token: str, room: str, write: Callable[[str], object]) -> int:
-    """Write what happened in the room, its newest session last; exit code 0, or 1 with the reason why not."""
+    """Write why no agent came into the room, its newest session first; exit code 0, or 1 with the reason why not."""
     address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}"
     try:
         answer = await asked("GET", address, f"Bearer {token}")
-        if answer.status != HTTPStatus.OK:
-            write(visible(f"{room}: {_refusal(answer.status, answer.read(Refusal).error)}") + "\n")
-            return 1
-        told = answer.read(_Room)
+        lines, code = _told(answer) if answer.status == HTTPStatus.OK else _refused(room, answer)
     except NotTheService as error:
-        write(visible(str(error)) + "\n")
-        return 1
-    if told.dry_run:
-        write("This is a dry run: it asks for no agent, and knows only what it has heard and seen itself.\n")
-    for session in reversed(told.sessions):
-        write(_told(session))
-    return 0
+        lines, code = [str(error)], 1
+    write("".join(f"{visible(line)}\n" for line in lines))
+    return code
+
+
+def _told(answer: Answer) -> tuple[list[str], int]:
+    """The service's own trouble, then each session: how it stands, and what has happened."""
+    told = answer.read(_Room)
+    lines = [one.sentence for one in told.troubles]
+    for session in told.sessions:
+        lines += session.diagnosis
+        lines += [f"{session.room} ({session.sid}, project {session.project})"]
+        lines += [f"  {line}" for line in session.narrative]
+    return lines, 0
+
+
+def _refused(room: str, answer: Answer) -> tuple[list[str], int]:
+    refusal = answer.read(_Refused)
+    why = _refusal(answer.status, refusal.error)
+    return [*(one.sentence for one in refusal.troubles), f"{room}: {why}"], 1
 
 
 def _refusal(status: int, error: str) -> str:
@@ -85,9 +104,3 @@ def _refusal(status: int, error: str) -> str:
     if status == HTTPStatus.NOT_FOUND:
         return "the service has its API off: start it with DISPATCHER_API_TOKEN"
     return _SAYS.get(status, error)
-
-
-def _told(session: _Session) -> str:
-    title = f"{session.room} ({session.sid}, project {session.project})"
-    lines = (title, *(f"  {line}" for line in session.narrative), f"  {session.diagnosis}")
-    return "".join(f"{visible(line)}\n" for line in lines)

@@ -26,6 +26,7 @@ KIND_DETAILS: Final = frozenset(
 )
 KIND_DETAILS_MAX: Final = 8  # of a participant that are read
 
+SWEPT: Final = "swept"  # the sweep's, ours: the room lives; look
 ROOM_STARTED: Final = "room_started"
 ROOM_FINISHED: Final = "room_finished"
 JOINED: Final = "participant_joined"

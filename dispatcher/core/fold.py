@@ -12,7 +12,17 @@ from msgspec.structs import replace
 from dispatcher.core import late, timing
 from dispatcher.core.assignments import may_be_assigned
 from dispatcher.core.events import Event
-from dispatcher.core.facts import ABORTED, AGENT_JOB_ENDED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Ms, Participant
+from dispatcher.core.facts import (
+    ABORTED,
+    AGENT_JOB_ENDED,
+    JOINED,
+    LEFT,
+    ROOM_FINISHED,
+    ROOM_STARTED,
+    SWEPT,
+    Ms,
+    Participant,
+)
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import DEPARTED_MAX, NOTES_MAX, Assignment, Departed, Note, Session, with_entry
 from dispatcher.core.timeline import Entry, Said
@@ -32,6 +42,8 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     if event.name == ROOM_FINISHED:
         ended = replace(session, finished=True, final=True, stale=False, notes=(), missed_at=0)
         return with_entry(ended, Entry(at=now, said=Said.ROOM_FINISHED, reason=ROOM_FINISHED))
+    if event.name == SWEPT and _is_unknown(session):
+        session = with_entry(session, Entry(at=now, said=Said.ROOM_FOUND))
     if session.finished:  # by looks, and somebody says that it lives
         session = replace(session, finished=False, missed_at=0, stale=True)
     if event.participant is None:
@@ -42,6 +54,11 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     session = replace(session, departed=_departed(session, event, event.participant, now))
     stale = _person_matters(session, event, event.participant, rules)
     return _with_look(late.heard(session, event, rules, now), event, now, stale=stale)
+
+
+def _is_unknown(session: Session) -> bool:
+    """Whether nothing has been heard of the session before."""
+    return not (session.looked_at or session.stale or session.entries_total)
 
 
 def _with_look(session: Session, event: Event, now: Ms, *, stale: bool) -> Session:

@@ -78,6 +78,7 @@ class Said(StrEnum):
     DEPLOYMENT_IGNORED = "deployment.ignored"  # by a server that does not know deployments
     AGENT_UNREQUESTED = "agent.unrequested"
     ASSIGNMENT_OMITTED = "assignment.omitted"
+    ROOM_FOUND = "room.found"  # by the sweep, and no webhook had told of it
     ROOM_UNLISTED = "room.unlisted"
     ROOM_FINISHED = "room.finished"
     DISPATCH_SIMULATED = "dispatch.simulated"

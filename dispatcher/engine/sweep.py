@@ -11,16 +11,17 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from dispatcher.core.facts import Room
+from dispatcher.core.facts import SWEPT, Room
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.livekit.client import LiveKitError
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.rate import SHARES, Pacer
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
-SWEPT: Final = "swept"  # the name of the sweep's events
+UNKNOWN_ROOM: Final = "unknown_room"
 TURN_S: Final = 1.0  # how often a replica asks whether it is its turn
 AT_ONCE: Final = 500  # sessions that the ledger is asked for: some 2 ms of ours
 RECALLED_MAX: Final = 10_000  # sessions that a new process asks the ledger for; some 20 MB
@@ -33,12 +34,15 @@ class Sweep:
     Where a project's calls are limited, the sweep causes no more than half of the looks that its limit allows.
     """
 
-    def __init__(self, ledger: Ledger, holder: ConfigHolder, pacer: Pacer, log: Log, metrics: Metrics) -> None:
+    def __init__(
+        self, ledger: Ledger, holder: ConfigHolder, pacer: Pacer, log: Log, metrics: Metrics, health: Health
+    ) -> None:
         self.ledger = ledger
         self.holder = holder
         self.pacer = pacer
         self.log = log
         self.metrics = metrics
+        self.health = health
         self._after: dict[str, str] = {}  # the SID up to which known ones were looked at
         self._listed: dict[str, AbstractSet[Key]] = {}  # by the last sweep, and what it left to the next
 
@@ -57,6 +61,7 @@ class Sweep:
         except LedgerUnavailable:
             self.log.warning("sweep.postponed", project=project, why="ledger_unavailable")
         except LiveKitError as error:
+            self.health.livekit_failed(project, error.reason)
             self.metrics.livekit_consecutive_failures.labels(project).inc()
             self.log.warning("sweep.postponed", project=project, why=error.reason)
 
@@ -70,13 +75,15 @@ class Sweep:
         if runtime is None:  # it has left the configuration
             return
         pause = self._pause(runtime, snapshot.sweep.looks_per_second)
+        first = project not in self._listed  # then rooms are unknown because this process has just begun
         before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
         rooms = {Key(project, room.name, room.sid): room for room in await runtime.livekit.rooms() if room.sid}
+        self.health.livekit_answered(project)
         self.metrics.livekit_consecutive_failures.labels(project).set(0)
         gone = before - rooms.keys()
         unknown = await self._unknown([*rooms, *gone])
-        repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), "unknown_room")
+        repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), UNKNOWN_ROOM)
         repairs |= dict.fromkeys(sorted(gone - unknown, key=_by_sid), "unheard_end")
         budget = max(1, int(snapshot.sweep.every / 1000 / pause))
         if len(rooms) > budget:
@@ -88,6 +95,8 @@ class Sweep:
                 continue
             if key in repairs:
                 self._repaired(key, repairs[key])
+                if repairs[key] == UNKNOWN_ROOM and not first:
+                    self.health.room_found(project)
             else:
                 self._after[project] = key.sid
             budget -= 1

@@ -1,7 +1,7 @@
 """The operator's API: the state of all rooms, and what happened in one. Read only, behind a bearer token."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -9,23 +9,21 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec.structs import replace
 
-from dispatcher.core.facts import Ms
-from dispatcher.core.session import Assignment, Attempt, Session, State
-from dispatcher.core.targets import usual
-from dispatcher.core.workers import Missing, Registered, Sighting, WorkersSeen
-from dispatcher.explain import diagnosis, narrative
+from dispatcher.core.session import Session, State
+from dispatcher.core.workers import WorkersSeen
+from dispatcher.explain import Known
+from dispatcher.http import resources
+from dispatcher.http.live import Live
+from dispatcher.http.resources import JSON
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.runtime.snapshot import ConfigHolder
-from dispatcher.targets.breaker import Breaker, KnownTarget
-from dispatcher.telemetry.masks import Mask
-from dispatcher.telemetry.metrics import Metrics
+from dispatcher.targets.breaker import Breaker, named_by
+from dispatcher.telemetry.recorder import SessionRecorder
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
-
-JSON = dict[str, object]
 
 
 class Api:
@@ -38,19 +36,19 @@ class Api:
         self,
         breaker: Breaker,
         holder: ConfigHolder,
-        mask: Mask,
-        metrics: Metrics,
+        recorder: SessionRecorder,
         *,
         workers: Callable[[], WorkersSeen] = WorkersSeen,
-        dry_run: bool = False,
     ) -> None:
         self.workers = workers  # those seen now
         self.breaker = breaker
         self.ledger = breaker.board.ledger
         self.holder = holder
-        self.mask = mask
-        self.metrics = metrics
-        self.dry_run = dry_run
+        self.health = recorder.health
+        self.mask = recorder.log.mask
+        self.metrics = recorder.metrics
+        self.dry_run = recorder.health.dry_run
+        self.live = Live(holder, self.mask)
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
@@ -80,7 +78,8 @@ class Api:
         try:
             return await handler(request)
         except LedgerUnavailable:
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", {"Retry-After": "1"})
+            again = {"Retry-After": "1"}
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", again, self._troubles())
 
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
         """Answer with live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
@@ -99,7 +98,7 @@ class Api:
             for life in await sessions.live(self.ledger, name, state, limit=limit)
         ]
         newest = sorted(lives, key=lambda life: life.born, reverse=True)[:limit]
-        rooms = [_summary(life, self._session(life)) for life in newest]
+        rooms = [resources.summary(life, self._session(life)) for life in newest]
         return web.json_response({"rooms": rooms, "dry_run": self.dry_run})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
@@ -109,10 +108,35 @@ class Api:
             life for name in self.holder.snapshot.projects for life in await sessions.find(self.ledger, name, room)
         ]
         if not lives:
-            return _error(HTTPStatus.NOT_FOUND, "unknown_room")
-        seen = self.workers()
-        details = [_detail(life, self._session(life), seen) for life in lives]
-        return web.json_response({"room": self.mask.numbers(room), "sessions": details, "dry_run": self.dry_run})
+            return _error(HTTPStatus.NOT_FOUND, "unknown_room", more=self._troubles())
+        details = [await self._detail(life) for life in lives]
+        concerned = {life.key.project for life in lives}
+        return web.json_response(
+            {
+                **self._troubles(concerned),
+                "room": self.mask.numbers(room),
+                "sessions": details,
+                "dry_run": self.dry_run,
+            }
+        )
+
+    async def _detail(self, life: KnownSession) -> JSON:
+        """The session, with what LiveKit shows of its room now where an agent is missing."""
+        look = await self.live.look(life.key) if resources.asks_for_a_look(life.session) else None
+        now, workers = await self.ledger.now(), self.workers()
+        asked = {one for assignment in life.session.assignments for one in assignment.policy.targets if one.agent}
+        targets = sorted(asked | named_by(self.holder.rules_of(life.key.project)), key=str)
+        seen = {name: one.last_seen_at for name, one in workers.sightings.items()}
+        for agent, at in (await self.breaker.seen(life.key.project, targets, now)).items():
+            seen[agent] = max(seen.get(agent, 0), at)
+        known = Known(now=now, workers=workers, look=look and self.live.shown(look), agents=seen)
+        return resources.detail(life, self._session(life), known)
+
+    def _troubles(self, projects: Collection[str] | None = None) -> JSON:
+        """What is wrong with the service itself, where it concerns these projects; None: any."""
+        configured = self.holder.snapshot.projects
+        found = self.health.troubles([name for name in configured if projects is None or name in projects])
+        return {"troubles": resources.troubles(found, self.health.clock(), several=len(configured) > 1)}
 
     async def _workers(self, _request: web.Request) -> web.StreamResponse:
         """What the configured workers said when they were asked last, and of which agents any is seen."""
@@ -120,8 +144,8 @@ class Api:
         return web.json_response(
             {
                 "asked_at": seen.at or None,
-                "agents": [_sighting(one) for _, one in sorted(seen.sightings.items())],
-                "workers": [_worker(address, answer) for address, answer in sorted(seen.answers.items())],
+                "agents": [resources.sighting(one) for _, one in sorted(seen.sightings.items())],
+                "workers": [resources.worker(address, answer) for address, answer in sorted(seen.answers.items())],
             }
         )
 
@@ -129,7 +153,7 @@ class Api:
         """Every target that the rules name outright, as it stands."""
         now = await self.ledger.now()
         known = await self.breaker.known(self.holder.snapshot.projects, now)
-        return web.json_response({"targets": [_target(one, now) for one in known], "dry_run": self.dry_run})
+        return web.json_response({"targets": [resources.target(one, now) for one in known], "dry_run": self.dry_run})
 
     def _session(self, life: KnownSession) -> Session:
         """The session as it may be shown: with marks for people, where identities are masked."""
@@ -156,93 +180,7 @@ def _limit(text: str | None) -> int | None:
     return int(text) if 1 <= int(text) <= LIMIT_MAX else None
 
 
-def _target(known: KnownTarget, now: Ms) -> JSON:
-    facts = known.facts
-    return {
-        "project": known.project,
-        "agent": known.target.agent,
-        "deployment": known.target.deployment,
-        "circuit": known.circuit,
-        "open_since": facts.opened_at or None,
-        "last_seen_at": facts.seen_at or None,
-        "usual_ms": usual(facts, now) or None,
-        "silent": len(facts.silences),
-    }
-
-
-def _summary(life: KnownSession, session: Session) -> JSON:
-    assignments = [
-        {"assignment": assignment.key, "state": assignment.state, "agent": assignment.next_target.agent}
-        for assignment in session.assignments
-    ]
-    return {
-        "project": life.key.project,
-        "room": session.room,
-        "sid": life.key.sid,
-        "finished": session.finished,
-        "assignments": assignments,
-    }
-
-
-def _detail(life: KnownSession, session: Session, seen: WorkersSeen) -> JSON:
-    timeline = [
-        {
-            "at": entry.at,
-            "event": entry.said,
-            "assignment": entry.assignment,
-            "number": entry.number,
-            "agent": entry.agent,
-        }
-        | {name: value for name in ("verdict", "part", "reason") if (value := getattr(entry, name))}
-        | ({"duration_ms": entry.took} if entry.took is not None else {})
-        | (entry.patience.fields if entry.patience else {})
-        for entry in session.timeline
-    ]
-    assignments = [_assignment(assignment) for assignment in session.assignments]
-    told = {"narrative": list(narrative(session)), "diagnosis": diagnosis(session, seen)}
-    return {**_summary(life, session), "assignments": assignments, "due_at": life.due_at, "timeline": timeline, **told}
-
-
-def _sighting(one: Sighting) -> JSON:
-    return {"agent": one.agent, "workers": len(one.workers), "since": one.since, "last_seen_at": one.last_seen_at}
-
-
-def _worker(address: str, answer: Registered | Missing) -> JSON:
-    if isinstance(answer, Missing):
-        return {"address": address, "missing": answer}
-    return {
-        "address": address,
-        "agent": answer.agent,
-        "type": answer.type,
-        "active_jobs": answer.jobs,
-        "load": answer.load,
-        "sdk_version": answer.sdk,
-        "ready": answer.ready,
-    }
-
-
-def _assignment(assignment: Assignment) -> JSON:
-    attempts = [_attempt(attempt) for attempt in assignment.attempts]
-    return {
-        "assignment": assignment.key,
-        "state": assignment.state,
-        "next_attempt_at": assignment.due_at or None,
-        "rounds": assignment.rounds,
-        "attempts": attempts,
-    }
-
-
-def _attempt(attempt: Attempt) -> JSON:
-    return {
-        "number": attempt.number,
-        "agent": attempt.target.agent,
-        "deployment": attempt.target.deployment,
-        "dispatch": attempt.dispatch,
-        "ours": attempt.ours,
-        "started_at": attempt.started_at,
-        "verdict": attempt.verdict or "open",
-    }
-
-
-def _error(status: HTTPStatus, error: str, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response({"error": error}, status=status, headers=headers)
+def _error(
+    status: HTTPStatus, error: str, headers: dict[str, str] | None = None, more: JSON | None = None
+) -> web.Response:
+    return web.json_response({"error": error, **(more or {})}, status=status, headers=headers)

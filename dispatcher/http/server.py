@@ -22,6 +22,7 @@ from dispatcher.http.bodies import Bodies, BodyRefused
 from dispatcher.http.connection import NAME
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.livekit.webhook import BadWebhook, Received, Signed, Undecodable, receive
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, event_label
 
@@ -55,11 +56,20 @@ def build(  # noqa: PLR0913 the dependencies
     ready: Ready,
     metrics: Metrics,
     log: Log,
+    health: Health,
     clock: Callable[[], Ms],
     bodies: Bodies | None = None,
 ) -> web.Application:
     """Build the application. `clock` is the machine's, in epoch ms: tokens are checked against it."""
-    webhooks = _Webhooks(verify=verify, bodies=bodies or Bodies(), intake=intake, metrics=metrics, log=log, clock=clock)
+    webhooks = _Webhooks(
+        verify=verify,
+        bodies=bodies or Bodies(),
+        intake=intake,
+        metrics=metrics,
+        log=log,
+        health=health,
+        clock=clock,
+    )
     app = web.Application(middlewares=[_json_errors(metrics, log)])
     app.on_response_prepare.append(_name_server)
     app.router.add_post("/webhook", webhooks.answer)
@@ -93,6 +103,7 @@ class _Webhooks:
     intake: WebhookIntake
     metrics: Metrics
     log: Log
+    health: Health
     clock: Callable[[], Ms]
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -114,14 +125,17 @@ class _Webhooks:
                 body = await stack.enter_async_context(self.bodies.of(request))
                 received = receive(body, signed)
             except BadWebhook as bad:
+                self.health.webhook_rejected(bad.reason)
                 self.log.warning("webhook.rejected", reason=bad.reason, hint=str(bad))
                 return _Answer(NO_EVENT, bad.reason, HTTPStatus.UNAUTHORIZED)
             except BodyRefused as refused:
+                self.health.webhook_rejected(refused.reason)
                 self.log.warning("webhook.rejected", reason=refused.reason)
                 return _Answer(NO_EVENT, refused.reason, refused.status)
             return await self._take(received, len(body))
 
     async def _take(self, received: Received | Undecodable, size: int) -> _Answer:
+        self.health.webhook_verified(received.project)
         self.metrics.key_used(received.project, received.key, self.clock() / 1000)
         if isinstance(received, Undecodable):
             self.log.error(

@@ -1,4 +1,4 @@
-"""Times each operation of any ledger: the one place that measures."""
+"""Watches each operation of any ledger: the one place that measures, and that knows whether the ledger answers."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,6 +13,7 @@ from dispatcher.ledger.interface import (
     Key,
     Lease,
     Ledger,
+    LedgerUnavailable,
     Life,
     SaveAnswer,
     Slot,
@@ -20,11 +21,11 @@ from dispatcher.ledger.interface import (
 )
 
 T = TypeVar("T")
-Observe: TypeAlias = Callable[[str, float], None]  # operation, seconds
+Observe: TypeAlias = Callable[[str, float, LedgerUnavailable | None], None]  # operation, seconds, why it failed
 
 
 class TimedLedger:
-    """The same ledger; `observe` gets every operation's time, also of one that fails."""
+    """The same ledger; `observe` gets every operation's time, and its error if the ledger did not answer."""
 
     def __init__(self, ledger: Ledger, observe: Observe) -> None:
         self._ledger = ledger
@@ -32,10 +33,14 @@ class TimedLedger:
 
     async def _timed(self, op: str, operation: Awaitable[T]) -> T:
         began = time.perf_counter()
+        trouble: LedgerUnavailable | None = None
         try:
             return await operation
+        except LedgerUnavailable as error:
+            trouble = error
+            raise
         finally:
-            self._observe(op, time.perf_counter() - began)
+            self._observe(op, time.perf_counter() - began, trouble)
 
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
         return await self._timed("deliver", self._ledger.deliver(key, event_id, event, take=take))

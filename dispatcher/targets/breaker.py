@@ -12,7 +12,7 @@ from msgspec import Struct
 from dispatcher.core import timing
 from dispatcher.core.effects import Turn, TurnToCreate
 from dispatcher.core.facts import Ms
-from dispatcher.core.rules import Target
+from dispatcher.core.rules import Rule, Target
 from dispatcher.core.targets import Circuit, Outlook, TargetFacts, circuit, instead, outlook
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.board import Board
@@ -26,6 +26,11 @@ class KnownTarget(Struct, frozen=True, kw_only=True):
     target: Target
     circuit: Circuit
     facts: TargetFacts
+
+
+def named_by(rules: Sequence[Rule]) -> set[Target]:
+    """The targets that rules name outright."""
+    return {target for rule in rules for target in rule.policy.targets if target.agent}
 
 
 class Breaker:
@@ -55,11 +60,17 @@ class Breaker:
         """Read how every target stands that the projects' rules name outright. Raises LedgerUnavailable."""
         found: list[KnownTarget] = []
         for project, runtime in projects.items():
-            policies = (rule.policy for rule in runtime.rules)
-            named = sorted({target for policy in policies for target in policy.targets if target.agent}, key=str)
+            named = sorted(named_by(runtime.rules), key=str)
             for target, facts in zip(named, await self.board.facts(project, named, now), strict=True):
                 found.append(KnownTarget(project=project, target=target, circuit=circuit(facts, now), facts=facts))
         return found
+
+    async def seen(self, project: str, targets: Sequence[Target], now: Ms) -> Mapping[str, Ms]:
+        """Read when each agent of these targets last showed a sign of life; 0: never. Raises LedgerUnavailable."""
+        seen: dict[str, Ms] = {}
+        for target, facts in zip(targets, await self.board.facts(project, targets, now), strict=True):
+            seen[target.agent] = max(seen.get(target.agent, 0), facts.seen_at)
+        return seen
 
     async def _may_probe(self, project: str, target: Target) -> bool:
         return await self.board.ledger.turn(f"probe/{queue_of(project, target)}", timing.PROBE_EVERY_MS)

@@ -11,6 +11,7 @@ from dispatcher.core.timeline import Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed, UnreadMetadata
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit.client import LiveKitError, Reason
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, departure_label
 
@@ -30,9 +31,10 @@ _DEFECTS: Final = frozenset({Said.ROUNDS_EXCEEDED, Said.PASSES_EXCEEDED})
 class SessionRecorder:
     """Writes what happens to sessions to the log and the metrics."""
 
-    def __init__(self, log: Log, metrics: Metrics) -> None:
+    def __init__(self, log: Log, metrics: Metrics, health: Health) -> None:
         self.log = log
         self.metrics = metrics
+        self.health = health
         self._unread: dict[tuple[str, str, str], None] = {}  # told: of which project, room's SID and whose
 
     def tell(self, key: Key, entries: Iterable[Entry]) -> None:
@@ -58,12 +60,14 @@ class SessionRecorder:
 
     def look_failed(self, project: str, error: LiveKitError) -> None:
         """Log and count that LiveKit did not answer a look: nothing is decided, and nothing forgotten."""
+        self.health.livekit_failed(project, error.reason)
         self.metrics.livekit_consecutive_failures.labels(project).inc()
         write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
         write("look.failed", project=project, why=error.reason)
 
     def look_answered(self, project: str, *, recovered: bool) -> None:
         """Count that LiveKit answered; log it if looks had failed before."""
+        self.health.livekit_answered(project)
         self.metrics.livekit_consecutive_failures.labels(project).set(0)
         if recovered:
             self.log.info("look.recovered", project=project)

@@ -48,9 +48,10 @@ def test_a_story_is_told_line_by_line(said: Said, name: str) -> None:
     waiting = replace(waiting, attempts=(replace(waiting.attempts[0], target=Target(name, name)),))
     told = with_entry(session(waiting), Entry(at=0, said=said, assignment=waiting.key, agent=name, reason=name))
 
-    [line] = narrative(told)
-    assert safe(line, diagnosis(told))
-    assert "\n" not in line + diagnosis(told)
+    [line] = narrative(told, 0)
+    [stands] = diagnosis(told)
+    assert safe(line, stands)
+    assert "\n" not in line + stands
 
 
 @pytest.mark.parametrize("name", WIRED, ids=ascii)
@@ -67,7 +68,7 @@ async def test_explain_shows_a_room_and_its_people_written_out(name: str) -> Non
             [life] = (await (await http.get(address)).json())["sessions"]
 
     assert code == 0
-    assert safe(*written, life["diagnosis"], *life["narrative"])
+    assert safe(*written, *life["diagnosis"], *life["narrative"])
     assert "".join(written).count("\n") == 2 + len(life["narrative"])
 
 
@@ -92,15 +93,16 @@ async def test_what_another_service_answers_is_written_out(name: str) -> None:
     """Whoever sits at that address; and a room that the shell handed over in bytes that are no text."""
     told, sent = list[str](), list[str]()
     says = name if name in WIRED else "x"
-    life = {"room": says, "sid": says, "project": says, "narrative": [says], "diagnosis": says}
-    for answer in ({"sessions": [life]}, {"error": says}):
+    life = {"room": says, "sid": says, "project": says, "narrative": [says], "diagnosis": [says]}
+    trouble = {"sentence": says}
+    for answer in ({"sessions": [life], "troubles": [trouble]}, {"error": says, "troubles": [trouble]}):
         async with stranger(answer) as url:
             await explain(url, "", name, told.append)
     async with stranger({"result": says}) as url:
         await send_test(url, {"key": Secret("secret")}, None, _signed, sent.append)
 
     assert safe(*told, *sent)
-    assert "".join(told).count("\n") == 4
+    assert "".join(told).count("\n") == 6
     assert "".join(sent).count("\n") == 1
 
 

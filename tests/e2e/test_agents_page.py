@@ -51,7 +51,7 @@ async def test_l2_an_agent_that_says_that_it_is_done_is_not_replaced(
             assert await explain(here.service.url, TOKEN, "lobby", story.append) == 0
     assert (ended["verdict"], ended["done"]) == ("finished", "said so: all questions answered")
     assert len(here.service.lines(action="dispatch.requested")) == 1
-    assert "everyone: finished; its agent said so: all questions answered." in "".join(story)
+    assert "Finished: its agent said so: all questions answered." in "".join(story)
 
 
 @pytest.mark.long

@@ -19,6 +19,7 @@ from dispatcher.http.connection import ConnectionLimits
 from dispatcher.http.listener import listening
 from dispatcher.http.server import Verify, build
 from dispatcher.livekit.webhook import ApiKey, Signed, sign, verify
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
@@ -47,6 +48,7 @@ class World:
         self.not_ready: str | None = None
         self.metrics = Metrics(self.registry)
         self.log = Log(self.lines.append, lambda: NOW / 1000)
+        self.health = Health(lambda: self.now)
         self.verify_as: Verify = lambda authorization, now: verify(authorization, KEYS, now)
         self.hear_as: Hear = partial(answering, IntakeResult.RECORDED)
 
@@ -67,6 +69,7 @@ class World:
             ready=lambda: self.not_ready,
             metrics=self.metrics,
             log=self.log,
+            health=self.health,
             clock=lambda: self.now,
             bodies=bodies,
         )

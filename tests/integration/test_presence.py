@@ -225,7 +225,7 @@ async def test_who_waits_is_told_which_workers_there_are(tmp_path: Path) -> None
         workers = await got(here, "/v1/workers")
 
         assert (answered["address"], answered["agent"], refused["why"]) == (sales.url, "sales", "refused")
-        assert room["sessions"][0]["diagnosis"].endswith(
+        assert room["sessions"][0]["diagnosis"][0].endswith(
             "No worker that answers is registered as `greeter`; seen: `sales` x1; 1 of 2 addresses do not answer."
         )
         assert [(one["agent"], one["workers"]) for one in workers["agents"]] == [("sales", 1)]

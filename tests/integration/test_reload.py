@@ -168,7 +168,7 @@ async def test_a_pause_by_reload_and_its_end(tmp_path: Path) -> None:
             listed = await (await http.get("/v1/rooms?state=paused")).json()
             told = await (await http.get("/v1/rooms/lobby")).json()
         assert [room["room"] for room in listed["rooms"]] == ["lobby"]
-        assert told["sessions"][0]["diagnosis"].startswith("all: paused;")
+        assert told["sessions"][0]["diagnosis"][0].startswith("Paused: bob (STANDARD) has waited for")
         began = time.monotonic()
         await reload(here, written, GREETER)
         await here.told("agent.joined", room="lobby")

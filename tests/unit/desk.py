@@ -25,6 +25,7 @@ from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, ProjectRun
 from dispatcher.targets.board import Board
 from dispatcher.targets.breaker import Breaker
 from dispatcher.targets.rate import Pacer
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.telemetry.recorder import SessionRecorder
@@ -159,6 +160,7 @@ class Desk:
         self.metrics = Metrics(self.registry, agents=agents, rules=[one.name for one in self.rules])
         self.lines: list[dict[str, Any]] = []
         self.log = Log(lambda line: self.lines.append(json.loads(line)), lambda: self.watch.time / 1000)
+        self.health = Health(self.watch)
         self.create_rate = create_rate
         self.api_rate_limit = api_rate_limit
         self.dry_run = dry_run
@@ -170,7 +172,7 @@ class Desk:
             ledger=self.ledger,
             holder=self.current(**sites),
             breaker=Breaker(Board(self.ledger, self.log), Pacer(self.ledger)),
-            recorder=SessionRecorder(self.log, self.metrics),
+            recorder=SessionRecorder(self.log, self.metrics, self.health),
             dry_run=self.dry_run,
         )
 

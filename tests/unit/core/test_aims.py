@@ -76,8 +76,8 @@ def test_w8_metadata_set_after_the_room_has_started_is_seen() -> None:
     scene.joins(person())
     scene.run(1)
     assert (asked(scene), scene.state()) == ([], State.STARVED)
-    assert "name no agent" in diagnosis(scene.session)
-    assert any("no agent could be computed for greeter: missing_key" in line for line in narrative(scene.session))
+    assert "name no agent" in "".join(diagnosis(scene.session))
+    assert any("no agent could be computed for greeter: missing_key" in line for line in narrative(scene.session, 0))
     says(scene, "sales")
 
     scene.run(31, sweep=False)
@@ -255,7 +255,7 @@ def test_d9_a_deployment_that_was_ignored_is_a_refusal() -> None:
 
     assert scene.attempt(1).verdict is Verdict.REFUSED
     assert scene.told(Said.DEPLOYMENT_IGNORED) == 1
-    assert any("LiveKit ignored the deployment" in line for line in narrative(scene.session))
+    assert any("LiveKit ignored the deployment" in line for line in narrative(scene.session, 0))
     assert scene.plan() == Create(assignment="greeter", number=2, target=OVERFLOW)
 
 

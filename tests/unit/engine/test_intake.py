@@ -95,7 +95,7 @@ class Slow(TimedLedger):
     """A ledger whose `deliver` takes its time, as over a network."""
 
     def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger, lambda _op, _seconds: None)
+        super().__init__(ledger, lambda _op, _seconds, _failed: None)
         self.answers = asyncio.Event()
 
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:

@@ -5,12 +5,11 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.facts import LEFT, ROOM_FINISHED, Ms, Room, RoomSid
+from dispatcher.core.facts import LEFT, ROOM_FINISHED, SWEPT, Ms, Room, RoomSid
 from dispatcher.core.rules import Rule
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timing import AGAIN_MS, LEASE_MS
 from dispatcher.engine.reconciler import LAPSES_MAX, alone_for
-from dispatcher.engine.sweep import SWEPT
 from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable
 from dispatcher.livekit.client import Reason, Refused, Unavailable, Unknown
 from tests.unit.core.world import LOBBY, NOW, agent, job, only, person, rule

@@ -6,11 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.config import CreateRate
-from dispatcher.core.facts import Ms, Room, RoomSid
+from dispatcher.core.facts import SWEPT, Ms, Room, RoomSid
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Verdict
 from dispatcher.core.timing import LEASE_MS
-from dispatcher.engine.sweep import SWEPT
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit.client import Reason, Unavailable, Unknown
 from tests.unit.core.world import LOBBY, agent, job, person, tagged

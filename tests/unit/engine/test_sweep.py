@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from dispatcher.config import ApiRateLimit, SweepSettings
 from dispatcher.core.effects import Then
-from dispatcher.core.facts import ROOM_FINISHED, Ms, Room, RoomSid
+from dispatcher.core.facts import ROOM_FINISHED, SWEPT, Ms, Room, RoomSid
 from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.engine.sweep import SWEPT, Sweep
+from dispatcher.engine.sweep import Sweep
 from dispatcher.ledger.interface import OVER_FINAL_MS, Key, LedgerUnavailable
 from dispatcher.ledger.record import load_event
 from dispatcher.livekit.client import LiveKit, Reason, Unavailable
@@ -49,7 +49,9 @@ class Floor:
         """Another process's sweep: 1,000 looks a second."""
         holder = self.desk.current(**self.others)
         holder.snapshot = replace(holder.snapshot, sweep=SweepSettings(every=every, looks_per_second=1_000))
-        return Sweep(self.desk.ledger, holder, Pacer(self.desk.ledger), self.desk.log, self.desk.metrics)
+        return Sweep(
+            self.desk.ledger, holder, Pacer(self.desk.ledger), self.desk.log, self.desk.metrics, self.desk.health
+        )
 
     async def due(self) -> list[int]:
         """The rooms that are due, in the order of their becoming so; all of them rest afterwards."""

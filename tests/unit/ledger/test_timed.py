@@ -22,7 +22,7 @@ class Stage:
         self.seconds: list[float] = []
         self.ledger = TimedLedger(MemoryLedger(self.watch), self.observe)
 
-    def observe(self, op: str, seconds: float) -> None:
+    def observe(self, op: str, seconds: float, _failed: LedgerUnavailable | None) -> None:
         self.timed.append(op)
         self.seconds.append(seconds)
 

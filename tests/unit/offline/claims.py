@@ -23,10 +23,9 @@ from dispatcher.core.effects import (
     Turn,
 )
 from dispatcher.core.events import Event
-from dispatcher.core.facts import Ms, Participant, Room, RoomSid
+from dispatcher.core.facts import SWEPT, Ms, Participant, Room, RoomSid
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
-from dispatcher.engine.sweep import SWEPT
 from dispatcher.telemetry.tape import Tape
 from tests.unit.core.world import NOW, TAGS
 

@@ -18,7 +18,7 @@ def told(*entries: Entry, before: Session | None = None) -> Desk:
     old = new = before or session()
     for entry in entries:
         new = with_entry(new, entry)
-    SessionRecorder(desk.log, desk.metrics).tell(KEY, entries_since(new, old.entries_total))
+    SessionRecorder(desk.log, desk.metrics, desk.health).tell(KEY, entries_since(new, old.entries_total))
     return desk
 
 
@@ -151,7 +151,7 @@ def test_only_what_is_new_is_told() -> None:
 def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
     """A refused key is an error: it stays so until somebody mends it."""
     desk = Desk()
-    SessionRecorder(desk.log, desk.metrics).look_failed(PROJECT, Unavailable("ListRooms", reason))
+    SessionRecorder(desk.log, desk.metrics, desk.health).look_failed(PROJECT, Unavailable("ListRooms", reason))
     line = {name: value for name, value in desk.lines[0].items() if name not in {"ts", "msg"}}
     assert line == {"level": level, "action": "look.failed", "project": PROJECT, "why": reason}
 
@@ -159,7 +159,7 @@ def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
 def test_metadata_that_cannot_be_read_is_told_once_for_each_room() -> None:
     """And counted so, whoever's it is; each look sees it again."""
     desk = Desk()
-    recorder = SessionRecorder(desk.log, desk.metrics)
+    recorder = SessionRecorder(desk.log, desk.metrics, desk.health)
     unread = UnreadMetadata("room", Unread.NOT_A_NUMBER, "lobby", "RM_1")
     others = (replace(unread, whose="participant"), replace(unread, sid="RM_2"))
     for one in (unread, unread, *others, *others, unread):
@@ -176,7 +176,7 @@ def test_metadata_that_cannot_be_read_is_told_once_for_each_room() -> None:
 def test_of_many_rooms_the_oldest_is_told_anew() -> None:
     """What is remembered is bounded."""
     desk = Desk()
-    recorder = SessionRecorder(desk.log, desk.metrics)
+    recorder = SessionRecorder(desk.log, desk.metrics, desk.health)
     for number in (*range(UNREAD_MAX), 0, UNREAD_MAX, 1, 0):
         recorder.judged(PROJECT, UnreadMetadata("room", Unread.NUL, "lobby", f"RM_{number}"))
 
@@ -186,7 +186,7 @@ def test_of_many_rooms_the_oldest_is_told_anew() -> None:
 def test_an_entry_of_metadata_that_gave_nothing_is_named_in_the_log_alone() -> None:
     """A metric's labels are bounded by what a rule has."""
     desk = Desk()
-    SessionRecorder(desk.log, desk.metrics).judged(
+    SessionRecorder(desk.log, desk.metrics, desk.health).judged(
         PROJECT, Failed("greeter", "metadata.caller", FailureReason.MISSING_KEY, "lobby")
     )
 
@@ -198,5 +198,5 @@ def test_an_entry_of_metadata_that_gave_nothing_is_named_in_the_log_alone() -> N
 def test_a_lost_lease_is_told() -> None:
     """With the session that was lost."""
     desk = Desk()
-    SessionRecorder(desk.log, desk.metrics).lost(KEY)
+    SessionRecorder(desk.log, desk.metrics, desk.health).lost(KEY)
     assert [(line["level"], line["action"], line["sid"]) for line in desk.lines] == [("warning", "lease.lost", "RM_1")]

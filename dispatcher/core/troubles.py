@@ -1,0 +1,37 @@
+"""What is wrong with the service itself: why every room may lack its agent, whatever the room's own story says."""
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from dispatcher.core.facts import Ms
+
+
+class TroubleKind(StrEnum):
+    """What kind of trouble it is, in the order in which people should hear of it."""
+
+    DRY_RUN = "dry_run"  # no agent is asked for, on purpose
+    LEDGER_FAILING = "ledger_failing"
+    LIVEKIT_FAILING = "livekit_failing"
+    WEBHOOKS_REJECTED = "webhooks_rejected"  # lately
+    WEBHOOKS_MISSING = "webhooks_missing"  # the sweep finds rooms that no webhook has told of
+
+
+class Trouble(Struct, frozen=True, kw_only=True):
+    """One thing that is wrong now, by the clock of this machine."""
+
+    kind: TroubleKind
+    project: str = ""  # "": of all projects
+    reason: str = ""  # LiveKit's, the webhook's or the ledger's, as metrics and log have it
+    since: Ms = 0  # it has lasted since then; 0: not known
+    last_at: Ms = 0  # the last sign of it
+    count: int = 0  # webhooks rejected, calls failed, rooms found
+
+
+_ORDER: Final = list(TroubleKind)
+
+
+def by_weight(trouble: Trouble) -> tuple[int, str, str]:
+    """Sorts troubles as people should hear of them."""
+    return _ORDER.index(trouble.kind), trouble.project, trouble.reason

@@ -1,0 +1,24 @@
+"""A room in sentences: what happened in it, how it stands, why its agent is missing; and the service's own trouble.
+
+All of it is written as `visible` shows it: people read this on terminals.
+"""
+
+from dispatcher.explain.causes import WAITING
+from dispatcher.explain.diagnosis import diagnosis
+from dispatcher.explain.known import Known
+from dispatcher.explain.narrative import SENTENCES, narrative
+from dispatcher.explain.service import trouble_told
+from dispatcher.explain.words import ago, at_utc, clock, listed
+
+__all__ = [
+    "SENTENCES",
+    "WAITING",
+    "Known",
+    "ago",
+    "at_utc",
+    "clock",
+    "diagnosis",
+    "listed",
+    "narrative",
+    "trouble_told",
+]

@@ -1,0 +1,54 @@
+"""Instants, spans and names as people read them. No clock is read here: `now` is handed in."""
+
+from typing import Final
+
+from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Target
+
+_WHOLE_S: Final = 9.95  # from here on the tenths are left out
+_DAY_S: Final = 86_400
+_UNITS: Final = ((_DAY_S, "days"), (3_600, "h"), (60, "min"))  # shown from two of them on
+
+
+def clock(at: Ms) -> str:
+    """The time of day in UTC."""
+    seconds, ms = divmod(at, 1000)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours % 24:02}:{minute:02}:{second:02}.{ms:03}"
+
+
+def at_utc(at: Ms) -> str:
+    """The time of day to the second, labelled."""
+    return f"{clock(at)[:8]} UTC"
+
+
+def span(of: Ms) -> str:
+    """A span that was set: exact."""
+    return f"{of / 1000:g} s"
+
+
+def about(of: Ms) -> str:
+    """A span that has passed: in seconds, one place below ten; in the largest unit of which there are two."""
+    seconds = max(0, of) / 1000
+    for length, unit in _UNITS:
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{seconds:.1f} s" if seconds < _WHOLE_S else f"{round(seconds)} s"
+
+
+def ago(at: Ms, now: Ms) -> str:
+    """How long ago it was."""
+    return f"{about(now - at)} ago"
+
+
+def named(target: Target) -> str:
+    """The target in backticks; in words where no agent could be named."""
+    if not target.agent:
+        return "an agent that could not be named"
+    return f"`{target.agent}`, deployment `{target.deployment}`" if target.deployment else f"`{target.agent}`"
+
+
+def listed(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)

@@ -1,0 +1,130 @@
+"""What the operator's API shows: sessions, targets, workers and troubles as JSON. No metadata, and nothing secret."""
+
+from collections.abc import Sequence
+
+from dispatcher.core.facts import Ms
+from dispatcher.core.session import Assignment, Attempt, Session
+from dispatcher.core.targets import usual
+from dispatcher.core.troubles import Trouble
+from dispatcher.core.workers import Missing, Registered, Sighting
+from dispatcher.explain import WAITING, Known, diagnosis, narrative, trouble_told
+from dispatcher.ledger.sessions import KnownSession
+from dispatcher.targets.breaker import KnownTarget
+
+JSON = dict[str, object]
+
+
+def asks_for_a_look(session: Session) -> bool:
+    """Whether what LiveKit shows now would help to explain the session: somebody may lack an agent."""
+    return not session.finished and (
+        not session.assignments or any(one.state in WAITING for one in session.assignments)
+    )
+
+
+def troubles(found: Sequence[Trouble], now: Ms, *, several: bool) -> list[JSON]:
+    """Each trouble of the service's, and what it says to people. `several`: there is more than one project."""
+    return [
+        {
+            "kind": one.kind,
+            "project": one.project or None,
+            "reason": one.reason or None,
+            "since": one.since or None,
+            "last_at": one.last_at or None,
+            "count": one.count,
+            "sentence": trouble_told(one, now, named=several),
+        }
+        for one in found
+    ]
+
+
+def target(known: KnownTarget, now: Ms) -> JSON:
+    """A target as it stands."""
+    facts = known.facts
+    return {
+        "project": known.project,
+        "agent": known.target.agent,
+        "deployment": known.target.deployment,
+        "circuit": known.circuit,
+        "open_since": facts.opened_at or None,
+        "last_seen_at": facts.seen_at or None,
+        "usual_ms": usual(facts, now) or None,
+        "silent": len(facts.silences),
+    }
+
+
+def summary(life: KnownSession, session: Session) -> JSON:
+    """A session in the list of rooms."""
+    assignments = [
+        {"assignment": assignment.key, "state": assignment.state, "agent": assignment.next_target.agent}
+        for assignment in session.assignments
+    ]
+    return {
+        "project": life.key.project,
+        "room": session.room,
+        "sid": life.key.sid,
+        "finished": session.finished,
+        "assignments": assignments,
+    }
+
+
+def detail(life: KnownSession, session: Session, known: Known) -> JSON:
+    """All of a session: its assignments, what happened, and what that means."""
+    timeline = [
+        {
+            "at": entry.at,
+            "event": entry.said,
+            "assignment": entry.assignment,
+            "number": entry.number,
+            "agent": entry.agent,
+        }
+        | {name: value for name in ("verdict", "part", "reason") if (value := getattr(entry, name))}
+        | ({"duration_ms": entry.took} if entry.took is not None else {})
+        | (entry.patience.fields if entry.patience else {})
+        for entry in session.timeline
+    ]
+    assignments = [_assignment(assignment) for assignment in session.assignments]
+    told = {"diagnosis": diagnosis(session, known), "narrative": list(narrative(session, known.now))}
+    return {**summary(life, session), "assignments": assignments, "due_at": life.due_at, "timeline": timeline, **told}
+
+
+def sighting(one: Sighting) -> JSON:
+    """Of which agent workers are seen."""
+    return {"agent": one.agent, "workers": len(one.workers), "since": one.since, "last_seen_at": one.last_seen_at}
+
+
+def worker(address: str, answer: Registered | Missing) -> JSON:
+    """What a worker says of itself, or why none is known there."""
+    if isinstance(answer, Missing):
+        return {"address": address, "missing": answer}
+    return {
+        "address": address,
+        "agent": answer.agent,
+        "type": answer.type,
+        "active_jobs": answer.jobs,
+        "load": answer.load,
+        "sdk_version": answer.sdk,
+        "ready": answer.ready,
+    }
+
+
+def _assignment(assignment: Assignment) -> JSON:
+    attempts = [_attempt(attempt) for attempt in assignment.attempts]
+    return {
+        "assignment": assignment.key,
+        "state": assignment.state,
+        "next_attempt_at": assignment.due_at or None,
+        "rounds": assignment.rounds,
+        "attempts": attempts,
+    }
+
+
+def _attempt(attempt: Attempt) -> JSON:
+    return {
+        "number": attempt.number,
+        "agent": attempt.target.agent,
+        "deployment": attempt.target.deployment,
+        "dispatch": attempt.dispatch,
+        "ours": attempt.ours,
+        "started_at": attempt.started_at,
+        "verdict": attempt.verdict or "open",
+    }

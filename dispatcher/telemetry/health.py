@@ -1,0 +1,121 @@
+"""What is wrong with the service itself: the one place that knows, for the API, `explain` and whoever else tells it.
+
+It hears how calls to LiveKit and the ledger end, and what becomes of webhooks. What it keeps is bounded by the number
+of projects, operations and reasons; it is this process's alone.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from dispatcher.core import timing
+from dispatcher.core.facts import Ms
+from dispatcher.core.troubles import Trouble, TroubleKind, by_weight
+from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
+from dispatcher.livekit.client import Reason
+
+UNAVAILABLE: Final = "ledger_unavailable"  # as /readyz says
+TAKEN: Final = "ledger_taken"
+LATELY_MS: Final = 300_000  # webhooks rejected since then are trouble
+FAILING_MS: Final = 90_000  # a call that failed longer ago says nothing of now: the sweep calls every 30 s
+LEDGER_FAILING_MS: Final = 10_000  # likewise: it is asked every second
+REJECTED_MAX: Final = 1_000  # webhooks of one reason that are counted
+
+
+class _Failing(Struct):
+    """One thing that fails, until it succeeds."""
+
+    since: Ms
+    last_at: Ms = 0
+    reason: str = ""
+    count: int = 0
+
+
+class Health:
+    """Keeps what is wrong now. `clock` is this machine's, in epoch ms."""
+
+    def __init__(self, clock: Callable[[], Ms], *, dry_run: bool = False) -> None:
+        self.clock = clock
+        self.dry_run = dry_run
+        self._livekit: dict[str, _Failing] = {}  # by project
+        self._ledger: dict[str, _Failing] = {}  # by operation
+        self._rejected: dict[str, deque[Ms]] = {}  # by reason
+        self._webhook_at: dict[str, Ms] = {}  # by project: the last one that was verified
+        self._found: dict[str, _Failing] = {}  # by project: rooms that the sweep has found since
+
+    # Hearing
+
+    def livekit_failed(self, project: str, reason: Reason) -> None:
+        """Note that the project's LiveKit did not answer a look or a sweep."""
+        took = timing.LOOK_LIMIT_MS if reason is Reason.TIMEOUT else 0
+        _note(self._livekit, project, self.clock() - took, self.clock(), reason)
+
+    def livekit_answered(self, project: str) -> None:
+        """Note that it did."""
+        self._livekit.pop(project, None)
+
+    def ledger_asked(self, operation: str, seconds: float, failed: LedgerUnavailable | None) -> None:
+        """Note how an operation of the ledger ended, and how long it took."""
+        if failed is None:
+            self._ledger.pop(operation, None)
+            return
+        now, reason = self.clock(), TAKEN if isinstance(failed, LedgerTaken) else UNAVAILABLE
+        _note(self._ledger, operation, now - int(seconds * 1000), now, reason)
+
+    def webhook_verified(self, project: str) -> None:
+        """Note that a webhook of the project's has come."""
+        self._webhook_at[project] = self.clock()
+        self._found.pop(project, None)
+
+    def webhook_rejected(self, reason: str) -> None:
+        """Note that a webhook was refused."""
+        self._rejected.setdefault(reason, deque(maxlen=REJECTED_MAX)).append(self.clock())
+
+    def room_found(self, project: str) -> None:
+        """Note that the sweep has found a room that no webhook had told of."""
+        now = self.clock()
+        _note(self._found, project, now, now, "")
+
+    # Telling
+
+    def troubles(self, projects: Collection[str]) -> list[Trouble]:
+        """What is wrong now with the service, and with these projects, the worst first."""
+        now = self.clock()
+        found = [*self._of_the_service(now)]
+        for project in projects:
+            found += self._of_project(project, now)
+        return sorted(found, key=by_weight)
+
+    def _of_the_service(self, now: Ms) -> Iterator[Trouble]:
+        if self.dry_run:
+            yield Trouble(kind=TroubleKind.DRY_RUN)
+        if failing := [one for one in self._ledger.values() if one.last_at > now - LEDGER_FAILING_MS]:
+            yield _trouble(TroubleKind.LEDGER_FAILING, min(failing, key=lambda one: one.since))
+        for reason, instants in self._rejected.items():
+            lately = [instant for instant in instants if instant > now - LATELY_MS]
+            if lately:
+                kind, count = TroubleKind.WEBHOOKS_REJECTED, len(lately)
+                yield Trouble(kind=kind, reason=reason, since=lately[0], last_at=lately[-1], count=count)
+
+    def _of_project(self, project: str, now: Ms) -> Iterator[Trouble]:
+        failing = self._livekit.get(project)
+        if failing is not None and failing.last_at > now - FAILING_MS:
+            yield _trouble(TroubleKind.LIVEKIT_FAILING, failing, project)
+        found = self._found.get(project)
+        if found is not None:
+            last, kind = self._webhook_at.get(project, 0), TroubleKind.WEBHOOKS_MISSING
+            yield Trouble(kind=kind, project=project, since=last, last_at=found.last_at, count=found.count)
+
+
+def _note(kept: dict[str, _Failing], name: str, began: Ms, now: Ms, reason: str) -> None:
+    """The thing of this name has failed once more; what failed long before says nothing of now."""
+    failing = kept.get(name)
+    if failing is None or failing.last_at <= now - FAILING_MS:
+        failing = kept[name] = _Failing(since=began)
+    failing.last_at, failing.reason, failing.count = now, reason, failing.count + 1
+
+
+def _trouble(kind: TroubleKind, one: _Failing, project: str = "") -> Trouble:
+    return Trouble(kind=kind, project=project, reason=one.reason, since=one.since, last_at=one.last_at, count=one.count)
