@@ -6,11 +6,13 @@ import sys
 from typing import Final
 
 from dispatcher.app import redis_address
-from dispatcher.cli.options import take_config
+from dispatcher.cli.options import EVERYTHING, take_config
 from dispatcher.config import Config, Source, load_offline, show
 
 NAME: Final = "check"
 HELP: Final = "say whether the configuration is right: exit code 0 or 2"
+EXAMPLE: Final = "dispatcher check --print"
+READS: Final = EVERYTHING
 OFFLINE: Final = "check everything but LiveKit's address and keys, which CI does not have"
 
 

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from msgspec import Struct
 
+from dispatcher.cli.reasons import why
 from dispatcher.core.errors import DispatcherError
 from dispatcher.livekit.answers import Bounded, TooLong, origin
 
@@ -59,4 +60,5 @@ async def asked(method: str, address: str, authorization: str, body: bytes | Non
     except TooLong:
         raise NotTheService(f"{address}: an answer without end: is the service running there?") from None
     except (ClientError, TimeoutError, ValueError) as error:
-        raise NotTheService(f"{address}: {type(error).__name__}: is the service running there?") from None
+        reason = why(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+        raise NotTheService(f"{address}: {reason}: is the service running there?") from None

@@ -24,6 +24,8 @@ from dispatcher.testing import DEV_KEYS, FakeLiveKit, JobOutcome, NeverSeen
 
 NAME: Final = "demo"
 HELP: Final = "show the service at work, with a fake LiveKit that loses agents"
+EXAMPLE: Final = "dispatcher demo"
+READS: Final = ()
 
 WITHIN_S: Final = 30.0
 

@@ -18,6 +18,8 @@ from dispatcher.core.text import visible
 
 NAME: Final = "explain"
 HELP: Final = "ask the running service what happened in a room, and why no agent came"
+EXAMPLE: Final = "dispatcher explain lobby"
+READS: Final = ("DISPATCHER_API_TOKEN", "DISPATCHER_PORT")
 
 _SAYS: Final[Mapping[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "the token was refused: set DISPATCHER_API_TOKEN to the service's",

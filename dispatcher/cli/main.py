@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from dispatcher.cli import check, demo, doctor, explain, replay, rules, schema, send_test, serve
-from dispatcher.cli.options import WRONG_CONFIG
+from dispatcher.cli.options import WRONG_CONFIG, end_help
 from dispatcher.config import BadConfig
+from dispatcher.config.problems import did_you_mean
+from dispatcher.core.text import visible
 from dispatcher.offline import Unusable
 
 COMMANDS = (serve, check, doctor, demo, explain, send_test, schema, rules, replay)  # as `--help` lists them
@@ -18,7 +20,14 @@ COMMANDS = (serve, check, doctor, demo, explain, send_test, schema, rules, repla
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
-    arguments = _parser().parse_args(argv)
+    typed = sys.argv[1:] if argv is None else argv
+    parser = _parser()
+    if not typed:
+        parser.print_help(sys.stderr)
+        return WRONG_CONFIG
+    if not typed[0].startswith("-") and typed[0] not in (names := [command.NAME for command in COMMANDS]):
+        parser.error(f"no command is called '{visible(typed[0])}'{did_you_mean(typed[0], names)}")
+    arguments = parser.parse_args(typed)
     try:
         code: int = arguments.run(arguments)
     except (BadConfig, Unusable) as bad:
@@ -30,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dispatcher",
-        description="The right LiveKit agent in every room. Exactly one. `dispatcher COMMAND --help` says more.",
+        description="The right LiveKit agent in every room. Exactly one.",
+        epilog="`dispatcher COMMAND --help` says more. See it work: dispatcher demo",
     )
     parser.add_argument("--version", action="version", version=version("livekit-dispatcher"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -38,5 +48,6 @@ def _parser() -> argparse.ArgumentParser:
         says = f"{command.HELP[0].upper()}{command.HELP[1:]}."
         own = commands.add_parser(command.NAME, help=command.HELP, description=says)
         command.add(own)
+        end_help(own, command.EXAMPLE, command.READS)
         own.set_defaults(run=command.run)
     return parser

@@ -2,7 +2,14 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
+from typing import Final
+
+LIVEKIT: Final = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_KEYS")
+RULES: Final = ("DISPATCHER_CONFIG", "DISPATCHER_AGENT")
+EVERYTHING: Final = (*LIVEKIT, *RULES, "DISPATCHER_HOST", "DISPATCHER_PORT", "REDIS_URL", "DISPATCHER_API_TOKEN")
 
 WRONG_CONFIG = 2  # the exit code of a configuration, or a command line, that is wrong
 
@@ -25,3 +32,13 @@ def take_url(parser: argparse.ArgumentParser) -> None:
     """Add `--url`, of a service on this machine unless somebody says otherwise."""
     here = f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}"
     parser.add_argument("--url", default=here, help=f"the running service; default: {here}")
+
+
+def end_help(parser: argparse.ArgumentParser, example: str, reads: Sequence[str]) -> None:
+    """Let the command's help end with an example, and with the variables that it reads."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parts = [parser.epilog or "", f"example:\n  {example}"]
+    if reads:
+        names = fill(", ".join(reads), initial_indent="  ", subsequent_indent="  ")
+        parts.append(f"environment (docs/configuration.md):\n{names}")
+    parser.epilog = "\n\n".join(filter(None, parts))

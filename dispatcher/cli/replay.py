@@ -11,6 +11,8 @@ from dispatcher.config import load_offline
 
 NAME: Final = "replay"
 HELP: Final = "replay recordings, or say what other rules would have decided"
+EXAMPLE: Final = "dispatcher replay recorded --config dispatcher.yaml"
+READS: Final = ()
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from dispatcher import offline
-from dispatcher.cli.options import take_config, take_project
+from dispatcher.cli.options import RULES, end_help, take_config, take_project
 from dispatcher.config import load_offline
 from dispatcher.core.rules import Rule
 
 NAME: Final = "rules"
 HELP: Final = "try the rules without a LiveKit"
+EXAMPLE: Final = "dispatcher rules test cases.yaml"
+READS: Final = RULES
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--event", required=True, type=Path, metavar="FILE", help="the webhook's body, or a recording of it"
     )
     explain.set_defaults(trying=_explain)
-    for trial in (test, explain):
+    for trial, example in ((test, EXAMPLE), (explain, "dispatcher rules explain --event body.json")):
+        end_help(trial, example, READS)
         take_project(trial, "the project whose rules to try")
         take_config(trial)
 

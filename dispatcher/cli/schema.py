@@ -8,6 +8,8 @@ from dispatcher.config import schema
 
 NAME: Final = "schema"
 HELP: Final = "print the JSON Schema of the configuration, for editors"
+EXAMPLE: Final = "dispatcher schema > dispatcher.schema.json"
+READS: Final = ()
 
 
 def add(_parser: argparse.ArgumentParser) -> None:

@@ -17,14 +17,17 @@ from msgspec import Struct
 
 from dispatcher import offline
 from dispatcher.cli.client import Answer, NotTheService, Refusal, asked
-from dispatcher.cli.options import take_config, take_project, take_url
+from dispatcher.cli.options import LIVEKIT, RULES, take_config, take_project, take_url
 from dispatcher.config import Secret, Source
 from dispatcher.core.text import visible
 from dispatcher.livekit.webhook import BadWebhook, Rejected, sign
 
 NAME: Final = "send-test"
 HELP: Final = "send a signed webhook to the running service: exit code 0 or 1"
+EXAMPLE: Final = "dispatcher send-test --url https://hooks.example.com"
+READS: Final = (*LIVEKIT, *RULES, "DISPATCHER_PORT")
 
+WEBHOOK: Final = "/webhook"
 TEST: Final = "send_test"  # an event's name that LiveKit does not have
 SIGNS_IAT: Final = (1, 13)  # livekit-server before it signed without `iat`
 
@@ -67,26 +70,25 @@ async def send_test(
 
     Without a body it is an event that every service takes and none acts on.
     """
-    address = f"{url.rstrip('/')}/webhook"
-    taken = [await _sent(address, key, secret.get_secret_value(), body, sign, write) for key, secret in keys.items()]
-    return 0 if all(taken) else 1
+    address, all_taken = f"{url.rstrip('/')}{WEBHOOK}", True
+    for key, secret in keys.items():
+        taken, says = await deliver(address, key, secret.get_secret_value(), body, sign)
+        write(visible(says) + "\n")
+        all_taken = all_taken and taken
+    return 0 if all_taken else 1
 
 
-async def _sent(
-    address: str, key: str, secret: str, body: bytes | None, sign: Sign, write: Callable[[str], object]
-) -> bool:
+async def deliver(address: str, key: str, secret: str, body: bytes | None, sign: Sign) -> tuple[bool, str]:
+    """Send one webhook: whether the service has taken it, and what it answers, in a line."""
     sent = body or msgspec.json.encode({"event": TEST, "id": f"EV_{secrets.token_hex(8)}"})
     try:
         answer = await asked("POST", address, sign(sent, key=key, secret=secret), sent)
         outcome = _outcome(answer)
     except BadWebhook as bad:
-        write(f"{key}: {bad}\n")
-        return False
+        return False, f"{key}: {bad}"
     except NotTheService as error:
-        write(visible(str(error)) + "\n")
-        return False
-    write(visible(f"{address}: {answer.status} {outcome}, signed with {key}") + "\n")
-    return answer.status == HTTPStatus.OK
+        return False, str(error)
+    return answer.status == HTTPStatus.OK, f"{address}: {answer.status} {outcome}, signed with {key}"
 
 
 def _outcome(answer: Answer) -> str:

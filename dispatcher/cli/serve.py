@@ -16,20 +16,23 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.app import RecordTo, redis_address, running
-from dispatcher.cli.options import take_config
+from dispatcher.cli.options import EVERYTHING, take_config
 from dispatcher.cli.signals import on_hangup, stopping
 from dispatcher.config import Config, Source
 from dispatcher.offline import Unusable
-from dispatcher.telemetry.logs import Style, bridge
+from dispatcher.telemetry.logs import LEVELS, Style, bridge
 from dispatcher.telemetry.output import NOWHERE, Output, aside
 from dispatcher.telemetry.tape import Files
 
 NAME: Final = "serve"
 HELP: Final = "run the service: take webhooks and dispatch agents by the rules"
+EXAMPLE: Final = "dispatcher serve --config dispatcher.yaml"
+READS: Final = EVERYTHING
 
 DRY_RUN: Final = "decide, log and count, but create nothing; use a ledger of its own, in memory"
 TAKE_OVER: Final = "take the ledger from processes of this instance that serve another LiveKit: it has moved"
 RECORD: Final = "record all decisions in this folder, 64 MiB at most, for `replay`"
+LEVEL: Final = "the least level of lines that are written; default: info, a line for each decision"
 RECORD_PLAIN: Final = "with --record: also record in plain text what recordings otherwise hide"
 
 
@@ -42,6 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log", choices=("json", "text"), help="how the log is written; default: text on a terminal, else json"
     )
+    parser.add_argument("--log-level", choices=LEVELS, default=LEVELS[0], help=LEVEL)
     take_config(parser)
 
 
@@ -56,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     style: Style = arguments.log or ("text" if stdout and stdout.isatty() else "json")
     config = replace(config, take_over=arguments.take_over)
     with Output(stdout.fileno() if stdout else NOWHERE, time.time, style=style) as output:
+        output.log.least = arguments.log_level
         logging.getLogger().addHandler(bridge(output.log))
         try:
             asyncio.run(_until_stopped(config, source, output, record, dry_run=arguments.dry_run))

@@ -199,6 +199,15 @@ class LiveKit:
         send = partial(self._api.agent_dispatch.create_dispatch, request)
         return dispatch_of(await self._act("CreateDispatch", partial(_named, send)))
 
+    async def open(self, room: str, empty_timeout: int) -> None:
+        """Open the room; it ends so many seconds after nobody has come. Raises Unavailable, Refused or Unknown."""
+        request = room_service.CreateRoomRequest(name=room, empty_timeout=empty_timeout)
+        await self._act("CreateRoom", partial(self._api.room.create_room, request))
+
+    async def end(self, room: str) -> None:
+        """End the room, if it is there. Raises as `remove` does."""
+        await self._gone("DeleteRoom", partial(self._api.room.delete_room, room_service.DeleteRoomRequest(room=room)))
+
     async def remove(self, room: str, identity: str) -> None:
         """Remove the participant from the room, if still there. Raises Unavailable, Refused or Unknown."""
         request = room_service.RoomParticipantIdentity(room=room, identity=identity)

@@ -9,7 +9,7 @@ import logging
 import math
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from enum import Enum
@@ -27,6 +27,7 @@ Style: TypeAlias = Literal["json", "text"]
 Level: TypeAlias = Literal["info", "warning", "error"]
 Plain: TypeAlias = str | int | float | bool | list["Plain"] | None
 
+LEVELS: Final[Sequence[Level]] = ("info", "warning", "error")
 TEXT_MAX: Final = 256  # characters of one value
 ITEMS_MAX: Final = 32  # entries of one list
 FRAMES_MAX: Final = 12  # of a traceback, the innermost
@@ -65,6 +66,7 @@ class Log:
         self._write = write
         self._clock = clock
         self._style: Style = style
+        self.least: Level = "info"  # lines of a lower level are not written; of logs that are bound afterwards, too
         self.dropped = dropped
         self.mask = Mask()
         self._repeats = Repeats()
@@ -89,6 +91,8 @@ class Log:
         self._line("error", action, fields)
 
     def _line(self, level: Level, action: str, fields: Mapping[str, object]) -> None:
+        if LEVELS.index(level) < LEVELS.index(self.least):
+            return
         now = self._clock()
         if action in _LIMITED:
             left_out = self._repeats.left_out((action, *(str(fields.get(name)) for name in _LIMITED[action])), now)

@@ -126,6 +126,9 @@ class Metrics:
         self.webhook_key_last_used_timestamp_seconds = new.gauge(
             "webhook_key_last_used_timestamp_seconds", "When a webhook last came signed with a key.", "project", "key"
         )
+        self.webhook_last_received_timestamp_seconds = new.gauge(
+            "webhook_last_received_timestamp_seconds", "When LiveKit's last webhook came.", "project"
+        )
         self.config_last_reload_successful = new.gauge(
             "config_last_reload_successful", "Whether the last reading of the configuration succeeded."
         )
@@ -149,12 +152,13 @@ class Metrics:
         self._agents |= frozenset(agents)
         self._rules |= frozenset(rules)
         before, self._keys = self._keys, {}
-        gone = {project for project, _ in before} - keys.keys()
-        for project in gone:
-            self.livekit_consecutive_failures.remove(project)
+        for gauge in (self.livekit_consecutive_failures, self.webhook_last_received_timestamp_seconds):
+            for project in {project for project, _ in before} - keys.keys():
+                gauge.remove(project)
+            for project in keys:
+                gauge.labels(project)  # 0 from the start
         self.webhook_key_last_used_timestamp_seconds.clear()
         for project, its_keys in keys.items():
-            self.livekit_consecutive_failures.labels(project)  # 0 from the start
             for position, key in enumerate(its_keys, 1):
                 _, used = before.get((project, key), ("", 0.0))
                 self._keys[project, key] = (str(position), used)
@@ -166,6 +170,10 @@ class Metrics:
             position, _ = self._keys[project, key]
             self._keys[project, key] = (position, at)
             self.webhook_key_last_used_timestamp_seconds.labels(project, position).set(at)
+
+    def webhook_came(self, project: str, at: float) -> None:
+        """Note a webhook of LiveKit's own, `at` in seconds."""
+        self.webhook_last_received_timestamp_seconds.labels(project).set(at)
 
     def agent_label(self, name: str) -> str:
         """The agent's name if the configuration names it; a foreign one, or one that CEL computed, is "other"."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any, Final, Generic, TypeVar, assert_never
 
 import jwt
@@ -90,7 +91,12 @@ class Twirp:
         """The web application, for one start of a server."""
         app = web.Application(client_max_size=10 * 2**20)  # LiveKit's own limit (docs/livekit.md §2.7)
         app.router.add_post("/twirp/livekit.{service}/{method}", self._answer)
+        app.on_response_prepare.append(self._date)
         return app
+
+    async def _date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """Every answer has a date, of LiveKit's clock, as a Go server's has."""
+        response.headers["Date"] = formatdate(self._timers.now_ms() / 1000, usegmt=True)
 
     async def _answer(self, request: web.Request) -> web.Response:
         route = f"{request.match_info['service']}/{request.match_info['method']}"

@@ -24,6 +24,8 @@ DOORS: Mapping[str, tuple[str, ...]] = {
 }
 WALL_CLOCK: Mapping[str, str] = {
     "app": "webhooks' tokens are judged by it, and the memory ledger's clock begins with it",
+    "cli.doctor.livekits": "compares it with LiveKit's own",
+    "cli.doctor.way_in": "signs what is sent, and says how long ago a webhook came",
     "cli.demo": "stamps the log",
     "cli.send_test": "signs what is sent",
     "cli.serve": "stamps the log",

@@ -113,7 +113,8 @@ async def test_a_redis_that_is_not_there_is_an_error(livekit: FakeLiveKit) -> No
     code, told = await examined(settings(livekit), f"redis://127.0.0.1:{free_port()}")
 
     assert code == 1
-    assert "error    redis: Redis: ConnectionError" in told
+    assert "error    redis: 127.0.0.1:" in told
+    assert ": Connection refused; docs/redis.md" in told
     assert "ok       livekit default" in told
 
 
@@ -201,7 +202,7 @@ def test_the_command_tells_warnings_too_and_fails_on_an_error(
 
     told = capsys.readouterr().out
     assert "warning  configuration: environment: DISPATCHER_PORT" in told
-    assert f"error    livekit default: {url}: unreachable; nobody answers there" in told
+    assert f"error    livekit default: {url}: unreachable (Connection refused); nobody answers there" in told
 
 
 @pytest.mark.real

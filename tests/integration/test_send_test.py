@@ -125,7 +125,7 @@ async def test_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
     """Said in one line."""
     assert await sent("http://127.0.0.1:9") == 1
     assert capsys.readouterr().out == (
-        "http://127.0.0.1:9/webhook: ClientConnectorError: is the service running there?\n"
+        "http://127.0.0.1:9/webhook: Connection refused: is the service running there?\n"
     )
 
 

@@ -46,7 +46,7 @@ async def check_up(address: Address) -> list[ServerFacts]:
     try:
         async with asyncio.timeout(WITHIN_S):
             if isinstance(client, Redis):
-                return [await _ask(_name(address), client)]
+                return [await _ask(named(address), client)]
             cluster = await client.initialize()
             return [await _ask(node.name, cluster, target_nodes=node) for node in cluster.get_primaries()]
     except TimeoutError:
@@ -68,7 +68,7 @@ async def other_installation(address: Address, instance: str, livekits: Mapping[
         await owner.aclose()
 
 
-def _name(address: Address) -> str:
+def named(address: Address) -> str:
     """The server as a person knows it. Of several nodes these are the sentinels: the master is what they name."""
     if address.service:
         return address.service

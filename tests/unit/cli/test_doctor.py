@@ -1,9 +1,15 @@
 """What the doctor makes of a Redis: the facts of one server, one of them changed, and the findings that are not ok."""
 
+import json
+
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.cli.doctor import Finding, Grade, judged, of_workers
+from dispatcher.cli.doctor.findings import Finding, Grade, as_json
+from dispatcher.cli.doctor.livekits import judged_clock
+from dispatcher.cli.doctor.redis import judged
+from dispatcher.cli.doctor.way_in import base
+from dispatcher.cli.doctor.workers import of_workers
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.ledger.redis.checkup import ServerFacts
 from tests.integration.house import config, rule
@@ -121,4 +127,57 @@ def test_what_cannot_be_known_of_workers_is_not_said() -> None:
     assert told(Missing.TIMEOUT, Missing.REFUSED) == [("warning", "a0: timeout"), ("warning", "a1: refused")]
     assert told(GREETER, Missing.TIMEOUT) == [("warning", "a1: timeout"), ("ok", "registered: `greeter` x1")]
     assert told(replace(GREETER, ready=False))[0] == ("warning", "a0: `greeter` says that it is not ready")
-    assert told(GREETER, urls=()) == []
+    assert told(GREETER, urls=()) == [
+        ("skipped", "not asked: LiveKit lists none, so whether an agent is registered is not known")
+    ]
+
+
+def test_an_agent_that_is_misspelt_is_told_with_what_is_registered() -> None:
+    """The nearest name among the workers'."""
+    settings = replace(config("ws://livekit", rule("greter")), workers=PLACES)
+    (finding,) = [
+        one for one in of_workers(asked(WorkersSeen(), {"a": GREETER}, 1), settings) if one.grade is Grade.WARNING
+    ]
+
+    assert str(finding).endswith("none is registered as `greter`, for which a rule asks; did you mean 'greeter'?")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "grade", "says"),
+    [
+        (5_000, "ok", "clock +5 s from ours"),
+        (-5_001, "warning", "clock -5 s from ours"),
+        (59_999, "warning", "clock +60 s from ours"),
+        (-60_000, "error", "clock -60 s from ours"),
+    ],
+)
+def test_a_livekit_with_another_time_is_told(ahead: int, grade: str, says: str) -> None:
+    """From a minute on tokens are refused."""
+    finding = judged_clock(ahead, "livekit default")
+
+    assert (finding.grade, finding.says) == (grade, says)
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("http://hooks.example:8080", "http://hooks.example:8080"),
+        ("https://hooks.example/webhook", "https://hooks.example"),
+        ("https://hooks.example/livekit/webhook/", "https://hooks.example/livekit"),
+    ],
+)
+def test_the_address_that_livekit_has_names_the_service(written: str, address: str) -> None:
+    """With the webhook's path or without it."""
+    assert base(written) == address
+
+
+def test_findings_are_one_object_for_programs() -> None:
+    """Each with all its fields."""
+    found = [Finding(Grade.WARNING, "a", "b", "c"), Finding(Grade.OK, "d", "e")]
+
+    assert json.loads(as_json(found)) == {
+        "findings": [
+            {"grade": "warning", "about": "a", "says": "b", "remedy": "c"},
+            {"grade": "ok", "about": "d", "says": "e", "remedy": ""},
+        ]
+    }

@@ -376,3 +376,17 @@ def test_a_librarys_lines_are_limited_by_their_place(lines: Lines, library: logg
 
     read = [json.loads(line) for line in lines]
     assert [line.get("template") for line in read] == [*["accept failed %d"] * 5, None]
+
+
+def test_lines_below_the_least_level_are_not_written() -> None:
+    """Neither by the log nor by what is bound from it."""
+    lines: list[str] = []
+    log = Log(lines.append, lambda: 0.0)
+    log.least = "warning"
+
+    for one in (log, log.bind(room="lobby")):
+        one.info("service.started")
+        one.warning("agent.unnamed")
+        one.error("ledger.failed")
+
+    assert [json.loads(line)["level"] for line in lines] == ["warning", "error"] * 2

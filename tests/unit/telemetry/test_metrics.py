@@ -17,6 +17,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "webhook_skew_seconds": (Histogram, set()),
     "dispatches_total": (Counter, {"agent", "result"}),
     "agents_joined_total": (Counter, {"agent"}),
+    "webhook_last_received_timestamp_seconds": (Gauge, {"project"}),
     "create_seconds": (Histogram, set()),
     "deployments_ignored_total": (Counter, {"agent"}),
     "target_circuit_open": (Gauge, {"project", "agent"}),

@@ -1,0 +1,66 @@
+"""The command line itself: what it says without a command, with a misspelt one, and in each command's help."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from dispatcher.cli.main import COMMANDS, main
+
+CONFIGURATION = (Path(__file__).parents[3] / "docs/configuration.md").read_text()
+NAMES = [command.NAME for command in COMMANDS]
+
+
+def helped(capsys: pytest.CaptureFixture[str], *typed: str) -> str:
+    """What the help of a command says."""
+    with pytest.raises(SystemExit) as ended:
+        main([*typed, "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is a wrong command line all the same: exit code 2."""
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert [name for name in NAMES if not re.search(rf"^    {name}\b", said, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("serv", "no command is called 'serv'; did you mean 'serve'?"),
+        ("sendtest", "no command is called 'sendtest'; did you mean 'send-test'?"),
+        ("fnord", "no command is called 'fnord'"),
+        ("\x1b[2J", r"no command is called '\x1b[2J'"),
+    ],
+)
+def test_a_misspelt_command_is_told_the_nearest(typed: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """If one is near."""
+    with pytest.raises(SystemExit) as ended:
+        main([typed])
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"dispatcher: error: {said}\n")
+
+
+@pytest.mark.parametrize("typed", [*NAMES, "rules test", "rules explain"])
+def test_each_help_has_an_example_that_can_be_typed(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the command itself, with options that it has; and it names the variables that it reads."""
+    text = helped(capsys, *typed.split())
+    example = re.search(r"^example:\n  dispatcher (.+)$", text, re.MULTILINE)
+
+    assert example
+    words = shlex.split(example[1].partition(" > ")[0])
+    assert words[0] == typed.split(maxsplit=1)[0]
+    assert [word for word in words if word.startswith("--") and word not in text] == []
+    assert ("environment" in text) == (typed not in {"demo", "schema", "replay"})
+
+
+def test_every_variable_that_a_help_names_is_documented() -> None:
+    """In docs/configuration.md."""
+    named = {variable for command in COMMANDS for variable in command.READS}
+
+    assert named
+    assert {variable for variable in named if f"`{variable}`" not in CONFIGURATION} == set()
