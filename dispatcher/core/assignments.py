@@ -13,6 +13,7 @@ from dispatcher.core import retries
 from dispatcher.core.audience import Audience
 from dispatcher.core.closing import pay
 from dispatcher.core.facts import Ms, Participant, Room
+from dispatcher.core.orders import idle
 from dispatcher.core.rules import Aimed, Rule, aimed, named
 from dispatcher.core.session import ASSIGNMENTS_MAX, Assignment, Session, with_assignment, with_entry
 from dispatcher.core.timeline import Entry, Said, Verdict
@@ -36,7 +37,7 @@ def _assigned_each(
     session: Session, rules: Sequence[Rule], rule: Rule, room: Room, people: Sequence[Participant], now: Ms
 ) -> Session:
     """Each of them has an assignment, as far as there is room: once there is none, only for those with a remnant."""
-    known = {one.identity: one.remnant for one in session.assignments if one.rule == rule.name}
+    known = {one.identity: one.remnant for one in session.assignments if one.rule == rule.name and not one.request}
     full = False
     for person in people:
         remnant = known.get(person.known_as)
@@ -120,10 +121,10 @@ def _taken(session: Session, rules: Sequence[Rule], rule: Rule) -> bool:
     if rule.go_on or rule.policy.per == "participant":
         return False
     going_on = {other.name for other in rules if other.go_on}
-    per_room = (
-        assignment for assignment in session.assignments if assignment.policy.per == "room" and not assignment.remnant
+    return any(
+        one.policy.per == "room" and one.rule not in going_on and not (one.remnant or one.request)
+        for one in session.assignments
     )
-    return any(assignment.rule not in going_on for assignment in per_room)
 
 
 def _missing(session: Session, key: str) -> bool:
@@ -145,10 +146,10 @@ def _assigned(
     if remnant is not None:
         assignment = replace(assignment, attempts=remnant.attempts, last_number=remnant.last_number)
     elif len(session.assignments) >= ASSIGNMENTS_MAX:
-        idle = next((old for old in session.assignments if _removable(old)), None)
-        if idle is None:
+        spare = idle(session)
+        if spare is None:
             return _overflow(session, assignment, now)
-        session = replace(session, assignments=tuple(old for old in session.assignments if old is not idle))
+        session = replace(session, assignments=tuple(old for old in session.assignments if old is not spare))
     found = aimed(rule, room, person)
     assignment = with_targets(assignment, found)
     entry = Entry(at=now, said=Said.ASSIGNMENT_CREATED, assignment=assignment.key, agent=str(assignment.next_target))
@@ -159,12 +160,6 @@ def _tell_unnamed(session: Session, assignment: Assignment, found: Aimed, now: M
     for why in found.failed:
         session = with_entry(session, Entry(at=now, said=Said.AGENT_UNNAMED, assignment=assignment.key, reason=why))
     return session
-
-
-def _removable(assignment: Assignment) -> bool:
-    """Nobody waits for it, and nothing of it is left that would have to be taken back."""
-    owed = any(attempt.retract_at and attempt.shows for attempt in assignment.attempts)
-    return not (assignment.open or assignment.attended or owed or assignment.policy.trigger == "room_started")
 
 
 def _overflow(session: Session, assignment: Assignment, now: Ms) -> Session:

@@ -16,6 +16,7 @@ from dispatcher.core.assignments import subject_of, with_targets
 from dispatcher.core.audience import Audience
 from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.jobs import queued
+from dispatcher.core.orders import ordered, request
 from dispatcher.core.rules import Rule, aimed, named
 from dispatcher.core.session import (
     ASSIGNMENTS_MAX,
@@ -47,6 +48,9 @@ def recall(
     for dispatch in sorted(snapshot.dispatches, key=lambda dispatch: dispatch.id):
         found = tags.get(dispatch.id)
         if found is None or session.find(found.key):
+            continue
+        if (order := ordered(found.key, dispatch.target)) is not None:
+            session = request(session, order, by="", now=now)
             continue
         name, _, identity = found.key.partition("/")
         rule = named(rules, name)
@@ -131,7 +135,7 @@ def _adopt_foreign(session: Session, dispatch: Dispatch, now: Ms) -> Session:
     for assignment in session.assignments:
         if dispatch.target not in assignment.policy.targets or assignment.finished_at or assignment.remnant:
             continue
-        if not assignment.open:
+        if not (assignment.open or assignment.request):  # who orders an agent wants one more than there is
             return _adopt(session, assignment, replace(_attempt(dispatch, assignment.last_number + 1, now), ours=False))
         lost = next((one for one in assignment.open if not one.dispatch and one.target == dispatch.target), None)
         if lost is not None and not dispatch.tag:  # ours, where the server drops tags; elsewhere not: never taken back

@@ -12,7 +12,8 @@ from dispatcher.core.timeline import Entry, Said, Verdict
 
 ON_PURPOSE: Final = frozenset({Verdict.FINISHED, Verdict.REMOVED})
 
-_FREE: Final = ON_PURPOSE | {Verdict.LEFT, Verdict.CRASHED, Verdict.ENDED}
+_FREE: Final = ON_PURPOSE | {Verdict.LEFT, Verdict.CRASHED, Verdict.ENDED, Verdict.CANCELLED}
+_PARTED: Final = frozenset({Verdict.SURPLUS, Verdict.CANCELLED})
 _NOT_LISTED: Final = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 
 
@@ -61,12 +62,12 @@ def close(session: Session, key: str, number: int, verdict: Verdict, now: Ms, wh
 
 def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: Ms) -> Ms:
     """When what is left of an ended attempt is to be taken back; 0: never."""
-    reported = assignment.policy.extra_agents == "report" and bool(attempt.agent_sid)
+    reported = assignment.policy.extra_agents == "report" and attempt.agent_sid and verdict is not Verdict.CANCELLED
     if not attempt.ours or reported or verdict in _NOT_LISTED:
         return 0
     if verdict in ON_PURPOSE:
         return 0
-    if (verdict is Verdict.SURPLUS and attempt.agent_sid) or (verdict is Verdict.SILENT and attempt.queued):
+    if (verdict in _PARTED and attempt.agent_sid) or (verdict is Verdict.SILENT and attempt.queued):
         return now
     return now + timing.LINGER_MS
 

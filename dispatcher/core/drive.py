@@ -165,10 +165,12 @@ class Drive:
             self.session = transitions.with_create_slot(self.session, step.assignment, self.now + turn.wait)
             return
         rule = named(self.terms.rules, assignment.rule)
-        self.session = transitions.ask(self.session, step, self.now, rule_gone=rule is None, probe=turn.probe)
+        rule_gone = rule is None and bool(assignment.rule)
+        self.session = transitions.ask(self.session, step, self.now, rule_gone=rule_gone, probe=turn.probe)
         ask = Ask(
             step=step,
             metadata=_metadata(rule, assignment, self._audience),
+            sealed=assignment.sealed,
             tag=self.terms.tags.of(self.session, step),
         )
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
@@ -223,7 +225,7 @@ def _turn_to_create(step: Create, assignment: Assignment, paused: frozenset[str]
 
 def _metadata(rule: Rule | None, assignment: Assignment, audience: Audience | None) -> str:
     """What the rule says of the look just made; empty when a reload took the rule away."""
-    if rule is None or rule.metadata is None or audience is None:
+    if rule is None or rule.metadata is None or audience is None or assignment.sealed:
         return ""
     return rule.metadata(audience.room, subject_of(assignment, audience))
 

@@ -50,11 +50,12 @@ class GiveWay(Struct, frozen=True, tag=True):
     """Let others have their turn if this has taken long: everybody in a large room is being judged. Reply: Resumed."""
 
 
-class Ask(Struct, frozen=True, kw_only=True, tag=True):
+class Ask(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """Make one CreateDispatch. Reply: Asked."""
 
     step: Create
-    metadata: str  # never stored, never told
+    metadata: str = ""  # never stored, never told
+    sealed: str = ""  # in its place: an order's, to be unsealed by whoever asks
     tag: str
 
 

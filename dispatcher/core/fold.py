@@ -1,7 +1,7 @@
 """Fold: what an event adds to a session. Pure, and order-free: an event says little that a look does not say better.
 
-Kept are only the three things that no look can show: the room has ended, why an agent left, and that there is something
-to look at.
+Kept are only what no look can show: the room has ended, why an agent left, what somebody has ordered; and that there is
+something to look at.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from dispatcher.core.facts import (
     Ms,
     Participant,
 )
+from dispatcher.core.orders import carry_out
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import DEPARTED_MAX, NOTES_MAX, Assignment, Departed, Note, Session, with_entry
 from dispatcher.core.timeline import Entry, Said
@@ -33,7 +34,8 @@ ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
 def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Session:
     """The session knows what the event said. Folding it again, or in another order, gives the same in all that matters.
 
-    An event without participant that is not about the room's life (the sweep's, an operator's) means: look.
+    An event without participant that is not about the room's life (the sweep's) means: look. So does an order, which
+    says besides what somebody wants.
     """
     if session.final:
         return session
@@ -42,6 +44,8 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     if event.name == ROOM_FINISHED:
         ended = replace(session, finished=True, final=True, stale=False, notes=(), missed_at=0)
         return with_entry(ended, Entry(at=now, said=Said.ROOM_FINISHED, reason=ROOM_FINISHED))
+    if event.order is not None:
+        return carry_out(session, event.order, event.by, now)
     if event.name == SWEPT and _is_unknown(session):
         session = with_entry(session, Entry(at=now, said=Said.ROOM_FOUND))
     if session.finished:  # by looks, and somebody says that it lives

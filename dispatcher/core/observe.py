@@ -14,11 +14,11 @@ from dispatcher.core.assignments import assign, retarget
 from dispatcher.core.attribution import attribute, bind, recall
 from dispatcher.core.audience import OBLIVION, Audience, at_once, judge
 from dispatcher.core.closing import Why, close
-from dispatcher.core.facts import Ms
+from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.jobs import reason
 from dispatcher.core.leaving import depart, remembered
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
+from dispatcher.core.session import Assignment, Attempt, Session, with_assignment, with_attempt, with_entry
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.core.surplus import (
     part_abandoned,
@@ -117,16 +117,26 @@ def _published(session: Session, audience: Audience, now: Ms) -> Ms:
 def _attend(session: Session, audience: Audience, now: Ms) -> Session:
     for assignment in session.assignments:
         waiting = audience.waiting_for(assignment)
+        if assignment.cancelled:  # done for those who are there now, by the clock of their joining
+            until = max((one.joined_at for one in waiting), default=1)
+            assignment = replace(assignment, cancelled=False, finished_at=until)  # noqa: PLW2901
         first_at = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
         attended = replace(assignment, attended=bool(waiting), first_waiting_at=first_at)
-        gone_at = assignment.finished_at or assignment.left_at
-        if gone_at and any(one.joined_at > gone_at for one in waiting):
+        if _newly_wanted(assignment, waiting):
             attended = retries.renewed(attended)
             session = with_entry(session, Entry(at=now, said=Said.ASSIGNMENT_RENEWED, assignment=assignment.key))
         if assignment.rounds and waiting and not assignment.attended:  # starved, and somebody new has come
             attended = retries.renewed(attended)
         session = with_assignment(session, attended)
     return session
+
+
+def _newly_wanted(assignment: Assignment, waiting: Sequence[Participant]) -> bool:
+    """Whether somebody has come since its agent left. One that was ordered is done for good when it is done."""
+    if assignment.request and assignment.finished_at:
+        return False
+    gone_at = assignment.finished_at or assignment.left_at
+    return gone_at > 0 and any(one.joined_at > gone_at for one in waiting)
 
 
 def _judge(

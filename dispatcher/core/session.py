@@ -112,6 +112,8 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     rule: str
     policy: Policy
+    request: str = ""  # the id of the order that made it; "": a rule did
+    sealed: str = ""  # the metadata of that order
     identity: str = ""  # `per: participant`: for whom
     attempts: tuple[Attempt, ...] = ()  # by number, ATTEMPTS_MAX newest
     last_number: int = 0  # the highest attempt number so far
@@ -124,6 +126,7 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     due_at: Ms = 0  # the next Create, not before
     slot_at: Ms = 0  # its turn, when creates are paced
     finished_at: Ms = 0  # LiveKit's clock; who joined after it reopens the assignment
+    cancelled: bool = False  # by an order, and no look has said yet for whom it is done
     left_at: Ms = 0  # LiveKit's clock; the agent left without a word, and who joined after it does not wait
     attended: bool = False  # somebody of its kinds was there in the last look
     alone_since: Ms = 0  # whom it is for has left, and something of it is under way; of `per: participant` alone
@@ -136,13 +139,15 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """Its name inside the session: the rule's, or rule/identity."""
+        """Its name inside the session: the rule's, or rule/identity; an order's has its id."""
+        if self.request:
+            return request_key(self.request)
         return f"{self.rule}/{self.identity}" if self.identity else self.rule
 
     @property
     def spread_by(self) -> str:
         """What its backoffs are spread by. Never the identity: the instants that come of it are recorded and shown."""
-        return f"{self.rule}/{self.first_waiting_at}" if self.identity else self.rule
+        return f"{self.rule}/{self.first_waiting_at}" if self.identity and not self.request else self.key
 
     @property
     def open(self) -> tuple[Attempt, ...]:
@@ -210,6 +215,11 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.open:
             return State.REQUESTED
         return State.WAITING if self.needs_attempt else State.IDLE
+
+
+def request_key(id_: str) -> str:
+    """The key of the assignment that an order of this id made. No rule's name has a colon."""
+    return f"request:{id_}"
 
 
 class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):

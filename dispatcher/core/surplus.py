@@ -14,7 +14,7 @@ from dispatcher.core.timeline import Entry, Said, Verdict
 
 UNATTRIBUTED_MAX: Final = 8  # unattributed agents that are remembered
 
-_GONE_FOR_GOOD: Final = ON_PURPOSE | {Verdict.UNSENT, Verdict.REFUSED}
+_GONE_FOR_GOOD: Final = ON_PURPOSE | {Verdict.UNSENT, Verdict.REFUSED, Verdict.CANCELLED}
 
 
 def serve_by_name(session: Session, unattributed: Sequence[Participant], now: Ms) -> Session:
@@ -34,6 +34,7 @@ def serve_by_name(session: Session, unattributed: Sequence[Participant], now: Ms
         targets = [attempt.target for attempt in assignment.open] or assignment.policy.targets
         name = next((target.agent for target in targets if target.agent in free), None)
         may_serve = assignment.serving is None and not (assignment.finished_at or assignment.remnant)
+        may_serve = may_serve and bool(assignment.open or not assignment.request)
         by_name = name is not None and may_serve and now < since + assignment.policy.join_within
         if by_name and name is not None:
             free.remove(name)
@@ -104,9 +105,8 @@ def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> 
         if attempt.open and spare:
             session = close(session, key, attempt.number, Verdict.SURPLUS, now)
         elif not attempt.open and attempt.agent_sid and not attempt.retracts and (spare or wrong or late):
-            parted = replace(
-                attempt, retract_at=now if wrong else retract_at(assignment, attempt, Verdict.SURPLUS, now)
-            )
+            because = Verdict.CANCELLED if attempt.verdict is Verdict.CANCELLED else Verdict.SURPLUS
+            parted = replace(attempt, retract_at=now if wrong else retract_at(assignment, attempt, because, now))
             session = with_assignment(session, with_attempt(session.assignment(key), parted))
     return session
 

@@ -23,6 +23,7 @@ class Verdict(StrEnum):
     REMOVED = "removed"  # somebody removed the agent
     ENDED = "ended"  # the agent left, and nobody whom it had met was there any more
     SURPLUS = "surplus"  # another attempt serves the assignment
+    CANCELLED = "cancelled"  # somebody ordered that the agent goes
 
 
 class Part(StrEnum):
@@ -59,6 +60,9 @@ class Said(StrEnum):
     """What an entry of the timeline tells; the same words are the actions in the log."""
 
     ASSIGNMENT_CREATED = "assignment.created"
+    AGENT_ORDERED = "agent.ordered"  # over the API; an assignment like a rule's
+    ASSIGNMENT_CANCELLED = "assignment.cancelled"
+    ASSIGNMENT_RETRIED = "assignment.retried"
     DISPATCH_REQUESTED = "dispatch.requested"
     DISPATCH_ADOPTED = "dispatch.adopted"
     DISPATCH_FOUND = "dispatch.found"
@@ -101,4 +105,5 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     done: str = ""  # CLOSED: how it is known that the agent was done, or was taken to be
     took: Ms | None = None
     patience: Deadline | None = None  # ATTEMPT_ENDED, silent: why it was given up then
+    by: str = ""  # who ordered it; "" of an order that was found by its tag, the ledger having lost it
     again: bool = False  # an attempt that had ended before has ended once more

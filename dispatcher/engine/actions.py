@@ -5,7 +5,8 @@ from typing import Final
 
 from dispatcher.core.effects import Ask, Asked, Outcome, TakeBack, TakenBack
 from dispatcher.core.facts import Ms
-from dispatcher.livekit.client import LiveKit, LiveKitError, Reason, Refused, Unavailable
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.failures import LiveKitError, Reason, Refused, Unavailable
 
 _REFUSED: Final[Mapping[Reason, Outcome]] = {
     Reason.NOT_FOUND: Outcome.ROOM_ABSENT,

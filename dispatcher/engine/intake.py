@@ -51,7 +51,10 @@ class Intake:
         if not relevant or event.room is None or not event.room.sid:
             return IntakeResult.IGNORED
         key = Key(project, event.room.name, event.room.sid)
-        event = replace(event, asked_for=await self._asked_for(project, event))
+        return await self.record(key, replace(event, asked_for=await self._asked_for(project, event)))
+
+    async def record(self, key: Key, event: Event) -> IntakeResult:
+        """The event, or the order, is in its session's inbox, and the session on its way. Raises LedgerUnavailable."""
         with self.runner.reserved(1) as places:
             delivery = await sessions.deliver(self.ledger, key, event, take=places > 0)
         if delivery.handover is not None:

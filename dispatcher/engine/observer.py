@@ -11,7 +11,7 @@ from dispatcher.core import timing
 from dispatcher.core.effects import Observed, Unobserved
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.ledger.interface import Key
-from dispatcher.livekit.client import LiveKitError, Reason
+from dispatcher.livekit.failures import LiveKitError, Reason
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.recorder import SessionRecorder

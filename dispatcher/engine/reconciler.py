@@ -16,10 +16,12 @@ from dispatcher.core import timing
 from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
+    Asked,
     Effect,
     GiveWay,
     Observe,
     Observed,
+    Outcome,
     Release,
     Released,
     Reply,
@@ -41,6 +43,7 @@ from dispatcher.engine.observer import Observer
 from dispatcher.engine.slices import Slices
 from dispatcher.ledger.interface import Handover, Ledger
 from dispatcher.ledger.sessions import LeasedSession, LeaseLost
+from dispatcher.runtime.sealing import Unsealable
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.breaker import Breaker
 from dispatcher.telemetry.recorder import SessionRecorder
@@ -157,7 +160,7 @@ class _Interpreter:
                     await leased.renew()
                 return Resumed(leased.now)
             case Ask():
-                return await actions.ask(runtime.livekit, leased.key.room, effect, lambda: leased.now)
+                return await self._ask(effect)
             case TakeBack():
                 await pacer.taking_back(self.project, runtime.api_rate_limit)
                 await leased.renew()
@@ -178,6 +181,16 @@ class _Interpreter:
         await leased.renew()
         looked = await self.reconciler.observer.look(leased.key, self.runtime, lambda: leased.now)
         return looked if isinstance(looked, Unobserved) else replace(looked, outlooks=outlooks, requested=requested)
+
+    async def _ask(self, ask: Ask) -> Asked:
+        """Ask for the agent; with the metadata that was ordered for it, or not at all."""
+        leased, runtime = self.leased, self.runtime
+        if ask.sealed:
+            try:
+                ask = replace(ask, metadata=runtime.seals.open(ask.sealed, leased.key.sid, ask.step.assignment))
+            except Unsealable:
+                return Asked(now=leased.now, outcome=Outcome.REFUSED, reason="metadata_unsealable")
+        return await actions.ask(runtime.livekit, leased.key.room, ask, lambda: leased.now)
 
     def _turn(self, wait: float) -> Turn:
         return Turn(self.leased.now, math.ceil(wait))

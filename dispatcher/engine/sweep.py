@@ -14,7 +14,7 @@ from typing import Final
 from dispatcher.core.facts import SWEPT, Room
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerTaken, LedgerUnavailable
-from dispatcher.livekit.client import LiveKitError
+from dispatcher.livekit.failures import LiveKitError
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.rate import SHARES, Pacer
 from dispatcher.telemetry.health import Health

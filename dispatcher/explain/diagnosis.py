@@ -16,6 +16,7 @@ from dispatcher.explain.words import about, at_utc, listed, named, span
 LATE_MS: Final = 3_000  # an agent that took longer to come came late: a healthy one needs 0.3 s (docs/livekit.md §0)
 NAMED_MAX: Final = 3  # people that are named; more are counted
 
+_CREATED: Final = (Said.ASSIGNMENT_CREATED, Said.AGENT_ORDERED)
 _DONE: Final = {
     SAID_DONE: "its agent {done}",
     JOB_SUCCEEDED: "its agent's job ended well",
@@ -151,13 +152,13 @@ def _unnamed(session: Session, assignment: Assignment) -> str:
 
 
 def _created_at(session: Session, assignment: Assignment) -> Ms:
-    first = _first(session, assignment, Said.ASSIGNMENT_CREATED)
+    first = _first(session, assignment, *_CREATED)
     return first.at if first else 0
 
 
-def _first(session: Session, assignment: Assignment, said: Said) -> Entry | None:
+def _first(session: Session, assignment: Assignment, *said: Said) -> Entry | None:
     mine = (entry for entry in session.timeline if entry.assignment == assignment.key)
-    return next((entry for entry in mine if entry.said is said), None)
+    return next((entry for entry in mine if entry.said in said), None)
 
 
 # An agent is there, or has been -------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def _delays(session: Session, assignment: Assignment, joined: Entry) -> Iterator
     mine = [one for one in session.timeline if one.assignment == assignment.key and one.at <= joined.at]
     ended = [one for one in mine if one.said is Said.ATTEMPT_ENDED]
     yield from (f"attempt {one.number} at {one.agent}: {ENDED[one.verdict or Verdict.SILENT]}" for one in ended)
-    created = _first(session, assignment, Said.ASSIGNMENT_CREATED)
+    created = _first(session, assignment, *_CREATED)
     asked = next((one for one in mine if one.said is Said.DISPATCH_REQUESTED and one.number == joined.number), None)
     if created is None or asked is None or ended:
         return
@@ -203,6 +204,8 @@ def _why_done(session: Session, assignment: Assignment) -> str:
     end = next(ends, None)
     if end is None:
         return "the agent left on purpose"
+    if end.verdict is Verdict.CANCELLED:
+        return "somebody cancelled it"
     if end.verdict is Verdict.REMOVED:
         return "somebody removed its agent"
     known = next((told for start, told in _DONE.items() if end.done.startswith(start)), None)

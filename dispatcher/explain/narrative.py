@@ -11,6 +11,9 @@ from dispatcher.explain.words import about, ago, clock
 
 SENTENCES: Final = {
     Said.ASSIGNMENT_CREATED: "{assignment} needs an agent: {agent}",
+    Said.AGENT_ORDERED: "{by} ordered {agent} over the API: {assignment}",
+    Said.ASSIGNMENT_CANCELLED: "{by} cancelled {assignment}: its agent is told to go",
+    Said.ASSIGNMENT_RETRIED: "{by} ordered another try of {assignment}, with its whole budget",
     Said.DISPATCH_REQUESTED: "asked for {agent} (attempt {number})",
     Said.DISPATCH_ADOPTED: "found a dispatch of {agent} ({reason}), took it as attempt {number}",
     Said.DISPATCH_FOUND: "found the dispatch of attempt {number}, whose answer was lost",
@@ -50,6 +53,7 @@ ENDED: Final = {
     Verdict.FINISHED: "the agent left, and was done",
     Verdict.LEFT: "the agent left, and had not said that it was done",
     Verdict.REMOVED: "somebody removed the agent",
+    Verdict.CANCELLED: "somebody cancelled the assignment",
     Verdict.ENDED: "the agent left after everybody whom it had met",
     Verdict.SURPLUS: "another agent serves already",
 }
@@ -80,6 +84,7 @@ def _sentence(entry: Entry) -> str:
         "agent": entry.agent or "not named yet",
         "part": entry.part,
         "reason": entry.reason,
+        "by": entry.by or "an order of before",
     }
     took = f", {entry.took / 1000:.2f} s after the first person" if entry.took is not None else ""
     return SENTENCES[entry.said].format(**fields) + took

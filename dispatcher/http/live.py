@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.ledger.interface import Key
-from dispatcher.livekit.client import LiveKitError
+from dispatcher.livekit.failures import LiveKitError
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.telemetry.masks import Mask
 

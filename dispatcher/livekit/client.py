@@ -7,12 +7,10 @@ decode at one go: they are read here, as they arrive (docs/adr/0025).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from enum import StrEnum
 from functools import partial
 from time import monotonic
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from aiohttp import ClientConnectorError, ClientError
 from google.protobuf.message import DecodeError, Message
 from livekit.api import AccessToken, LiveKitAPI, VideoGrants
 from livekit.api.twirp_client import TwirpClient
@@ -22,11 +20,11 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from dispatcher.core import timing
-from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
-from dispatcher.livekit.answers import PROTOBUF, ROOM_MAX, NoReply, TooLong, TwirpSession, each
+from dispatcher.livekit.answers import PROTOBUF, ROOM_MAX, TwirpSession, each
+from dispatcher.livekit.failures import ACT, FOREIGN, READ, LiveKitError, Reason, Refused, Unavailable, failure
 from dispatcher.livekit.messages import TAG, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
 
 M = TypeVar("M", bound=Message)
@@ -36,70 +34,12 @@ Observe: TypeAlias = Callable[[str, str, float], None]  # method, "ok" or a Reas
 OK: Final = "ok"
 ROOMS_MAX: Final = 256 << 20  # bytes of the list of all rooms: of 5,000 with 50 kB of metadata each
 
-
-class Reason(StrEnum):
-    """Why a call failed; also the `result` label of `livekit_request_seconds` (its success is "ok")."""
-
-    TIMEOUT = "timeout"
-    UNREACHABLE = "unreachable"  # the connection was refused, or broke before the request was sent
-    BROKEN = "broken"  # the connection broke after the request was sent, or a 200 is none of LiveKit's
-    OVERSIZED = "oversized"  # a 200 longer than such answers ever are
-    REDIRECTED = "redirected"  # 3xx: not followed
-    LIMITED = "limited"  # 429
-    SERVER = "server"  # 5xx, 408
-    INVALID = "invalid"  # 400 and other 4xx
-    NOT_FOUND = "not_found"  # 404
-    UNAUTHORIZED = "unauthorized"  # 401, 403
-
-
-class LiveKitError(DispatcherError):
-    """A call failed; the subclass says what next. The text is the method and the reason: nothing foreign or secret."""
-
-    def __init__(self, method: str, reason: Reason, *, retry_after: float | None = None, leads_to: str = "") -> None:
-        super().__init__(f"{method}: {reason}")
-        self.method = method
-        self.reason = reason
-        self.retry_after = retry_after  # seconds, as the server asked
-        self.leads_to = leads_to  # where a redirect leads: scheme, host and port
-
-
-class Unavailable(LiveKitError):
-    """Nothing happened; the same call may succeed later."""
-
-
-class Refused(LiveKitError):
-    """Nothing happened, and the same call never will succeed (see `reason`)."""
-
-
-class Unknown(LiveKitError):
-    """It may have happened: only a look can tell."""
-
-
-_BY_STATUS: Final[Mapping[int, Reason]] = {
-    401: Reason.UNAUTHORIZED,
-    403: Reason.UNAUTHORIZED,
-    404: Reason.NOT_FOUND,
-    408: Reason.SERVER,  # Twirp's deadline_exceeded: the node that hosts the room was slow
-    429: Reason.LIMITED,
-}
-_BY_HUNDRED: Final[Mapping[int, Reason]] = {2: Reason.BROKEN, 3: Reason.REDIRECTED, 4: Reason.INVALID}
-# What a failed call means. A read that fails has changed nothing; 404 is a room that closes: the next look says so.
-_READ: Final[Mapping[Reason, type[LiveKitError]]] = {
-    **dict.fromkeys(Reason, Unavailable),
-    **dict.fromkeys((Reason.INVALID, Reason.UNAUTHORIZED), Refused),
-}
-_ACT: Final[Mapping[Reason, type[LiveKitError]]] = {
-    **dict.fromkeys((Reason.UNREACHABLE, Reason.LIMITED), Unavailable),
-    **dict.fromkeys((Reason.TIMEOUT, Reason.BROKEN, Reason.OVERSIZED, Reason.REDIRECTED, Reason.SERVER), Unknown),
-    **dict.fromkeys((Reason.INVALID, Reason.NOT_FOUND, Reason.UNAUTHORIZED), Refused),
-}
 _PASSING: Final = frozenset({Reason.UNREACHABLE, Reason.BROKEN, Reason.SERVER})
 _AGAIN: Final = AsyncRetrying(  # reads only
     retry=retry_if_exception(lambda error: isinstance(error, Unavailable) and error.reason in _PASSING),
     wait=wait_random(0.05, 0.15),
     reraise=True,
 )
-_FOREIGN: Final = (NoReply, TooLong, ClientError, OSError, DecodeError)
 
 
 class _List(Struct, Generic[M, T], frozen=True):
@@ -175,6 +115,20 @@ class LiveKit:
             participants.cancel()
             dispatches.cancel()
 
+    async def room(self, name: str) -> Room | None:
+        """Read the room of this name, as it lives now. Raises Unavailable or Refused."""
+        named = room_service.ListRoomsRequest(names=[name])
+        listed = await self._listed(_ROOM, named, VideoGrants(room_list=True), self._deadline(self._limits.look))
+        return next(iter(listed), None)
+
+    async def open(self, room: str, empty_timeout: int = 0) -> Room:
+        """Open the room, or find it where it lives. It ends so many seconds after nobody has come; 0: LiveKit's own.
+
+        Raises Unavailable, Refused or Unknown.
+        """
+        request = room_service.CreateRoomRequest(name=room, empty_timeout=empty_timeout)
+        return room_of(await self._act("CreateRoom", partial(self._api.room.create_room, request)))
+
     async def rooms(self) -> tuple[Room, ...]:
         """List every live room of the project, without metadata, which nobody needs and which may take 100 MB.
 
@@ -198,11 +152,6 @@ class LiveKit:
         )
         send = partial(self._api.agent_dispatch.create_dispatch, request)
         return dispatch_of(await self._act("CreateDispatch", partial(_named, send)))
-
-    async def open(self, room: str, empty_timeout: int) -> None:
-        """Open the room; it ends so many seconds after nobody has come. Raises Unavailable, Refused or Unknown."""
-        request = room_service.CreateRoomRequest(name=room, empty_timeout=empty_timeout)
-        await self._act("CreateRoom", partial(self._api.room.create_room, request))
 
     async def end(self, room: str) -> None:
         """End the room, if it is there. Raises as `remove` does."""
@@ -232,7 +181,7 @@ class LiveKit:
             return tuple(one for one in taken if one is not None)
 
         again = _AGAIN.copy(stop=stop_after_attempt(self._limits.tries))
-        return await again(self._call, page.method, send, until, _READ)
+        return await again(self._call, page.method, send, until, READ)
 
     async def _gone(self, method: str, send: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -242,7 +191,7 @@ class LiveKit:
                 raise
 
     async def _act(self, method: str, send: Callable[[], Awaitable[T]]) -> T:
-        return await self._call(method, send, self._deadline(self._limits.act), _ACT)
+        return await self._call(method, send, self._deadline(self._limits.act), ACT)
 
     async def _call(
         self,
@@ -257,11 +206,11 @@ class LiveKit:
         try:
             async with asyncio.timeout_at(until):
                 reply = await send()
-        except _FOREIGN as error:  # its text may carry data: it stops here
-            failure = _failure(error, method, verdicts)
-            self._observe(method, failure.reason, monotonic() - started)
-            self._alone_until = max(self._alone_until, monotonic() + (failure.retry_after or 0))
-            raise failure from None
+        except FOREIGN as error:  # its text may carry data: it stops here
+            failed = failure(error, method, verdicts)
+            self._observe(method, failed.reason, monotonic() - started)
+            self._alone_until = max(self._alone_until, monotonic() + (failed.retry_after or 0))
+            raise failed from None
         self._observe(method, OK, monotonic() - started)
         return reply
 
@@ -275,24 +224,3 @@ async def _named(send: Callable[[], Awaitable[agent_dispatch.AgentDispatch]]) ->
     if not dispatch.id:
         raise DecodeError
     return dispatch
-
-
-def _failure(error: Exception, method: str, verdicts: Mapping[Reason, type[LiveKitError]]) -> LiveKitError:
-    reason = _reason(error)
-    if isinstance(error, NoReply):
-        return verdicts[reason](method, reason, retry_after=error.retry_after, leads_to=error.leads_to)
-    return verdicts[reason](method, reason)
-
-
-def _reason(error: Exception) -> Reason:
-    match error:
-        case NoReply(status=status):
-            return _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100, Reason.SERVER)
-        case TooLong():
-            return Reason.OVERSIZED
-        case ClientConnectorError():
-            return Reason.UNREACHABLE
-        case TimeoutError():
-            return Reason.TIMEOUT
-        case _:
-            return Reason.BROKEN

@@ -17,6 +17,7 @@ from dispatcher.ledger.redis.owner import LiveKitAt
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.webhook import ApiKey
 from dispatcher.runtime.judgements import Judgements
+from dispatcher.runtime.sealing import Seals
 from dispatcher.runtime.signing import ProjectSigner
 
 
@@ -27,6 +28,7 @@ class ProjectRuntime(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     recollection: Recollection = OBLIVION  # of what these rules have said of people
     tags: Tags
+    seals: Seals
     paused: frozenset[str] = frozenset()
     create_rate: CreateRate | None = None
     api_rate_limit: ApiRateLimit | None = None
@@ -89,11 +91,13 @@ def _project_runtime(
     connect: Callable[[Project], LiveKit],
     hear: Callable[[str, Failed | UnreadMetadata], None],
 ) -> ProjectRuntime:
+    secrets = [secret.get_secret_value() for secret in project.keys.values()]
     return ProjectRuntime(
         livekit=connect(project),
         rules=reporting(config.rules_of(project), partial(hear, project.name)),
         recollection=Judgements(),
-        tags=Tags(config.instance, ProjectSigner(secret.get_secret_value() for secret in project.keys.values())),
+        tags=Tags(config.instance, ProjectSigner(secrets)),
+        seals=Seals(secrets),
         paused=project.paused,
         create_rate=config.create_rate,
         api_rate_limit=project.api_rate_limit,

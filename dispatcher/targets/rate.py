@@ -14,7 +14,7 @@ from dispatcher.config import ApiRateLimit
 from dispatcher.core.rules import Target
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.interface import Ledger, Slot
-from dispatcher.livekit.client import Reason
+from dispatcher.livekit.failures import Reason
 from dispatcher.runtime.snapshot import ProjectRuntime
 
 SLOWER: Final = 2.0

@@ -14,7 +14,7 @@ from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.troubles import Trouble, TroubleKind, by_weight
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
-from dispatcher.livekit.client import Reason
+from dispatcher.livekit.failures import Reason
 
 UNAVAILABLE: Final = "ledger_unavailable"  # as /readyz says
 TAKEN: Final = "ledger_taken"

@@ -10,7 +10,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed, UnreadMetadata
 from dispatcher.ledger.interface import Key
-from dispatcher.livekit.client import LiveKitError, Reason
+from dispatcher.livekit.failures import LiveKitError, Reason
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, departure_label
@@ -20,7 +20,7 @@ UNREAD_MAX: Final = 4_096  # rooms whose metadata was told of; that of older one
 _LEFT: Final = frozenset({
     Verdict.FAILED, Verdict.CRASHED, Verdict.LEFT, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED,
 })  # fmt: skip
-_FIELDS: Final = ("assignment", "number", "agent", "verdict", "part", "reason", "done")
+_FIELDS: Final = ("assignment", "number", "agent", "verdict", "part", "reason", "done", "by")
 _ALARMS: Final = frozenset({
     Said.ASSIGNMENT_STARVED, Said.ASSIGNMENT_OMITTED, Said.AGENT_UNREQUESTED, Said.AGENT_UNNAMED,
     Said.DISPATCH_UNANSWERED, Said.DISPATCH_DUPLICATED, Said.DEPLOYMENT_IGNORED, Said.RULE_REMOVED,

@@ -16,7 +16,8 @@ from msgspec import Struct
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.livekit.answers import twirp_session
-from dispatcher.livekit.client import CallLimits, LiveKit, LiveKitError
+from dispatcher.livekit.client import CallLimits, LiveKit
+from dispatcher.livekit.failures import LiveKitError
 from tests.real.server import KEY, SECRET
 
 LIMITS = CallLimits(look=1.0, act=2.0)

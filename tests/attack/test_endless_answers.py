@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from dispatcher.livekit.answers import ROOM_MAX, twirp_session
-from dispatcher.livekit.client import CallLimits, LiveKit, LiveKitError, Reason, Unavailable, Unknown
+from dispatcher.livekit.client import CallLimits, LiveKit
+from dispatcher.livekit.failures import LiveKitError, Reason, Unavailable, Unknown
 from tests.attack.caller import CALLS, LIMITS
 from tests.attack.endless import MIB, answers, saying
 from tests.real.server import KEY, SECRET

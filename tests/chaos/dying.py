@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 from dispatcher import app
 from dispatcher.cli.main import main
 from dispatcher.ledger.timed import TimedLedger
-from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.failures import LiveKitError, Reason
 
 T = TypeVar("T")
 

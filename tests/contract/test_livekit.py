@@ -14,7 +14,8 @@ from dispatcher.core.facts import AGENT, STANDARD, Participant, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from dispatcher.livekit.answers import TwirpSession, twirp_session
-from dispatcher.livekit.client import LiveKit, Reason, Refused, Unknown
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.failures import Reason, Refused, Unknown
 from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
 
 STEADY = Target("steady")  # its worker takes every job, and its agents stay

@@ -105,6 +105,31 @@ MUTANTS = {
         Mutant("another's job speaks for it", "job.succeeded and job.known_as in mine", "job.succeeded"),
         Mutant("who leaves at once has finished", "if stayed < assignment.policy.min_stay:", "if stayed < 0:"),
     ),
+    "dispatcher/core/orders.py": (
+        Mutant(
+            "an order that comes again is another one",
+            "    if session.find(assignment.key):\n        return session\n",
+            "",
+        ),
+        Mutant("who cancels is given another agent", "finished_at=now, cancelled=True", "cancelled=True"),
+        Mutant(
+            "a cancelled agent stays",
+            "        session = close(session, key, attempt.number, Verdict.CANCELLED, now)\n",
+            "        pass\n",
+        ),
+        Mutant(
+            "another try is later",
+            "replace(retries.renewed(assignment), cancelled",
+            "replace(assignment, finished_at=0, cancelled",
+        ),
+        Mutant("metadata without end", "kept <= SEALED_MAX and ", ""),
+        Mutant("orders without end", "len(session.assignments) < ASSIGNMENTS_MAX or", "True or"),
+        Mutant(
+            "an order is forgotten with the ledger",
+            "if id_ and key == request_key(id_) else None",
+            "if not id_ else None",
+        ),
+    ),
     "dispatcher/core/leaving.py": (
         Mutant("nobody is new", "return [one for one in late if not known", "return [one for one in late if False"),
         Mutant("all who came last are new", "for one in late if not known or", "for one in late if known or"),
@@ -123,8 +148,8 @@ MUTANTS = {
     "dispatcher/core/closing.py": (
         Mutant(
             "a queued launch is deleted",
-            "(verdict is Verdict.SURPLUS and attempt.agent_sid) or",
-            "verdict is Verdict.SURPLUS or",
+            "(verdict in _PARTED and attempt.agent_sid) or",
+            "verdict in _PARTED or",
         ),
         Mutant("what waits in the queue lingers", " or (verdict is Verdict.SILENT and attempt.queued):", ":"),
         Mutant(
@@ -255,7 +280,7 @@ MUTANTS = {
         Mutant("an assignment is left without any", "if spare and space < 0:", "if space < 0:"),
     ),
     "dispatcher/core/observe.py": (
-        Mutant("done for ever", "if gone_at and any(", "if gone_at < 0 and any("),
+        Mutant("done for ever", "gone_at > 0 and any(", "gone_at < 0 and any("),
         Mutant(
             "who comes in the grace waits", "assignment.finished_at or assignment.left_at", "assignment.finished_at"
         ),

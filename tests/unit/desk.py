@@ -19,8 +19,10 @@ from dispatcher.engine.reconciler import Reconciler
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable, Life
 from dispatcher.ledger.memory import MemoryLedger
-from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.failures import LiveKitError, Reason
 from dispatcher.runtime.judgements import Judgements
+from dispatcher.runtime.sealing import Seals
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, ProjectRuntime
 from dispatcher.targets.board import Board
 from dispatcher.targets.breaker import Breaker
@@ -32,6 +34,7 @@ from dispatcher.telemetry.recorder import SessionRecorder
 from tests.unit.core.world import LOBBY, NOW, TAGS, rule
 
 PROJECT = "default"
+SEALS = Seals(["not-so-secret"])
 KEY = Key(PROJECT, LOBBY.name, LOBBY.sid)
 
 Happening: TypeAlias = Callable[[], Awaitable[object]]
@@ -85,6 +88,16 @@ class Staged(LiveKit):
         assert snapshot.room is None or snapshot.room.name == room
         await self._happen("after look")
         return snapshot
+
+    async def room(self, name: str) -> Room | None:
+        await self._begin("room")
+        return next((one.room for one in self.lives.values() if one.room and one.room.name == name), None)
+
+    async def open(self, room: str, empty_timeout: int = 0) -> Room:  # noqa: ARG002
+        await self._begin("open")
+        made = Room(sid=RoomSid(f"RM_{room}"), name=room)
+        self.lives[made.sid] = RoomSnapshot(room=made)
+        return made
 
     async def rooms(self) -> tuple[Room, ...]:
         await self._begin("rooms")
@@ -188,6 +201,7 @@ class Desk:
             rules=self.rules,
             recollection=Judgements(),
             tags=TAGS,
+            seals=SEALS,
             create_rate=self.create_rate,
             api_rate_limit=self.api_rate_limit,
         )

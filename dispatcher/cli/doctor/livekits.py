@@ -13,7 +13,8 @@ from dispatcher.cli.reasons import why
 from dispatcher.config import Project
 from dispatcher.core.facts import Ms
 from dispatcher.livekit.answers import twirp_session
-from dispatcher.livekit.client import LiveKit, LiveKitError, Reason
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.failures import LiveKitError, Reason
 
 AHEAD_MS: Final[Ms] = 5_000  # less is of no account to tokens
 TOO_FAR_AHEAD_MS: Final[Ms] = 60_000  # the leeway of every token, ours and LiveKit's

@@ -21,7 +21,8 @@ from dispatcher.config import Config, Project
 from dispatcher.core.facts import Room, RoomSid
 from dispatcher.core.rules import Rule, matching
 from dispatcher.livekit.answers import twirp_session
-from dispatcher.livekit.client import LiveKit, LiveKitError
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.failures import LiveKitError
 from dispatcher.livekit.webhook import sign
 
 WITHIN_S: Final = 10.0  # LiveKit's webhook of a room comes in some ms, and again after a second or so if it was lost

@@ -6,7 +6,7 @@ from dispatcher.core.effects import Ask, Asked, Outcome, TakeBack, TakenBack
 from dispatcher.core.facts import Ms
 from dispatcher.core.plan import Create, Retract
 from dispatcher.engine.actions import ask, take_back
-from dispatcher.livekit.client import Reason, Refused, Unavailable, Unknown
+from dispatcher.livekit.failures import Reason, Refused, Unavailable, Unknown
 from tests.unit.core.world import GREETER, LOBBY, NOW, agent, dispatch, person
 from tests.unit.desk import Happening, Staged, fails, nothing
 

@@ -11,7 +11,7 @@ from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timing import AGAIN_MS, LEASE_MS
 from dispatcher.engine.reconciler import LAPSES_MAX, alone_for
 from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable
-from dispatcher.livekit.client import Reason, Refused, Unavailable, Unknown
+from dispatcher.livekit.failures import Reason, Refused, Unavailable, Unknown
 from tests.unit.core.world import LOBBY, NOW, agent, job, only, person, rule
 from tests.unit.desk import KEY, PROJECT, Desk, Happening, Staged, fails, for_ever, nothing, until
 

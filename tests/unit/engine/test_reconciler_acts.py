@@ -11,7 +11,7 @@ from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Verdict
 from dispatcher.core.timing import LEASE_MS
 from dispatcher.ledger.interface import Key
-from dispatcher.livekit.client import Reason, Unavailable, Unknown
+from dispatcher.livekit.failures import Reason, Unavailable, Unknown
 from tests.unit.core.world import LOBBY, agent, job, person, tagged
 from tests.unit.desk import KEY, PROJECT, Desk, Staged, fails
 

@@ -9,7 +9,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.timing import SLOT_MS
 from dispatcher.engine.observer import PROBES
 from dispatcher.ledger.interface import Key
-from dispatcher.livekit.client import Reason, Unavailable
+from dispatcher.livekit.failures import Reason, Unavailable
 from tests.unit.core.world import LOBBY, person, rule
 from tests.unit.desk import KEY, PROJECT, Desk, Staged, fails, for_ever, until
 

@@ -14,7 +14,8 @@ from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.engine.sweep import Sweep
 from dispatcher.ledger.interface import OVER_FINAL_MS, Key, LedgerUnavailable
 from dispatcher.ledger.record import load_event
-from dispatcher.livekit.client import LiveKit, Reason, Unavailable
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.targets.rate import Pacer
 from tests.unit.desk import PROJECT, Desk, Staged, fails, until
 

@@ -9,7 +9,7 @@ from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Because, Deadline, Entry, Said, Verdict
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.explain import Known, diagnosis
-from dispatcher.livekit.client import Reason
+from dispatcher.livekit.failures import Reason
 from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, session
 
 KNOWN = Known(now=NOW)

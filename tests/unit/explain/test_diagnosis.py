@@ -32,7 +32,7 @@ def seen(*participants: Participant) -> Known:
     return replace(KNOWN, look=RoomSnapshot(room=LOBBY, participants=participants))
 
 
-HARMLESS = {Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED, Verdict.SURPLUS}
+HARMLESS = {Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED, Verdict.SURPLUS, Verdict.CANCELLED}
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -173,6 +173,7 @@ def test_a_dry_run_blames_nobody() -> None:
         (Verdict.FINISHED, "left again", "Finished: its agent left twice in a row, soon after it had come,"),
         (Verdict.FINISHED, "on_finish", "Finished: its agent left, and the rule takes that for done:"),
         (Verdict.REMOVED, "", "Finished: somebody removed its agent."),
+        (Verdict.CANCELLED, "", "Finished: somebody cancelled it."),
     ],
 )
 def test_why_nobody_is_asked_for_any_more(verdict: Verdict, done: str, told: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 from dispatcher.core.facts import Ms
 from dispatcher.core.troubles import Trouble, TroubleKind
 from dispatcher.explain import trouble_told
-from dispatcher.livekit.client import Reason
+from dispatcher.livekit.failures import Reason
 from dispatcher.livekit.webhook import Rejected
 
 NOW: Ms = 1_000_000

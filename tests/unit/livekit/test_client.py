@@ -13,7 +13,7 @@ from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, Job, JobCondition, RoomSnapshot
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
-from dispatcher.livekit.client import Refused
+from dispatcher.livekit.failures import Refused
 from tests.unit.livekit.twirp import READS, SID, Answer, Script, fail, reply, scripted
 
 AT_ONCE = 5.0  # seconds: far less than a patient client waits

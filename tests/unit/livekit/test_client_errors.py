@@ -12,7 +12,8 @@ from livekit.protocol import agent_dispatch
 from livekit.protocol import room as room_service
 
 from dispatcher.core.rules import Target
-from dispatcher.livekit.client import LiveKit, LiveKitError, Reason, Refused, Unavailable, Unknown
+from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.failures import LiveKitError, Reason, Refused, Unavailable, Unknown
 from tests.unit.livekit.twirp import HASTY, READS, SID, Answer, Script, fail, leads, raw, reply, reset, scripted
 
 Ask: TypeAlias = Callable[[LiveKit], Awaitable[object]]

@@ -8,7 +8,8 @@ from livekit.protocol import agent_dispatch
 from livekit.protocol import room as room_service
 
 from dispatcher.core.rules import Target
-from dispatcher.livekit.client import CallLimits, LiveKit, LiveKitError, Reason, Unavailable
+from dispatcher.livekit.client import CallLimits, LiveKit
+from dispatcher.livekit.failures import LiveKitError, Reason, Unavailable
 from tests.unit.livekit.twirp import SID, Script, fail, reply, scripted
 
 ROOMS = reply(room_service.ListRoomsResponse())

@@ -10,10 +10,10 @@ from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.breaker import Breaker, KnownTarget
 from dispatcher.targets.circuits import Circuits
 from tests.unit.core.world import GREETER, NOW, TAGS, rule
-from tests.unit.desk import PROJECT, Desk, Staged
+from tests.unit.desk import PROJECT, SEALS, Desk, Staged
 
 BACKUP, LAST = Target("backup"), Target("last")
-FREE = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS)
+FREE = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, seals=SEALS)
 ASKED = TurnToCreate(target=GREETER, ahead=(BACKUP, LAST))
 EVERY = timing.PROBE_EVERY_MS
 

@@ -12,12 +12,12 @@ from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.rate import Pacer
 from tests.unit.core.world import TAGS
-from tests.unit.desk import Staged
+from tests.unit.desk import SEALS, Staged
 
 SILENT = Entry(at=0, said=Said.ATTEMPT_ENDED, agent="greeter", verdict=Verdict.SILENT)
 SERVED = Entry(at=0, said=Said.AGENT_JOINED, agent="greeter")
-TEN = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, create_rate=CreateRate(per_second=10, burst=1))
-FREE = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS)
+TEN = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, seals=SEALS, create_rate=CreateRate(per_second=10, burst=1))
+FREE = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, seals=SEALS)
 
 
 class Clock:
@@ -95,7 +95,7 @@ async def test_what_slowed_it_is_forgotten(pacer: Pacer, clock: Clock) -> None:
 
 
 LIMIT = ApiRateLimit(calls_per_second=40, burst=8)
-LIMITED = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, api_rate_limit=LIMIT)
+LIMITED = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, seals=SEALS, api_rate_limit=LIMIT)
 TOO_MUCH = Entry(at=0, said=Said.ATTEMPT_ENDED, agent="greeter", verdict=Verdict.UNSENT, reason="limited")
 
 

@@ -4,7 +4,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.timing import LOOK_LIMIT_MS
 from dispatcher.core.troubles import Trouble, TroubleKind
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
-from dispatcher.livekit.client import Reason
+from dispatcher.livekit.failures import Reason
 from dispatcher.telemetry.health import FAILING_MS, LATELY_MS, LEDGER_FAILING_MS, REJECTED_MAX, Health
 
 START: Ms = 1_000_000

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from dispatcher.core.session import TIMELINE_MAX, Session, entries_since, with_entry
 from dispatcher.core.timeline import Because, Deadline, Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed, FailureReason, Unread, UnreadMetadata
-from dispatcher.livekit.client import Reason, Unavailable
+from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.telemetry.recorder import UNREAD_MAX, SessionRecorder
 from tests.unit.core.world import NOW, session
 from tests.unit.desk import KEY, PROJECT, Desk
