@@ -206,7 +206,10 @@ def _claims(assignment: Assignment, attempt: Attempt, agent: Participant) -> boo
     """Whether an agent of its identity may be this attempt's.
 
     Not when it had one, that is gone, and another attempt waits whose jobs are not listed yet: identities may recur.
+    A belated one is a connection; whoever bears its identity after it is somebody else.
     """
+    if attempt.belated:
+        return attempt.last_agent_sid == agent.sid
     if attempt.open or not attempt.last_agent_sid or attempt.last_agent_sid == agent.sid:
         return True
     return not any(not one.identities for one in assignment.open)

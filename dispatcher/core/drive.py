@@ -17,6 +17,8 @@ from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    FindEarlier,
+    FoundEarlier,
     GiveWay,
     Observe,
     Observed,
@@ -41,6 +43,7 @@ from dispatcher.core.observe import conclude
 from dispatcher.core.patience import concerned, informed
 from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
+from dispatcher.core.revival import inherit, left_alone
 from dispatcher.core.rules import Rule, named
 from dispatcher.core.session import Assignment, Session
 from dispatcher.core.snapshot import RoomSnapshot
@@ -119,12 +122,15 @@ class Drive:
         reply = yield from self._effect(Observe(concerned(self.session, self.now)))
         if isinstance(reply, Unobserved):
             return reply.retry_in
-        observed, terms = _as(Observed, reply), self.terms
+        observed = _as(Observed, reply)
         self._snapshot, self._snapshot_at, self._just_looked = observed.snapshot, observed.now, True
         self._audience = yield from self._judged(observed.snapshot)
         session = informed(self.session, observed.outlooks, observed.requested, observed.began)
-        seen = observed.snapshot, self._audience
-        self.session = conclude(session, *seen, terms.rules, tags=terms.tags, now=observed.began)
+        self.session = _concluded(session, observed, self._audience, self.terms)
+        if alone := left_alone(self.session, observed.snapshot, observed.began):
+            earlier = _as(FoundEarlier, (yield from self._effect(FindEarlier())))
+            session = inherit(session, alone, earlier.sessions, observed.began)
+            self.session = _concluded(session, observed, self._audience, self.terms)
         return 0
 
     def _judged(self, seen: RoomSnapshot) -> Generator[Effect, Reply, Audience | None]:
@@ -167,12 +173,8 @@ class Drive:
         rule = named(self.terms.rules, assignment.rule)
         rule_gone = rule is None and bool(assignment.rule)
         self.session = transitions.ask(self.session, step, self.now, rule_gone=rule_gone, probe=turn.probe)
-        ask = Ask(
-            step=step,
-            metadata=_metadata(rule, assignment, self._audience),
-            sealed=assignment.sealed,
-            tag=self.terms.tags.of(self.session, step),
-        )
+        metadata, tag = _metadata(rule, assignment, self._audience), self.terms.tags.of(self.session, step)
+        ask = Ask(step=step, metadata=metadata, sealed=assignment.sealed, tag=tag)
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
         self._just_looked = False
         asked = _as(Asked, (yield from self._effect(ask)))
@@ -215,6 +217,10 @@ class Drive:
         reply = yield effect
         self.now = reply.now
         return reply
+
+
+def _concluded(session: Session, seen: Observed, audience: Audience | None, terms: Terms) -> Session:
+    return conclude(session, seen.snapshot, audience, terms.rules, tags=terms.tags, now=seen.began)
 
 
 def _turn_to_create(step: Create, assignment: Assignment, paused: frozenset[str]) -> TurnToCreate:

@@ -46,6 +46,10 @@ class Observe(Struct, frozen=True, tag=True, omit_defaults=True):
     about: tuple[Target, ...] = ()
 
 
+class FindEarlier(Struct, frozen=True, tag=True):
+    """Find the earlier sessions of the room's name: nothing in it explains the agent there. Reply: FoundEarlier."""
+
+
 class GiveWay(Struct, frozen=True, tag=True):
     """Let others have their turn if this has taken long: everybody in a large room is being judged. Reply: Resumed."""
 
@@ -78,7 +82,7 @@ class Release(Struct, frozen=True, tag=True):
     """Give the lease back: the session is due at once, for anybody. Reply: Released."""
 
 
-Effect: TypeAlias = TurnToLook | TurnToCreate | Observe | GiveWay | Ask | TakeBack | Save | Release
+Effect: TypeAlias = TurnToLook | TurnToCreate | Observe | FindEarlier | GiveWay | Ask | TakeBack | Save | Release
 
 
 class Turn(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -105,6 +109,13 @@ class Unobserved(Struct, frozen=True, tag=True):
 
     now: Ms
     retry_in: Ms
+
+
+class FoundEarlier(Struct, frozen=True, tag=True, omit_defaults=True):
+    """The ended sessions of the room's name that the ledger still has, the newest first."""
+
+    now: Ms
+    sessions: tuple[Session, ...] = ()
 
 
 class Resumed(Struct, frozen=True, tag=True):
@@ -155,4 +166,4 @@ class Released(Struct, frozen=True, tag=True):
     now: Ms
 
 
-Reply: TypeAlias = Turn | Observed | Unobserved | Resumed | Asked | TakenBack | Saved | Released
+Reply: TypeAlias = Turn | Observed | Unobserved | FoundEarlier | Resumed | Asked | TakenBack | Saved | Released

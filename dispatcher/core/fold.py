@@ -105,7 +105,8 @@ def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> 
 
 def _departed(session: Session, event: Event, person: Participant, now: Ms) -> tuple[Departed, ...]:
     """Who has just gone, and may come back; remembered while an agent may be saying goodbye to them."""
-    concerned = any(person.kind in assignment.policy.kinds and assignment.open for assignment in session.assignments)
+    wanted = (person.kind in assignment.policy.kinds and assignment.open for assignment in session.assignments)
+    concerned = not session.looked_at or any(wanted)  # of an emptied ledger's session nothing is known before a look
     if event.name not in {LEFT, ABORTED} or not concerned:
         return session.departed
     gone = Departed(sid=person.sid, identity=person.known_as, heard_at=now)

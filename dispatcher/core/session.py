@@ -1,8 +1,7 @@
 """A session: one life of one room, as much of it as must survive between two steps.
 
-Stored are attempts and facts; the state an assignment is in is derived from them (`Assignment.state`). Everything here
-is a frozen value: functions take a session and give the next one. Instants are epoch ms of the ledger's clock ("our
-clock"), except where a name or comment says LiveKit's.
+Stored are attempts and facts; an assignment's state is derived from them (`Assignment.state`). Functions take a frozen
+session and give the next. Instants are epoch ms of the ledger's clock ("our clock"), unless said to be LiveKit's.
 """
 
 from enum import StrEnum
@@ -79,6 +78,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent_sid: str = ""  # SID of its agent: present in the last look, or (open and `gone`) the one that is missed
     last_agent_sid: str = ""  # SID of the latest agent it had
     announced: bool = False  # that its agent serves
+    belated: bool = False  # asked for in an earlier session; no job ties its agent to it, and it serves nobody
     reopened: bool = False  # it had ended, and its agent came after all
     done: str = ""  # what its agent says of being done, in the last look
     agent_seen_at: Ms = 0  # its agent was first seen

@@ -83,8 +83,8 @@ def reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Sessio
 
 
 def _may_serve(attempt: Attempt) -> bool:
-    """Whether a closed attempt whose agent is here may count again: not if it left on purpose or is being removed."""
-    return attempt.verdict not in _GONE_FOR_GOOD and not attempt.retracts
+    """Whether a closed attempt whose agent is here may count again: not one that left on purpose or is removed."""
+    return attempt.verdict not in _GONE_FOR_GOOD and not attempt.retracts and not attempt.belated
 
 
 def part_surplus(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:

@@ -81,6 +81,7 @@ class Said(StrEnum):
     AGENT_UNNAMED = "agent.unnamed"  # an expression of the rule named no agent
     DEPLOYMENT_IGNORED = "deployment.ignored"  # by a server that does not know deployments
     AGENT_UNREQUESTED = "agent.unrequested"
+    AGENT_BELATED = "agent.belated"  # an earlier session of the room's name had asked for it
     ASSIGNMENT_OMITTED = "assignment.omitted"
     ROOM_FOUND = "room.found"  # by the sweep, and no webhook had told of it
     ROOM_UNLISTED = "room.unlisted"

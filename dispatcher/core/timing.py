@@ -50,6 +50,7 @@ UNSEEN_MS: Final = (500, 1_000, 2_000, 4_000)  # looks for somebody whom a webho
 # Whom an agent that says goodbye had met.
 
 MEETING_MS: Final = 10_000  # who was there for so long with the agent has met it: front ends come back sooner
+REVIVED_MS: Final = 60_000  # from a session's end, for an agent it had asked for: a queued launch survives the room
 DEPARTED_MS: Final = 15_000  # how long it is remembered who has gone: a meeting, and the way of a webhook
 
 # What a failed attempt costs.

@@ -18,6 +18,8 @@ from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    FindEarlier,
+    FoundEarlier,
     GiveWay,
     Observe,
     Observed,
@@ -41,6 +43,7 @@ from dispatcher.engine import actions
 from dispatcher.engine.newer_records import Patience
 from dispatcher.engine.observer import Observer
 from dispatcher.engine.slices import Slices
+from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Handover, Ledger
 from dispatcher.ledger.sessions import LeasedSession, LeaseLost
 from dispatcher.runtime.sealing import Unsealable
@@ -165,11 +168,19 @@ class _Interpreter:
                 await pacer.taking_back(self.project, runtime.api_rate_limit)
                 await leased.renew()
                 return await actions.take_back(runtime.livekit, leased.key.room, effect, lambda: leased.now)
+            case _:
+                return await self._of_ledger(effect)
+
+    async def _of_ledger(self, effect: Save | Release | FindEarlier) -> Reply:
+        leased = self.leased
+        match effect:
             case Save():
                 return await self._save(effect)
             case Release():
                 await leased.release()
                 return Released(leased.now)
+            case FindEarlier():
+                return FoundEarlier(leased.now, await sessions.earlier(self.reconciler.ledger, leased.key))
             case _:
                 assert_never(effect)
 

@@ -3,23 +3,22 @@
 All of it is written as `visible` shows it: people read this on terminals.
 """
 
-from dispatcher.explain.absent import UnknownRoom, absence, resembling
 from dispatcher.explain.causes import WAITING
 from dispatcher.explain.diagnosis import diagnosis
 from dispatcher.explain.known import Known
 from dispatcher.explain.narrative import SENTENCES, narrative
 from dispatcher.explain.service import trouble_told
-from dispatcher.explain.words import clock
+from dispatcher.explain.words import ago, at_utc, clock, listed
 
 __all__ = [
     "SENTENCES",
     "WAITING",
     "Known",
-    "UnknownRoom",
-    "absence",
+    "ago",
+    "at_utc",
     "clock",
     "diagnosis",
+    "listed",
     "narrative",
-    "resembling",
     "trouble_told",
 ]

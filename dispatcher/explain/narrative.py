@@ -30,6 +30,7 @@ SENTENCES: Final = {
     Said.ATTEMPT_RETRACTED: "taking back what is left of attempt {number}: {part}",
     Said.DISPATCH_UNANSWERED: "nobody knows whether LiveKit took attempt {number}: {reason}",
     Said.AGENT_UNREQUESTED: "an agent is in the room that no rule asked for: {agent}",
+    Said.AGENT_BELATED: "{agent}, which the session before had asked for, came after its end and opened the room again",
     Said.ASSIGNMENT_OMITTED: "too many assignments in one room: {assignment} is left out",
     Said.ROOM_FOUND: "the sweep found the room: no webhook had told of it",
     Said.ROOM_UNLISTED: "LiveKit does not list the room",

@@ -41,6 +41,12 @@ async def find(ledger: Ledger, project: str, room: str) -> list[KnownSession]:
     return [_known(life) for life in await ledger.find(project, room)]
 
 
+async def earlier(ledger: Ledger, key: Key) -> tuple[Session, ...]:
+    """The ended sessions of the same room name, the newest first."""
+    found = await find(ledger, key.project, key.room)
+    return tuple(one.session for one in found if one.key != key and one.session.finished)
+
+
 async def live(ledger: Ledger, project: str, state: str | None = None, *, limit: int = 100) -> list[KnownSession]:
     """Live sessions of the project, as `Ledger.list`."""
     return [_known(life) for life in await ledger.list(project, state, limit=limit)]

@@ -13,6 +13,7 @@ from dispatcher.core.drive import Drive, Terms
 from dispatcher.core.effects import (
     Ask,
     Effect,
+    FindEarlier,
     GiveWay,
     Observe,
     Release,
@@ -51,6 +52,7 @@ FIELDS_MAX: Final = 5  # of a session that is saved otherwise
 _PLAIN: Final = {
     TurnToLook: "take a turn to look at the room",
     Observe: "look at the room",
+    FindEarlier: "find earlier sessions of the room's name",
     GiveWay: "let others have their turn",
     Release: "give the lease back",
 }
@@ -94,8 +96,7 @@ def replay(folders: Sequence[Path], write: Write) -> int:
             continue
         claims += 1
         sessions.add((one.claim.project, one.claim.session.sid))
-        found = difference(one)
-        same += found is None
+        same += (found := difference(one)) is None
         if found is not None and claims - same <= SHOWN_MAX:
             write("\n".join(shown(one, found)) + "\n")
     if not claims:
@@ -282,7 +283,7 @@ def _sentence(step: Next | NotAsked) -> str:
 
 def _asked(effect: Effect) -> str:
     match effect:
-        case TurnToLook() | Observe() | GiveWay() | Release():
+        case TurnToLook() | Observe() | FindEarlier() | GiveWay() | Release():
             return _PLAIN[type(effect)]
         case TurnToCreate(target):
             return f"take a turn to ask for {target}"

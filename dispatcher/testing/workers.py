@@ -4,7 +4,7 @@ LiveKit says nothing of all this: a dispatch that no worker serves looks like on
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypedDict, Unpack, assert_never
@@ -108,6 +108,7 @@ class Workers:
     """Who is registered, and the jobs on their way."""
 
     def __init__(self, timers: Timers, release: ServerRelease) -> None:
+        self.opened: Callable[[str], LiveRoom]  # the live room of a name, which is opened if need be
         self._release = release
         self._timers = timers
         self._registered: dict[tuple[str, str], Worker] = {}
@@ -185,8 +186,10 @@ class Workers:
             self._timers.later(worker.join_after, lambda: self._join(room, job, worker, outcome))
 
     def _join(self, room: LiveRoom, job: Job, worker: Worker, outcome: JobOutcome) -> None:
-        if room.over or job.id in self._ended:
+        if job.id in self._ended:
             return
+        if room.over:  # its token names the room, and LiveKit opens it again, with the agent alone in it
+            room = self.opened(room.info.name)
         sid = room.join(agent_of(job, worker, self._release)).sid
         match outcome:
             case JobOutcome.RAISES:

@@ -26,6 +26,7 @@ class World:
         self._workers = workers
         self._changes = changes
         self._tell = tell
+        workers.opened = lambda name: self.open(CreateRoomRequest(name=name))
 
     def open(self, asked: CreateRoomRequest) -> LiveRoom:
         """The room is live: as it was, or opened as asked, under a new SID.

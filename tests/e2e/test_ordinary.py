@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from livekit.api import DeleteRoomRequest
 
 from tests.e2e.house import house
 from tests.e2e.ordinary import SITUATIONS, Seconds, scene
@@ -15,6 +16,7 @@ SLACK = 4.0  # seconds for the agent's way into the room, on a busy machine
 GRACE = 3.0  # `finish_grace`
 SILENT = 9.0  # seconds after which no worker will take a dispatch, while few are open
 NEXT_LOOK = 4.0  # seconds, 1, 2, 4 and 8 s after somebody has joined whom no rule wanted
+ALONE = 15.0  # seconds for which an agent may be in a room where nobody is
 LISTED_LATE = 6.0  # seconds until the look that shows what LiveKit lists 5 s late
 
 
@@ -115,6 +117,22 @@ async def test_w13_what_a_rule_reads_is_found_when_it_comes_late(tmp_path: Path)
 
     assert waited is not None
     assert waited < NEXT_LOOK + SLACK
+
+
+async def test_w4_no_agent_stays_alone_in_a_room_that_died_as_it_was_asked_for(tmp_path: Path) -> None:
+    """Its dispatch died with the room, the agent opens it again, and is known by the session before."""
+    async with scene(tmp_path, SITUATIONS["deleted"]) as here:
+        with here.service() as service:
+            watched = []
+            for room in (f"brief-{number}" for number in range(5)):
+                async with present(here.server, room):
+                    await service.told("dispatch.requested", room=room)
+                    await here.api.room.delete_room(DeleteRoomRequest(room=room))
+                watched.append(asyncio.create_task(here.agent_alone(room)))
+            alone = await asyncio.gather(*watched)
+            assert service.lines(action="agent.belated"), "LiveKit opened no room again: nothing was tried"
+
+    assert all(one is not None and one < ALONE for one in alone), alone
 
 
 @pytest.mark.long

@@ -104,6 +104,22 @@ async def test_w4_a_late_event_revives_no_room() -> None:
         assert here.livekit.rooms.names() == []
 
 
+async def test_w4_an_agent_that_opens_its_dead_room_again_is_taken_back() -> None:
+    """The room is deleted while the worker is asked: the agent comes all the same, and no dispatch says why."""
+    async with house() as here:
+        here.livekit.workers.register("greeter", accept_after=4.0)
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.livekit.wait_until(lambda: here.livekit.create_calls)
+        await here.livekit.rooms.close("lobby")
+        await here.told("room.finished", room="lobby")
+        await here.livekit.wait_until(lambda: here.livekit.rooms.agents_in("lobby"))
+        belated = await here.told("agent.belated", room="lobby")
+        await here.told("attempt.retracted", room="lobby", part="agent")
+        await here.livekit.wait_until(lambda: not here.livekit.rooms.agents_in("lobby"))
+        assert (belated["agent"], belated["number"]) == ("greeter", 1)
+        assert "agent.unrequested" not in here.said("lobby")
+
+
 async def test_a_forged_webhook_is_refused_by_name() -> None:
     """Signed with a key that is nobody's: 401, logged and counted, and the sweep is what finds the room."""
     async with house() as here:

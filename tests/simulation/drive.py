@@ -14,6 +14,8 @@ from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    FindEarlier,
+    FoundEarlier,
     GiveWay,
     Observe,
     Observed,
@@ -36,7 +38,7 @@ from dispatcher.core.patience import CROWD
 from dispatcher.core.rules import Target
 from dispatcher.core.session import entries_since
 from dispatcher.core.timing import CALL_MS, RETRY_MS, TROUBLE_MS
-from dispatcher.ledger import record
+from dispatcher.ledger import record, sessions
 from dispatcher.ledger.interface import Handover, Ledger, SaveResult, Standing
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.breaker import Breaker
@@ -128,9 +130,17 @@ class Claimed:
                 return (yield from self._take_back(effect))
             case Save():
                 return (yield from self._save(effect))
+            case _:
+                return self._of_ledger(effect)
+
+    def _of_ledger(self, effect: Release | FindEarlier) -> Reply:
+        match effect:
             case Release():
                 at_once(self.ledger().release(self.lease))
                 return Released(self.clock.now)
+            case FindEarlier():
+                earlier = sessions.earlier(self.ledger(), self.lease.key)
+                return FoundEarlier(self.clock.now, at_once(earlier))
             case _:
                 assert_never(effect)
 

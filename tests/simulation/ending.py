@@ -8,6 +8,7 @@ from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Rule, matching
 from dispatcher.core.session import Session
 from dispatcher.ledger import record
+from tests.simulation.alone import Alone
 from tests.simulation.clock import Clock
 from tests.simulation.cluster import SWEEP_MS, Cluster
 from tests.simulation.goodbyes import done_for, in_room
@@ -69,6 +70,7 @@ class Ending:
         self._exclusive = {rule.name for rule in cluster.rules if rule.policy.per == "room" and not rule.go_on}
         self._changes = -1
         self._doubles = Doubles(clock, laws, calm)
+        self._alone = Alone(clock, laws, calm, self._session)
         self._stands = (-1, -1)
         self._lacking: list[str] = []
         self._told: list[str] = []
@@ -80,12 +82,14 @@ class Ending:
         if self._changes != self.rooms.changes:
             self._changes = self.rooms.changes
             self._doubles.watch(self._rooms())
+            self._alone.watch(self.rooms.open)
         if self.clock.now >= self.calm:
             self._watch_ending()
 
     def conclude(self) -> None:
         """The life is over."""
         self._doubles.watch(self._rooms())
+        self._alone.conclude()
         self._watch_ending()
         room = self.rooms.open
         life = next((one for one in self.cluster.lives() if room and one.key.sid == room.sid), None)
@@ -125,8 +129,7 @@ class Ending:
                 yield f"{room.sid} never had anybody in it but agents of ours"
             if self.laws.life.dry_run:
                 continue
-            others = Counter(one.agent for one in room.members.values() if one.active and one.made and not one.ours)
-            yield from self._unserved(room, session, ours, others)
+            yield from self._unserved(room, session, ours, _others(room))
 
     def _unserved(
         self, room: Opened, session: Session | None, ours: Counter[str], others: Counter[str]
@@ -134,8 +137,9 @@ class Ending:
         for key, rule, waiting in self._wanted(room, session):
             names = {target.agent for target in rule.policy.targets}
             name = next((name for name in names if others[name] > 0), None)
+            beside = name is not None and not any(one.strays(room.sid) for one in room.members.values())
             assignment = session.find(key) if session else None
-            if ours[key] and name and self._strict:
+            if ours[key] and beside and self._strict:
                 yield f"for {key} an agent of ours beside another's"
             if ours[key]:
                 continue
@@ -189,5 +193,12 @@ class Ending:
 
 
 def _ours(room: Opened) -> Counter[str]:
-    """How many agents of ours there are for each assignment."""
-    return Counter(one.made.assignment for one in room.members.values() if one.made and one.made.ours and one.active)
+    """How many agents of ours there are for each assignment, of those asked for in this life of the room."""
+    here = [one for one in room.members.values() if one.active and not one.strays(room.sid)]
+    return Counter(one.made.assignment for one in here if one.made and one.made.ours)
+
+
+def _others(room: Opened) -> Counter[str]:
+    """How many agents of a name nobody here has asked for, or an app: they may serve."""
+    here = [one for one in room.members.values() if one.active and one.made]
+    return Counter(one.agent for one in here if not one.ours or one.strays(room.sid))

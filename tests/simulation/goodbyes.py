@@ -57,8 +57,9 @@ def _had_met(one: Member, gone: Departure, waiting: Sequence[Member], went: Sequ
     came_back = any(
         old.identity == one.identity and old.sid != one.sid and old.left > gone.left - MEETING for old in went
     )
-    return not came_back and any(_together(other, gone) for other in waiting)
+    there_still: list[Member | Went] = [*waiting, *(old for old in went if old.left > gone.left)]
+    return not came_back and any(_together(other, gone) for other in there_still)
 
 
-def _together(one: Member, gone: Departure) -> bool:
+def _together(one: Member | Went, gone: Departure) -> bool:
     return one.joined_at <= max(gone.joined + SECOND, gone.left - MEETING + SECOND)

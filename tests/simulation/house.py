@@ -106,7 +106,7 @@ class House:
         if member.made and reason != "DUPLICATE_IDENTITY":
             member.made.running.discard(member.identity)
         if member.is_agent:
-            assignment = member.made.assignment if member.made else ""
+            assignment = member.made.assignment if member.made and not member.strays(room.sid) else ""
             by_us = member.sid in self.retracting or (member.made is not None and member.made.id in self.retracting)
             stayed = self.clock.now - member.since if member.active else 0
             left = (
@@ -122,7 +122,7 @@ class House:
             )
             self.departures.append(Departure(*left))
         if member.is_person:
-            self.went.append(Went(member.identity, member.sid, self.stamp))
+            self.went.append(Went(member.identity, member.sid, member.joined_at, self.stamp))
             self.hung_up(room, member)
         self.tell(room, LEFT if member.active else ABORTED, member, reason)
 

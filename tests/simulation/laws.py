@@ -17,6 +17,7 @@ from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Lease
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life
+from tests.simulation.lookalikes import Lookalikes
 from tests.simulation.rooms import Rooms
 
 ROUNDS: Final = 11  # with one assignment, and retracts that take 5 s; the reconciler allows 16
@@ -48,6 +49,7 @@ class Worst(Struct):
     creates: int = 0
     looks: int = 0
     settled: Ms = 0  # after the calm, until everything is as it should be
+    alone: Ms = 0  # an agent in a room that died as it was asked for, while all is heard
     double: Ms = 0  # two agents of ours for one assignment, while all is heard
 
 
@@ -69,6 +71,7 @@ class Laws:
         self._looked: dict[str, Ms] = {}
         self._unknown: dict[str, Ms] = {}
         self._asking: set[str] = set()
+        self._lookalikes = Lookalikes(rooms, life)
 
     def broken(self, law: int, what: str) -> None:
         """The law does not hold."""
@@ -185,7 +188,7 @@ class Laws:
             if self.rooms.open
             else None
         )
-        if member is not None and not member.ours:
+        if member is not None and not (member.ours or self._lookalikes.include(member)):
             self.broken(13, f"{step} of an agent that is not ours")
         if session.assignment(step.assignment).attempt(step.number).open:
             self.broken(13, f"{step} of an open attempt")

@@ -64,6 +64,7 @@ class Fate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stay: Ms = 0
     fixed: bool = False  # its identity is the same for every job
     outlives: bool = True  # being queued, it survives DeleteDispatch
+    revives: bool = True  # it survives its room, and opens it again
     bound: bool = False  # it leaves a second after the first person it met, of its own will
 
 

@@ -16,10 +16,12 @@ class Made:
     target: Target
     tag: str
     fate: Fate
+    room: RoomSid  # that it was made in
     assignment: str = ""  # the key of the assignment that it was made for
     number: int = 0  # of the attempt
     jobs: list[Job] = field(default_factory=list)  # as listed
     running: set[str] = field(default_factory=set)  # identities of assigned jobs whose agent has not left
+    came: bool = False  # an agent of it, into the room that it was made in
     deleted: bool = False
     dropped: bool = False  # its queued launch, too
 
@@ -73,6 +75,15 @@ class Member:
     def ours(self) -> bool:
         return self.made is not None and self.made.ours
 
+    @property
+    def granted_as_job(self) -> bool:
+        """Whether its token has the grant of an agent's."""
+        return self.granted or self.made is not None
+
+    def strays(self, room: RoomSid) -> bool:
+        """Whether it was asked for in an earlier life of the room that it is in."""
+        return self.made is not None and self.made.room != room
+
     def shown(self, reason: str = "") -> Participant:
         """As LiveKit shows it."""
         attributes = {"lk.agent_name": self.agent} if self.agent else {}
@@ -87,7 +98,7 @@ class Member:
             active=self.active,
             hidden=self.hidden,
             joined_at=self.joined_at,
-            granted=self.granted or self.made is not None,
+            granted=self.granted_as_job,
             recorder=self.recorder,
             attributes=attributes,
             disconnect_reason=reason,
@@ -159,4 +170,5 @@ class Went:
 
     identity: str
     sid: str
-    left: Ms  # LiveKit's clock
+    joined_at: Ms  # LiveKit's clock
+    left: Ms  # likewise

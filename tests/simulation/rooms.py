@@ -111,8 +111,14 @@ class Rooms(Stays):
             self.forges(self.life.forged)
         elif token:
             self._dispatch(room, Target("greeter"), "")
-        implicit = Made(self.name("AD"), Target(""), "", HEALTHY)  # every room lists one without a name
+        implicit = Made(self.name("AD"), Target(""), "", HEALTHY, room.sid)  # every room lists one without a name
         room.dispatches[implicit.id] = implicit
+
+    def reopened(self) -> Opened | None:
+        """By an agent that joins: without a token's dispatches."""
+        if not self.open:
+            self._open(token=False)
+        return self.open
 
     def _remove(self, room: Opened, identity: str, reason: str) -> None:
         member = room.members.get(identity)
@@ -124,7 +130,7 @@ class Rooms(Stays):
     def _dispatch(self, room: Opened, target: Target, tag: str, step: Create | None = None) -> Made:
         number, calm = len(self.made), self.clock.now >= self.calm
         fate = self.life.fates[number] if number < len(self.life.fates) and not calm else HEALTHY
-        made = Made(self.name("AD"), target, tag, fate)
+        made = Made(self.name("AD"), target, tag, fate, room.sid)
         if step is not None:
             made.assignment, made.number = step.assignment, step.number
         self.made[made.id] = room.dispatches[made.id] = made
@@ -134,7 +140,7 @@ class Rooms(Stays):
         return made
 
     def _answer(self, room: Opened, made: Made) -> None:
-        if room.closed or made.dropped or (made.deleted and not made.fate.outlives):
+        if made.dropped or (made.deleted and not made.fate.outlives) or (room.closed and not made.fate.revives):
             return
         if made.fate.answer is Answer.REJECTS:
             self.clock.after(made.fate.lag, partial(made.jobs.append, Job(id=self.name("AJ"), ended=True)))

@@ -15,14 +15,24 @@ GOODBYE: Final[Ms] = 1_000  # from a person's leaving to that of the agent bound
 class Stays(House):
     """Rooms with agents in them."""
 
+    def reopened(self) -> Opened | None:
+        """The room of the name, which is opened if need be."""
+        raise NotImplementedError
+
     def arrive(self, room: Opened, made: Made, identity: str, *, late: bool) -> None:
-        """The agent of a job joins, if its dispatch and its room still stand."""
-        if room.closed or (made.deleted and not late):
+        """The agent of a job joins, if its dispatch still stands; it opens a room that has closed meanwhile."""
+        if made.deleted and not late:
             return
+        if room.closed:
+            reopened = self.reopened() if made.fate.revives else None
+            if reopened is None:
+                return
+            room = reopened
         agent = Member(self.name("PA"), identity, AGENT, self.stamp, agent=made.target.agent, made=made)
         people = sorted((one for one in room.members.values() if one.is_person), key=lambda one: one.joined_at)
         agent.bound = next(iter(people), None) if made.fate.bound else None
         self.enter(room, agent)
+        made.came = made.came or not agent.strays(room.sid)
         self.arrived += made.ours
         match made.fate.end:
             case End.RAISES:

@@ -43,6 +43,7 @@ fates = st.builds(
     stay=st.sampled_from((1_000, 4_000, 6_000, 20_000)),
     fixed=st.booleans(),
     outlives=st.booleans(),
+    revives=st.booleans(),
     bound=st.booleans(),
 )
 usual = tuple(what for what in What if what not in {What.WIPES, What.PAUSES, What.RESUMES})
@@ -203,6 +204,20 @@ def test_d9_the_agent_of_a_deployment_that_a_server_ignores_is_parted_from_the_f
     outcome = well(Life(rules="canary", knows_deployments=False, happenings=GATHERING[:1], calm=40_000))
 
     assert (outcome.worst.creates, outcome.kept) == (2, ("greeter#2",))
+
+
+@pytest.mark.parametrize("rules", [name for name in RULEBOOK if name != "room"])
+@pytest.mark.parametrize("after", [250, 500, 1_000, 5_000])
+@pytest.mark.parametrize("take", [150, 6_000])
+def test_law_13_an_agent_whose_room_died_as_it_was_asked_for_is_taken_back(rules: str, after: Ms, take: Ms) -> None:
+    """The room is deleted right after somebody has joined; LiveKit opens it again for the agent, which is alone."""
+    slow = (Fate(take=take, start=1_000),) * 3
+    life = Life(rules=rules, happenings=(GATHERING[0], Happening(100 + after, What.CLOSES)), fates=slow, calm=40_000)
+    outcome = well(life)
+
+    assert outcome.arrived > 0
+    assert outcome.kept == ()
+    assert outcome.worst.alone <= 5_000
 
 
 def test_turns_that_are_far_apart_cost_time_and_nothing_else() -> None:

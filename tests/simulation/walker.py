@@ -109,6 +109,7 @@ def _fate(rnd: Random) -> Fate:
         fixed=rnd.random() < 0.2,
         outlives=rnd.random() < 0.7,
         bound=rnd.random() < 0.3,
+        revives=rnd.random() < 0.7,
     )
 
 

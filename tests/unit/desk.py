@@ -115,8 +115,8 @@ class Staged(LiveKit):
     async def remove(self, room: str, identity: str) -> None:
         await self._begin("remove")
         assert room == LOBBY.name
-        here = self.lives[LOBBY.sid].participants
-        self.show(participants=tuple(one for one in here if one.identity != identity))
+        for sid, snapshot in self.lives.items():
+            self.show(sid, participants=tuple(one for one in snapshot.participants if one.identity != identity))
 
     async def delete(self, room: str, dispatch: str) -> None:
         await self._begin("delete")

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.core.effects import Ask, Effect, Observed, Reply, Save, Saved, TakeBack
+from dispatcher.core.effects import Ask, Effect, FoundEarlier, Observed, Reply, Save, Saved, TakeBack
 from dispatcher.core.events import Event
 from dispatcher.core.facts import DONE, Participant, Room
 from dispatcher.core.session import Assignment, Attempt, Session
@@ -87,6 +87,8 @@ class Hiding:
         match reply:
             case Observed() if not self._plain:
                 return replace(reply, snapshot=self._snapshot(reply.snapshot))
+            case FoundEarlier(sessions=found):
+                return replace(reply, sessions=tuple(self.session(session) for session in found))
             case Saved(more=tuple(more)):
                 return replace(reply, more=tuple(self.event(event) for event in more))
             case _:

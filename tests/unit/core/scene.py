@@ -11,6 +11,8 @@ from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    FindEarlier,
+    FoundEarlier,
     GiveWay,
     Observe,
     Observed,
@@ -52,6 +54,7 @@ class Stage(ABC):
         self.swept: Ms = NOW
         self.spins = 0  # waits for an instant that had passed: a reconciler would turn for ever
         self.creates: list[Create] = []
+        self.earlier: tuple[Session, ...] = ()  # of the room's name, in the ledger
         self.on_create: Callable[[str], object] = lambda _dispatch: None
 
     @abstractmethod
@@ -186,6 +189,8 @@ class Scene(Stage):
         match effect:
             case Observe():
                 return Observed(self.now, self.now, self.shows)
+            case FindEarlier():
+                return FoundEarlier(self.now, self.earlier)
             case GiveWay():
                 return Resumed(self.now)
             case TurnToCreate():

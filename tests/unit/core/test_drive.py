@@ -10,6 +10,8 @@ from dispatcher.core.effects import (
     Ask,
     Asked,
     Effect,
+    FindEarlier,
+    FoundEarlier,
     Observe,
     Observed,
     Outcome,
@@ -27,13 +29,13 @@ from dispatcher.core.effects import (
     Unobserved,
 )
 from dispatcher.core.events import Event
-from dispatcher.core.facts import JOINED, LEFT, ROOM_FINISHED, Ms, Participant
+from dispatcher.core.facts import JOINED, LEFT, ROOM_FINISHED, Ms, Participant, RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Assignment, Session
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from dispatcher.core.targets import Outlook
-from dispatcher.core.timeline import Because, Deadline, Part, Said, Verdict
+from dispatcher.core.timeline import Because, Deadline, Entry, Part, Said, Verdict
 from dispatcher.core.timing import AGAIN_MS, SLOT_MS
 from tests.unit.core.world import (
     GREETER,
@@ -254,6 +256,26 @@ def test_a_dry_run_decides_and_asks_nothing_of_livekit() -> None:
     saving = back.shown(listed)
     assert isinstance(saving, Save)
     assert (saving.session.timeline[-1].said, saving.session.timeline[-1].reason) == (Said.ATTEMPT_RETRACTED, "dry_run")
+
+
+def test_an_agent_alone_is_looked_up_in_the_sessions_before() -> None:
+    """The look is judged once more with what they say, and the agent taken back."""
+    talk = Talk()
+    assert talk.shown(RoomSnapshot(room=LOBBY, participants=(agent(),))) == FindEarlier()
+    over = Entry(at=NOW - 1_000, said=Said.ROOM_FINISHED)
+    before = session(assignment(attempt()), sid=RoomSid("RM_0"), finished=True, timeline=(over,))
+    back = Retract(assignment="greeter", number=1, agent_sid="PA_agent-AJ_1")
+    assert talk.answer(FoundEarlier(talk.now, (before,))) == TakeBack(step=back, identity="agent-AJ_1")
+    assert [entry.said for entry in talk.session.timeline] == [Said.AGENT_BELATED]
+
+
+def test_without_a_session_before_nothing_is_done_to_an_agent_alone() -> None:
+    """It is looked at again, as any that no job explains."""
+    talk = Talk()
+    talk.shown(RoomSnapshot(room=LOBBY, participants=(agent(),)))
+    saving = talk.answer(FoundEarlier(talk.now))
+    assert isinstance(saving, Save)
+    assert (saving.then, saving.due_at) == (Then.DUE, NOW + seconds(2))
 
 
 @pytest.mark.parametrize(("reason", "then"), [("", Part.AGENT), ("timeout", Part.AGENT)])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dispatcher.core.events import Event
-from dispatcher.core.facts import ABORTED, AGENT_JOB_ENDED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Participant
+from dispatcher.core.facts import ABORTED, AGENT_JOB_ENDED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Ms, Participant
 from dispatcher.core.fold import fold
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import NOTES_MAX, Assignment, Note, Session
@@ -191,6 +191,16 @@ def test_W4_what_comes_after_room_finished_changes_nothing(name: str, who: Parti
     over = heard(session(), event(ROOM_FINISHED))
 
     assert heard(over, event(name, who)) == over
+
+
+@pytest.mark.parametrize(("looked_at", "remembered"), [(0, ["alice"]), (NOW, [])])
+def test_who_leaves_before_the_first_look_may_be_somebody_an_agent_is_bound_to(
+    looked_at: Ms, remembered: list[str]
+) -> None:
+    """Of a session whose ledger was emptied, nobody knows yet who serves: whoever comes back is new."""
+    after = heard(session(looked_at=looked_at), event(LEFT, person()))
+
+    assert [gone.identity for gone in after.departed] == remembered
 
 
 def test_over_by_look_is_undone_by_whoever_says_that_it_lives() -> None:

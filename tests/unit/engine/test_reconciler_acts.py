@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.config import CreateRate
-from dispatcher.core.facts import SWEPT, Ms, Room, RoomSid
+from dispatcher.core.facts import ROOM_FINISHED, SWEPT, Ms, Room, RoomSid
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Verdict
 from dispatcher.core.timing import LEASE_MS
@@ -177,6 +177,23 @@ async def test_law_13_an_agent_that_nobody_here_asked_for_stays() -> None:
     assert there(desk) == (["agent-AJ_1", "agent-AJ_2"], ["AD_1", "AD_2"])
     assert [line["agent"] for line in desk.said("agent.unrequested")] == ["greeter"]
     assert desk.value("surplus_agents_total", action="reported") == 1
+
+
+async def test_law_13_an_agent_alone_is_ours_where_the_session_before_had_asked_for_it() -> None:
+    """The ledger is asked for that session; it is not where somebody else is in the room, too."""
+    desk = Desk(livekit=Staged(person()))
+    await desk.hear(who=person())
+    await desk.drive()  # asks for the greeter
+    await desk.hear(ROOM_FINISHED)
+    await desk.drive()
+    again = RoomSid("RM_2")
+    desk.livekit.lives = {again: RoomSnapshot(room=replace(LOBBY, sid=again), participants=(LATE,))}
+    await desk.hear(SWEPT, key=Key(PROJECT, LOBBY.name, again))
+    await desk.drive_on(0)
+
+    assert desk.livekit.calls[-2:] == ["look", "remove"]
+    assert [line["number"] for line in desk.said("agent.belated")] == [1]
+    assert desk.said("agent.unrequested") == []
 
 
 # Dry ----------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from dispatcher.core.effects import (
     Ask,
     Effect,
+    FindEarlier,
     Release,
     Save,
     Saved,
@@ -93,6 +94,7 @@ def test_a_session_that_is_saved_otherwise_is_told_field_by_field(tmp_path: Path
     ("effect", "words"),
     [
         (TurnToLook(), "take a turn to look at the room"),
+        (FindEarlier(), "find earlier sessions of the room's name"),
         (TurnToCreate(Target("sales", "canary")), "take a turn to ask for sales@canary"),
         (Ask(step=CREATE, metadata="", tag=""), "ask for greeter: all, attempt 1"),
         (TakeBack(step=Retract(assignment="all", number=2, agent_sid="PA_1")), "take back the agent of all, attempt 2"),

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.effects import Ask, Observe, Observed, Save, Saved, TakeBack, Then
+from dispatcher.core.effects import Ask, FindEarlier, FoundEarlier, Observe, Observed, Save, Saved, TakeBack, Then
 from dispatcher.core.events import Event
 from dispatcher.core.facts import AGENT, JOINED, Participant, Room, RoomSid
 from dispatcher.core.plan import Create, Retract
@@ -65,6 +65,7 @@ CONVERSATION = (
     Exchange(effect=Observe(), reply=Observed(2, 1, SEEN), found={"AD_1": Tag(KEY, 3)}),
     Exchange(effect=Ask(step=CREATE, metadata="sent-secret", tag=TAGS[0])),
     Exchange(effect=TakeBack(step=RETRACT, identity="agent-AJ_1")),
+    Exchange(effect=FindEarlier(), reply=FoundEarlier(3, (SESSION,))),
     Exchange(effect=Save(session=SESSION, then=Then.REST), reply=Saved(3, (EVENT,))),
 )
 
@@ -95,7 +96,7 @@ def test_people_are_hidden_everywhere_alike() -> None:
     """The same mark in participants, jobs, notes, assignments, attempts and keys; and the number in a room's name."""
     how, people = hiding(people=True), mask(b"people")
     caller, job, looked = people.identity(CALLER), people.identity("agent-AJ_1"), seen(how)
-    session, (_, asked, back, saved) = how.session(SESSION), hidden(how)
+    session, (_, asked, back, found, saved) = how.session(SESSION), hidden(how)
 
     assert "agent-AJ" not in repr((session, hidden(how)))
     assert [one.identity for one in looked.participants] == [caller, job, people.identity("avatar-1")]
@@ -108,6 +109,7 @@ def test_people_are_hidden_everywhere_alike() -> None:
     assert asked.effect == Ask(step=replace(CREATE, assignment=session.assignments[0].key), metadata="", tag="")
     assert hidden(how)[0].found == {"AD_1": Tag(session.assignments[0].key, 3)}
     assert back.effect == TakeBack(step=replace(RETRACT, assignment=session.assignments[0].key), identity=job)
+    assert found.reply == FoundEarlier(3, (session,))
     assert saved.effect == Save(session=session, then=Then.REST)
     assert saved.reply == Saved(3, (how.event(EVENT),))
 
