@@ -11,20 +11,25 @@ BIN := .venv/bin
 UV := UV_PYTHON=$(BIN)/python $(BIN)/uv
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(COMPILE_FLAGS) pyproject.toml
+INSTALLED_RUN := .venv/installed-run
+INSTALLED_TRY := .venv/installed-try
 INSTALLED := .venv/installed
 INSTALLED_E2E := .venv/installed-e2e
 
-.PHONY: help setup demo run test check e2e e2e-long attack chaos soak bench lock fmt clean
+.PHONY: help setup demo try run test check e2e e2e-long attack chaos soak bench lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED)  ## install everything that developing needs into .venv
 
-demo: $(INSTALLED)  ## watch it work, against a LiveKit of its own that loses agents
+demo: $(INSTALLED_RUN)  ## watch it work, against a LiveKit of its own that loses agents
 	$(BIN)/dispatcher demo
 
-run: $(INSTALLED)  ## serve, as the environment and dispatcher.yaml say
+try: $(INSTALLED_TRY)  ## bring up a real LiveKit, the service, an agent and a person, until Ctrl-C
+	@$(BIN)/python -m examples.together
+
+run: $(INSTALLED_RUN)  ## serve, as the environment and dispatcher.yaml say
 	$(BIN)/dispatcher serve
 
 test: $(INSTALLED)  ## run the tests that need no other process, with the coverage gate
@@ -65,13 +70,14 @@ lock: $(INSTALLED)  ## write the lock files anew (COMPILE_FLAGS=--upgrade: with 
 	$(COMPILE) --group dev -o requirements.lock
 	$(COMPILE) -c requirements.lock -o deploy/requirements.lock
 	$(COMPILE) -c requirements.lock --group dev --group e2e -o tests/e2e/requirements.lock
+	$(COMPILE) -c tests/e2e/requirements.lock --group e2e -o examples/requirements.lock
 
 fmt: $(INSTALLED)  ## format, and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean:  ## remove what make has made
-	rm -rf .venv .tools .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .tools .try .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/uv:
@@ -81,6 +87,15 @@ $(BIN)/uv:
 		|| { echo "$(PYTHON) cannot make a venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(INSTALLED_RUN): $(BIN)/uv deploy/requirements.lock pyproject.toml
+	$(UV) pip install -q --require-hashes -r deploy/requirements.lock
+	$(UV) pip install -q --no-deps -e .
+	@touch $@
+
+$(INSTALLED_TRY): $(INSTALLED_RUN) examples/requirements.lock
+	$(UV) pip install -q --require-hashes -r examples/requirements.lock
 	@touch $@
 
 $(INSTALLED): $(BIN)/uv requirements.lock pyproject.toml

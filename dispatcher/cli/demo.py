@@ -28,6 +28,10 @@ EXAMPLE: Final = "dispatcher demo"
 READS: Final = ()
 
 WITHIN_S: Final = 30.0
+SHORTENED: Final = """\
+A fake LiveKit that loses agents as the real one does, and the real service. Its limits are shortened: an agent is
+given up after 3 s, the sweep comes every 5 s. By default silent-drop takes 6 to 12 s, and no-webhook up to 30 s.
+"""
 
 
 class _Scene(Struct, frozen=True, kw_only=True):
@@ -55,6 +59,7 @@ async def play(write: Callable[[str], object], *, within: float = WITHIN_S) -> i
         livekit.workers.register("sleepy", drop=1)
         livekit.workers.register("busy", JobOutcome.REJECTS)
         config = _config(livekit.url)
+        write(f"{SHORTENED}\n")
         async with running(config, log, version=version("livekit-dispatcher")) as service:
             livekit.webhook_url = f"{service.url}/webhook"
             rows = [await _show(scene, livekit, service, write, within) for scene in _SCENES]

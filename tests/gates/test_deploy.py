@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import yaml
 
+from dispatcher.config import load, load_offline
+from dispatcher.core.rules import Target
 from tests.gates.tree import ROOT
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
@@ -32,7 +35,8 @@ def admitted(path: str, dockerignore: str) -> bool:
 def mounts(compose: str) -> Iterator[str]:
     """The host's side of every file mounted."""
     for service in yaml.safe_load(compose)["services"].values():
-        yield from (volume.partition(":")[0] for volume in service.get("volumes", []))
+        volumes = (volume.partition(":")[0] for volume in service.get("volumes", []))
+        yield from (volume for volume in volumes if volume.startswith("."))  # else a volume of Docker's own
 
 
 def test_everything_the_image_copies_is_there() -> None:
@@ -49,9 +53,9 @@ def test_the_image_stops_and_starts_in_exec_form() -> None:
     """The process is the container's first, so SIGTERM reaches it; its health check is no shell either."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     commands = re.findall(r"(?:ENTRYPOINT|CMD) (\[.*\])$", dockerfile, re.MULTILINE)
-    health, entrypoint = (json.loads(command) for command in commands)
+    health, entrypoint, command = (json.loads(command) for command in commands)
 
-    assert entrypoint == ["dispatcher", "serve"]
+    assert (entrypoint, command) == (["dispatcher"], ["serve"])
     compile(health[2], "healthcheck", "exec")
     assert "STOPSIGNAL SIGTERM" in dockerfile
     assert re.search(r"^USER \d+$", dockerfile, re.MULTILINE)
@@ -75,6 +79,75 @@ def test_livekit_and_prometheus_point_at_the_service() -> None:
     assert livekit["urls"] == ["http://dispatcher:8080/webhook"]
     assert livekit["api_key"] == services["dispatcher"]["environment"]["LIVEKIT_API_KEY"]
     assert prometheus["static_configs"][0]["targets"] == ["dispatcher:8080"]
+
+
+def given(value: str, environment: Mapping[str, str]) -> str:
+    """What Compose makes of a value: ${NAME:-else}, ${NAME:+instead} and ${NAME:?must be set}."""
+
+    def one(found: re.Match[str]) -> str:
+        known = environment.get(found[1], "")
+        return {"-": known or found[3], "+": found[3] if known else "", "?": known}[found[2]]
+
+    return re.sub(r"\$\{(\w+):([-+?])([^}]*)\}", one, value)
+
+
+@pytest.mark.parametrize(("agent", "asked"), [({}, ["everyone"]), ({"DISPATCHER_AGENT": "sales"}, ["default"])])
+def test_compose_is_right_with_and_without_an_agent_of_the_environment(agent: dict[str, str], asked: list[str]) -> None:
+    """Its rules file is mounted, and its API is on; with DISPATCHER_AGENT that agent is the only rule."""
+    environment = {"LIVEKIT_API_SECRET": "x" * 32, "DISPATCHER_API_TOKEN": "y" * 32, **agent}
+    service = yaml.safe_load(COMPOSE.read_text())["services"]["dispatcher"]
+    mounted = {there: COMPOSE.parent / here for here, there, *_ in (one.split(":") for one in service["volumes"])}
+    variables = {name: given(value, environment) for name, value in service["environment"].items()}
+
+    config = load(mounted[variables["DISPATCHER_CONFIG"]], variables)
+
+    assert [rule.name for rule in config.rules] == asked
+    assert config.warnings == ()
+    assert config.api_token is not None
+    assert config.redis_url is not None
+
+
+def test_the_agent_of_compose_is_the_one_that_is_asked_for() -> None:
+    """By its name, in the locked version of the SDK."""
+    name = re.search(r'^NAME = "(.+)"', (ROOT / "examples/agent/agent.py").read_text(), re.MULTILINE)
+    dockerfile = (ROOT / "examples/agent/Dockerfile").read_text()
+    installed = re.search(r"livekit-agents==\S+", dockerfile)
+
+    assert name
+    assert installed
+    for file in ("deploy/rules.yaml", "examples/dispatcher.yaml"):
+        [rule] = load_offline(ROOT / file, {}).rules
+        assert rule.policy.targets == (Target(name[1]),)
+    assert f"\n{installed[0]} " in (ROOT / "examples/requirements.lock").read_text()
+    assert list(copied(dockerfile)) == ["agent.py"]
+
+
+def test_running_installs_what_running_needs() -> None:
+    """`make run` and `make demo` install the image's packages, and no tools of developers."""
+    makefile = (ROOT / "Makefile").read_text()
+    installs = makefile.partition("\n$(INSTALLED_RUN): ")[2].partition("\n\n")[0]
+
+    assert re.findall(r"-r (\S+)", installs) == ["deploy/requirements.lock"]
+    assert all(f"\n{target}: $(INSTALLED_RUN) " in makefile for target in ("run", "demo"))
+
+
+def test_what_the_readme_exports_and_the_sample_are_a_configuration(tmp_path: Path) -> None:
+    """As somebody copies them: one agent by the environment, or the sample's rules in its stead."""
+    readme = (ROOT / "README.md").read_text()
+    values = {"LIVEKIT_URL": "wss://livekit.example", "DISPATCHER_AGENT": "greeter"}
+    exported = re.findall(r"(\w+)=\S", " ".join(re.findall(r"^ +export (.*)$", readme, re.MULTILINE)))
+    environment = {name: values.get(name, "x" * 32) for name in exported}
+    (tmp_path / "dispatcher.yaml").write_text((ROOT / "deploy/dispatcher.sample.yaml").read_text())
+
+    alone = load(None, environment)
+    ruled = load(tmp_path / "dispatcher.yaml", {**environment, "DISPATCHER_AGENT": ""})
+
+    assert exported == [
+        *("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "DISPATCHER_AGENT", "DISPATCHER_API_TOKEN")
+    ]
+    assert (alone.warnings, ruled.warnings) == ((), ())
+    assert alone.api_token is not None
+    assert "`dispatcher.yaml` instead of `DISPATCHER_AGENT`" in readme
 
 
 def test_a_path_that_is_copied_is_found() -> None:

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from tests.gates.tree import PACKAGE, ROOT, repository_files
 
-LOCKS = ("requirements.lock", "deploy/requirements.lock", "tests/e2e/requirements.lock")
+LOCKS = ("requirements.lock", "deploy/requirements.lock", "tests/e2e/requirements.lock", "examples/requirements.lock")
 EVERYWHERE = {
     "machine path": re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w"),
     "registry host": re.compile(r"pypi\.org|pythonhosted\.org|proxy\.golang\.org|registry\.npmjs\.org"),
@@ -82,12 +82,14 @@ def test_the_lock_files_are_in_step_with_the_project() -> None:
     """Each lock file holds what pyproject.toml asks for, and all of them hold the same versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime, groups = project["project"]["dependencies"], project["dependency-groups"]
-    dev, deploy, e2e = (pins((ROOT / lock).read_text()) for lock in LOCKS)
+    dev, deploy, e2e, tried = (pins((ROOT / lock).read_text()) for lock in LOCKS)
 
     assert not unlocked(runtime + groups["dev"], dev)
     assert not unlocked(runtime, deploy)
     assert not unlocked(runtime + groups["dev"] + groups["e2e"], e2e)
+    assert not unlocked(runtime + groups["e2e"], tried)
     assert deploy.items() <= dev.items() <= e2e.items()
+    assert deploy.items() <= tried.items() <= e2e.items()
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -17,8 +17,11 @@ def table(text: str) -> dict[str, list[str]]:
 def test_the_demo_ends_with_one_agent_in_every_room(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever its LiveKit lost, repeated or refused; the last column says how each room came to it."""
     assert main(["demo"]) == 0
-    shown = table(capsys.readouterr().out)
+    said = capsys.readouterr().out
+    shown = table(said)
     assert tuple(shown) == ROOMS
+    assert "Its limits are shortened" in said.partition("── lobby")[0]
+    assert "By default silent-drop takes 6 to 12 s, and no-webhook up to 30 s." in said
     assert {columns[0] for columns in shown.values()} == {"1"}
     assert {columns[2] for columns in shown.values()} == {"s"}, "a time to agent each"
     why = {room: columns[3] for room, columns in shown.items()}

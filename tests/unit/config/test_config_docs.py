@@ -12,7 +12,7 @@ from dispatcher.config.environment import read_environment
 from dispatcher.config.fields import Section
 from dispatcher.config.model import SECTIONS, LimitFields, Origin, names
 from dispatcher.core.rules import Policy, Target
-from tests.unit.config.files import complaints, written
+from tests.unit.config.files import CONNECTION, complaints, written
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text()
@@ -117,15 +117,25 @@ def test_the_report_shown_is_the_one_that_is_given(tmp_path: Path) -> None:
     assert complaints(written(tmp_path, file[1]), {"DISPATCHER_PORT": "http"}) == report[1].splitlines()
 
 
+def test_the_projects_of_the_sample_are_right_where_they_are_taken_in(tmp_path: Path) -> None:
+    """Without the # before them they say the same as the variables."""
+    sample = (ROOT / "deploy" / "dispatcher.sample.yaml").read_text()
+    before, _, after = sample.partition("# projects:\n")
+    projects, _, rest = after.partition("\n\n")
+    lines = [line.removeprefix("# ") for line in projects.splitlines()]
+    (tmp_path / "livekit_old").write_text("old")
+    text = "\n".join([before, "projects:", *lines, "", rest]).replace("/run/secrets", str(tmp_path))
+    config = load(written(tmp_path, text), {"LIVEKIT_API_SECRET_NEW": "new"})
+
+    assert list(config.projects[0].keys) == ["APInew", "APIold"]
+
+
 def test_the_sample_is_a_configuration(tmp_path: Path) -> None:
     """It loads without a warning, and its defaults are the defaults."""
     sample = (ROOT / "deploy" / "dispatcher.sample.yaml").read_text()
-    (tmp_path / "livekit_old").write_text("old")
-    file = written(tmp_path, sample.replace("/run/secrets", str(tmp_path)))
-    config = load(file, {"LIVEKIT_API_SECRET_NEW": "new"})
+    config = load(written(tmp_path, sample), CONNECTION)
 
     assert config.warnings == ()
-    assert list(config.projects[0].keys) == ["APInew", "APIold"]
     assert [rule.name for rule in config.rules] == ["sales-line", "everyone-else", "scribe"]
     assert config.rules[1].policy == Policy(targets=(Target("greeter"), Target("greeter", "canary")))
     assert (config.sweep, config.create_rate) == (SweepSettings(), CreateRate())
