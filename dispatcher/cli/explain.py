@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 from urllib.parse import quote
 
 from msgspec import Meta, Struct
@@ -21,6 +21,8 @@ HELP: Final = "ask the running service what happened in a room, and why no agent
 EXAMPLE: Final = "dispatcher explain lobby"
 READS: Final = ("DISPATCHER_API_TOKEN", "DISPATCHER_PORT")
 
+Write: TypeAlias = Callable[[str], object]
+
 _SAYS: Final[Mapping[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "the token was refused: set DISPATCHER_API_TOKEN to the service's",
     HTTPStatus.SERVICE_UNAVAILABLE: "its ledger cannot be asked now",
@@ -31,12 +33,19 @@ class _Trouble(Struct, frozen=True):
     sentence: str
 
 
+class _Person(Struct, frozen=True):
+    rules: Sequence[str]
+    identity: str | None = None
+    kind: str | None = None
+
+
 class _Session(Struct, frozen=True):
     room: str
     sid: str
     project: str
     narrative: Sequence[str]
     diagnosis: Sequence[str]
+    people: Sequence[_Person] | None = None
 
 
 class _Room(Struct, frozen=True):
@@ -47,6 +56,8 @@ class _Room(Struct, frozen=True):
 class _Refused(Struct, frozen=True):
     error: str
     troubles: Sequence[_Trouble] = ()
+    diagnosis: Sequence[str] = ()  # of a room that is not known
+    people: Sequence[_Person] = ()
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -57,12 +68,25 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what happened; exit code 1 where the service cannot say."""
+    return _run(explain, arguments.url, arguments.room)
+
+
+def explain_live(url: str, room: str) -> int:
+    """Print what each rule says of everybody in a live room; exit code 1 where the service cannot say."""
+    return _run(explain_rules, url, room)
+
+
+def _run(command: Callable[[str, str, str, Write], Awaitable[int]], url: str, room: str) -> int:
     try:
         token = _token()
     except OSError as error:
         sys.stderr.write(f"environment: DISPATCHER_API_TOKEN_FILE: {error.strerror}\n")
         return WRONG_CONFIG
-    return asyncio.run(explain(arguments.url, token, arguments.room, sys.stdout.write))
+    return asyncio.run(_awaited(command(url, token, room, sys.stdout.write)))
+
+
+async def _awaited(code: Awaitable[int]) -> int:
+    return await code
 
 
 def _token() -> str:
@@ -71,38 +95,62 @@ def _token() -> str:
     return Path(file).read_text().strip() if file else os.environ.get("DISPATCHER_API_TOKEN", "")
 
 
-async def explain(url: str, token: str, room: str, write: Callable[[str], object]) -> int:
+async def explain(url: str, token: str, room: str, write: Write) -> int:
     """Write why no agent came into the room, its newest session first; exit code 0, or 1 with the reason why not."""
-    address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}"
+    return await _write_told(url, token, room, write, _story)
+
+
+async def explain_rules(url: str, token: str, room: str, write: Write) -> int:
+    """Write what each rule says of everybody who is in the room now; exit code 0, or 1 with the reason why not."""
+    return await _write_told(url, token, room, write, _rules, query="?rules=1")
+
+
+async def _write_told(
+    url: str, token: str, room: str, write: Write, tell: Callable[[_Session], list[str]], *, query: str = ""
+) -> int:
+    address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}{query}"
     try:
         answer = await asked("GET", address, f"Bearer {token}")
-        lines, code = _told(answer) if answer.status == HTTPStatus.OK else _refused(room, answer)
+        if answer.status == HTTPStatus.OK:
+            told = answer.read(_Room)
+            lines = [line for session in told.sessions for line in tell(session)]
+            lines, code = [one.sentence for one in told.troubles] + lines, 0
+        else:
+            lines, code = _refused(room, answer), 1
     except NotTheService as error:
         lines, code = [str(error)], 1
     write("".join(f"{visible(line)}\n" for line in lines))
     return code
 
 
-def _told(answer: Answer) -> tuple[list[str], int]:
-    """The service's own trouble, then each session: how it stands, and what has happened."""
-    told = answer.read(_Room)
-    lines = [one.sentence for one in told.troubles]
-    for session in told.sessions:
-        lines += session.diagnosis
-        lines += [f"{session.room} ({session.sid}, project {session.project})"]
-        lines += [f"  {line}" for line in session.narrative]
-    return lines, 0
+def _story(session: _Session) -> list[str]:
+    """How the session stands, what the rules say where that explains it, and what has happened."""
+    title = f"{session.room} ({session.sid}, project {session.project})"
+    return [*session.diagnosis, *_judged(session.people), title, *(f"  {line}" for line in session.narrative)]
 
 
-def _refused(room: str, answer: Answer) -> tuple[list[str], int]:
+def _rules(session: _Session) -> list[str]:
+    """What the rules say; of a session that is over they say nothing."""
+    title = f"{session.room} ({session.sid}, project {session.project})"
+    if session.people is None:
+        return [title, *(f"  {line}" for line in session.diagnosis)]
+    return [title, *_judged(session.people)]
+
+
+def _judged(people: Sequence[_Person] | None) -> Iterator[str]:
+    for one in people or ():
+        yield f"  {one.identity}, {one.kind}:" if one.identity else "  the room itself:"
+        yield from (f"    {line}" for line in one.rules)
+
+
+def _refused(room: str, answer: Answer) -> list[str]:
     refusal = answer.read(_Refused)
-    why = _refusal(answer.status, refusal.error)
-    return [*(one.sentence for one in refusal.troubles), f"{room}: {why}"], 1
+    troubles = [one.sentence for one in refusal.troubles]
+    told = [f"{room}: {line}" for line in refusal.diagnosis or [_refusal(answer.status, refusal.error)]]
+    return [*troubles, *told, *_judged(refusal.people)]
 
 
 def _refusal(status: int, error: str) -> str:
-    if error == "unknown_room":
-        return "no room of that name has been heard of in the last hour; do its webhooks arrive?"
     if status == HTTPStatus.NOT_FOUND:
         return "the service has its API off: start it with DISPATCHER_API_TOKEN"
     return _SAYS.get(status, error)

@@ -3,22 +3,23 @@
 All of it is written as `visible` shows it: people read this on terminals.
 """
 
+from dispatcher.explain.absent import UnknownRoom, absence, resembling
 from dispatcher.explain.causes import WAITING
 from dispatcher.explain.diagnosis import diagnosis
 from dispatcher.explain.known import Known
 from dispatcher.explain.narrative import SENTENCES, narrative
 from dispatcher.explain.service import trouble_told
-from dispatcher.explain.words import ago, at_utc, clock, listed
+from dispatcher.explain.words import clock
 
 __all__ = [
     "SENTENCES",
     "WAITING",
     "Known",
-    "ago",
-    "at_utc",
+    "UnknownRoom",
+    "absence",
     "clock",
     "diagnosis",
-    "listed",
     "narrative",
+    "resembling",
     "trouble_told",
 ]

@@ -11,10 +11,9 @@ from dispatcher.core.verdicts import JOB_SUCCEEDED, LEFT_AGAIN, SAID_DONE, confi
 from dispatcher.explain.causes import WAITING, causes, last_failure
 from dispatcher.explain.known import NOTHING, Known
 from dispatcher.explain.narrative import ENDED, unrequested
-from dispatcher.explain.words import about, at_utc, listed, named, span
+from dispatcher.explain.words import about, at_utc, named, people, span
 
 LATE_MS: Final = 3_000  # an agent that took longer to come came late: a healthy one needs 0.3 s (docs/livekit.md §0)
-NAMED_MAX: Final = 3  # people that are named; more are counted
 
 _CREATED: Final = (Said.ASSIGNMENT_CREATED, Said.AGENT_ORDERED)
 _DONE: Final = {
@@ -45,8 +44,11 @@ def _without_rule(session: Session, known: Known) -> str:
         return "Not known yet: no look at the room has succeeded."
     if known.look is not None and known.look.room is None:
         return "LiveKit does not list the room any more."
-    if known.look is not None and not any(one.active and one.is_person for one in known.look.participants):
+    there = [one for one in known.look.participants if one.active and one.is_person] if known.look else []
+    if known.look is not None and not there:
         return "Nobody has joined yet for whom an agent could be wanted."
+    if there:
+        return f"No rule asks for an agent here: none applies to {people(there)}."
     return "No rule asks for an agent here, or nobody for whom one does has joined."
 
 
@@ -120,9 +122,7 @@ def _who(assignment: Assignment, known: Known) -> str:
     mine = [one for one in there if assignment.identity in {"", one.known_as}]
     if not mine:
         return f"{assignment.identity or 'somebody'} has"
-    people = [f"{one.identity} ({one.kind})" for one in sorted(mine, key=lambda one: one.joined_at)]
-    more = [f"{len(people) - NAMED_MAX} more"] if len(people) > NAMED_MAX else []
-    return f"{listed([*people[:NAMED_MAX], *more])} {'has' if len(people) == 1 else 'have'}"
+    return f"{people(mine)} {'has' if len(mine) == 1 else 'have'}"
 
 
 def _next(session: Session, assignment: Assignment, now: Ms) -> str:

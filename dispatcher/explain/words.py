@@ -1,9 +1,12 @@
 """Instants, spans and names as people read them. No clock is read here: `now` is handed in."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from dispatcher.core.facts import Ms
+from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.rules import Target
+
+NAMED_MAX: Final = 3  # people that are named; more are counted
 
 _WHOLE_S: Final = 9.95  # from here on the tenths are left out
 _DAY_S: Final = 86_400
@@ -52,3 +55,10 @@ def named(target: Target) -> str:
 def listed(words: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def people(some: Sequence[Participant]) -> str:
+    """Who they are, by joining: NAMED_MAX at most, and how many more."""
+    ordered = sorted(some, key=lambda one: one.joined_at)
+    more = [f"{len(ordered) - NAMED_MAX} more"] if len(ordered) > NAMED_MAX else []
+    return listed([*(f"{one.identity} ({one.kind})" for one in ordered[:NAMED_MAX]), *more])

@@ -3,6 +3,7 @@
 from dispatcher.expressions.doubts import doubts
 from dispatcher.expressions.judged import Agents, Failed, Metadata, Split, UnreadMetadata, When, reporting
 from dispatcher.expressions.language import BadExpression, Expression, Language, Result
+from dispatcher.expressions.missing import missing
 from dispatcher.expressions.mistakes import Mistake
 from dispatcher.expressions.objects import Unread
 from dispatcher.expressions.outcome import Failure, FailureReason
@@ -23,5 +24,6 @@ __all__ = [
     "UnreadMetadata",
     "When",
     "doubts",
+    "missing",
     "reporting",
 ]

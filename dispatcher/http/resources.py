@@ -7,7 +7,8 @@ from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.targets import usual
 from dispatcher.core.troubles import Trouble
 from dispatcher.core.workers import Missing, Registered, Sighting
-from dispatcher.explain import WAITING, Known, diagnosis, narrative, trouble_told
+from dispatcher.explain import WAITING, Known, UnknownRoom, absence, diagnosis, narrative, trouble_told
+from dispatcher.http.live import RuleAnswers
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.targets.breaker import KnownTarget
 
@@ -19,6 +20,20 @@ def asks_for_a_look(session: Session) -> bool:
     return not session.finished and (
         not session.assignments or any(one.state in WAITING for one in session.assignments)
     )
+
+
+def asks_for_rules(session: Session) -> bool:
+    """Whether the rules' own answers would help to explain the session: none matched, or one names no agent."""
+    return not session.assignments or any(one.unnamed for one in session.assignments)
+
+
+def absent(one: UnknownRoom, people: Sequence[RuleAnswers]) -> JSON:
+    """What is said of a room name without a session."""
+    return {"diagnosis": absence(one), "resembling": list(one.resembling), "people": _people(people)}
+
+
+def _people(judged: Sequence[RuleAnswers]) -> list[JSON]:
+    return [{"identity": one.identity or None, "kind": one.kind or None, "rules": list(one.rules)} for one in judged]
 
 
 def troubles(found: Sequence[Trouble], now: Ms, *, several: bool) -> list[JSON]:
@@ -67,7 +82,7 @@ def summary(life: KnownSession, session: Session) -> JSON:
     }
 
 
-def detail(life: KnownSession, session: Session, known: Known) -> JSON:
+def detail(life: KnownSession, session: Session, known: Known, people: Sequence[RuleAnswers] | None) -> JSON:
     """All of a session: its assignments, what happened, and what that means."""
     timeline = [
         {
@@ -83,7 +98,8 @@ def detail(life: KnownSession, session: Session, known: Known) -> JSON:
         for entry in session.timeline
     ]
     assignments = [_assignment(assignment) for assignment in session.assignments]
-    told = {"diagnosis": diagnosis(session, known), "narrative": list(narrative(session, known.now))}
+    told: JSON = {"people": None if people is None else _people(people)}
+    told |= {"diagnosis": diagnosis(session, known), "narrative": list(narrative(session, known.now))}
     return {**summary(life, session), "assignments": assignments, "due_at": life.due_at, "timeline": timeline, **told}
 
 

@@ -1,25 +1,22 @@
 """The operator's API: the state of all rooms, and what happened in one. Read only, behind a bearer token."""
 
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from msgspec.structs import replace
 
-from dispatcher.core.session import Session, State
+from dispatcher.core.session import State
 from dispatcher.core.workers import WorkersSeen
-from dispatcher.explain import Known
 from dispatcher.http import resources
-from dispatcher.http.live import Live
+from dispatcher.http.inquiry import Inquiry
 from dispatcher.http.resources import JSON
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import LedgerUnavailable
-from dispatcher.ledger.sessions import KnownSession
 from dispatcher.runtime.snapshot import ConfigHolder
-from dispatcher.targets.breaker import Breaker, named_by
+from dispatcher.targets.breaker import Breaker
 from dispatcher.telemetry.recorder import SessionRecorder
 
 LIMIT: Final = 100
@@ -44,11 +41,9 @@ class Api:
         self.breaker = breaker
         self.ledger = breaker.board.ledger
         self.holder = holder
-        self.health = recorder.health
-        self.mask = recorder.log.mask
         self.metrics = recorder.metrics
+        self.inquiry = Inquiry(breaker, holder, recorder, workers)
         self.dry_run = recorder.health.dry_run
-        self.live = Live(holder, self.mask)
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
@@ -79,7 +74,7 @@ class Api:
             return await handler(request)
         except LedgerUnavailable:
             again = {"Retry-After": "1"}
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", again, self._troubles())
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", again, self.inquiry.troubles())
 
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
         """Answer with live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
@@ -98,45 +93,13 @@ class Api:
             for life in await sessions.live(self.ledger, name, state, limit=limit)
         ]
         newest = sorted(lives, key=lambda life: life.born, reverse=True)[:limit]
-        rooms = [resources.summary(life, self._session(life)) for life in newest]
+        rooms = [resources.summary(life, self.inquiry.shown(life)) for life in newest]
         return web.json_response({"rooms": rooms, "dry_run": self.dry_run})
 
     async def _room(self, request: web.Request) -> web.StreamResponse:
-        """Answer with every known session of the room name, newest first, each with its timeline and narrative."""
-        room = request.match_info["room"]
-        lives = [
-            life for name in self.holder.snapshot.projects for life in await sessions.find(self.ledger, name, room)
-        ]
-        if not lives:
-            return _error(HTTPStatus.NOT_FOUND, "unknown_room", more=self._troubles())
-        details = [await self._detail(life) for life in lives]
-        concerned = {life.key.project for life in lives}
-        return web.json_response(
-            {
-                **self._troubles(concerned),
-                "room": self.mask.numbers(room),
-                "sessions": details,
-                "dry_run": self.dry_run,
-            }
-        )
-
-    async def _detail(self, life: KnownSession) -> JSON:
-        """The session, with what LiveKit shows of its room now where an agent is missing."""
-        look = await self.live.look(life.key) if resources.asks_for_a_look(life.session) else None
-        now, workers = await self.ledger.now(), self.workers()
-        asked = {one for assignment in life.session.assignments for one in assignment.policy.targets if one.agent}
-        targets = sorted(asked | named_by(self.holder.rules_of(life.key.project)), key=str)
-        seen = {name: one.last_seen_at for name, one in workers.sightings.items()}
-        for agent, at in (await self.breaker.seen(life.key.project, targets, now)).items():
-            seen[agent] = max(seen.get(agent, 0), at)
-        known = Known(now=now, workers=workers, look=look and self.live.shown(look), agents=seen)
-        return resources.detail(life, self._session(life), known)
-
-    def _troubles(self, projects: Collection[str] | None = None) -> JSON:
-        """What is wrong with the service itself, where it concerns these projects; None: any."""
-        configured = self.holder.snapshot.projects
-        found = self.health.troubles([name for name in configured if projects is None or name in projects])
-        return {"troubles": resources.troubles(found, self.health.clock(), several=len(configured) > 1)}
+        """Answer with every known session of the room name, newest first; of an unknown one, with what can be said."""
+        told = await self.inquiry.room(request.match_info["room"], rules=request.query.get("rules") == "1")
+        return web.json_response(told, status=HTTPStatus.NOT_FOUND if "error" in told else HTTPStatus.OK)
 
     async def _workers(self, _request: web.Request) -> web.StreamResponse:
         """What the configured workers said when they were asked last, and of which agents any is seen."""
@@ -154,21 +117,6 @@ class Api:
         now = await self.ledger.now()
         known = await self.breaker.known(self.holder.snapshot.projects, now)
         return web.json_response({"targets": [resources.target(one, now) for one in known], "dry_run": self.dry_run})
-
-    def _session(self, life: KnownSession) -> Session:
-        """The session as it may be shown: with marks for people, where identities are masked."""
-        session = life.session
-        return replace(
-            session,
-            room=self.mask.numbers(session.room),
-            assignments=tuple(
-                replace(assignment, identity=self.mask.identity(assignment.identity))
-                for assignment in session.assignments
-            ),
-            timeline=tuple(
-                replace(entry, assignment=self.mask.assignment(entry.assignment)) for entry in session.timeline
-            ),
-        )
 
 
 def _limit(text: str | None) -> int | None:

@@ -11,7 +11,7 @@ from dispatcher.config import Config, Project
 from dispatcher.config.problems import did_you_mean
 from dispatcher.core.audience import people
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.facts import JOINED, RELEVANT_EVENTS, ROOM_FINISHED, Participant, Room
+from dispatcher.core.facts import JOINED, KINDS, RELEVANT_EVENTS, ROOM_FINISHED, STANDARD, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.text import visible
@@ -78,6 +78,36 @@ def read_event(file: Path) -> Situation:
     if event.room is None:
         raise Unusable(f"{file}: {visible(event.name)} is about no room")
     return Situation(event=event.name, room=event.room, person=event.participant)
+
+
+class Described(Struct, frozen=True, kw_only=True):
+    """A room and somebody who has joined it, as somebody describes them."""
+
+    room: str
+    metadata: str = ""  # the room's
+    identity: str = "somebody"
+    kind: str = STANDARD
+    participant_metadata: str = ""
+    attributes: Sequence[str] = ()  # key=value
+
+
+def described(one: Described) -> Situation:
+    """Make the situation: they are there, with media. Raises Unusable, naming what makes no sense."""
+    if one.kind not in KINDS:
+        raise Unusable(f"--kind {visible(one.kind)}: one of {', '.join(sorted(KINDS))}{did_you_mean(one.kind, KINDS)}")
+    pairs = [text.partition("=") for text in one.attributes]
+    if wrong := [text for text, (key, equals, _) in zip(one.attributes, pairs, strict=True) if not (key and equals)]:
+        raise Unusable(f"--attribute {visible(wrong[0])}: write key=value")
+    person = Participant(
+        sid="PA_described",
+        identity=one.identity,
+        kind=one.kind,
+        active=True,
+        metadata=one.participant_metadata,
+        attributes={key: value for key, _, value in pairs},
+    )
+    room = Room(sid=RoomSid("RM_described"), name=one.room, metadata=one.metadata)
+    return Situation(room=room, person=person)
 
 
 def obstacle(situation: Situation) -> str:

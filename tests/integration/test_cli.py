@@ -175,6 +175,19 @@ def test_rules_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines()[1:] == ["  lobby  no: false: room.name == 'lobby'"]
 
 
+@pytest.mark.usefixtures("ruled")
+def test_rules_are_explained_for_a_room_that_is_described(capsys: pytest.CaptureFixture[str]) -> None:
+    """By options; what makes no sense is code 2, and a service that is not there 1."""
+    assert main(["rules", "explain", "--room", "lobby", "--kind", "SIP", "--attribute", "a=b"]) == 0
+    assert main(["rules", "explain", "--room", "lobby", "--kind", "phone"]) == 2
+    assert main(["rules", "explain", "--live", "lobby", "--url", "http://127.0.0.1:9"]) == 1
+    told, wrong = capsys.readouterr()
+    described, rule, nobody = told.splitlines()
+    assert (described, rule) == ("participant_joined in lobby: somebody, SIP", "  lobby  yes: greeter")
+    assert nobody.endswith("is the service running there?")
+    assert wrong.startswith("--kind phone: one of ")
+
+
 # the command line ---------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from dispatcher.cli.explain import explain
+from dispatcher.cli.explain import explain, explain_rules
 from dispatcher.testing import JobOutcome
 from tests.integration.house import TOKEN, House, house, rule
 
@@ -106,12 +106,62 @@ async def test_without_the_token_nothing_is_told(token: str) -> None:
 
 
 async def test_an_unknown_room() -> None:
-    """It says so, and what the likely reason is."""
+    """LiveKit knows none either; whatever the name holds."""
     async with house() as here:
         assert await _told(here, "nowhere/at all") == (
             1,
-            ["nowhere/at all: no room of that name has been heard of in the last hour; do its webhooks arrive?"],
+            ["nowhere/at all: No room of that name has been heard of in the last hour, and LiveKit shows none."],
         )
+
+
+async def test_a_room_that_no_webhook_has_told_of() -> None:
+    """LiveKit shows it: who is in it, when it is found, and what the rules say of them; or that nobody has joined."""
+    async with house() as here:
+        here.livekit.webhook_url = None
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.livekit.rooms.open("hall")
+        code, lines = await _told(here, "lobby")
+        _, empty = await _told(here, "hall")
+    assert (code, lines) == (
+        1,
+        [
+            (
+                "lobby: LiveKit shows the room, with alice (STANDARD) in it, and no webhook has told this service "
+                "of it: the sweep finds it within 60 s."
+            ),
+            "  alice, STANDARD:",
+            "    default  yes: greeter",
+        ],
+    )
+    assert empty == [
+        "hall: LiveKit shows the room, and nobody has joined yet: an agent is asked for when somebody has."
+    ]
+
+
+async def test_the_rules_of_a_live_room() -> None:
+    """`rules explain --live`: also where an agent is there; of one that is over, no more than that."""
+    async with house(rule("greeter"), rule("scribe", name="notes", trigger="room_started")) as here:
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.told("agent.joined")
+        written: list[str] = []
+        assert await explain_rules(here.service.url, TOKEN, "lobby", written.append) == 0
+        await here.livekit.rooms.close("lobby")
+        await here.told("room.finished")
+        over: list[str] = []
+        assert await explain_rules(here.service.url, TOKEN, "lobby", over.append) == 0
+        unknown: list[str] = []
+        assert await explain_rules(here.service.url, TOKEN, "attic", unknown.append) == 1
+    title, *lines = "".join(written).splitlines()
+    assert title.startswith("lobby (RM_")
+    assert lines[:3] == ["  alice, STANDARD:", "    default  yes: greeter", "    notes    not asked: default matched"]
+    assert lines[-3:] == [
+        "  the room itself:",
+        "    default  no: it is `trigger: participant_joined`",
+        "    notes    yes: scribe",
+    ]
+    assert "".join(over).splitlines()[1:] == ["  The room has ended."]
+    assert "".join(unknown).startswith("attic: No room of that name")
 
 
 async def test_an_api_that_is_off() -> None:

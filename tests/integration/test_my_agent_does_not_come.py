@@ -8,6 +8,7 @@ import pytest
 
 from dispatcher.cli.explain import explain
 from dispatcher.cli.main import main
+from dispatcher.config import load_offline
 from dispatcher.testing import DEV_KEYS
 from tests.integration.house import TOKEN, house
 
@@ -21,12 +22,13 @@ RULES = {
     ),
     "as-asked": "rules:\n- {name: as-asked, agent: {cel: metadata.agent}}\n",
 }
+ROOMS = {"sales-line": "call-1", "as-asked": "lobby"}
 
 
-async def explained(url: str, token: str = TOKEN) -> str:
-    """What `explain lobby` prints."""
+async def explained(url: str, token: str = TOKEN, room: str = "lobby") -> str:
+    """What `explain` prints."""
     written: list[str] = []
-    assert await explain(url, token, "lobby", written.append) == 1
+    assert await explain(url, token, room, written.append) == 1
     return "".join(written).strip().replace(url, SERVICE)
 
 
@@ -34,7 +36,9 @@ async def test_why_explain_cannot_ask() -> None:
     """Nobody there, another token, no API; and a room that the service does not know."""
     async with house() as here:
         told = [await explained("http://127.0.0.1:9"), await explained(here.service.url, "another")]
-        told.append(await explained(here.service.url))
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.told("dispatch.requested")
+        told.append(await explained(here.service.url, room="loby"))
     async with house(token=None) as here:
         told.append(await explained(here.service.url))
 
@@ -80,15 +84,25 @@ async def test_what_doctor_says_of_a_wrong_secret(
 
 @pytest.mark.parametrize("rule", RULES)
 def test_what_rules_explain_says(rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of the body shown, or of one that has nothing of the room's metadata."""
-    [body] = re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)
-    if rule == "as-asked":
-        body = body.replace("call-1", "lobby").replace("sip_442079460000", "alice").replace('"SIP"', '"STANDARD"')
-    (tmp_path / "body.json").write_text(body)
+    """Of the rooms and people that the page describes."""
     (tmp_path / "rules.yaml").write_text(RULES[rule])
-    assert (
-        main(["rules", "explain", "--event", str(tmp_path / "body.json"), "--config", str(tmp_path / "rules.yaml")])
-        == 0
+    typed = next(
+        line for line in re.findall(r"^\$ dispatcher (rules explain .+)$", PAGE, re.MULTILINE) if ROOMS[rule] in line
     )
+    assert main([*typed.split(), "--config", str(tmp_path / "rules.yaml")]) == 0
 
-    assert f"$ dispatcher rules explain --event body.json\n{capsys.readouterr().out}```" in PAGE
+    assert f"$ dispatcher {typed}\n{capsys.readouterr().out}```" in PAGE
+
+
+async def test_what_explain_says_where_no_rule_applies(tmp_path: Path) -> None:
+    """Everybody against each rule, under the first line."""
+    (tmp_path / "rules.yaml").write_text(RULES["sales-line"])
+    written: list[str] = []
+    async with house(*load_offline(tmp_path / "rules.yaml", {}).rules) as here:
+        line = {"sip.trunkPhoneNumber": "442079460000"}
+        await here.livekit.rooms.join("call-1", "sip_442079460000", kind="SIP", attributes=line)
+        await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) > 1)
+        assert await explain(here.service.url, TOKEN, "call-1", written.append) == 0
+    story = re.sub(r"\(RM_\w+, ", "(RM_nhZogPX67nVf, ", "".join(written))
+
+    assert f"$ dispatcher explain call-1\n{story}```" in PAGE

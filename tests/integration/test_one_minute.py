@@ -168,7 +168,7 @@ NAMES_NOBODY = replace(HASTY, aim=nobody, policy=replace(HASTY.policy, targets=(
         pytest.param(
             replace(HASTY, when=never),
             nobody_joins,
-            r"No rule asks for an agent here, or nobody for whom one does has joined\.",
+            r"No rule asks for an agent here: none applies to alice \(STANDARD\)\.",
             id="no-rule",
         ),
         pytest.param(
@@ -236,7 +236,7 @@ async def test_a_wrong_secret_is_told_before_anything_else() -> None:
     assert re.match(r"LiveKit has refused our key for [\d.]+ s \(unauthorized\): the key or the secret is not", refused)
     assert "refused in the last 5 min" in rejected
     assert "(bad_signature): the API key is known, but the secret configured here is another one." in rejected
-    assert room.startswith("lobby: no room of that name")
+    assert room.startswith("lobby: No room of that name has been heard of in the last hour, and LiveKit could not be")
 
 
 async def test_rooms_that_only_the_sweep_finds_are_told_with_what_to_mend() -> None:
@@ -302,6 +302,28 @@ async def test_trouble_has_a_form_that_programs_can_read() -> None:
     assert trouble["sentence"].startswith("LiveKit has not answered for ")
     assert unknown["error"] == "unknown_room"
     assert [one["kind"] for one in unknown["troubles"]] == ["livekit_failing"]
+
+
+async def test_a_misspelt_room_is_told_with_the_one_that_may_be_meant() -> None:
+    """LiveKit shows none of the name."""
+    async with house(HASTY) as here:
+        await healthy(here)
+        [line] = await told(here, "loby")
+    assert line == (
+        "loby: No room of that name has been heard of in the last hour, and LiveKit shows none. "
+        "A name like it: `lobby`."
+    )
+
+
+async def test_webhooks_to_a_wrong_path_leave_the_room_to_the_sweep() -> None:
+    """LiveKit shows the room, and who is in it, before the sweep has found it."""
+    async with house(HASTY) as here:
+        here.livekit.webhook_url = f"{here.service.url}/webhooks"
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) > 1)
+        *_, line, _, answer = await told(here)
+    assert line.startswith("lobby: LiveKit shows the room, with alice (STANDARD) in it, and no webhook has told this")
+    assert answer == "    default  yes: greeter"
 
 
 async def test_why_nobody_can_be_asked() -> None:

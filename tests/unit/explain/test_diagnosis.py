@@ -141,7 +141,7 @@ def test_who_waits_is_named_where_livekit_shows_them(there: tuple[Participant, .
 def test_an_empty_room_is_told_from_one_without_a_rule() -> None:
     """As LiveKit shows it at the moment of asking."""
     assert told(known=seen()) == "Nobody has joined yet for whom an agent could be wanted."
-    assert told(known=seen(person())).startswith("No rule asks for an agent here")
+    assert told(known=seen(person())) == "No rule asks for an agent here: none applies to alice (STANDARD)."
     assert told(known=replace(KNOWN, look=RoomSnapshot(room=None))) == "LiveKit does not list the room any more."
 
 

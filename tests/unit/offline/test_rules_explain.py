@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.config import load_offline
-from dispatcher.offline import Unusable, explain
+from dispatcher.offline import Described, Unusable, answers, described, explain
+from dispatcher.offline import told as describe
 from dispatcher.offline.rules_explain import explain as told
 from tests.unit.core.world import only, rule
 
@@ -40,13 +41,19 @@ def test_each_rule_says_why(tmp_path: Path) -> None:
     """The parts that `&&` joins, the kinds, on what, and what comes after a match is not asked."""
     assert lines(tmp_path, SIP) == [
         "participant_joined in fx-support-42: sip_+441632960961, SIP",
-        "  vip            no: false: metadata.?plan.orValue('') == 'gold'; missing_key in metadata.level > 3",
+        (
+            "  vip            no: false: metadata.?plan.orValue('') == 'gold'; "
+            "missing_key in metadata.level > 3 (there is no metadata.level)"
+        ),
         "  browsers       no: kind SIP is not one of CONNECTOR, STANDARD",
         "  never          no: false: false",
         "  scribe         no: it is `trigger: room_started`",
         '  line           yes: sales, deployment blue, metadata {"who":"sip_+441632960961"}',
         "  broken         no: invalid_argument in metadata.tenant.name == 'acme'",
-        "  as-asked       yes: no agent could be named, the next is tried; agent gave nothing: missing_key",
+        (
+            "  as-asked       yes: no agent could be named, the next is tried; "
+            "agent gave nothing: missing_key (there is no metadata.nobody)"
+        ),
         "  everyone-else  not asked: as-asked matched",
     ]
 
@@ -64,8 +71,11 @@ rules:
 
     assert lines(tmp_path, tmp_path / "body.json", text)[1:] == [
         "  the metadata of the room is not read: no_object",
-        "  vip   no: missing_key in metadata.plan == 'gold'",
-        '  line  yes: sales, metadata {"who":"sip_+441632960961"}; metadata.plan gave nothing: missing_key',
+        "  vip   no: missing_key in metadata.plan == 'gold' (there is no metadata.plan)",
+        (
+            '  line  yes: sales, metadata {"who":"sip_+441632960961"}; '
+            "metadata.plan gave nothing: missing_key (there is no metadata.plan)"
+        ),
     ]
 
 
@@ -120,3 +130,71 @@ def test_a_file_that_is_too_large_is_no_webhook(tmp_path: Path) -> None:
 
     with pytest.raises(Unusable, match=r"large\.json: no webhook"):
         list(told((), tmp_path / "large.json"))
+
+
+def test_what_a_dispatch_would_carry_is_hidden_where_it_is_told_to_others() -> None:
+    """Its size alone."""
+    sends = replace(rule("line"), metadata=lambda _room, _person: "secret")
+
+    assert list(answers((sends,), described(Described(room="lobby")))) == ["line  yes: line, metadata secret"]
+    assert list(answers((sends,), described(Described(room="lobby")), reveal=False)) == [
+        "line  yes: line, metadata of 6 bytes"
+    ]
+
+
+def test_a_room_that_is_described(tmp_path: Path) -> None:
+    """Its metadata, and who has joined it."""
+    (tmp_path / "dispatcher.yaml").write_text(RULES)
+    caller = Described(
+        room="support",
+        metadata='{"plan": "gold", "level": 4}',
+        identity="sip_44",
+        kind="SIP",
+        participant_metadata="{}",
+        attributes=("sip.trunkPhoneNumber=+442079460000", "odd=a=b"),
+    )
+    found = list(describe(load_offline(tmp_path / "dispatcher.yaml", {}).rules, described(caller)))
+
+    assert found[:2] == [
+        "participant_joined in support: sip_44, SIP",
+        "  vip            yes: vip",
+    ]
+    person = described(caller).person
+    assert person is not None
+    assert person.attributes["odd"] == "a=b"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (
+            Described(room="x", kind="sip"),
+            "--kind sip: one of AGENT, BRIDGE, CONNECTOR, EGRESS, INGRESS, SIP, STANDARD",
+        ),
+        (Described(room="x", attributes=("a=b", "c")), "--attribute c: write key=value"),
+        (Described(room="x", attributes=("=b",)), "--attribute =b: write key=value"),
+    ],
+)
+def test_a_description_that_makes_no_sense(wrong: Described, why: str) -> None:
+    """Said by the option that is wrong."""
+    with pytest.raises(Unusable) as refused:
+        described(wrong)
+    assert str(refused.value).startswith(why)
+
+
+def test_which_key_is_missing_is_told_of_each_field(tmp_path: Path) -> None:
+    """Of an agent by an expression or by a key, and of a text that is sent."""
+    text = """
+rules:
+  - {name: by-name, agent: {cel: metadata.nobody}, fallback: [{cel: metadata.other}], kinds: [SIP], continue: true}
+  - name: split
+    agent: {split: [{name: a, weight: 1}, {name: b, weight: 1}], by: metadata.customer}
+    kinds: [SIP]
+    continue: true
+  - {name: whole, agent: a, metadata: metadata.whole, kinds: [SIP]}
+"""
+    assert [line.partition("; ")[2] for line in lines(tmp_path, SIP, text)[1:]] == [
+        "agent gave nothing: missing_key (there is no metadata.nobody, no metadata.other)",
+        "agent gave nothing: missing_key (there is no metadata.customer)",
+        "metadata gave nothing: missing_key (there is no metadata.whole)",
+    ]

@@ -1,0 +1,123 @@
+"""Why no agent came into a room: joins what the ledger, LiveKit, the rules, the workers and the service itself know."""
+
+from collections.abc import Callable, Collection
+
+from msgspec.structs import replace
+
+from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Rule
+from dispatcher.core.session import Session
+from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.workers import WorkersSeen
+from dispatcher.explain import Known, UnknownRoom, resembling
+from dispatcher.http import resources
+from dispatcher.http.live import Live, RuleAnswers
+from dispatcher.http.resources import JSON
+from dispatcher.ledger import sessions
+from dispatcher.ledger.sessions import KnownSession
+from dispatcher.runtime.snapshot import ConfigHolder
+from dispatcher.targets.breaker import Breaker, named_by
+from dispatcher.telemetry.recorder import SessionRecorder
+
+NAMES_MAX = 1_000  # live rooms of a project among which a name that resembles one is looked for
+
+
+class Inquiry:
+    """Answers about one room. Each answer begins with the service's own trouble, and holds no metadata."""
+
+    def __init__(
+        self, breaker: Breaker, holder: ConfigHolder, recorder: SessionRecorder, workers: Callable[[], WorkersSeen]
+    ) -> None:
+        self.breaker = breaker
+        self.ledger = breaker.board.ledger
+        self.holder = holder
+        self.health = recorder.health
+        self.mask = recorder.log.mask
+        self.workers = workers
+        self.live = Live(holder, self.mask)
+
+    async def room(self, room: str, *, rules: bool) -> JSON:
+        """Every known session of the name, newest first; of an unknown one an `error`, and what can be said anyway.
+
+        With `rules`, each rule's answer to everybody in the room is told, also where an agent is there.
+        Raises LedgerUnavailable.
+        """
+        lives = [
+            life for name in self.holder.snapshot.projects for life in await sessions.find(self.ledger, name, room)
+        ]
+        if not lives:
+            return {"error": "unknown_room", **self.troubles(), **await self._absent(room)}
+        details = [await self._detail(life, rules=rules) for life in lives]
+        return {
+            **self.troubles({life.key.project for life in lives}),
+            "room": self.mask.numbers(room),
+            "sessions": details,
+            "dry_run": self.health.dry_run,
+        }
+
+    def troubles(self, projects: Collection[str] | None = None) -> JSON:
+        """What is wrong with the service itself, where it concerns these projects; None: any."""
+        configured = self.holder.snapshot.projects
+        found = self.health.troubles([name for name in configured if projects is None or name in projects])
+        return {"troubles": resources.troubles(found, self.health.clock(), several=len(configured) > 1)}
+
+    def shown(self, life: KnownSession) -> Session:
+        """The session as it may be shown: with marks for people, where identities are masked."""
+        session = life.session
+        return replace(
+            session,
+            room=self.mask.numbers(session.room),
+            assignments=tuple(
+                replace(assignment, identity=self.mask.identity(assignment.identity))
+                for assignment in session.assignments
+            ),
+            timeline=tuple(
+                replace(entry, assignment=self.mask.assignment(entry.assignment)) for entry in session.timeline
+            ),
+        )
+
+    async def _detail(self, life: KnownSession, *, rules: bool) -> JSON:
+        """The session; where an agent is missing, with what LiveKit and the rules say of its room now."""
+        session, configured = life.session, self.holder.rules_of(life.key.project)
+        judged = not session.finished and (rules or resources.asks_for_rules(session))
+        look = await self.live.look(life.key) if judged or resources.asks_for_a_look(session) else None
+        now = await self.ledger.now()
+        known = Known(
+            now=now,
+            workers=self.workers(),
+            look=look and self.live.shown(look),
+            agents=await self._agents(life, configured, now),
+        )
+        people = await self.live.judged(look, configured) if look and judged else None
+        return resources.detail(life, self.shown(life), known, people)
+
+    async def _agents(self, life: KnownSession, rules: tuple[Rule, ...], now: Ms) -> dict[str, Ms]:
+        """When each agent that rules name, or that the session asks for, last showed a sign of life; 0: never."""
+        asked = {one for assignment in life.session.assignments for one in assignment.policy.targets if one.agent}
+        targets = sorted(asked | named_by(rules), key=str)
+        seen = {name: one.last_seen_at for name, one in self.workers().sightings.items()}
+        for agent, at in (await self.breaker.seen(life.key.project, targets, now)).items():
+            seen[agent] = max(seen.get(agent, 0), at)
+        return seen
+
+    async def _absent(self, room: str) -> JSON:
+        """What can be said of a room name that the ledger does not know."""
+        looks: list[RoomSnapshot] = []
+        people: list[RuleAnswers] = []
+        names: set[str] = set()
+        asked = True
+        for project in self.holder.snapshot.projects:
+            look = await self.live.find(project, room)
+            asked = asked and look is not None
+            if look is not None and look.room is not None:
+                looks.append(self.live.shown(look))
+                people += await self.live.judged(look, self.holder.rules_of(project))
+            names |= {life.key.room for life in await sessions.live(self.ledger, project, limit=NAMES_MAX)}
+        absent = UnknownRoom(
+            room=room,
+            looks=tuple(looks),
+            asked=asked,
+            resembling=tuple(self.mask.numbers(name) for name in resembling(room, names)),
+            sweep_every=self.holder.snapshot.sweep.every,
+        )
+        return resources.absent(absent, people)
