@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final
 
-from aiohttp import TCPConnector, web
+from aiohttp import TCPConnector
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,9 +20,10 @@ from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import Runner
 from dispatcher.engine.supervise import Supervisor
 from dispatcher.engine.sweep import Sweep
-from dispatcher.http.listener import limits_here, listening
+from dispatcher.http.ports import open_ports
 from dispatcher.http.rooms import Api
-from dispatcher.http.server import build
+from dispatcher.http.server import Applications, applications
+from dispatcher.http.webhook import WebhookEndpoint
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
@@ -40,6 +41,7 @@ from dispatcher.targets.circuits import Circuits
 from dispatcher.targets.presence import Presence
 from dispatcher.targets.rate import Pacer
 from dispatcher.targets.worker_http import worker_http
+from dispatcher.telemetry.calls import CallRecorder
 from dispatcher.telemetry.gauges import Gauges
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
@@ -49,7 +51,6 @@ from dispatcher.telemetry.recorder import SessionRecorder
 from dispatcher.telemetry.tape import Files, Hiding, Tape, Writer
 
 DRAIN_S: Final = 6.0  # running drives may finish; with the server's end and what is handed back, within 10 s
-GRACE_S: Final = 2.0
 CONNECTIONS: Final = 100  # to one LiveKit
 
 ONCE: Final = replace(LIMITS, tries=1)  # where requests are counted, none is made that was not
@@ -58,15 +59,11 @@ ONCE: Final = replace(LIMITS, tries=1)  # where requests are counted, none is ma
 class Service(Struct, frozen=True, kw_only=True):
     """A running dispatcher, as those who started it see it."""
 
-    host: str
-    port: int
+    url: str  # where webhooks are taken, without their path
+    admin_url: str  # where probes, metrics and API are: the same one, unless they have a port of their own
     ledger: Ledger
     metrics: Metrics
     reload: Callable[[], None]  # the configuration is read again now; without a source nothing is
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
 
 
 class RecordTo(Struct, frozen=True, kw_only=True):
@@ -101,10 +98,8 @@ async def running(
         runner = _runner(config, current, recorder, stack, dry_run=dry_run, record=record)
         http = await stack.enter_async_context(worker_http())
         presence = Presence(lambda: current.holder.snapshot.workers, http, _steady_clock(), log, metrics)
-        app = _app(current.holder, runner, presence, recorder)
-        host, port = await stack.enter_async_context(
-            listening(app, config.host, config.port, metrics=metrics, log=log, limits=limits_here(), grace=GRACE_S)
-        )
+        apps = _apps(config, current.holder, runner, presence, recorder)
+        url, admin_url = await stack.enter_async_context(open_ports(apps, config, metrics, log))
         stack.push_async_callback(runner.stop, DRAIN_S)
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
         reload = Reload(source, config, partial(current.swap, runner.ledger), log, metrics) if source else None
@@ -112,7 +107,7 @@ async def running(
         if reload:
             supervisor.start("reload", reload.run)
         ask = reload.ask if reload else _nothing
-        yield Service(host=host, port=port, ledger=runner.ledger, metrics=metrics, reload=ask)
+        yield Service(url=url, admin_url=admin_url, ledger=runner.ledger, metrics=metrics, reload=ask)
         runner.drain()
 
 
@@ -128,7 +123,7 @@ def _runner(
     """What drives sessions, and the ledger and tape that it works on: closed as the stack unwinds."""
     log, metrics, wake = recorder.log, recorder.metrics, asyncio.Event()
     home = _memory if dry_run else partial(_home, config, current.holder)
-    ledger = TimedLedger(home(wake.set), partial(_observe_ledger, recorder))
+    ledger = TimedLedger(home(wake.set), recorder.calls.ledger_called)
     stack.push_async_callback(ledger.aclose)
     reconciler = Reconciler(
         ledger=ledger,
@@ -142,12 +137,11 @@ def _runner(
 
 
 def _start(supervisor: Supervisor, runner: Runner, presence: Presence, recorder: SessionRecorder) -> None:
-    log, metrics = recorder.log, recorder.metrics
-    ledger, holder, pacer = runner.ledger, runner.reconciler.holder, runner.reconciler.pacer
-    sweep = Sweep(ledger, holder, pacer, log, metrics, recorder.health)
+    ledger, holder, pacer, metrics = runner.ledger, runner.reconciler.holder, runner.reconciler.pacer, recorder.metrics
+    sweep = Sweep(ledger, holder, pacer, recorder.calls)
     supervisor.start("runner", runner.run)
     supervisor.start("board", runner.reconciler.breaker.board.run)
-    supervisor.start("gauges", Gauges(ledger, holder.project_names, log, metrics).run)
+    supervisor.start("gauges", Gauges(ledger, holder.project_names, metrics).run)
     circuits = Circuits(runner.reconciler.breaker, holder, metrics, lambda: presence.seen)
     supervisor.start("circuits", circuits.run)
     supervisor.start("presence", presence.run)
@@ -233,7 +227,7 @@ class ConfigInForce:
 
 def _snapshot(config: Config, session: TwirpSession, recorder: SessionRecorder) -> ConfigSnapshot:
     """The configuration, ready to be in force; nothing is connected yet."""
-    return config_snapshot(config, partial(_connect, session=session, metrics=recorder.metrics), recorder.judged)
+    return config_snapshot(config, partial(_connect, session=session, calls=recorder.calls), recorder.judged)
 
 
 def _key(config: Config, purpose: bytes) -> bytes:
@@ -242,43 +236,37 @@ def _key(config: Config, purpose: bytes) -> bytes:
     return hmac.digest(secret.encode(), purpose, "sha256")
 
 
-def _connect(project: Project, session: TwirpSession, metrics: Metrics) -> LiveKit:
+def _connect(project: Project, session: TwirpSession, calls: CallRecorder) -> LiveKit:
     key, secret = next(iter(project.keys.items()))
     return LiveKit(
         project.url,
         key,
         secret.get_secret_value(),
         session=session,
-        observe=partial(_observe_call, metrics),
+        observe=calls.livekit_called,
         limits=ONCE if project.api_rate_limit else LIMITS,
     )
 
 
-def _app(holder: ConfigHolder, runner: Runner, presence: Presence, recorder: SessionRecorder) -> web.Application:
-    log, metrics = recorder.log, recorder.metrics
-    app = build(
+def _apps(
+    config: Config, holder: ConfigHolder, runner: Runner, presence: Presence, recorder: SessionRecorder
+) -> Applications:
+    """What the service answers, on one port or on two."""
+    endpoint = WebhookEndpoint(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
         intake=Intake(runner.ledger, runner, holder.rules_of),
-        ready=lambda: runner.not_ready,
-        metrics=metrics,
-        log=log,
+        metrics=recorder.metrics,
+        log=recorder.log,
         health=recorder.health,
         clock=_epoch_ms,
     )
     api = Api(runner.reconciler.breaker, holder, recorder, workers=lambda: presence.seen)
-    app.add_routes(api.routes())
-    return app
-
-
-def _observe_call(metrics: Metrics, method: str, result: str, seconds: float) -> None:
-    metrics.livekit_request_seconds.labels(method=method, result=result).observe(seconds)
-    if method == "CreateDispatch":
-        metrics.create_seconds.observe(seconds)
-
-
-def _observe_ledger(recorder: SessionRecorder, op: str, seconds: float, failed: LedgerUnavailable | None) -> None:
-    recorder.metrics.ledger_seconds.labels(op=op).observe(seconds)
-    recorder.health.ledger_asked(op, seconds, failed)
+    return applications(
+        endpoint,
+        ready=lambda: runner.not_ready,
+        api=api.routes(),
+        port=config.port if config.admin_port is not None else None,
+    )
 
 
 def _steady_clock() -> Callable[[], Ms]:

@@ -95,6 +95,7 @@ async def _until_stopped(
             log.info(
                 "service.started",
                 url=f"{service.url}/webhook",
+                admin_url=service.admin_url,
                 projects=[project.name for project in config.projects],
                 rules=len({rule.name for rule in config.rules_in_force}),
                 instance=config.instance,

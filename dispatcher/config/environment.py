@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 HOST: Final = "0.0.0.0"  # noqa: S104  a container's port is reached from outside it
 PORT: Final = 8080
+_LOOPBACK: Final = {HOST: "127.0.0.1", "::": "::1"}  # who listens at every address is asked at these
+SERVICE_LINK: Final = "tcp://"  # what Kubernetes writes into NAME_PORT for a Service of that name
 SHORT: Final = 16  # characters; a token of fewer can be guessed, as nothing slows down who tries
 SECRET_FILES: Final = tuple(  # variables that name a file; a test holds them equal to what is read
     f"{name}_FILE" for name in ("LIVEKIT_API_SECRET", "LIVEKIT_KEYS", "REDIS_URL", "DISPATCHER_API_TOKEN")
@@ -33,6 +35,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     agent: str | None
     host: str
     port: int
+    admin_port: int | None
     api_token: Secret | None
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
@@ -43,7 +46,8 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     variables = _Variables(environ)
     url = variables.take("LIVEKIT_URL", values.url)
     keys = _keys(variables)
-    port = _port(variables)
+    port = _port(variables, "DISPATCHER_PORT")
+    admin_port = _admin_port(variables, port)
     api_token = _api_token(variables)
     return Environment(
         url=url,
@@ -53,11 +57,27 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         agent=variables.take("DISPATCHER_AGENT", values.agent_name),
         host=variables.take("DISPATCHER_HOST", str) or HOST,
         port=PORT if port is None else port,
+        admin_port=admin_port,
         api_token=api_token,
         given=frozenset(variables.given),
         problems=tuple(variables.problems),
         warnings=tuple(variables.warnings),
     )
+
+
+def http_url(host: str, port: int) -> str:
+    """The URL of an address; that of IPv6 stands in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def service_url(environ: Mapping[str, str], *, admin: bool = False) -> str:
+    """Where a service of this environment is asked from the same machine; what is wrong there counts as not set.
+
+    `admin`: for probes, metrics and API, not for webhooks.
+    """
+    environment = read_environment(environ)
+    port = environment.port if not admin or environment.admin_port is None else environment.admin_port
+    return http_url(_LOOPBACK.get(environment.host, environment.host), port)
 
 
 class _Variables:
@@ -114,13 +134,21 @@ def _pairs(text: str) -> dict[str, Secret]:
     return pairs
 
 
-def _port(variables: _Variables) -> int | None:
-    name = "DISPATCHER_PORT"
-    if variables.text(name).startswith("tcp://"):
-        said = "ignored: Kubernetes sets it for a Service named dispatcher; `enableServiceLinks: false` keeps it out"
+def _port(variables: _Variables, name: str) -> int | None:
+    if variables.text(name).startswith(SERVICE_LINK):
+        service = name.removesuffix("_PORT").lower().replace("_", "-")
+        said = f"ignored: Kubernetes sets it for a Service named {service}; `enableServiceLinks: false` keeps it out"
         variables.warnings.append(in_environment(name, said))
         return None
     return variables.take(name, values.whole(0, 65_535))
+
+
+def _admin_port(variables: _Variables, webhooks: int | None) -> int | None:
+    name = "DISPATCHER_ADMIN_PORT"
+    port = _port(variables, name)
+    if port and port == (PORT if webhooks is None else webhooks):
+        variables.problems.append(in_environment(name, "is the webhooks' port too; take another, or leave it out"))
+    return port
 
 
 def _api_token(variables: _Variables) -> Secret | None:

@@ -104,6 +104,7 @@ def _config(read: _Read) -> Config:
         create_rate=CreateRate(**dict(fields.create_rate)) if fields.create_rate else None,
         host=environment.host,
         port=environment.port,
+        admin_port=environment.admin_port,
         redis_url=environment.redis_url,
         api_token=environment.api_token,
         file=read.file,

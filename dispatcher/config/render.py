@@ -55,6 +55,7 @@ def _full(value: Json) -> Json:
 def _environment(environment: Environment) -> Iterator[str]:
     yield f"# DISPATCHER_HOST: {environment.host}"
     yield f"# DISPATCHER_PORT: {environment.port}"
+    yield f"# DISPATCHER_ADMIN_PORT: {'not set' if environment.admin_port is None else environment.admin_port}"
     hidden: dict[str, Secret | None] = {
         "REDIS_URL": environment.redis_url,
         "DISPATCHER_API_TOKEN": environment.api_token,

@@ -68,6 +68,7 @@ class Config(Struct, frozen=True, kw_only=True):
     concurrency: int = 256  # driven by one process
     host: str
     port: int  # 0: any free one
+    admin_port: int | None = None  # of probes, metrics and API; None: on the webhooks' port too
     redis_url: Secret | None  # None: the ledger is in memory
     take_over: bool = False  # the ledger, at the start, from another installation: the command line says so
     api_token: Secret | None  # None: the API is off

@@ -14,7 +14,7 @@ from dispatcher.ledger.interface import Key
 from dispatcher.livekit.failures import LiveKitError, Reason
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.rate import Pacer
-from dispatcher.telemetry.recorder import SessionRecorder
+from dispatcher.telemetry.calls import CallRecorder
 
 PROBES: Final = 8  # looks at a time at a project that fails: enough to find out that it no longer does
 
@@ -22,9 +22,9 @@ PROBES: Final = 8  # looks at a time at a project that fails: enough to find out
 class Observer:
     """Keeps, of each project, how long it has been failing and how many looks are under way."""
 
-    def __init__(self, pacer: Pacer, recorder: SessionRecorder) -> None:
+    def __init__(self, pacer: Pacer, calls: CallRecorder) -> None:
         self.pacer = pacer
-        self.recorder = recorder
+        self.calls = calls
         self._failures: Counter[str] = Counter()
         self._under_way: Counter[str] = Counter()
 
@@ -41,14 +41,15 @@ class Observer:
             return Unobserved(now(), await self._failed(project, runtime, error))
         finally:
             self._under_way[project] -= 1
-        self.recorder.look_answered(project, recovered=bool(self._failures.pop(project, 0)))
+        self._failures.pop(project, None)
+        self.calls.livekit_answered(project)
         await self.pacer.answered(project)
         return Observed(now(), began, snapshot)
 
     async def _failed(self, project: str, runtime: ProjectRuntime, error: LiveKitError) -> Ms:
         """In how many ms to try again."""
         self._failures[project] += 1
-        self.recorder.look_failed(project, error)
+        self.calls.look_failed(project, error)
         if error.reason is Reason.LIMITED:
             await self.pacer.refused(project, runtime.api_rate_limit)
         if error.reason is Reason.UNAUTHORIZED:

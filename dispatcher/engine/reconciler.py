@@ -80,7 +80,7 @@ class Reconciler:
         self.recorder = recorder
         self.dry_run = dry_run
         self.tape = tape
-        self.observer = Observer(breaker.pacer, recorder)
+        self.observer = Observer(breaker.pacer, recorder.calls)
         self.patience = Patience()
 
     async def drive(self, handover: Handover) -> Ms | None:

@@ -15,7 +15,7 @@ from dispatcher.core import timing
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.ledger.interface import Handover, Ledger, LedgerTaken, LedgerUnavailable
 from dispatcher.telemetry.logs import Log
-from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.metrics import Metrics, begin
 
 IDLE_S: Final = 1.0
 COURTESY_S: Final = 1.5  # behind replicas of a later release: theirs are awake when a lease ends, or IDLE_S after it
@@ -52,6 +52,7 @@ class Runner:
         self.metrics = metrics
         self.concurrency = concurrency
         self.not_ready: NotReady | None = NotReady.STARTING
+        begin(metrics.loop_errors_total, ["drive"])
         self._drives: dict[asyncio.Task[None], Handover] = {}
         self._reserved = 0  # places of sessions that may be handed out by what the ledger is being asked now
         self._stopping = False
@@ -119,14 +120,7 @@ class Runner:
         return IDLE_S if wait is None else min(IDLE_S, wait / 1000)
 
     def _troubled(self, error: LedgerUnavailable) -> None:
-        why = NotReady.TAKEN if isinstance(error, LedgerTaken) else NotReady.UNAVAILABLE
-        if self.not_ready is why:
-            return
-        self.not_ready = why
-        if isinstance(error, LedgerTaken):
-            self.log.error("ledger.taken", why=str(error), hint=error.hint)
-        else:
-            self.log.error("ledger.failed", why=str(error))
+        self.not_ready = NotReady.TAKEN if isinstance(error, LedgerTaken) else NotReady.UNAVAILABLE
 
     async def _drive(self, handover: Handover) -> None:
         try:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from dispatcher.telemetry.logs import Log
-from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.metrics import Metrics, begin
 
 AGAIN_S: Final = 1.0  # between a loop's failure and its next try; and how often the configured projects are looked at
 
@@ -34,6 +34,7 @@ class Supervisor:
 
     def start(self, name: str, loop: Loop) -> None:
         """Run the loop from now on."""
+        begin(self._metrics.loop_errors_total, [name])
         self._running.append(asyncio.create_task(self.keep(name, loop)))
 
     def start_for_each(

@@ -9,22 +9,28 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from enum import StrEnum
 from typing import Final
 
 from dispatcher.core.facts import SWEPT, Room
 from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerTaken, LedgerUnavailable
+from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerUnavailable
 from dispatcher.livekit.failures import LiveKitError
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.rate import SHARES, Pacer
-from dispatcher.telemetry.health import Health
-from dispatcher.telemetry.logs import Log
-from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.calls import CallRecorder
+from dispatcher.telemetry.metrics import begin
 
-UNKNOWN_ROOM: Final = "unknown_room"
 TURN_S: Final = 1.0  # how often a replica asks whether it is its turn
 AT_ONCE: Final = 500  # sessions that the ledger is asked for: some 2 ms of ours
 RECALLED_MAX: Final = 10_000  # sessions that a new process asks the ledger for; some 20 MB
+
+
+class Repair(StrEnum):
+    """What a webhook should have told, and the sweep has found."""
+
+    UNKNOWN_ROOM = "unknown_room"
+    UNHEARD_END = "unheard_end"
 
 
 class Sweep:
@@ -34,17 +40,17 @@ class Sweep:
     Where a project's calls are limited, the sweep causes no more than half of the looks that its limit allows.
     """
 
-    def __init__(
-        self, ledger: Ledger, holder: ConfigHolder, pacer: Pacer, log: Log, metrics: Metrics, health: Health
-    ) -> None:
+    def __init__(self, ledger: Ledger, holder: ConfigHolder, pacer: Pacer, calls: CallRecorder) -> None:
         self.ledger = ledger
         self.holder = holder
         self.pacer = pacer
-        self.log = log
-        self.metrics = metrics
-        self.health = health
+        self.calls = calls
+        self.log = calls.log
+        self.metrics = calls.metrics
+        begin(self.metrics.sweep_repairs_total, Repair)
         self._after: dict[str, str] = {}  # the SID up to which known ones were looked at
         self._listed: dict[str, AbstractSet[Key]] = {}  # by the last sweep, and what it left to the next
+        self._at_first: dict[str, set[tuple[Key, Repair]]] = {}  # met by the first sweep, and not told of yet
 
     async def run(self, project: str) -> None:
         """Sweeps the project at once, and then for ever; one replica does it per interval."""
@@ -56,14 +62,10 @@ class Sweep:
         try:
             if await self.ledger.turn(f"sweep/{project}", self.holder.snapshot.sweep.every):
                 await self.sweep(project)
-        except LedgerTaken:
-            return  # for as long as that lasts: the runner has told it
         except LedgerUnavailable:
-            self.log.warning("sweep.postponed", project=project, why="ledger_unavailable")
+            return  # whoever watches the ledger tells of it
         except LiveKitError as error:
-            self.health.livekit_failed(project, error.reason)
-            self.metrics.livekit_consecutive_failures.labels(project).inc()
-            self.log.warning("sweep.postponed", project=project, why=error.reason)
+            self.calls.sweep_failed(project, error)
 
     async def sweep(self, project: str) -> None:
         """Every live room's session is due for a look, as far as one interval's looks reach.
@@ -75,16 +77,15 @@ class Sweep:
         if runtime is None:  # it has left the configuration
             return
         pause = self._pause(runtime, snapshot.sweep.looks_per_second)
-        first = project not in self._listed  # then rooms are unknown because this process has just begun
         before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
         rooms = {Key(project, room.name, room.sid): room for room in await runtime.livekit.rooms() if room.sid}
-        self.health.livekit_answered(project)
-        self.metrics.livekit_consecutive_failures.labels(project).set(0)
+        self.calls.livekit_answered(project)
         gone = before - rooms.keys()
         unknown = await self._unknown([*rooms, *gone])
-        repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), UNKNOWN_ROOM)
-        repairs |= dict.fromkeys(sorted(gone - unknown, key=_by_sid), "unheard_end")
+        repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), Repair.UNKNOWN_ROOM)
+        repairs |= dict.fromkeys(sorted(gone - unknown, key=_by_sid), Repair.UNHEARD_END)
+        self._at_first.setdefault(project, set(repairs.items()))
         budget = max(1, int(snapshot.sweep.every / 1000 / pause))
         if len(rooms) > budget:
             self.log.warning("sweep.prolonged", project=project, rooms=len(rooms), seconds=round(len(rooms) * pause))
@@ -95,13 +96,12 @@ class Sweep:
                 continue
             if key in repairs:
                 self._repaired(key, repairs[key])
-                if repairs[key] == UNKNOWN_ROOM and not first:
-                    self.health.room_found(project)
             else:
                 self._after[project] = key.sid
             budget -= 1
             await asyncio.sleep(pause)
         self._listed[project] = rooms.keys() | repairs.keys() & set(waiting)
+        self.calls.swept(project)
 
     async def _unknown(self, keys: Sequence[Key]) -> set[Key]:
         """Those that the ledger does not know; it keeps the others. Between two slices other work has its turn."""
@@ -131,9 +131,17 @@ class Sweep:
         stopped = bisect_right(ordered, self._after.get(project, ""), key=_by_sid)
         return ordered[stopped:] + ordered[:stopped]
 
-    def _repaired(self, key: Key, kind: str) -> None:
-        self.metrics.sweep_repairs_total.labels(kind=kind).inc()
-        self.log.info("session.repaired", project=key.project, room=key.room, sid=key.sid, why=kind)
+    def _repaired(self, key: Key, kind: Repair) -> None:
+        """Tell what was made up for. What came or went before this process first looked is no lost webhook."""
+        at_first, log = self._at_first[key.project], self.log.bind(project=key.project, room=key.room, sid=key.sid)
+        if (key, kind) in at_first:
+            at_first.remove((key, kind))
+            log.info("session.found", why=kind)
+        else:
+            self.metrics.sweep_repairs_total.labels(kind=kind).inc()
+            log.info("session.repaired", why=kind)
+            if kind is Repair.UNKNOWN_ROOM:
+                self.calls.health.room_found(key.project)
 
     async def _nudge(self, key: Key, room: Room | None) -> bool:
         """The session is due for a look; False: it is over."""

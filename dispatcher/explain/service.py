@@ -47,6 +47,8 @@ def trouble_told(trouble: Trouble, now: Ms, *, named: bool = False) -> str:
             return f"{livekit} {failing} {about(now - trouble.since)} ({trouble.reason}): {why}"
         case TroubleKind.WEBHOOKS_REJECTED:
             return _of_webhooks(trouble, now)
+        case TroubleKind.WEBHOOKS_ASTRAY:
+            return _astray(trouble, now)
         case TroubleKind.WEBHOOKS_MISSING:
             since = f"since {ago(trouble.since, now)}" if trouble.since else "ever"
             rooms = f"{trouble.count} rooms were" if trouble.count > 1 else "a room was"
@@ -71,3 +73,14 @@ def _of_webhooks(trouble: Trouble, now: Ms) -> str:
     webhooks = f"{trouble.count} webhooks were" if trouble.count > 1 else "A webhook was"
     why = _REJECTED.get(trouble.reason, "see docs/http.md")
     return f"{webhooks} refused in the last 5 min, the last {ago(trouble.last_at, now)} ({trouble.reason}): {why}."
+
+
+def _astray(trouble: Trouble, now: Ms) -> str:
+    webhooks = f"{trouble.count} webhooks" if trouble.count > 1 else "A webhook"
+    mend = "LiveKit's `webhook.urls` must name this service's /webhook"
+    if trouble.reason == "wrong_method":
+        mend = "a redirect has made a GET of it: `webhook.urls` must name what the redirect leads to"
+    return (
+        f"{webhooks} came to a wrong place in the last 5 min, the last {ago(trouble.last_at, now)} as "
+        f"{trouble.asked}: {mend}."
+    )

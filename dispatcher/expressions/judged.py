@@ -31,6 +31,8 @@ class Failed(Struct, frozen=True):
     field: str
     reason: FailureReason
     room: str
+    sid: str
+    identity: str = ""  # for whom it was judged
 
 
 class UnreadMetadata(Struct, frozen=True):
@@ -61,7 +63,7 @@ class When(Struct, frozen=True):
         found = self.expression.judge(room, person)
         _report_unread(self.report, self.expression, room, person)
         if isinstance(found, Failure) and found.reason is not FailureReason.MISSING_KEY:
-            _report(self.report, self.rule, "when", found, room)
+            _report(self, "when", found, room, person)
         return found is True
 
 
@@ -82,7 +84,7 @@ class Metadata(Struct, frozen=True):
             found = self._kept(entries, room, person)
         sent = _sent(found)
         if isinstance(sent, Failure):
-            _report(self.report, self.rule, "metadata", sent, room)
+            _report(self, "metadata", sent, room, person)
             return ""
         return sent
 
@@ -92,7 +94,7 @@ class Metadata(Struct, frozen=True):
         for name, entry in entries:
             found = entry.judge(room, person, shared=True)
             if isinstance(found, Failure):
-                _report(self.report, self.rule, f"metadata.{name}", found, room)
+                _report(self, f"metadata.{name}", found, room, person)
             elif isinstance(found, dict):
                 _merge(kept, found)
         return kept or ""
@@ -160,7 +162,7 @@ class Agents(Struct, frozen=True):
             for expression in _expressions(choice):
                 _report_unread(self.report, expression, room, person)
         for one in failed:
-            _report(self.report, self.rule, "agent", one, room)
+            _report(self, "agent", one, room, person)
         targets = dict.fromkeys(one for one in found if isinstance(one, Target))  # the same one twice is one
         return Aimed(tuple(targets), tuple(one.reason for one in failed))
 
@@ -211,9 +213,12 @@ def _report_unread(hear: Report | None, expression: Expression, room: Room, pers
         hear(UnreadMetadata("room" if name == ROOM_METADATA else "participant", why, room.name, room.sid))
 
 
-def _report(hear: Report | None, rule: str, field: str, failure: Failure, room: Room) -> None:
-    if hear is not None:
-        hear(Failed(rule, field, failure.reason, room.name))
+def _report(
+    whose: When | Metadata | Agents, field: str, failure: Failure, room: Room, person: Participant | None
+) -> None:
+    if whose.report is not None:
+        who = person.identity if person else ""
+        whose.report(Failed(whose.rule, field, failure.reason, room.name, room.sid, who))
 
 
 def _named(choice: Target | Expression | Split, room: Room, person: Participant | None) -> Target | Failure:

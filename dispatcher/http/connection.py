@@ -13,12 +13,16 @@ from aiohttp.streams import StreamReader
 from msgspec import Struct
 
 NAME: Final = "livekit-dispatcher"  # what answers says no more of itself: no versions
-HEAD_MAX: Final = 32 << 10  # bytes of a request's line and headers; those of LiveKit and a proxy are under 8 KiB
+HEAD_MAX: Final = (
+    32 << 10
+)  # bytes of a request's line and headers; those of LiveKit are under 1 KiB, a proxy adds to them
 
 _HEAD_END: Final = b"\r\n\r\n"
 _SETTINGS: Final[dict[str, Any]] = {
     "auto_decompress": False,  # aiohttp would inflate before anybody has judged who sends
     "access_log": None,
+    "max_line_size": HEAD_MAX,  # aiohttp's own limits are 8 KiB for each line: we bound them all together
+    "max_field_size": HEAD_MAX,
     "keepalive_timeout": 120.0,  # LiveKit's sender drops idle connections after 90 s: it, not we, ends them
     "lingering_time": 2.0,  # what a refused request still sends is read for as long, so that it sees the answer
     "read_bufsize": 64 << 10,  # bytes of a body that wait to be read; twice as many at most
@@ -85,6 +89,12 @@ class Connection(web.RequestHandler):
         self._head = 0  # bytes of them so far
         self._head_tail = b""
 
+    @property
+    def sender(self) -> str:
+        """The address at the other end."""
+        peer = self._wire.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = cast("asyncio.Transport", transport)
         super().connection_made(transport)
@@ -142,17 +152,20 @@ class Connection(web.RequestHandler):
         return response
 
     def _fits(self, data: bytes) -> bool:
-        """The head goes on, and is not too large yet."""
+        """The head goes on or ends here, and is not too large."""
         if self._timer is None:
             self._start_timer(self._keeper.limits.head_within, ConnectionEnd.SLOW_HEADERS)
         part = data if self._head else data.lstrip(b"\r\n")  # which may stand before a request
-        self._head += len(part)
         seen = self._head_tail + part
-        if _HEAD_END in seen:
+        end = seen.find(_HEAD_END)
+        if end >= 0:
             self._in_head = False
             self._keeper.busy(self)
+            self._head += end + len(_HEAD_END) - len(self._head_tail)
+        else:
+            self._head += len(part)
         self._head_tail = seen[1 - len(_HEAD_END) :]
-        return not self._in_head or self._head <= HEAD_MAX
+        return self._head <= HEAD_MAX
 
     def _next(self) -> None:
         self._in_head, self._head, self._head_tail = True, 0, b""

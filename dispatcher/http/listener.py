@@ -6,23 +6,22 @@ Anybody can connect, so no number of strangers may keep LiveKit out, or this pro
 import asyncio
 import resource
 import socket
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
 from aiohttp import web
 from msgspec.structs import replace
 
-from dispatcher.http.connection import Connection, ConnectionEnd, ConnectionLimits
+from dispatcher.http.connection import HEAD_MAX, Connection, ConnectionEnd, ConnectionLimits
 from dispatcher.telemetry.logs import Log
-from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.metrics import Metrics, begin
 
 BACKLOG: Final = 1_024  # connections that the kernel keeps until they are accepted
 ACCEPTS: Final = 32  # in one turn of the loop; and connections that are being closed for others
+ANY_IPV6: Final = "::"
 GRACE: Final = 10.0  # seconds that requests under way have to end in when the server stops
 AGAIN_S: Final = 1.0  # until the next accept after one that failed
-TOLD_EVERY: Final = 60.0  # seconds between two lines of one kind that strangers cause
 
 _USUAL: Final = ConnectionLimits()
 
@@ -70,13 +69,16 @@ async def listening(  # noqa: PLR0913 the address and the dependencies
 
 
 async def _listeners(host: str, port: int) -> list[socket.socket]:
-    """Open a socket for each address of the host."""
+    """Open a socket for each address of the host, all at one port; that of `::` takes IPv4 as well."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    both = host == ANY_IPV6 and socket.has_dualstack_ipv6()
     opened: list[socket.socket] = []
     try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            opened.append(socket.create_server(address, family=family, backlog=BACKLOG))
+        for family, _, _, _, (where, _, *rest) in dict.fromkeys(found):
+            at = opened[0].getsockname()[1] if opened else port
+            address = (where, at, *rest)
+            opened.append(socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both))
             opened[-1].settimeout(0)
     except OSError:
         for one in opened:
@@ -93,7 +95,7 @@ class Connections:
         self.limits = limits
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._log = _RareLog(log, self._loop.time)
+        self._log = log
         self._listeners: list[socket.socket] = []
         self._pausing = True  # nobody is accepted
         self._accepting: set[asyncio.Task[Any]] = set()
@@ -101,6 +103,7 @@ class Connections:
         self._idle: dict[Connection, None] = {}  # owed no answer; the longest so first
         self._ending: set[Connection] = set()  # cut off, and not closed yet
         self._answer, server.request_handler = server.request_handler, self._watched
+        begin(metrics.http_connections_ended_total, ConnectionEnd)
 
     def accept_at(self, listeners: list[socket.socket]) -> None:
         """Serve those who connect there from now on."""
@@ -118,6 +121,8 @@ class Connections:
     def end(self, connection: Connection, why: ConnectionEnd) -> None:
         """Cut the connection off."""
         self._metrics.http_connections_ended_total.labels(why).inc()
+        if why is ConnectionEnd.LARGE_HEADERS:  # may be LiveKit's: nothing else would tell that its webhooks are lost
+            self._log.warning("headers.too_large", limit=HEAD_MAX, sender=connection.sender)
         self._idle.pop(connection, None)
         self._ending.add(connection)
         connection.cut()
@@ -204,21 +209,3 @@ class Connections:
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Connection(self), accepted))
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
-
-
-class _RareLog:
-    """Warnings that strangers cause: of each kind one in TOLD_EVERY seconds, with how often there was reason for it."""
-
-    def __init__(self, log: Log, now: Callable[[], float]) -> None:
-        self._log = log
-        self._now = now
-        self._times: Counter[str] = Counter()
-        self._told_at: dict[str, float] = {}
-
-    def warning(self, action: str, **fields: object) -> None:
-        """Count it, and write the line unless one was written a short while ago."""
-        self._times[action] += 1
-        if self._now() - self._told_at.get(action, float("-inf")) < TOLD_EVERY:
-            return
-        self._told_at[action] = self._now()
-        self._log.warning(action, times=self._times.pop(action), **fields)

@@ -17,10 +17,19 @@ from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.targets.breaker import Breaker
+from dispatcher.telemetry.metrics import begin
 from dispatcher.telemetry.recorder import SessionRecorder
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
+
+_STATUSES: Final = (
+    HTTPStatus.OK,
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 
 class Api:
@@ -44,6 +53,7 @@ class Api:
         self.metrics = recorder.metrics
         self.inquiry = Inquiry(breaker, holder, recorder, workers)
         self.dry_run = recorder.health.dry_run
+        begin(self.metrics.api_requests_total, (status.name.lower() for status in _STATUSES))
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""

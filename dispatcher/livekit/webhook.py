@@ -25,6 +25,7 @@ from dispatcher.livekit.webhook_body import read
 
 HS256: Final = "HS256"
 LEEWAY_S: Final = 60  # clocks may differ by as much; LiveKit's own verifiers allow the same
+KEY_SHOWN: Final = 6  # characters; LiveKit's keys are `API` and twelve more
 LIFETIME_S: Final = 300  # of the token that LiveKit makes for a webhook (docs/livekit.md §1.1)
 
 
@@ -53,11 +54,12 @@ class Rejected(StrEnum):
 
 
 class BadWebhook(DispatcherError):
-    """The sender cannot be trusted. The text is the reason and a hint, never any of the token or the body."""
+    """The sender cannot be trusted. The text is the reason and a hint, and nothing of the token or the body."""
 
-    def __init__(self, reason: Rejected) -> None:
+    def __init__(self, reason: Rejected, key: str = "") -> None:
         super().__init__(f"{reason}: {reason.hint}")
         self.reason = reason
+        self.key = key_shown(key)  # the beginning of the API key that the token names, true or not
 
 
 class ApiKey(Struct, frozen=True):
@@ -110,8 +112,8 @@ def verify(authorization: str | None, keys: Mapping[str, ApiKey], now: Ms) -> Si
     claims = _claims(token)  # not to be trusted before _check_signature: until then they only choose the key
     key = keys.get(claims.iss)
     if key is None:
-        raise BadWebhook(Rejected.UNKNOWN_KEY)
-    _check_signature(token, key.secret)
+        raise BadWebhook(Rejected.UNKNOWN_KEY, claims.iss)
+    _check_signature(token, claims.iss, key.secret)
     _check_times(claims, now)
     return Signed(key.project, claims.iss, claims.sha256, now - claims.signed_at * 1000)
 
@@ -123,12 +125,25 @@ def receive(body: bytes, signed: Signed) -> Received | Undecodable:
     Raises BadWebhook(HASH_MISMATCH), and nothing else, whatever the input.
     """
     if not hmac.compare_digest(_hash(body).encode(), signed.sha256.encode()):
-        raise BadWebhook(Rejected.HASH_MISMATCH)
+        raise BadWebhook(Rejected.HASH_MISMATCH, signed.key)
     try:
         event = read(body)
     except (ValueError, RecursionError) as error:  # all that msgspec, UTF-8 and `read` itself have to say
         return Undecodable(signed.project, signed.key, str(error))
     return Received(signed.project, signed.key, event, signed.skew)
+
+
+def claimed_key(authorization: str | None) -> str | None:
+    """The API key that a webhook's token names, whether it is signed or not; None: it is no webhook's token."""
+    try:
+        return _claims(_token(authorization)).iss
+    except BadWebhook:
+        return None
+
+
+def key_shown(key: str) -> str:
+    """The beginning of an API key, by which whoever has its list knows it again."""
+    return key if len(key) <= KEY_SHOWN else f"{key[:KEY_SHOWN]}…"
 
 
 def sign(body: bytes, *, key: str, secret: str, now: Ms, iat: bool = True) -> str:
@@ -210,19 +225,19 @@ def _claims(token: str) -> _Claims:
     return claims
 
 
-def _check_signature(token: str, secret: str) -> None:
+def _check_signature(token: str, key: str, secret: str) -> None:
     try:
         _JWS.decode_complete(token, secret, algorithms=[HS256])
     except PyJWTError as error:
-        raise BadWebhook(_UNVERIFIED.get(type(error), Rejected.MALFORMED_TOKEN)) from None
+        raise BadWebhook(_UNVERIFIED.get(type(error), Rejected.MALFORMED_TOKEN), key) from None
 
 
 def _check_times(claims: _Claims, now: Ms) -> None:
     """PyJWT judges times too, but by a clock of its own."""
     if now < (max(claims.signed_at, claims.nbf) - LEEWAY_S) * 1000:
-        raise BadWebhook(Rejected.NOT_YET_VALID)
+        raise BadWebhook(Rejected.NOT_YET_VALID, claims.iss)
     if now >= (claims.exp + LEEWAY_S) * 1000:
-        raise BadWebhook(Rejected.EXPIRED)
+        raise BadWebhook(Rejected.EXPIRED, claims.iss)
 
 
 def _hash(body: bytes) -> str:

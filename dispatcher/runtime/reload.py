@@ -18,7 +18,7 @@ POLL_S: Final = 1.0
 RELOADED: Final = "reloaded"  # the name of the reload's events
 NUDGED_MAX: Final = 1_000  # sessions of a project and state; the sweep finds the others
 
-_FIXED: Final = ("instance", "host", "port", "redis_url", "concurrency")
+_FIXED: Final = ("instance", "host", "port", "admin_port", "redis_url", "concurrency")
 _CONCERNED: Final = (State.PAUSED, State.WAITING, State.STARVED)  # whom a pause stops, or its end sets going
 
 

@@ -7,6 +7,7 @@ here at once. What two replicas tell at the same time is not lost: a memo is rep
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from dispatcher.core.rules import Target
 from dispatcher.core.session import Session, State
 from dispatcher.core.targets import UNKNOWN, Absent, News, Seen, TargetFacts, learn
 from dispatcher.core.timeline import Entry
-from dispatcher.ledger.interface import Ledger, LedgerTaken, LedgerUnavailable
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.targets.rate import queue_of
 from dispatcher.telemetry.logs import Log
 
@@ -103,12 +104,8 @@ class Board:
     async def run(self) -> None:
         """Tell what is new, for ever; while the ledger cannot be asked, keep it."""
         while True:
-            try:
+            with suppress(LedgerUnavailable):  # whoever watches the ledger tells of it
                 await self.flush()
-            except LedgerTaken:
-                pass  # for as long as that lasts: the worker has told it
-            except LedgerUnavailable:
-                self.log.warning("news.postponed", why="ledger_unavailable")
             await asyncio.sleep(TOLD_EVERY_S)
 
     async def flush(self) -> None:

@@ -35,7 +35,7 @@ class Circuits:
 
     async def run(self) -> None:
         while True:
-            with suppress(LedgerUnavailable):  # what was true stays; whoever works on sessions has told it
+            with suppress(LedgerUnavailable):  # what was true stays; whoever watches the ledger tells of it
                 await self.refresh()
             await asyncio.sleep(EVERY_S)
 

@@ -11,7 +11,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.targets.worker_http import AT_ONCE, WorkerEndpoint, WorkerHttp
 from dispatcher.telemetry.logs import Log
-from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.metrics import Metrics, begin
 
 EVERY_S: Final = 5.0  # from the end of one round to the next
 ADDRESSES_MAX: Final = 64  # that are asked; a name may have any number
@@ -43,6 +43,7 @@ class Presence:
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        begin(metrics.worker_polls_total, ("ok", "unready", *Missing))
 
     async def run(self) -> None:
         """Asks all of them every EVERY_S, for ever."""

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session, State
 from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import Ledger, LedgerTaken, LedgerUnavailable
-from dispatcher.telemetry.logs import Log
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.telemetry.metrics import Metrics
 
 EVERY_S: Final = 5.0
@@ -19,20 +19,15 @@ _UNSERVED: Final = (State.WAITING, State.REQUESTED, State.STARVED)
 class Gauges:
     """Keeps `assignments` and `oldest_wait_seconds` of `projects` true to the ledger, EVERY_S old at most."""
 
-    def __init__(self, ledger: Ledger, projects: Callable[[], Collection[str]], log: Log, metrics: Metrics) -> None:
+    def __init__(self, ledger: Ledger, projects: Callable[[], Collection[str]], metrics: Metrics) -> None:
         self.ledger = ledger
         self.projects = projects  # those that are configured now
-        self.log = log
         self.metrics = metrics
 
     async def run(self) -> None:
         while True:
-            try:
+            with suppress(LedgerUnavailable):  # what was true stays; whoever watches the ledger tells of it
                 await self.refresh()
-            except LedgerTaken:
-                pass  # for as long as that lasts: the worker has told it
-            except LedgerUnavailable:
-                self.log.warning("gauges.postponed", why="ledger_unavailable")
             await asyncio.sleep(EVERY_S)
 
     async def refresh(self) -> None:

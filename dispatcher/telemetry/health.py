@@ -5,7 +5,7 @@ of projects, operations and reasons; it is this process's alone.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -42,6 +42,7 @@ class Health:
         self._livekit: dict[str, _Failing] = {}  # by project
         self._ledger: dict[str, _Failing] = {}  # by operation
         self._rejected: dict[str, deque[Ms]] = {}  # by reason
+        self._astray: dict[str, tuple[deque[Ms], str]] = {}  # by reason; and what the last one asked for
         self._webhook_at: dict[str, Ms] = {}  # by project: the last one that was verified
         self._found: dict[str, _Failing] = {}  # by project: rooms that the sweep has found since
 
@@ -73,6 +74,12 @@ class Health:
         """Note that a webhook was refused."""
         self._rejected.setdefault(reason, deque(maxlen=REJECTED_MAX)).append(self.clock())
 
+    def webhook_astray(self, reason: str, asked: str) -> None:
+        """Note that what looks like a webhook came to a wrong place: `asked` is its method and path."""
+        instants, _ = self._astray.get(reason, (deque[Ms](maxlen=REJECTED_MAX), ""))
+        instants.append(self.clock())
+        self._astray[reason] = instants, asked
+
     def room_found(self, project: str) -> None:
         """Note that the sweep has found a room that no webhook had told of."""
         now = self.clock()
@@ -94,10 +101,9 @@ class Health:
         if failing := [one for one in self._ledger.values() if one.last_at > now - LEDGER_FAILING_MS]:
             yield _trouble(TroubleKind.LEDGER_FAILING, min(failing, key=lambda one: one.since))
         for reason, instants in self._rejected.items():
-            lately = [instant for instant in instants if instant > now - LATELY_MS]
-            if lately:
-                kind, count = TroubleKind.WEBHOOKS_REJECTED, len(lately)
-                yield Trouble(kind=kind, reason=reason, since=lately[0], last_at=lately[-1], count=count)
+            yield from _lately(TroubleKind.WEBHOOKS_REJECTED, reason, instants, now)
+        for reason, (instants, asked) in self._astray.items():
+            yield from _lately(TroubleKind.WEBHOOKS_ASTRAY, reason, instants, now, asked)
 
     def _of_project(self, project: str, now: Ms) -> Iterator[Trouble]:
         failing = self._livekit.get(project)
@@ -107,6 +113,14 @@ class Health:
         if found is not None:
             last, kind = self._webhook_at.get(project, 0), TroubleKind.WEBHOOKS_MISSING
             yield Trouble(kind=kind, project=project, since=last, last_at=found.last_at, count=found.count)
+
+
+def _lately(kind: TroubleKind, reason: str, instants: Iterable[Ms], now: Ms, asked: str = "") -> Iterator[Trouble]:
+    """What has come within LATELY_MS, if anything has."""
+    lately = [instant for instant in instants if instant > now - LATELY_MS]
+    if lately:
+        count = len(lately)
+        yield Trouble(kind=kind, reason=reason, since=lately[0], last_at=lately[-1], count=count, asked=asked)
 
 
 def _note(kept: dict[str, _Failing], name: str, began: Ms, now: Ms, reason: str) -> None:

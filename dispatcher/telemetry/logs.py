@@ -18,6 +18,8 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
+from msgspec import Struct
+
 from dispatcher.core.text import visible
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.repeats import Repeats
@@ -33,8 +35,24 @@ ITEMS_MAX: Final = 32  # entries of one list
 FRAMES_MAX: Final = 12  # of a traceback, the innermost
 CAUSES_MAX: Final = 4
 
-# Lines that strangers and libraries can cause without end are limited: those of one cause, told by these fields.
-_LIMITED: Final[Mapping[str, tuple[str, ...]]] = {"webhook.rejected": ("reason",), "library.warned": ("logger", "at")}
+
+class _Limit(Struct, frozen=True):
+    """Lines of one action: which fields tell their causes apart, and how many of a cause are written as they come."""
+
+    causes: tuple[str, ...] = ()
+    first: int = 1
+
+
+# Lines that strangers and libraries can cause without end.
+_LIMITED: Final[Mapping[str, _Limit]] = {
+    "webhook.rejected": _Limit(("reason",)),
+    "request.malformed": _Limit(),
+    "connections.crowded": _Limit(),
+    "connection.unaccepted": _Limit(),
+    "headers.too_large": _Limit(),
+    "webhook.astray": _Limit(("reason",)),
+    "library.warned": _Limit(("logger", "at"), first=5),
+}
 # A field that has one of these words in its name is shown as its size; attributes hold callers' phone numbers.
 _SENSITIVE: Final = frozenset({
     "secret", "secrets", "token", "tokens", "jwt", "password", "passwords", "credential", "credentials", "cookie",
@@ -94,11 +112,12 @@ class Log:
         if LEVELS.index(level) < LEVELS.index(self.least):
             return
         now = self._clock()
-        if action in _LIMITED:
-            left_out = self._repeats.left_out((action, *(str(fields.get(name)) for name in _LIMITED[action])), now)
-            if left_out is None:
+        if limit := _LIMITED.get(action):
+            cause = (action, *(str(fields.get(name)) for name in limit.causes))
+            times = self._repeats.times(cause, now, limit.first)
+            if times is None:
                 return
-            fields = {**fields, "left_out": left_out} if left_out else fields
+            fields = {**fields, "times": times} if times > 1 else fields
         shown: dict[str, Plain] = {}
         for name, value in {**self._fields, **fields}.items():
             _show(shown, name, self.mask.field(name, value))

@@ -50,6 +50,8 @@ class Mask:
         match name, value:
             case "assignment", str():
                 return self.assignment(value)
+            case "identity", str():
+                return self.identity(value)
             case "room" | "path", str():
                 return self.numbers(value)
             case _:

@@ -1,17 +1,20 @@
-"""Every metric, in one registry that is passed in; the only file that knows prometheus_client.
+"""Every metric, in one registry that is passed in.
 
 An attribute's name is its metric's name without the prefix. Label values are bounded: enums of ours, or names that
 `agent_label`, `rule_label`, `event_label` and `departure_label` have let through. A room or an identity is never one.
 docs/metrics.md is this file in prose.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
+
+from dispatcher.core.timeline import Verdict
+from dispatcher.expressions import FailureReason
+from dispatcher.telemetry.exposition import NewMetrics, WithoutCreated
 
 PREFIX: Final = "livekit_dispatcher_"
 OTHER: Final = "other"  # the label of a name that nobody announced
@@ -26,6 +29,8 @@ DEPARTURES: Final = frozenset({  # LiveKit's DisconnectReason; a test holds it e
     "ROOM_DELETED", "STATE_MISMATCH", "JOIN_FAILURE", "MIGRATION", "SIGNAL_CLOSE", "ROOM_CLOSED", "USER_UNAVAILABLE",
     "USER_REJECTED", "SIP_TRUNK_FAILURE", "CONNECTION_TIMEOUT", "MEDIA_FAILURE", "AGENT_ERROR",
 })  # fmt: skip
+
+RULE_FIELDS: Final = ("when", "agent", "metadata")  # that an expression may stand in
 
 # Buckets, in seconds.
 _ANSWER: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -54,8 +59,7 @@ class Metrics:
         self._registry = registry or CollectorRegistry()
         self._agents = frozenset(agents)
         self._rules = frozenset(rules)
-        self._keys: dict[tuple[str, str], tuple[str, float]] = {}  # project and API key → position there, last used
-        new = _New(self._registry)
+        new = NewMetrics(self._registry, PREFIX)
 
         self.webhooks_total = new.counter("webhooks_total", "Requests to /webhook.", "event", "result")
         self.webhook_seconds = new.histogram("webhook_seconds", "From a request's headers to its answer.", _ANSWER)
@@ -79,7 +83,7 @@ class Metrics:
         self._of_projects(new)
         self._of_connections(new)
 
-    def _of_defects(self, new: "_New") -> None:
+    def _of_defects(self, new: NewMetrics) -> None:
         self.reconciler_rounds_exceeded_total = new.counter(
             "reconciler_rounds_exceeded_total", "Drives cut off as endless."
         )
@@ -91,12 +95,13 @@ class Metrics:
         )
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
 
-    def _of_process(self, new: "_New", version: str, lines_dropped: Callable[[], int]) -> None:
+    def _of_process(self, new: NewMetrics, version: str, lines_dropped: Callable[[], int]) -> None:
         new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
         new.read("log_lines_dropped_total", "Lines of the log that could not be written.", lines_dropped)
+        ProcessCollector(registry=self._registry)  # process_…: memory, CPU, open files, start
         self.tape_claims_dropped_total = new.counter("tape_claims_dropped_total", "Claims that a tape has lost.")
 
-    def _of_agents(self, new: "_New") -> None:
+    def _of_agents(self, new: NewMetrics) -> None:
         self.dispatches_total = new.counter(
             "dispatches_total", "Dispatches, once each, by how they ended.", "agent", "result"
         )
@@ -118,14 +123,19 @@ class Metrics:
         self.workers = new.gauge("workers", "Workers that answer at the configured addresses.", "agent")
         self.worker_polls_total = new.counter("worker_polls_total", "Questions to workers, by answer.", "result")
         self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
+        begin(self.surplus_agents_total, ("found", "removed", "reported"))
 
-    def _of_projects(self, new: "_New") -> None:
+    def _of_projects(self, new: NewMetrics) -> None:
         self.livekit_consecutive_failures = new.gauge(
             "livekit_consecutive_failures", "Looks and sweeps that LiveKit failed in a row.", "project"
+        )
+        self.last_sweep_success_timestamp_seconds = new.gauge(
+            "last_sweep_success_timestamp_seconds", "When a sweep last came to its end here.", "project"
         )
         self.webhook_key_last_used_timestamp_seconds = new.gauge(
             "webhook_key_last_used_timestamp_seconds", "When a webhook last came signed with a key.", "project", "key"
         )
+        self._keys = _Keys(self.webhook_key_last_used_timestamp_seconds)
         self.webhook_last_received_timestamp_seconds = new.gauge(
             "webhook_last_received_timestamp_seconds", "When LiveKit's last webhook came.", "project"
         )
@@ -136,7 +146,7 @@ class Metrics:
             "config_last_reload_success_timestamp_seconds", "When the configuration in force was read."
         )
 
-    def _of_connections(self, new: "_New") -> None:
+    def _of_connections(self, new: NewMetrics) -> None:
         self.http_connections = new.gauge("http_connections", "Connections that are open.")
         self.http_connections_ended_total = new.counter(
             "http_connections_ended_total", "Connections that the service ended, by why.", "reason"
@@ -146,30 +156,25 @@ class Metrics:
     def know(self, *, agents: Iterable[str], rules: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
         """Allow these names as label values. Earlier agents and rules stay allowed: their assignments outlive a reload.
 
-        `keys`: by project, its API keys. Of a key its position there is shown, from 1, as anybody may read metrics; one
-        that has moved keeps its time, one not used yet is 0. Of other projects nothing is shown.
+        `keys`: by project, its API keys. Of other projects nothing is shown.
         """
         self._agents |= frozenset(agents)
         self._rules |= frozenset(rules)
-        before, self._keys = self._keys, {}
-        for gauge in (self.livekit_consecutive_failures, self.webhook_last_received_timestamp_seconds):
-            for project in {project for project, _ in before} - keys.keys():
+        _begin_names(self, sorted(self._agents), sorted(self._rules))
+        by_project = (
+            self.livekit_consecutive_failures,
+            self.last_sweep_success_timestamp_seconds,
+            self.webhook_last_received_timestamp_seconds,
+        )
+        for gauge in by_project:
+            for project in self._keys.projects - keys.keys():
                 gauge.remove(project)
-            for project in keys:
-                gauge.labels(project)  # 0 from the start
-        self.webhook_key_last_used_timestamp_seconds.clear()
-        for project, its_keys in keys.items():
-            for position, key in enumerate(its_keys, 1):
-                _, used = before.get((project, key), ("", 0.0))
-                self._keys[project, key] = (str(position), used)
-                self.webhook_key_last_used_timestamp_seconds.labels(project, position).set(used)
+            begin(gauge, keys)
+        self._keys.know(keys)
 
     def key_used(self, project: str, key: str, at: float) -> None:
         """Note a webhook signed with the key, `at` in seconds; one that a reload has just removed is not shown."""
-        if (project, key) in self._keys:
-            position, _ = self._keys[project, key]
-            self._keys[project, key] = (position, at)
-            self.webhook_key_last_used_timestamp_seconds.labels(project, position).set(at)
+        self._keys.used(project, key, at)
 
     def webhook_came(self, project: str, at: float) -> None:
         """Note a webhook of LiveKit's own, `at` in seconds."""
@@ -185,7 +190,21 @@ class Metrics:
 
     def exposition(self) -> tuple[bytes, str]:
         """All metrics in Prometheus' text format, and the content type to send them with."""
-        return generate_latest(_WithoutCreated(self._registry)), CONTENT_TYPE_LATEST
+        return generate_latest(WithoutCreated(self._registry)), CONTENT_TYPE_LATEST
+
+
+def begin(metric: Counter | Gauge, *values: Iterable[str]) -> None:
+    """Show the metric at 0 for each combination of its labels' values: an alarm sees the first that is counted."""
+    for labels in product(*values):
+        metric.labels(*labels)
+
+
+def _begin_names(metrics: Metrics, agents: Sequence[str], rules: Sequence[str]) -> None:
+    """Show the counters of agents and rules with every name."""
+    begin(metrics.dispatches_total, [*agents, OTHER], Verdict)
+    for counter in (metrics.agents_joined_total, metrics.targets_bypassed_total, metrics.deployments_ignored_total):
+        begin(counter, [*agents, OTHER])
+    begin(metrics.rule_errors_total, rules, RULE_FIELDS, FailureReason)
 
 
 def event_label(name: str) -> str:
@@ -200,48 +219,31 @@ def departure_label(reason: str) -> str:
     return reason if reason in DEPARTURES else OTHER
 
 
-class _New:
-    """Makes metrics with our prefix in one registry."""
+class _Keys:
+    """When each API key was last used. Its position in its project is shown, from 1: anybody may read metrics."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+    def __init__(self, shown: Gauge) -> None:
+        self._shown = shown
+        self._used: dict[tuple[str, str], tuple[int, float]] = {}  # project and API key → position there, last used
 
-    def counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        return Counter(PREFIX + name, meaning, labels, registry=self._registry)
+    @property
+    def projects(self) -> set[str]:
+        """Those that have keys."""
+        return {project for project, _ in self._used}
 
-    def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
-        return Gauge(PREFIX + name, meaning, labels, registry=self._registry)
+    def know(self, keys: Mapping[str, Iterable[str]]) -> None:
+        """Show these and no others; one that has moved keeps its time, one not used yet is 0."""
+        before, self._used = self._used, {}
+        self._shown.clear()
+        for project, its_keys in keys.items():
+            for position, key in enumerate(its_keys, 1):
+                _, used = before.get((project, key), (0, 0.0))
+                self._used[project, key] = (position, used)
+                self._shown.labels(project, position).set(used)
 
-    def histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(PREFIX + name, meaning, labels, buckets=buckets, registry=self._registry)
-
-    def read(self, name: str, meaning: str, count: Callable[[], int]) -> None:
-        """A counter that is kept elsewhere."""
-        self._registry.register(_Read(PREFIX + name, meaning, count))
-
-
-class _Read(Collector):
-    """A counter that reads its value when it is shown."""
-
-    def __init__(self, name: str, meaning: str, count: Callable[[], int]) -> None:
-        self._name = name
-        self._meaning = meaning
-        self._count = count
-
-    def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily(self._name, self._meaning, value=self._count())
-
-
-class _WithoutCreated(Collector):
-    """A registry without the `_created` series, one for each counter and histogram: the text format does not need them.
-
-    The library can leave them out only for the whole process.
-    """
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-            yield metric
+    def used(self, project: str, key: str, at: float) -> None:
+        """Note that the key was used, `at` in seconds."""
+        if (project, key) in self._used:
+            position, _ = self._used[project, key]
+            self._used[project, key] = (position, at)
+            self._shown.labels(project, position).set(at)

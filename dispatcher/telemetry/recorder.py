@@ -8,14 +8,14 @@ from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
-from dispatcher.expressions import Failed, UnreadMetadata
+from dispatcher.expressions import Failed, Unread, UnreadMetadata
 from dispatcher.ledger.interface import Key
-from dispatcher.livekit.failures import LiveKitError, Reason
+from dispatcher.telemetry.calls import CallRecorder
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
-from dispatcher.telemetry.metrics import Metrics, departure_label
+from dispatcher.telemetry.metrics import Metrics, begin, departure_label
 
-UNREAD_MAX: Final = 4_096  # rooms whose metadata was told of; that of older ones is told anew
+TOLD_MAX: Final = 4_096  # what was told once for a session; what was told before that is told anew
 
 _LEFT: Final = frozenset({
     Verdict.FAILED, Verdict.CRASHED, Verdict.LEFT, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED,
@@ -35,7 +35,9 @@ class SessionRecorder:
         self.log = log
         self.metrics = metrics
         self.health = health
-        self._unread: dict[tuple[str, str, str], None] = {}  # told: of which project, room's SID and whose
+        self.calls = CallRecorder(log, metrics, health)
+        begin(metrics.metadata_unread_total, ("room", "participant"), Unread)
+        self._told: dict[tuple[str, ...], None] = {}  # of which project, room's SID, and what
 
     def tell(self, key: Key, entries: Iterable[Entry]) -> None:
         """Log and count the entries, which are saved now."""
@@ -58,20 +60,6 @@ class SessionRecorder:
         """Log that a later release wrote the record: one of its replicas is to go on with the session."""
         self.log.warning("session.deferred", project=key.project, room=key.room, sid=key.sid)
 
-    def look_failed(self, project: str, error: LiveKitError) -> None:
-        """Log and count that LiveKit did not answer a look: nothing is decided, and nothing forgotten."""
-        self.health.livekit_failed(project, error.reason)
-        self.metrics.livekit_consecutive_failures.labels(project).inc()
-        write = self.log.error if error.reason is Reason.UNAUTHORIZED else self.log.warning
-        write("look.failed", project=project, why=error.reason)
-
-    def look_answered(self, project: str, *, recovered: bool) -> None:
-        """Count that LiveKit answered; log it if looks had failed before."""
-        self.health.livekit_answered(project)
-        self.metrics.livekit_consecutive_failures.labels(project).set(0)
-        if recovered:
-            self.log.info("look.recovered", project=project)
-
     def judged(self, project: str, trouble: Failed | UnreadMetadata) -> None:
         """Count and log what went wrong when an expression was judged."""
         match trouble:
@@ -81,24 +69,31 @@ class SessionRecorder:
                 self._metadata_unread(project, trouble)
 
     def _rule_failed(self, project: str, failed: Failed) -> None:
-        """A failed `when` is only counted: it is frequent."""
+        """Count each failure; log it once for each session and field of a rule: every look judges anew."""
         rule, field = self.metrics.rule_label(failed.rule), failed.field.partition(".")[0]
         self.metrics.rule_errors_total.labels(rule=rule, field=field, reason=failed.reason).inc()
-        if failed.field != "when":
-            fields = {"rule": failed.rule, "field": failed.field, "why": failed.reason}
-            self.log.warning("rule.failed", project=project, room=failed.room, **fields)
+        if self._first_time(project, failed.sid, failed.rule, failed.field):
+            log = self.log.bind(project=project, room=failed.room, sid=failed.sid)
+            log.warning(
+                "rule.failed", rule=failed.rule, field=failed.field, why=failed.reason, identity=failed.identity
+            )
 
     def _metadata_unread(self, project: str, unread: UnreadMetadata) -> None:
         """Count and log it once for each room: every look sees it again."""
-        told = (project, unread.sid, unread.whose)
-        if told in self._unread:
+        if not self._first_time(project, unread.sid, unread.whose):
             return
-        if len(self._unread) >= UNREAD_MAX:
-            del self._unread[next(iter(self._unread))]
-        self._unread[told] = None
         self.metrics.metadata_unread_total.labels(whose=unread.whose, reason=unread.why).inc()
         fields = {"whose": unread.whose, "why": unread.why}
         self.log.warning("metadata.unread", project=project, room=unread.room, sid=unread.sid, **fields)
+
+    def _first_time(self, *what: str) -> bool:
+        """Whether it was not told before, as far as is remembered; now it is."""
+        if what in self._told:
+            return False
+        if len(self._told) >= TOLD_MAX:
+            del self._told[next(iter(self._told))]
+        self._told[what] = None
+        return True
 
     def _write(self, log: Log, entry: Entry) -> None:
         said = {name: value for name in _FIELDS if (value := getattr(entry, name))}

@@ -1,4 +1,4 @@
-"""Limits how often the same trouble is logged: a few times as it comes, then once a minute, with the number left out.
+"""Limits how often the same trouble is logged: once or a few times as it comes, then once a minute, with its number.
 
 Strangers can cause such lines without end by their requests, and so can a library in trouble.
 """
@@ -6,7 +6,6 @@ Strangers can cause such lines without end by their requests, and so can a libra
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-FIRST: Final = 5  # told as they come; a minute of quiet earns one of them back
 EVERY_S: Final = 60.0
 CAUSES_MAX: Final = 256  # told apart; those beyond it are limited together
 
@@ -25,15 +24,18 @@ class Repeats:
     def __init__(self) -> None:
         self._causes: dict[Cause, _Told] = {}
 
-    def left_out(self, cause: Cause, now: float) -> int | None:
-        """None: do not log this one. Else log it, with how many were left out since the last one."""
+    def times(self, cause: Cause, now: float, first: int = 1) -> int | None:
+        """None: do not log this one. Else log it, with how often there was reason for it since the last one.
+
+        The `first` ones are told as they come; a minute of quiet earns one of them back.
+        """
         if cause not in self._causes and len(self._causes) >= CAUSES_MAX:
             cause = ()
         told = self._causes.setdefault(cause, _Told())
-        told.paid_until = max(now, min(told.paid_until, now + FIRST * EVERY_S))  # if the clock was set back, no further
-        if told.paid_until > now + (FIRST - 1) * EVERY_S:
+        told.paid_until = max(now, min(told.paid_until, now + first * EVERY_S))  # if the clock was set back, no further
+        if told.paid_until > now + (first - 1) * EVERY_S:
             told.left_out += 1
             return None
         left_out, told.left_out = told.left_out, 0
         told.paid_until += EVERY_S
-        return left_out
+        return left_out + 1

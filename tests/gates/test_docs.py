@@ -47,7 +47,7 @@ def targets(makefile: str) -> set[str]:
 
 def metrics_named(document: str) -> set[str]:
     """Every metric that stands first in a row of a table."""
-    return set(re.findall(rf"^\| `({PREFIX}[a-z_]+)", document, re.MULTILINE))
+    return set(re.findall(rf"^\| `((?:{PREFIX}|process_)[a-z_]+)", document, re.MULTILINE))
 
 
 def metrics_made() -> set[str]:

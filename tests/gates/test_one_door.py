@@ -14,7 +14,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "redis": ("ledger.redis",),
     "livekit.api": ("livekit.client",),
     "livekit.protocol": ("livekit", "expressions", "testing"),
-    "prometheus_client": ("telemetry.metrics",),
+    "prometheus_client": ("telemetry.metrics", "telemetry.exposition"),
     "jwt": ("livekit.webhook", "testing"),
     "cel_expr_python": ("expressions",),
     "yaml": ("config",),

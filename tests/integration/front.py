@@ -17,7 +17,8 @@ from dispatcher.engine.intake import IntakeResult
 from dispatcher.http.bodies import Bodies
 from dispatcher.http.connection import ConnectionLimits
 from dispatcher.http.listener import listening
-from dispatcher.http.server import Verify, build
+from dispatcher.http.server import applications
+from dispatcher.http.webhook import Verify, WebhookEndpoint
 from dispatcher.livekit.webhook import ApiKey, Signed, sign, verify
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
@@ -63,16 +64,16 @@ class World:
 
     def app(self, bodies: Bodies | None = None) -> web.Application:
         """The application over this world."""
-        return build(
+        webhooks = WebhookEndpoint(
             verify=self.verify,
             intake=self,
-            ready=lambda: self.not_ready,
             metrics=self.metrics,
             log=self.log,
             health=self.health,
             clock=lambda: self.now,
-            bodies=bodies,
+            bodies=bodies or Bodies(),
         )
+        return applications(webhooks, ready=lambda: self.not_ready).webhook
 
     def count(self, event: str, result: str) -> float | None:
         """Requests counted under these labels."""

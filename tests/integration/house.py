@@ -18,6 +18,7 @@ from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Session
 from dispatcher.ledger import record
 from dispatcher.telemetry.logs import Log
+from dispatcher.telemetry.metrics import PREFIX
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
 
 SPEED = 20.0
@@ -100,10 +101,15 @@ class House:
 
     async def metrics(self) -> Mapping[str, float]:
         """The metrics as Prometheus sees them: series → value."""
-        async with aiohttp.ClientSession() as http, http.get(f"{self.service.url}/metrics") as answer:
+        async with aiohttp.ClientSession() as http, http.get(f"{self.service.admin_url}/metrics") as answer:
             text = await answer.text()
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {series: float(value) for series, value in samples}
+
+    async def counted(self, name: str) -> Mapping[str, float]:
+        """The series of one metric, without its prefix, that are not 0."""
+        metrics = (await self.metrics()).items()
+        return {series: value for series, value in metrics if series.startswith(f"{PREFIX}{name}{{") and value}
 
 
 def config(

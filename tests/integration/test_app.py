@@ -5,6 +5,7 @@ import json
 import time
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -71,17 +72,16 @@ async def test_it_stops_in_order() -> None:
             await ready(http, service)
         counts = await service.ledger.counts()
         assert (counts.held, counts.due) == (0, 2), "the room that was asked for, and the late one, for others"
-        assert [line["action"] for line in ears.lines if line.get("room") == "lobby"] == [
-            "assignment.created",
-            "dispatch.requested",
-        ]
+        told = [line["action"] for line in ears.lines if line.get("room") == "lobby"]
+        found_by_chance = {"room.found", "session.found"}  # by the first sweep, if it comes before the webhook
+        assert [one for one in told if one not in found_by_chance] == ["assignment.created", "dispatch.requested"]
         assert len(livekit.create_calls) == 1
 
 
 async def test_an_address_in_use_is_an_error_and_disturbs_nobody() -> None:
     """The second does not start; the first goes on."""
     async with house() as here:
-        taken = replace(config(here.livekit.url, rule("greeter")), port=here.service.port)
+        taken = replace(config(here.livekit.url, rule("greeter")), port=urlsplit(here.service.url).port)
         with pytest.raises(OSError, match=r"(?i)address already in use"):
             await AsyncExitStack().enter_async_context(running(taken, Log(here.ears.hear, time.time), version="test"))
         here.livekit.workers.register("greeter")

@@ -81,6 +81,13 @@ async def wait_ready(url: str, within: float = RECOVERED_WITHIN) -> None:
             await asyncio.sleep(0.02)
 
 
+async def wait_unready(url: str, reason: str, within: float = RECOVERED_WITHIN) -> None:
+    """The service says that it is not, and why."""
+    async with asyncio.timeout(within):
+        while await ready(url) != {"ready": False, "reason": reason}:
+            await asyncio.sleep(0.02)
+
+
 async def join(http: aiohttp.ClientSession, url: str, event_id: str) -> tuple[int, str | None, float]:
     """A webhook of somebody's joining: its status, its `Retry-After`, and the seconds to the answer."""
     room = {"sid": "RM_1", "name": "lobby"}

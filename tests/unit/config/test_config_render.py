@@ -42,6 +42,7 @@ rules: [{name: all, agent: greeter}]
 SHOWN = """\
 # DISPATCHER_HOST: 0.0.0.0
 # DISPATCHER_PORT: 9000
+# DISPATCHER_ADMIN_PORT: not set
 # REDIS_URL: set, not shown
 # DISPATCHER_API_TOKEN: not set
 projects:

@@ -37,6 +37,16 @@ MISSING = Trouble(kind=TroubleKind.WEBHOOKS_MISSING, project="emea", last_at=NOW
             REJECTED,
             "3 webhooks were refused in the last 5 min, the last 4.0 s ago (bad_signature): the API key is known, but",
         ),
+        (
+            Trouble(kind=TroubleKind.WEBHOOKS_ASTRAY, reason="wrong_path", last_at=NOW, count=2, asked="POST /hook"),
+            "2 webhooks came to a wrong place in the last 5 min, the last 0.0 s ago as POST /hook: LiveKit's",
+        ),
+        (
+            Trouble(
+                kind=TroubleKind.WEBHOOKS_ASTRAY, reason="wrong_method", last_at=NOW, count=1, asked="GET /webhook"
+            ),
+            "A webhook came to a wrong place in the last 5 min, the last 0.0 s ago as GET /webhook: a redirect",
+        ),
         (MISSING, "No webhook of LiveKit has come ever, and a room was found by the sweep, up to 30 s late: does"),
     ],
 )

@@ -20,11 +20,13 @@ class Stage:
         self.watch = Watch()
         self.timed: list[str] = []
         self.seconds: list[float] = []
+        self.troubles: list[LedgerUnavailable | None] = []
         self.ledger = TimedLedger(MemoryLedger(self.watch), self.observe)
 
-    def observe(self, op: str, seconds: float, _failed: LedgerUnavailable | None) -> None:
+    def observe(self, op: str, seconds: float, trouble: LedgerUnavailable | None) -> None:
         self.timed.append(op)
         self.seconds.append(seconds)
+        self.troubles.append(trouble)
 
 
 async def test_a_timed_ledger_is_the_ledger() -> None:
@@ -64,12 +66,14 @@ async def test_a_timed_ledger_is_the_ledger() -> None:
         *("counts", "standings", "turn", "pace", "adjust", "memos", "replace_memo", "now"),
     }
     assert min(stage.seconds) >= 0
+    assert set(stage.troubles) == {None}
 
 
 async def test_an_operation_that_fails_is_timed_too() -> None:
     """How long an outage takes to show is what one wants to know."""
     stage = Stage()
     stage.watch.broken = True
-    with pytest.raises(LedgerUnavailable):
+    with pytest.raises(LedgerUnavailable) as failed:
         await stage.ledger.claim(1)
     assert stage.timed == ["claim"]
+    assert stage.troubles == [failed.value]

@@ -134,3 +134,22 @@ def test_the_worst_comes_first() -> None:
         TroubleKind.WEBHOOKS_MISSING,
     ]
     assert [one.project for one in told.troubles("b", "a")][2:4] == ["a", "b"]
+
+
+def test_webhooks_that_went_astray_are_trouble_for_five_minutes() -> None:
+    """By the reason, each with what the last one asked for; a webhook that comes rightly does not end it."""
+    told = Told()
+    for path in ("/", "/webhooks"):
+        told.health.webhook_astray("wrong_path", f"POST {path}")
+    told.now += 1_000
+    told.health.webhook_astray("wrong_method", "GET /webhook")
+    told.health.webhook_verified("default")
+
+    assert [(one.kind, one.reason, one.asked, one.count) for one in told.troubles()] == [
+        (TroubleKind.WEBHOOKS_ASTRAY, "wrong_method", "GET /webhook", 1),
+        (TroubleKind.WEBHOOKS_ASTRAY, "wrong_path", "POST /webhooks", 2),
+    ]
+    told.now += LATELY_MS - 1_000
+    assert [one.reason for one in told.troubles()] == ["wrong_method"]
+    told.now += 1_000
+    assert told.troubles() == []

@@ -8,7 +8,9 @@ from livekit.protocol.models import DisconnectReason
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from dispatcher.telemetry.metrics import DEPARTURES, PREFIX, Metrics, departure_label, event_label
+from dispatcher.core.timeline import Verdict
+from dispatcher.expressions import FailureReason
+from dispatcher.telemetry.metrics import DEPARTURES, PREFIX, RULE_FIELDS, Metrics, departure_label, event_label
 
 DECLARED: dict[str, tuple[type, set[str]]] = {
     "webhooks_total": (Counter, {"event", "result"}),
@@ -41,6 +43,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "worker_polls_total": (Counter, {"result"}),
     "tape_claims_dropped_total": (Counter, set()),
     "livekit_consecutive_failures": (Gauge, {"project"}),
+    "last_sweep_success_timestamp_seconds": (Gauge, {"project"}),
     "webhook_key_last_used_timestamp_seconds": (Gauge, {"project", "key"}),
     "config_last_reload_successful": (Gauge, set()),
     "config_last_reload_success_timestamp_seconds": (Gauge, set()),
@@ -82,7 +85,7 @@ def test_every_metric_has_its_name_type_and_labels() -> None:
     for name, (kind, labels) in DECLARED.items():
         assert type(getattr(metrics, name)) is kind
         shown = f"{PREFIX}{name}_count" if kind is Histogram else f"{PREFIX}{name}"
-        assert found[shown] == [dict.fromkeys(labels, "x")]
+        assert dict.fromkeys(labels, "x") in found[shown]
 
 
 def test_no_label_can_hold_a_room_or_an_identity() -> None:
@@ -180,6 +183,31 @@ def test_every_project_configured_begins_without_failures() -> None:
     name = "livekit_dispatcher_livekit_consecutive_failures"
     shown = [line for line in text.splitlines() if line.startswith(name)]
     assert sorted(shown) == [f'{name}{{project="asia"}} 0.0', f'{name}{{project="eu"}} 1.0']
+    name = "livekit_dispatcher_last_sweep_success_timestamp_seconds"
+    shown = [line for line in text.splitlines() if line.startswith(name)]
+    assert sorted(shown) == [f'{name}{{project="asia"}} 0.0', f'{name}{{project="eu"}} 0.0']
+
+
+def test_what_may_be_counted_of_agents_and_rules_is_there_from_the_start() -> None:
+    """At 0, each result of each: a rate sees the first of them, which may be the only one."""
+    metrics = Metrics()
+    metrics.know(agents=["greeter"], rules=["everyone"], keys={})
+    found = samples(metrics)
+
+    results = {labels["result"] for labels in found[f"{PREFIX}dispatches_total"] if labels["agent"] == "greeter"}
+    assert results == set(Verdict)
+    for name in ("agents_joined_total", "targets_bypassed_total", "deployments_ignored_total"):
+        assert found[f"{PREFIX}{name}"] == [{"agent": "greeter"}, {"agent": "other"}]
+    assert len(found[f"{PREFIX}rule_errors_total"]) == len(RULE_FIELDS) * len(FailureReason)
+    assert {labels["action"] for labels in found[f"{PREFIX}surplus_agents_total"]} == {"found", "removed", "reported"}
+
+
+def test_the_process_is_measured() -> None:
+    """By the names that every dashboard knows."""
+    found = samples(Metrics())
+
+    assert {"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"} <= set(found)
+    assert {"process_max_fds", "process_start_time_seconds"} <= set(found)
 
 
 @pytest.mark.parametrize(

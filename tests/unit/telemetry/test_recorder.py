@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from dispatcher.core.session import TIMELINE_MAX, Session, entries_since, with_entry
 from dispatcher.core.timeline import Because, Deadline, Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed, FailureReason, Unread, UnreadMetadata
-from dispatcher.livekit.failures import Reason, Unavailable
-from dispatcher.telemetry.recorder import UNREAD_MAX, SessionRecorder
+from dispatcher.telemetry.masks import MARK
+from dispatcher.telemetry.recorder import TOLD_MAX, SessionRecorder
 from tests.unit.core.world import NOW, session
 from tests.unit.desk import KEY, PROJECT, Desk
 
@@ -33,7 +33,7 @@ def counted(desk: Desk) -> dict[str, float]:
         ",".join((sample.name.removeprefix("livekit_dispatcher_"), *sample.labels.values())): sample.value
         for metric in desk.registry.collect()
         for sample in metric.samples
-        if sample.value and sample.name.endswith(("_total", "_count", "_sum"))
+        if sample.value and sample.name.startswith("livekit_") and sample.name.endswith(("_total", "_count", "_sum"))
     }
 
 
@@ -147,15 +147,6 @@ def test_only_what_is_new_is_told() -> None:
     assert [line["action"] for line in told(entry(Said.AGENT_JOINED), before=full).lines] == ["agent.joined"]
 
 
-@pytest.mark.parametrize(("reason", "level"), [(Reason.UNAUTHORIZED, "error"), (Reason.TIMEOUT, "warning")])
-def test_a_failed_look_is_the_projects(reason: Reason, level: str) -> None:
-    """A refused key is an error: it stays so until somebody mends it."""
-    desk = Desk()
-    SessionRecorder(desk.log, desk.metrics, desk.health).look_failed(PROJECT, Unavailable("ListRooms", reason))
-    line = {name: value for name, value in desk.lines[0].items() if name not in {"ts", "msg"}}
-    assert line == {"level": level, "action": "look.failed", "project": PROJECT, "why": reason}
-
-
 def test_metadata_that_cannot_be_read_is_told_once_for_each_room() -> None:
     """And counted so, whoever's it is; each look sees it again."""
     desk = Desk()
@@ -177,22 +168,50 @@ def test_of_many_rooms_the_oldest_is_told_anew() -> None:
     """What is remembered is bounded."""
     desk = Desk()
     recorder = SessionRecorder(desk.log, desk.metrics, desk.health)
-    for number in (*range(UNREAD_MAX), 0, UNREAD_MAX, 1, 0):
+    for number in (*range(TOLD_MAX), 0, TOLD_MAX, 1, 0):
         recorder.judged(PROJECT, UnreadMetadata("room", Unread.NUL, "lobby", f"RM_{number}"))
 
-    assert [line["sid"] for line in desk.lines[UNREAD_MAX:]] == [f"RM_{UNREAD_MAX}", "RM_0"]
+    assert [line["sid"] for line in desk.lines[TOLD_MAX:]] == [f"RM_{TOLD_MAX}", "RM_0"]
 
 
 def test_an_entry_of_metadata_that_gave_nothing_is_named_in_the_log_alone() -> None:
     """A metric's labels are bounded by what a rule has."""
     desk = Desk()
     SessionRecorder(desk.log, desk.metrics, desk.health).judged(
-        PROJECT, Failed("greeter", "metadata.caller", FailureReason.MISSING_KEY, "lobby")
+        PROJECT, Failed("greeter", "metadata.caller", FailureReason.MISSING_KEY, "lobby", "RM_1", "alice")
     )
 
     assert desk.lines[0]["field"] == "metadata.caller"
     assert desk.lines[0]["msg"] == "`metadata.caller` of the rule greeter gave nothing: missing_key"
     assert counted(desk) == {"rule_errors_total,greeter,metadata,missing_key": 1}
+
+
+def test_a_broken_rule_is_told_once_for_each_session_and_counted_each_time() -> None:
+    """Each look judges it anew: the line says in which session, by which rule, and for whom."""
+    desk = Desk()
+    desk.metrics.know(agents=[], rules=["greeter"], keys={})
+    recorder = SessionRecorder(desk.log, desk.metrics, desk.health)
+    for sid in ("RM_1", "RM_1", "RM_2", "RM_1"):
+        for field in ("when", "metadata"):
+            recorder.judged(PROJECT, Failed("greeter", field, FailureReason.NO_OVERLOAD, "lobby", sid, "alice"))
+
+    assert [(line["sid"], line["field"]) for line in desk.said("rule.failed")] == [
+        *(("RM_1", "when"), ("RM_1", "metadata")),
+        *(("RM_2", "when"), ("RM_2", "metadata")),
+    ]
+    said = {"project": PROJECT, "room": "lobby", "rule": "greeter", "why": "no_overload", "identity": "alice"}
+    assert desk.lines[0].items() >= said.items()
+    assert desk.value("rule_errors_total", rule="greeter", field="when", reason="no_overload") == 4
+
+
+def test_of_whom_a_broken_rule_was_judged_is_masked() -> None:
+    """Where identities are."""
+    desk = Desk()
+    desk.log.mask.use(b"a key")
+    failed = Failed("greeter", "metadata", FailureReason.EMPTY, "lobby", "RM_1", "sip_+15105550100")
+    SessionRecorder(desk.log, desk.metrics, desk.health).judged(PROJECT, failed)
+
+    assert MARK.fullmatch(desk.lines[0]["identity"])
 
 
 def test_a_lost_lease_is_told() -> None:
