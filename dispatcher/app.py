@@ -16,13 +16,17 @@ from dispatcher.config import BadConfig, Config, Project, Source
 from dispatcher.config.problems import in_environment
 from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import Intake
+from dispatcher.engine.orders import Orders
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import Runner
 from dispatcher.engine.supervise import Supervisor
 from dispatcher.engine.sweep import Sweep
+from dispatcher.http.guard import Guard
+from dispatcher.http.inquiry import Inquiry
 from dispatcher.http.ports import open_ports
 from dispatcher.http.rooms import Api
 from dispatcher.http.server import Applications, applications
+from dispatcher.http.steering import Steering
 from dispatcher.http.webhook import WebhookEndpoint
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
@@ -98,15 +102,16 @@ async def running(
         runner = _runner(config, current, recorder, stack, dry_run=dry_run, record=record)
         http = await stack.enter_async_context(worker_http())
         presence = Presence(lambda: current.holder.snapshot.workers, http, _steady_clock(), log, metrics)
-        apps = _apps(config, current.holder, runner, presence, recorder)
+        sweep = Sweep(runner.ledger, current.holder, runner.reconciler.pacer, recorder.calls)
+        reload = Reload(source, config, partial(current.swap, runner.ledger), log, metrics) if source else None
+        ask = reload.ask if reload else lambda: None
+        apps = _apps(config, runner, presence, recorder, sweep, ask)
         url, admin_url = await stack.enter_async_context(open_ports(apps, config, metrics, log))
         stack.push_async_callback(runner.stop, DRAIN_S)
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
-        reload = Reload(source, config, partial(current.swap, runner.ledger), log, metrics) if source else None
-        _start(supervisor, runner, presence, recorder)
+        _start(supervisor, runner, presence, recorder, sweep)
         if reload:
             supervisor.start("reload", reload.run)
-        ask = reload.ask if reload else _nothing
         yield Service(url=url, admin_url=admin_url, ledger=runner.ledger, metrics=metrics, reload=ask)
         runner.drain()
 
@@ -136,9 +141,8 @@ def _runner(
     return Runner(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
 
 
-def _start(supervisor: Supervisor, runner: Runner, presence: Presence, recorder: SessionRecorder) -> None:
-    ledger, holder, pacer, metrics = runner.ledger, runner.reconciler.holder, runner.reconciler.pacer, recorder.metrics
-    sweep = Sweep(ledger, holder, pacer, recorder.calls)
+def _start(supervisor: Supervisor, runner: Runner, presence: Presence, recorder: SessionRecorder, sweep: Sweep) -> None:
+    ledger, holder, metrics = runner.ledger, runner.reconciler.holder, recorder.metrics
     supervisor.start("runner", runner.run)
     supervisor.start("board", runner.reconciler.breaker.board.run)
     supervisor.start("gauges", Gauges(ledger, holder.project_names, metrics).run)
@@ -188,10 +192,6 @@ def _recorded(record: RecordTo, config: Config, log: Log, metrics: Metrics) -> I
     write("tape.started", folder=str(record.files.folder), plain=record.plain)
     with Writer(record.files.write, metrics.tape_claims_dropped_total.inc) as writer:
         yield Tape(writer, Hiding(log.mask, facts, plain=record.plain), tell)
-
-
-def _nothing() -> None:
-    """There is no source to read again."""
 
 
 class ConfigInForce:
@@ -249,22 +249,32 @@ def _connect(project: Project, session: TwirpSession, calls: CallRecorder) -> Li
 
 
 def _apps(
-    config: Config, holder: ConfigHolder, runner: Runner, presence: Presence, recorder: SessionRecorder
+    config: Config,
+    runner: Runner,
+    presence: Presence,
+    recorder: SessionRecorder,
+    sweep: Sweep,
+    reload: Callable[[], None],
 ) -> Applications:
     """What the service answers, on one port or on two."""
+    holder, breaker = runner.reconciler.holder, runner.reconciler.breaker
+    intake = Intake(runner.ledger, runner, holder.rules_of)
     endpoint = WebhookEndpoint(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
-        intake=Intake(runner.ledger, runner, holder.rules_of),
+        intake=intake,
         metrics=recorder.metrics,
         log=recorder.log,
         health=recorder.health,
         clock=_epoch_ms,
     )
-    api = Api(runner.reconciler.breaker, holder, recorder, workers=lambda: presence.seen)
+    guard = Guard(holder, recorder.metrics, recorder.health)
+    api = Api(guard, Inquiry(breaker, holder, recorder, lambda: presence.seen))
+    orders = Orders(runner.ledger, intake, holder)
+    steering = Steering(guard, orders, recorder.log.mask, sweep=sweep.order, reload=reload)
     return applications(
         endpoint,
         ready=lambda: runner.not_ready,
-        api=api.routes(),
+        api=[*api.routes(), *steering.routes()],
         port=config.port if config.admin_port is not None else None,
     )
 

@@ -3,16 +3,28 @@
 from dispatcher.config.load import load, load_offline, show
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.render import schema
-from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, endpoint
+from dispatcher.config.types import (
+    ApiRateLimit,
+    ApiToken,
+    Config,
+    CreateRate,
+    Project,
+    Scope,
+    Secret,
+    SweepSettings,
+    endpoint,
+)
 from dispatcher.config.watch import Source
 
 __all__ = [
     "ApiRateLimit",
+    "ApiToken",
     "BadConfig",
     "Config",
     "CreateRate",
     "Problem",
     "Project",
+    "Scope",
     "Secret",
     "Source",
     "SweepSettings",

@@ -30,6 +30,7 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
     yield from _same_names(document)
     yield from _same_keys(document)
     yield from _same_livekits(document)
+    yield from _unknown_projects(document)
     for rules in _rule_lists(document):
         for loc, rule in _mappings(document, rules):
             if rule.get("trigger") == "room_started" and rule.get("per") == "participant":
@@ -85,7 +86,11 @@ def _of_telephones(rule: Rule) -> bool:
 
 
 def _same_names(document: Document) -> Iterator[Problem]:
-    for section, default in ((("projects",), "default"), *((rules, "") for rules in _rule_lists(document))):
+    for section, default in (
+        (("projects",), "default"),
+        (("api_tokens",), ""),
+        *((it, "") for it in _rule_lists(document)),
+    ):
         first: dict[Tree, Loc] = {}
         for loc, fields in _mappings(document, section):
             name = fields.get("name", default)
@@ -118,6 +123,17 @@ def _same_livekits(document: Document) -> Iterator[Problem]:
             reason = "each room would get two agents; write one project with all its keys"
             yield document.problem((*loc, "url"), f"the LiveKit of {path(first[where])}: {reason}")
         first.setdefault(where, loc)
+
+
+def _unknown_projects(document: Document) -> Iterator[Problem]:
+    """A token that is for a project that is not there would see nothing, and nobody would know why."""
+    named = [project.get("name", "default") for _, project in _mappings(document, ("projects",))] or ["default"]
+    known = [name for name in named if isinstance(name, str)]
+    for loc, token in _mappings(document, ("api_tokens",)):
+        names = token.get("projects", ())
+        for index, name in enumerate(names if isinstance(names, tuple) else ()):
+            if isinstance(name, str) and name not in known:
+                yield document.problem((*loc, "projects", index), f"unknown project{did_you_mean(name, known)}")
 
 
 def _same_targets(document: Document, rule_loc: Loc, rule: dict[str, Tree]) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.doubts import doubtful
 from dispatcher.config.environment import Environment, read_environment
 from dispatcher.config.model import (
+    ApiTokenFields,
     File,
     LimitFields,
     Origin,
@@ -23,7 +24,7 @@ from dispatcher.config.model import (
 )
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.render import shown
-from dispatcher.config.types import ApiRateLimit, Config, CreateRate, Project, SweepSettings
+from dispatcher.config.types import ApiRateLimit, ApiToken, Config, CreateRate, Project, SweepSettings
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.expressions import Language
 
@@ -107,6 +108,7 @@ def _config(read: _Read) -> Config:
         admin_port=environment.admin_port,
         redis_url=environment.redis_url,
         api_token=environment.api_token,
+        api_tokens=tuple(_api_token(one) for one in fields.api_tokens),
         file=read.file,
         warnings=environment.warnings,
         workers=fields.workers,
@@ -117,6 +119,16 @@ def _config(read: _Read) -> Config:
         config,
         warnings=(*_warnings(config, read), *config.warnings),
         hints=tuple(_hints(config, fields, read.document)),
+    )
+
+
+def _api_token(fields: ApiTokenFields) -> ApiToken:
+    return ApiToken(
+        name=fields.name,
+        token=fields.token,
+        scopes=frozenset(fields.scopes),
+        projects=frozenset(fields.projects) or None,
+        agents=frozenset(fields.agents) or None,
     )
 
 
@@ -174,6 +186,7 @@ def _project(fields: ProjectFields, read: _Read, *, alone: bool) -> Project:
         rules=_own_rules(fields, file, read.language),
         paused=frozenset({*file.paused, *fields.paused}),
         api_rate_limit=ApiRateLimit(**dict(limit)) if limit else None,
+        limits=Policy(targets=(), **dict(file.defaults.model_copy(update=fields.defaults.said()))),
     )
 
 

@@ -16,12 +16,13 @@ from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
 from dispatcher.config.fields import Cel, CelMap, Kind, Name, Section, Span, one, some, text
 from dispatcher.config.problems import Problem, did_you_mean
-from dispatcher.config.types import CreateRate, Secret, SweepSettings
+from dispatcher.config.types import CreateRate, Scope, Secret, SweepSettings
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, WorkerType
 
 FALLBACK_MAX: Final = 7
 WORKERS_MAX: Final = 32
+API_TOKENS_MAX: Final = 64  # each request is compared with all of them
 _MINUTE: Final = 60_000
 _POLICY: Final = Policy(targets=())
 RULE_KINDS: Final = _POLICY.kinds  # of a rule that names none
@@ -116,6 +117,16 @@ class ProjectFields(Section):
         return "api_rate_limit" in self.model_fields_set
 
 
+class ApiTokenFields(Section):
+    """Who may ask the API, and what."""
+
+    name: Name
+    token: Annotated[Secret, BeforeValidator(_secret)]
+    scopes: Annotated[tuple[Scope, ...], AfterValidator(some)]
+    projects: tuple[Name, ...] = ()
+    agents: AgentNames = ()
+
+
 class SweepFields(Section):
     """How often everything is compared."""
 
@@ -142,6 +153,7 @@ class File(Section):
     paused: AgentNames = ()
     api_rate_limit: MaybeApiRateLimit = None
     workers: Workers = ()
+    api_tokens: Annotated[tuple[ApiTokenFields, ...], Field(max_length=API_TOKENS_MAX)] = ()
     redact_identities: Annotated[bool, text(values.truth)] = False
     concurrency: Annotated[int, text(values.whole(1, 10_000))] = 256
 
@@ -155,6 +167,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "rules[].fallback[]": Agent,
     "rules[].fallback[].split[]": Share,
     "defaults": LimitFields,
+    "api_tokens[]": ApiTokenFields,
     "sweep": SweepFields,
     "create_rate": CreateRateFields,
     "api_rate_limit": ApiRateLimitFields,

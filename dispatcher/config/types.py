@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -10,8 +10,9 @@ from pydantic import SecretStr
 
 from dispatcher.config.problems import Problem
 from dispatcher.core.facts import Ms
-from dispatcher.core.rules import Rule
+from dispatcher.core.rules import Policy, Rule
 
+Scope: TypeAlias = Literal["read", "dispatch", "admin"]
 Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
 
 
@@ -30,6 +31,16 @@ class ApiRateLimit(Struct, frozen=True, kw_only=True):
     burst: int = 8  # at once
 
 
+class ApiToken(Struct, frozen=True, kw_only=True):
+    """Who may ask the API, and what."""
+
+    name: str  # told in the timeline and the log, wherever this token orders something
+    token: Secret
+    scopes: frozenset[Scope]  # `admin` may all
+    projects: frozenset[str] | None = None  # None: all
+    agents: frozenset[str] | None = None  # that it may ask for, and cancel; None: all
+
+
 class Project(Struct, frozen=True, kw_only=True):
     """One LiveKit project. Its first key signs our own calls; a webhook signed with any of them is this project's."""
 
@@ -39,6 +50,7 @@ class Project(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] | None = None  # None: the configuration's
     paused: frozenset[str] = frozenset()  # agents that nobody is to be given for now
     api_rate_limit: ApiRateLimit | None = None  # None: none
+    limits: Policy = Policy(targets=())  # of agents that are ordered by name
 
 
 class SweepSettings(Struct, frozen=True, kw_only=True):
@@ -71,7 +83,8 @@ class Config(Struct, frozen=True, kw_only=True):
     admin_port: int | None = None  # of probes, metrics and API; None: on the webhooks' port too
     redis_url: Secret | None  # None: the ledger is in memory
     take_over: bool = False  # the ledger, at the start, from another installation: the command line says so
-    api_token: Secret | None  # None: the API is off
+    api_token: Secret | None  # the environment's, which may all
+    api_tokens: tuple[ApiToken, ...] = ()  # the file's
     file: Path | None
     warnings: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()  # what is right, and may not be meant so
@@ -79,6 +92,14 @@ class Config(Struct, frozen=True, kw_only=True):
     def rules_of(self, project: Project) -> tuple[Rule, ...]:
         """The rules that hold in a project: its own, else those of all."""
         return self.rules if project.rules is None else project.rules
+
+    @property
+    def callers(self) -> tuple[ApiToken, ...]:
+        """Who may ask the API; nobody: it is off."""
+        if self.api_token is None:
+            return self.api_tokens
+        everything = ApiToken(name="environment", token=self.api_token, scopes=frozenset({"admin"}))
+        return (everything, *self.api_tokens)
 
     @property
     def rules_in_force(self) -> tuple[Rule, ...]:

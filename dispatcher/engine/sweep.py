@@ -48,9 +48,14 @@ class Sweep:
         self.log = calls.log
         self.metrics = calls.metrics
         begin(self.metrics.sweep_repairs_total, Repair)
+        self._ordered: set[str] = set()  # projects
         self._after: dict[str, str] = {}  # the SID up to which known ones were looked at
         self._listed: dict[str, AbstractSet[Key]] = {}  # by the last sweep, and what it left to the next
         self._at_first: dict[str, set[tuple[Key, Repair]]] = {}  # met by the first sweep, and not told of yet
+
+    def order(self, project: str) -> None:
+        """Sweep the project at the next turn, whoever did it last, and when."""
+        self._ordered.add(project)
 
     async def run(self, project: str) -> None:
         """Sweeps the project at once, and then for ever; one replica does it per interval."""
@@ -60,7 +65,9 @@ class Sweep:
 
     async def _turn(self, project: str) -> None:
         try:
-            if await self.ledger.turn(f"sweep/{project}", self.holder.snapshot.sweep.every):
+            turn = await self.ledger.turn(f"sweep/{project}", self.holder.snapshot.sweep.every)
+            if turn or project in self._ordered:
+                self._ordered.discard(project)
                 await self.sweep(project)
         except LedgerUnavailable:
             return  # whoever watches the ledger tells of it

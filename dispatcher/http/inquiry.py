@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Collection
 
-from msgspec.structs import replace
-
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Session
@@ -36,17 +34,15 @@ class Inquiry:
         self.workers = workers
         self.live = Live(holder, self.mask)
 
-    async def room(self, room: str, *, rules: bool) -> JSON:
-        """Every known session of the name, newest first; of an unknown one an `error`, and what can be said anyway.
+    async def room(self, room: str, projects: Collection[str], *, rules: bool) -> JSON | None:
+        """Every session of the name that these projects know, newest first; None: they know none.
 
         With `rules`, each rule's answer to everybody in the room is told, also where an agent is there.
         Raises LedgerUnavailable.
         """
-        lives = [
-            life for name in self.holder.snapshot.projects for life in await sessions.find(self.ledger, name, room)
-        ]
+        lives = [life for name in projects for life in await sessions.find(self.ledger, name, room)]
         if not lives:
-            return {"error": "unknown_room", **self.troubles(), **await self._absent(room)}
+            return None
         details = [await self._detail(life, rules=rules) for life in lives]
         return {
             **self.troubles({life.key.project for life in lives}),
@@ -55,26 +51,17 @@ class Inquiry:
             "dry_run": self.health.dry_run,
         }
 
-    def troubles(self, projects: Collection[str] | None = None) -> JSON:
-        """What is wrong with the service itself, where it concerns these projects; None: any."""
-        configured = self.holder.snapshot.projects
-        found = self.health.troubles([name for name in configured if projects is None or name in projects])
-        return {"troubles": resources.troubles(found, self.health.clock(), several=len(configured) > 1)}
+    async def unknown(self, room: str, projects: Collection[str]) -> JSON:
+        """What can be said of a room name that the ledger does not know."""
+        return {**self.troubles(projects), **await self._absent(room, projects)}
+
+    def troubles(self, projects: Collection[str]) -> JSON:
+        """What is wrong with the service itself, where it concerns these projects."""
+        return resources.troubles(self.health, projects, several=len(self.holder.snapshot.projects) > 1)
 
     def shown(self, life: KnownSession) -> Session:
         """The session as it may be shown: with marks for people, where identities are masked."""
-        session = life.session
-        return replace(
-            session,
-            room=self.mask.numbers(session.room),
-            assignments=tuple(
-                replace(assignment, identity=self.mask.identity(assignment.identity))
-                for assignment in session.assignments
-            ),
-            timeline=tuple(
-                replace(entry, assignment=self.mask.assignment(entry.assignment)) for entry in session.timeline
-            ),
-        )
+        return resources.masked(life.session, self.mask)
 
     async def _detail(self, life: KnownSession, *, rules: bool) -> JSON:
         """The session; where an agent is missing, with what LiveKit and the rules say of its room now."""
@@ -100,13 +87,12 @@ class Inquiry:
             seen[agent] = max(seen.get(agent, 0), at)
         return seen
 
-    async def _absent(self, room: str) -> JSON:
-        """What can be said of a room name that the ledger does not know."""
+    async def _absent(self, room: str, projects: Collection[str]) -> JSON:
         looks: list[RoomSnapshot] = []
         people: list[RuleAnswers] = []
         names: set[str] = set()
         asked = True
-        for project in self.holder.snapshot.projects:
+        for project in projects:
             look = await self.live.find(project, room)
             asked = asked and look is not None
             if look is not None and look.room is not None:

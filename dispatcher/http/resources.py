@@ -1,16 +1,19 @@
 """What the operator's API shows: sessions, targets, workers and troubles as JSON. No metadata, and nothing secret."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.targets import usual
-from dispatcher.core.troubles import Trouble
 from dispatcher.core.workers import Missing, Registered, Sighting
 from dispatcher.explain import WAITING, Known, UnknownRoom, absence, diagnosis, narrative, trouble_told
 from dispatcher.http.live import RuleAnswers
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.targets.breaker import KnownTarget
+from dispatcher.telemetry.health import Health
+from dispatcher.telemetry.masks import Mask
 
 JSON = dict[str, object]
 
@@ -36,9 +39,10 @@ def _people(judged: Sequence[RuleAnswers]) -> list[JSON]:
     return [{"identity": one.identity or None, "kind": one.kind or None, "rules": list(one.rules)} for one in judged]
 
 
-def troubles(found: Sequence[Trouble], now: Ms, *, several: bool) -> list[JSON]:
-    """Each trouble of the service's, and what it says to people. `several`: there is more than one project."""
-    return [
+def troubles(health: Health, projects: Collection[str], *, several: bool) -> JSON:
+    """What is wrong with the service itself, where it concerns these projects, of `several`; and what that says."""
+    now, found = health.clock(), health.troubles([*projects])
+    every = [
         {
             "kind": one.kind,
             "project": one.project or None,
@@ -50,6 +54,7 @@ def troubles(found: Sequence[Trouble], now: Ms, *, several: bool) -> list[JSON]:
         }
         for one in found
     ]
+    return {"troubles": every}
 
 
 def target(known: KnownTarget, now: Ms) -> JSON:
@@ -65,6 +70,16 @@ def target(known: KnownTarget, now: Ms) -> JSON:
         "usual_ms": usual(facts, now) or None,
         "silent": len(facts.silences),
     }
+
+
+def masked(session: Session, mask: Mask) -> Session:
+    """The session as it may be shown: with marks for people, where identities are masked."""
+    return replace(
+        session,
+        room=mask.numbers(session.room),
+        assignments=tuple(replace(one, identity=mask.identity(one.identity)) for one in session.assignments),
+        timeline=tuple(replace(entry, assignment=mask.assignment(entry.assignment)) for entry in session.timeline),
+    )
 
 
 def summary(life: KnownSession, session: Session) -> JSON:

@@ -8,9 +8,9 @@ from functools import partial
 
 from msgspec import Struct
 
-from dispatcher.config import ApiRateLimit, Config, CreateRate, Project, Secret, SweepSettings, endpoint
+from dispatcher.config import ApiRateLimit, ApiToken, Config, CreateRate, Project, SweepSettings, endpoint
 from dispatcher.core.audience import OBLIVION, Recollection
-from dispatcher.core.rules import Rule
+from dispatcher.core.rules import Policy, Rule
 from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, UnreadMetadata, reporting
 from dispatcher.ledger.redis.owner import LiveKitAt
@@ -29,6 +29,7 @@ class ProjectRuntime(Struct, frozen=True, kw_only=True):
     recollection: Recollection = OBLIVION  # of what these rules have said of people
     tags: Tags
     seals: Seals
+    limits: Policy = Policy(targets=())  # of agents that are ordered by name
     paused: frozenset[str] = frozenset()
     create_rate: CreateRate | None = None
     api_rate_limit: ApiRateLimit | None = None
@@ -40,7 +41,7 @@ class ConfigSnapshot(Struct, frozen=True, kw_only=True):
     projects: Mapping[str, ProjectRuntime]  # by project
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
     sweep: SweepSettings = SweepSettings()
-    api_token: Secret | None = None
+    callers: tuple[ApiToken, ...] = ()  # who may ask the API; nobody: it is off
     workers: tuple[str, ...] = ()  # where they are asked who they are
     livekits: Mapping[str, LiveKitAt] = {}  # by project: what tells this installation from another
 
@@ -74,7 +75,7 @@ def config_snapshot(
         projects={project.name: _project_runtime(project, config, connect, hear) for project in config.projects},
         keys=keys,
         sweep=config.sweep,
-        api_token=config.api_token,
+        callers=config.callers,
         workers=config.workers,
         livekits=livekits(config),
     )
@@ -98,6 +99,7 @@ def _project_runtime(
         recollection=Judgements(),
         tags=Tags(config.instance, ProjectSigner(secrets)),
         seals=Seals(secrets),
+        limits=project.limits,
         paused=project.paused,
         create_rate=config.create_rate,
         api_rate_limit=project.api_rate_limit,

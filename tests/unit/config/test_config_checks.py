@@ -185,3 +185,26 @@ def test_production_is_the_deployment_without_a_name(tmp_path: Path) -> None:
     assert config.rules[0].policy.targets[0].deployment == ""
     twice = told(tmp_path, "rules: [{name: a, agent: {name: x, deployment: production}, fallback: [x]}]")
     assert "this rule asks that agent already" in "".join(twice)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (
+            "[{name: a, token: x, scopes: [read]}, {name: a, token: y, scopes: [read]}]",
+            "2:58: api_tokens[1].name: api_tokens[0] has the same name",
+        ),
+        (
+            "[{name: a, token: x, scopes: [admin], projects: [defualt]}]",
+            "2:62: api_tokens[0].projects[0]: unknown project; did you mean 'default'?",
+        ),
+        (
+            "[{name: a, token: x, scopes: [write]}]",
+            "2:43: api_tokens[0].scopes[0]: write 'read', 'dispatch' or 'admin'",
+        ),
+        ("[{name: a, token: x, scopes: []}]", "2:42: api_tokens[0].scopes: write at least one"),
+    ],
+)
+def test_a_token_that_would_be_of_no_use_is_told(tmp_path: Path, tokens: str, said: str) -> None:
+    """Its name is what the timeline shows, its scopes and projects what it may do and see."""
+    assert told(tmp_path, f"{RULE}api_tokens: {tokens}", CONNECTION) == [f"bad.yaml:{said}"]

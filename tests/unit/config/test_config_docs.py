@@ -22,6 +22,7 @@ NEEDED: Mapping[str, dict[str, Tree]] = {  # what else must stand beside a field
     "rules[].agent.deployment": {"name": "x"},
     "rules[].agent.by": {"split": ({"name": "x", "weight": "1"},)},
     "rules[].agent.split[]": {"name": "x", "weight": "1"},
+    "api_tokens[]": {"name": "x", "token": "x", "scopes": ("read",)},
     "api_rate_limit.burst": {"calls_per_second": "9"},
 }
 ROWS = re.findall(r"^\| `([^`]+)` \|(?: (none|required|`[^`]+`) \|)? .* \| (`[^`]+`)? ?\|$", DOCUMENT, re.MULTILINE)

@@ -1,0 +1,124 @@
+"""What a request asks of the API, read and checked; what is wrong with it is an ApiError that names the field."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from dispatcher.config.values import agent_name, deployment, span
+from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Rule, Target, named
+from dispatcher.engine.orders import METADATA_MAX, AgentRequest
+from dispatcher.http.problems import ApiError, bad_request
+from dispatcher.runtime.snapshot import ProjectRuntime
+
+BODY_MAX: Final = 65_536  # bytes of a request's body
+KEY_MAX: Final = 255  # characters of an Idempotency-Key
+WAIT_MAX: Final[Ms] = 60_000
+
+
+class DispatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `POST /v1/dispatches` takes."""
+
+    room: str
+    agent: str = ""  # either this,
+    rule: str = ""  # or this: its agents, limits and metadata
+    deployment: str = ""
+    metadata: str | None = None
+    project: str = ""  # "": the only one
+    create_room: bool = False
+    participant: str = ""  # the identity of the one whom it is for: it waits for them, and goes with them
+
+
+_DISPATCH: Final = msgspec.json.Decoder(DispatchRequest)
+
+
+async def dispatch_request(request: web.Request) -> DispatchRequest:
+    """The body, read with a bound."""
+    return _decoded(await _body(request))
+
+
+async def _body(request: web.Request) -> bytes:
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > BODY_MAX:
+            raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"at most {BODY_MAX} bytes")
+    return bytes(body)
+
+
+def _decoded(body: bytes) -> DispatchRequest:
+    try:
+        return _DISPATCH.decode(body)
+    except msgspec.ValidationError as error:
+        says, _, place = str(error).partition(" - at `$.")
+        raise unprocessable(place.rstrip("`") or "body", says) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ApiError(HTTPStatus.BAD_REQUEST, "bad_request", "the body is no JSON", more={"field": "body"}) from None
+
+
+def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentRequest:
+    """The request, checked. Raises ApiError, which names the field."""
+    if not asked.room:
+        raise unprocessable("room", "the name of a room")
+    if bool(asked.agent) == bool(asked.rule):
+        raise unprocessable("agent", "name an agent, or a rule whose agent it is; not both")
+    _checked("agent", asked.agent, agent_name)
+    _checked("deployment", asked.deployment, deployment)
+    if asked.rule and asked.deployment:
+        raise unprocessable("deployment", "a rule says which deployments its agents have")
+    if asked.metadata is not None and len(asked.metadata.encode(errors="replace")) > METADATA_MAX:
+        raise unprocessable("metadata", f"at most {METADATA_MAX} bytes")
+    rule = _rule(asked.rule, runtime) if asked.rule else None
+    return AgentRequest(
+        room=asked.room,
+        targets=rule.policy.targets if rule else (Target(asked.agent, asked.deployment),),
+        policy=rule.policy if rule else runtime.limits,
+        rule=asked.rule,
+        identity=asked.participant,
+        metadata=asked.metadata,
+        create_room=asked.create_room,
+        request=msgspec.json.encode(asked),
+    )
+
+
+def _rule(name: str, runtime: ProjectRuntime) -> Rule:
+    rule = named(runtime.rules, name)
+    if rule is None:
+        raise unprocessable("rule", f"one of {', '.join(one.name for one in runtime.rules)}")
+    return rule
+
+
+def _checked(field: str, text: str, check: Callable[[str], str]) -> None:
+    try:
+        if text:
+            check(text)
+    except ValueError as error:
+        raise unprocessable(field, str(error)) from None
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """The key under which the same request is the same agent."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= KEY_MAX:
+        raise bad_request("Idempotency-Key", f"1 to {KEY_MAX} characters")
+    return key
+
+
+def wait_of(request: web.Request) -> Ms:
+    """How long the answer may wait: `?wait=10s`."""
+    text = request.query.get("wait")
+    if text is None:
+        return 0
+    try:
+        return span(0, WAIT_MAX)(text)
+    except ValueError as error:
+        raise bad_request("wait", str(error)) from None
+
+
+def unprocessable(field: str, says: str) -> ApiError:
+    """A field of the body is not what it may be."""
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "unprocessable", f"{field}: {says}", more={"field": field})
