@@ -108,7 +108,7 @@ async def together(children: Children, *, once: bool) -> None:
     say(f"LiveKit     {livekit}       {version(server)}; its log: .try/livekit.log")
     children.start("dispatcher", [command("dispatcher"), "serve"], environment)
     await until(children, lambda: answers(f"{service}/readyz"), "dispatcher")
-    say(f"dispatcher  {service}     its rules: examples/dispatcher.yaml; its log: .try/dispatcher.log")
+    say(f"dispatcher  {service}     its rules: examples/rules.yaml; its log: .try/dispatcher.log")
     children.start("agent", [sys.executable, "examples/agent/agent.py", "start"], environment)
     await until(children, registered, "agent")
     say(f"agent       {AGENT}                   examples/agent/agent.py; its log: .try/agent.log")
@@ -165,7 +165,7 @@ def variables() -> dict[str, str]:
         "LIVEKIT_API_KEY": KEY,
         "LIVEKIT_API_SECRET": kept("secret"),
         "DISPATCHER_API_TOKEN": kept("token"),
-        "DISPATCHER_CONFIG": str(ROOT / "examples/dispatcher.yaml"),
+        "DISPATCHER_CONFIG": str(ROOT / "examples/rules.yaml"),
         "DISPATCHER_HOST": HOST,
         "DISPATCHER_PORT": str(port(8080)),
         "AGENT_PORT": str(port(8081)),

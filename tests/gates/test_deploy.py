@@ -11,7 +11,7 @@ import yaml
 
 from dispatcher.config import load, load_offline
 from dispatcher.core.rules import Target
-from tests.gates.tree import ROOT
+from tests.gates.tree import ROOT, repository_files
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 
@@ -115,7 +115,8 @@ def test_the_agent_of_compose_is_the_one_that_is_asked_for() -> None:
 
     assert name
     assert installed
-    for file in ("deploy/rules.yaml", "examples/dispatcher.yaml"):
+    for file in ("deploy/rules.yaml", "examples/rules.yaml"):
+        assert ROOT / file in repository_files(), "a clone lacks it"
         [rule] = load_offline(ROOT / file, {}).rules
         assert rule.policy.targets == (Target(name[1]),)
     assert f"\n{installed[0]} " in (ROOT / "examples/requirements.lock").read_text()
