@@ -18,7 +18,14 @@ POLL_S: Final = 1.0
 RELOADED: Final = "reloaded"  # the name of the reload's events
 NUDGED_MAX: Final = 1_000  # sessions of a project and state; the sweep finds the others
 
-_FIXED: Final = ("instance", "host", "port", "admin_port", "redis_url", "concurrency")
+FIXED: Final = (
+    "instance",
+    "host",
+    "port",
+    "admin_port",
+    "redis_url",
+    "concurrency",
+)  # what changes at the next start only
 _CONCERNED: Final = (State.PAUSED, State.WAITING, State.STARVED)  # whom a pause stops, or its end sets going
 
 
@@ -72,8 +79,8 @@ class Reload:
             self.metrics.config_last_reload_successful.set(good)
 
     async def _take(self, config: Config) -> None:
-        kept = {name: getattr(self.config, name) for name in _FIXED}
-        changed = [name for name in _FIXED if getattr(config, name) != kept[name]]
+        kept = {name: getattr(self.config, name) for name in FIXED}
+        changed = [name for name in FIXED if getattr(config, name) != kept[name]]
         if changed:
             self.log.warning("config.deferred", settings=changed)
         self.config = replace(config, **kept)
