@@ -18,7 +18,7 @@ from dispatcher.config.fields import Cel, CelMap, Kind, Name, Section, Span, one
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.types import CreateRate, Scope, Secret, SweepSettings
 from dispatcher.core.facts import Ms
-from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, WorkerType
+from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, UnrequestedAgents, WorkerType
 
 FALLBACK_MAX: Final = 7
 WORKERS_MAX: Final = 32
@@ -63,6 +63,7 @@ class LimitFields(Section):
     on_finish: OnFinish = _POLICY.on_finish
     finish_grace: Annotated[Ms, Span(0, _MINUTE)] = _POLICY.finish_grace
     extra_agents: ExtraAgents = _POLICY.extra_agents
+    unrequested_agents: UnrequestedAgents = _POLICY.unrequested_agents
 
     def said(self) -> dict[str, int | str]:
         """The limits that were written here, without the defaults."""

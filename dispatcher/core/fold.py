@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from dispatcher.core import late, timing
 from dispatcher.core.assignments import may_be_assigned
+from dispatcher.core.departures import DEPARTED_MAX, NOTES_MAX, Departed, Note
 from dispatcher.core.events import Event
 from dispatcher.core.facts import (
     ABORTED,
@@ -25,7 +26,7 @@ from dispatcher.core.facts import (
 )
 from dispatcher.core.orders import carry_out
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import DEPARTED_MAX, NOTES_MAX, Assignment, Departed, Note, Session, with_entry
+from dispatcher.core.session import Assignment, Session, with_entry
 from dispatcher.core.timeline import Entry, Said
 
 ROOM_ENDING: Final = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})

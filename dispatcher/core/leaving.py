@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from dispatcher.core import retries, timing
 from dispatcher.core.closing import ON_PURPOSE, close
+from dispatcher.core.departures import Departed
 from dispatcher.core.facts import Ms, Participant
-from dispatcher.core.session import Assignment, Attempt, Departed, Session, with_assignment
+from dispatcher.core.session import Assignment, Attempt, Session, with_assignment
 from dispatcher.core.timeline import Verdict
 from dispatcher.core.verdicts import Departure
 

@@ -17,6 +17,7 @@ from dispatcher.core.closing import Why, close
 from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.jobs import reason
 from dispatcher.core.leaving import depart, remembered
+from dispatcher.core.nameless import find_unwelcome
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Assignment, Attempt, Session, with_assignment, with_attempt, with_entry
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
@@ -87,6 +88,7 @@ def _judged(
         for attempt in assignment.open:
             session = _judge(session, assignment.key, attempt, listed.get(attempt.dispatch), audience, now)
     session = watch_unattributed(serve_by_name(session, unattributed, now), unattributed, now)
+    session = find_unwelcome(session, agents, unattributed)
     joined = {one.sid: one.joined_at for one in snapshot.participants}
     identities = {one.known_as for one in agents}
     for assignment in session.assignments:

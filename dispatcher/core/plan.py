@@ -5,6 +5,7 @@
     stale                                                                           Wait     for that while
  3  the room was not listed, or is closing                                          Wait     for the next look
  4  a closed attempt of ours shows (agent, then dispatch), `retract_at` has come    Retract  on a fresh look, else Look
+ 4b an agent without a name that the configuration sends away, `unwelcome_at`     Retract  on a fresh look, else Look
  5  an assignment that waits, and is due                                            Create   on a fresh look, else Look
  6  a deadline ahead                                                                Wait     until the earliest
  7  else                                                                            Rest     the sweep still looks in
@@ -38,10 +39,13 @@ class Create(Struct, frozen=True, kw_only=True):
 
 
 class Retract(Struct, frozen=True, kw_only=True):
-    """Take back what a closed attempt of ours left: its agent (by SID) first, and once that is gone its dispatch."""
+    """Take back what a closed attempt of ours left: its agent (by SID) first, and once that is gone its dispatch.
 
-    assignment: str
-    number: int
+    Of an agent that the configuration sends away (`core.nameless`) the SID is all there is.
+    """
+
+    assignment: str = ""
+    number: int = 0
     agent_sid: str = ""
     dispatch: str = ""
 
@@ -119,6 +123,8 @@ def _attempt_deadlines(session: Session, assignment: Assignment, attempt: Attemp
 
 
 def _due(session: Session) -> Iterator[Ms]:
+    if session.unwelcome:
+        yield session.unwelcome_at
     for assignment in session.assignments:
         if assignment.waits:
             yield assignment.due_at
@@ -137,6 +143,8 @@ def _retract(session: Session, now: Ms) -> Retract | None:
                 return Retract(
                     assignment=assignment.key, number=attempt.number, agent_sid=attempt.agent_sid, dispatch=dispatch
                 )
+    if session.unwelcome and session.unwelcome_at <= now:
+        return Retract(agent_sid=session.unwelcome[0])
     return None
 
 

@@ -17,6 +17,7 @@ Per: TypeAlias = Literal["room", "participant"]
 WorkerType: TypeAlias = Literal["room", "publisher"]
 OnFinish: TypeAlias = Literal["done", "replace"]
 ExtraAgents: TypeAlias = Literal["remove", "report"]
+UnrequestedAgents: TypeAlias = Literal["remove", "report"]
 
 Condition: TypeAlias = Callable[[Room, Participant | None], bool]
 Render: TypeAlias = Callable[[Room, Participant | None], str]
@@ -63,6 +64,7 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_finish: OnFinish = "replace"  # whose agent leaves without a word
     finish_grace: Ms = 3_000  # front ends hang up when the agent goes
     extra_agents: ExtraAgents = "remove"
+    unrequested_agents: UnrequestedAgents = "report"  # of others; those without a name alone are ever removed
 
 
 class Rule(Struct, frozen=True, kw_only=True):

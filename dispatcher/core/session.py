@@ -11,15 +11,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core import timing
+from dispatcher.core.departures import Departed, Note
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
 from dispatcher.core.timeline import Deadline, Entry, Verdict
 
 ATTEMPTS_MAX: Final = 8
-NOTES_MAX: Final = 16
 CROWD: Final = 100  # participants: a look at so many takes some 3 ms of ours, and as much of LiveKit's
-DEPARTED_MAX: Final = 8
 ASSIGNMENTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
 
@@ -38,31 +37,6 @@ class State(StrEnum):
     STARVED = "starved"
     PAUSED = "paused"
     FINISHED = "finished"
-
-
-class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why an agent left: the one thing about a departure that no look can show."""
-
-    sid: str
-    identity: str
-    reason: str
-    received_at: Ms
-    joined_at: Ms  # LiveKit's clock
-    left_at: Ms  # LiveKit's clock, the end of the second that the webhook bears
-    done: str = ""  # what the agent had said of being done
-
-    @property
-    def stayed(self) -> Ms:
-        """How long it was there at least: up to 1 s short, as webhooks bear whole seconds."""
-        return max(0, self.left_at - timing.SECOND_MS + 1 - self.joined_at)
-
-
-class Departed(Struct, frozen=True, kw_only=True):
-    """A person's connection that ended a moment ago: who comes back has not met the agent that said goodbye since."""
-
-    sid: str
-    identity: str
-    heard_at: Ms
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -246,6 +220,9 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unattributed_since: Ms = 0  # the newest of them was first seen
     strange_since: Ms = 0  # there were such agents, one or another, and it has not been told since
     unrequested_announced: bool = False  # that has been told
+    unwelcome: tuple[str, ...] = ()  # SIDs of those of them without a name, where the configuration sends them away
+    unwelcome_at: Ms = 0  # the next of them is told to go, not before
+    unwelcome_tries: int = 0  # that failed in a row
     named_since: Ms = 0  # there were such agents of a target's name, one or another
     overflow_announced: bool = False  # that has been told
     timeline: tuple[Entry, ...] = ()

@@ -82,6 +82,7 @@ class Said(StrEnum):
     DEPLOYMENT_IGNORED = "deployment.ignored"  # by a server that does not know deployments
     AGENT_UNREQUESTED = "agent.unrequested"
     AGENT_BELATED = "agent.belated"  # an earlier session of the room's name had asked for it
+    AGENT_SENT_AWAY = "agent.sent_away"  # one without a name, as the configuration says
     ASSIGNMENT_OMITTED = "assignment.omitted"
     ROOM_FOUND = "room.found"  # by the sweep, and no webhook had told of it
     ROOM_UNLISTED = "room.unlisted"

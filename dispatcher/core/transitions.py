@@ -8,6 +8,7 @@ from dispatcher.core import retries, timing
 from dispatcher.core.closing import Why, close
 from dispatcher.core.effects import Asked, Outcome
 from dispatcher.core.facts import Ms
+from dispatcher.core.nameless import sent_away
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Attempt, Session, with_assignment, with_attempt, with_entry
@@ -130,6 +131,8 @@ def retracted(session: Session, step: Retract, now: Ms, *, reason: str = "") -> 
 
     With a `reason` it could not be asked.
     """
+    if not step.assignment:
+        return sent_away(session, step.agent_sid, now, reason=reason)
     assignment = session.assignment(step.assignment)
     attempt = assignment.attempt(step.number)
     again = now + retries.backoff(assignment.spread_by, attempt.retracts + 1)

@@ -7,10 +7,11 @@ from msgspec import Struct
 from dispatcher.core import jobs as job_states
 from dispatcher.core import timing
 from dispatcher.core.closing import Why
+from dispatcher.core.departures import Note
 from dispatcher.core.facts import Ms
 from dispatcher.core.fold import ROOM_ENDING
 from dispatcher.core.rules import Policy
-from dispatcher.core.session import Assignment, Attempt, Note, Session
+from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch
 from dispatcher.core.timeline import Verdict
 

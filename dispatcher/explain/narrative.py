@@ -31,6 +31,7 @@ SENTENCES: Final = {
     Said.DISPATCH_UNANSWERED: "nobody knows whether LiveKit took attempt {number}: {reason}",
     Said.AGENT_UNREQUESTED: "an agent is in the room that no rule asked for: {agent}",
     Said.AGENT_BELATED: "{agent}, which the session before had asked for, came after its end and opened the room again",
+    Said.AGENT_SENT_AWAY: "an agent without a name was told to go, as `unrequested_agents: remove` says",
     Said.ASSIGNMENT_OMITTED: "too many assignments in one room: {assignment} is left out",
     Said.ROOM_FOUND: "the sweep found the room: no webhook had told of it",
     Said.ROOM_UNLISTED: "LiveKit does not list the room",
@@ -77,6 +78,8 @@ def _sentence(entry: Entry) -> str:
             return _ended(entry)
         case Said.AGENT_UNREQUESTED:
             return unrequested(entry)
+        case Said.AGENT_SENT_AWAY if entry.reason:
+            return f"an agent without a name could not be told to go: {entry.reason}"
         case Said.ATTEMPT_RETRACTED if entry.reason:
             return f"could not take back what is left of attempt {entry.number}: {entry.reason}"
     fields = {

@@ -289,9 +289,9 @@ def _asked(effect: Effect) -> str:
             return f"take a turn to ask for {target}"
         case Ask(step=create):
             return f"ask for {create.target}: {visible(create.assignment)}, attempt {create.number}"
-        case TakeBack(step=retract):
-            what = "agent" if retract.agent_sid else "dispatch"
-            return f"take back the {what} of {visible(retract.assignment)}, attempt {retract.number}"
+        case TakeBack(step=back):
+            whose = f"of {visible(back.assignment)}, attempt {back.number}" if back.assignment else "without a name"
+            return f"take back the {'agent' if back.agent_sid else 'dispatch'} {whose}"
         case Save(then=Then.DUE, due_at=due_at):
             return f"save, due at {clock(due_at)}"
         case Save(then=then):

@@ -115,6 +115,8 @@ class SessionRecorder:
                 self._count_end(entry, agent)
             case Said.ATTEMPT_RETRACTED if entry.part is Part.AGENT and not entry.reason:
                 metrics.surplus_agents_total.labels(action="removed").inc()
+            case Said.AGENT_SENT_AWAY if not entry.reason:
+                metrics.surplus_agents_total.labels(action="sent_away").inc()
             case Said.TARGET_BYPASSED:
                 metrics.targets_bypassed_total.labels(agent=agent).inc()
             case Said.DEPLOYMENT_IGNORED:

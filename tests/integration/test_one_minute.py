@@ -204,6 +204,20 @@ async def test_an_agent_without_a_name_beside_ours_is_told_as_what_it_is() -> No
     assert other.startswith("An agent is in the room that no rule asked for: one without a name (its worker registered")
 
 
+async def test_an_agent_without_a_name_is_told_to_go_where_the_configuration_says_so() -> None:
+    """Ours stays; the story says who was sent away, and why that was."""
+    async with house(rule("greeter", unrequested_agents="remove")) as here:
+        here.livekit.workers.register("")
+        await healthy(here)
+        await here.told("agent.sent_away", within=9)
+        await here.livekit.wait_until(lambda: len(here.livekit.rooms.agents_in("lobby")) == 1)
+        lines = await told(here)
+        metrics = await here.metrics()
+    assert lines[0].startswith("Served: `greeter` has been in the room")
+    assert lines[-1].endswith("an agent without a name was told to go, as `unrequested_agents: remove` says")
+    assert metrics['livekit_dispatcher_surplus_agents_total{action="sent_away"}'] == 1
+
+
 async def test_a_dry_run_says_so_first() -> None:
     """And whom it would have asked for."""
     async with house(HASTY, dry_run=True) as here:

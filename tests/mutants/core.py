@@ -210,6 +210,15 @@ MUTANTS = {
         Mutant("a paused target is asked instead", "if target.agent not in paused)", "if target.agent)"),
         Mutant("who has probed probes again", "may_probe=not probed)", "may_probe=True)"),
     ),
+    "dispatcher/core/nameless.py": (
+        Mutant("agents with a name are sent away", " and not one.agent_name]", "]"),
+        Mutant("whoever has no grant is sent away", "one.kind == AGENT and one.granted and", "one.kind == AGENT and"),
+        Mutant("every rule sends away", ' and assignment.policy.unrequested_agents == "remove"', ""),
+        Mutant("sent away where ours is not", "return bool(its_own) and", "return"),
+        Mutant("sent away at once", "max(session.unwelcome_at, first)", "1"),
+        Mutant("what has no name yet is sent away", "[0 if sure else 1]", "[0]"),
+        Mutant("told to go once", "unwelcome_at=now + wait,", "unwelcome_at=now + 10**9,"),
+    ),
     "dispatcher/core/surplus.py": (
         Mutant("the latest agent is kept", "    keep = min(serving,", "    keep = max(serving,"),
         Mutant(

@@ -1,5 +1,6 @@
 """What must hold of every life, watched while it is lived (the laws and bounds of docs/architecture.md)."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from dispatcher.ledger.interface import Handover, Lease
 from tests.simulation.clock import Clock
 from tests.simulation.life import Life
 from tests.simulation.lookalikes import Lookalikes
+from tests.simulation.members import Member
 from tests.simulation.rooms import Rooms
 
 ROUNDS: Final = 11  # with one assignment, and retracts that take 5 s; the reconciler allows 16
@@ -175,7 +177,7 @@ class Laws:
             self.broken(4, f"{step} on a look {self.clock.now - looked} ms old")
 
     def retracts(self, session: Session, step: Retract, lease: Lease, terms: Terms) -> None:
-        """Law 13: only what is ours."""
+        """Law 13: only what is ours, unless the configuration says so."""
         if terms.dry_run:
             self.broken(13, f"{step} in a dry run")
         self.rooms.retracting |= {step.agent_sid, step.dispatch}
@@ -183,11 +185,12 @@ class Laws:
         made = self.rooms.made.get(step.dispatch)
         if step.dispatch and (made is None or not made.ours):
             self.broken(13, f"{step} of a dispatch that is not ours")
-        member = (
-            next((one for one in self.rooms.open.members.values() if one.sid == step.agent_sid), None)
-            if self.rooms.open
-            else None
-        )
+        here = self.rooms.open.members.values() if self.rooms.open else ()
+        member = next((one for one in here if one.sid == step.agent_sid), None)
+        if not step.assignment:
+            for wrong in _unfounded(session, step, member):
+                self.broken(13, wrong)
+            return
         if member is not None and not (member.ours or self._lookalikes.include(member)):
             self.broken(13, f"{step} of an agent that is not ours")
         if session.assignment(step.assignment).attempt(step.number).open:
@@ -201,6 +204,15 @@ class Laws:
             self.broken(3, "another holds the lease")
         if token is not None and lease.until < self.clock.now:
             self.broken(3, f"the lease ran out {self.clock.now - lease.until} ms ago")
+
+
+def _unfounded(session: Session, step: Retract, member: Member | None) -> Iterator[str]:
+    """Sent away is only one without a name, under a rule that says so, whose own agent is there or asked for."""
+    says = [one for one in session.assignments if one.policy.unrequested_agents == "remove"]
+    if step.dispatch or not any(one.open or one.served_by_name for one in says):
+        yield f"{step} that no rule asks for"
+    if member is not None and (member.agent or not member.is_agent or member.made is not None):
+        yield f"{step} of {member.identity}, which has a name, or is no agent"
 
 
 def _difference(one: Session, other: Session) -> str:

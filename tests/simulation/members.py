@@ -114,7 +114,7 @@ def newcomer(who: str, sid: str, joined_at: Ms) -> Member:
         case "avatar":
             return Member(sid, who, AGENT, joined_at, avatar=True)
         case "nameless agent":
-            return Member(sid, who, AGENT, joined_at)
+            return Member(sid, who, AGENT, joined_at, granted=True)
         case "agent without a dispatch":
             return Member(sid, who, AGENT, joined_at, agent="greeter", granted=True)
         case "agent without a dispatch or a grant":

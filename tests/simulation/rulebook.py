@@ -36,6 +36,7 @@ RULEBOOK: Final[dict[str, tuple[Rule, ...]]] = {
     ),
     "done": (_rule("once", Policy(targets=_GREETER, on_finish="done")),),
     "computed": (Rule(name="computed", policy=_policy("greeter", "overflow"), aim=_by_kind),),
+    "tidy": (_rule("tidy", Policy(targets=_GREETER, unrequested_agents="remove")),),
     "canary": (_rule("canary", Policy(targets=(Target("greeter", "canary"), *_GREETER))),),
     "mixed": (
         _rule(

@@ -29,6 +29,7 @@ AGENTS = {
     "done": 1,
     "canary": 1,
     "mixed": 2,
+    "tidy": 1,
 }
 
 spans = st.sampled_from((5, 20, 100, 300, 1_000, 2_000, 4_000, 6_000, 11_000))
@@ -218,6 +219,16 @@ def test_law_13_an_agent_whose_room_died_as_it_was_asked_for_is_taken_back(rules
     assert outcome.arrived > 0
     assert outcome.kept == ()
     assert outcome.worst.alone <= 5_000
+
+
+@pytest.mark.parametrize("rules", ["one", "tidy"])
+def test_law_13_an_agent_without_a_name_goes_only_where_the_rule_says_so(rules: str) -> None:
+    """Beside ours, and before ours has come."""
+    strays = tuple(Happening(at, What.JOINS, "bot") for at in (500, 30_000, 60_000))
+    lived = well(Life(rules=rules, happenings=(*GATHERING, *strays), calm=70_000))
+
+    assert lived.nameless == (1 if rules == "one" else 0)
+    assert lived.arrived == 1
 
 
 def test_turns_that_are_far_apart_cost_time_and_nothing_else() -> None:

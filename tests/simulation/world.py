@@ -31,6 +31,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     arrived: int  # agents of ours, ever
     kept: tuple[str, ...]  # agents of ours that are there at the end, with the numbers of their attempts
     died: bool  # a dispatcher did
+    nameless: int  # agents without a name that are there at the end
 
     @property
     def well(self) -> bool:
@@ -60,6 +61,7 @@ def live(life: Life, tape: Tape | None = None) -> Outcome:
         arrived=rooms.arrived,
         kept=tuple(sorted(_named(rooms))),
         died=laws.died,
+        nameless=sum(one.is_agent and not one.agent for one in rooms.open.members.values()) if rooms.open else 0,
     )
 
 

@@ -59,6 +59,7 @@ URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
         ("worker_type: job", "16: worker_type: write 'room' or 'publisher'"),
         ("on_finish: stop", "14: on_finish: write 'done' or 'replace'"),
         ("extra_agents: keep", "17: extra_agents: write 'remove' or 'report'"),
+        ("unrequested_agents: keep", "23: unrequested_agents: write 'remove' or 'report'"),
         ("continue: yes", "13: continue: write true or false"),
         ("kinds: SIP", "10: kinds: write a list, such as [one, two]"),
         ("kinds: []", "10: kinds: write at least one"),
@@ -257,6 +258,7 @@ rules:
     on_finish: done
     finish_grace: 1s
     extra_agents: report
+    unrequested_agents: remove
 """
 
 
@@ -279,6 +281,7 @@ def test_everything_that_a_rule_says_reaches_it(tmp_path: Path) -> None:
         on_finish="done",
         finish_grace=1_000,
         extra_agents="report",
+        unrequested_agents="remove",
     )
 
 

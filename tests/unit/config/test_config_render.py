@@ -115,6 +115,7 @@ defaults:
   on_finish: replace
   finish_grace: 3s
   extra_agents: remove
+  unrequested_agents: report
 instance: blue
 sweep:
   every: 30s

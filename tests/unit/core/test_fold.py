@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from dispatcher.core.departures import NOTES_MAX, Note
 from dispatcher.core.events import Event
 from dispatcher.core.facts import ABORTED, AGENT_JOB_ENDED, JOINED, LEFT, ROOM_FINISHED, ROOM_STARTED, Ms, Participant
 from dispatcher.core.fold import fold
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import NOTES_MAX, Assignment, Note, Session
+from dispatcher.core.session import Assignment, Session
 from dispatcher.core.timeline import Said, Verdict
 from tests.unit.core.world import LIVEKIT_AHEAD, NOW, agent, assignment, attempt, event, person, rule, seconds, session
 

@@ -7,10 +7,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from dispatcher.core.departures import DEPARTED_MAX, NOTES_MAX
 from dispatcher.core.facts import JOINED, LEFT
 from dispatcher.core.plan import Create, Rest, Retract
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import ASSIGNMENTS_MAX, ATTEMPTS_MAX, DEPARTED_MAX, NOTES_MAX, TIMELINE_MAX, State
+from dispatcher.core.session import ASSIGNMENTS_MAX, ATTEMPTS_MAX, TIMELINE_MAX, State
 from dispatcher.ledger.record import dump, load
 from tests.unit.core.lives import (
     FOREIGN,

@@ -4,10 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.closing import UNTOLD
+from dispatcher.core.departures import Departed
 from dispatcher.core.facts import LEFT, Ms, Participant
 from dispatcher.core.leaving import newcomers, remembered
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import Departed, State
+from dispatcher.core.session import State
 from dispatcher.core.timeline import Said, Verdict
 from dispatcher.core.timing import DEPARTED_MS
 from dispatcher.core.verdicts import Departure

@@ -2,8 +2,9 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core import timing
+from dispatcher.core.departures import Note
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import Assignment, Attempt, Note
+from dispatcher.core.session import Assignment, Attempt
 from dispatcher.core.snapshot import Dispatch
 from dispatcher.core.timeline import Because, Deadline, Verdict
 from dispatcher.core.verdicts import confirming_since, departure, overdue

@@ -4,10 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from dispatcher.core.departures import Note
 from dispatcher.core.events import Event
 from dispatcher.core.facts import JOINED, LEFT
 from dispatcher.core.fold import fold
-from dispatcher.core.session import Note, Session
+from dispatcher.core.session import Session
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.record import VERSION, dump, dump_event, is_newer, load, load_event
 from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, done, event, person, policy, rule, session

@@ -5,20 +5,10 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.attribution import ATTEMPT_IDENTITIES
+from dispatcher.core.departures import DEPARTED_MAX, NOTES_MAX, Departed, Note
 from dispatcher.core.facts import DONE_MAX, RoomSid
 from dispatcher.core.rules import Policy, Target
-from dispatcher.core.session import (
-    ASSIGNMENTS_MAX,
-    ATTEMPTS_MAX,
-    DEPARTED_MAX,
-    NOTES_MAX,
-    TIMELINE_MAX,
-    Assignment,
-    Attempt,
-    Departed,
-    Note,
-    Session,
-)
+from dispatcher.core.session import ASSIGNMENTS_MAX, ATTEMPTS_MAX, TIMELINE_MAX, Assignment, Attempt, Session
 from dispatcher.core.text import AGENT_MAX, ID_MAX, IDENTITY_MAX, NAME_MAX, brief
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.record import IDENTITIES_LEAST, RECORD_MAX, dump, load, slim
@@ -64,6 +54,7 @@ POLICY = Policy(
     on_finish="done",
     finish_grace=59_999,
     extra_agents="report",
+    unrequested_agents="remove",
 )
 
 

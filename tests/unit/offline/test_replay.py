@@ -98,6 +98,7 @@ def test_a_session_that_is_saved_otherwise_is_told_field_by_field(tmp_path: Path
         (TurnToCreate(Target("sales", "canary")), "take a turn to ask for sales@canary"),
         (Ask(step=CREATE, metadata="", tag=""), "ask for greeter: all, attempt 1"),
         (TakeBack(step=Retract(assignment="all", number=2, agent_sid="PA_1")), "take back the agent of all, attempt 2"),
+        (TakeBack(step=Retract(agent_sid="PA_1")), "take back the agent without a name"),
         (TakeBack(step=Retract(assignment="a\x1bl", number=2)), "take back the dispatch of a\\x1bl, attempt 2"),
         (Save(session=EMPTY, then=Then.OVER), "save, then over"),
         (Save(session=EMPTY, then=Then.DUE, due_at=NOW), "save, due at 22:13:20.400"),

@@ -3,12 +3,13 @@
 import pytest
 from msgspec.structs import replace
 
+from dispatcher.core.departures import Note
 from dispatcher.core.effects import Ask, FindEarlier, FoundEarlier, Observe, Observed, Save, Saved, TakeBack, Then
 from dispatcher.core.events import Event
 from dispatcher.core.facts import AGENT, JOINED, Participant, Room, RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Policy, Target
-from dispatcher.core.session import Assignment, Attempt, Note, Session
+from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from dispatcher.core.tags import Tag
 from dispatcher.core.timeline import Entry, Said
