@@ -31,6 +31,7 @@ HERE: Final = ROOT / ".try"
 HOST: Final = "127.0.0.1"
 KEY: Final = "devkey"
 ROOM, PERSON, AGENT, CHAT = "lobby", "alice", "greeter", "lk.chat"
+GET: Final = "https://docs.livekit.io/home/self-hosting/local/ or https://go.dev/dl/"
 SLOWEST_S: Final = 90.0  # until a worker has started on a busy machine
 SEEN_S: Final = 15.0  # until the service knows that the agent is its own: LiveKit lists jobs up to 5 s late
 STOPS_S: Final = 3.0  # then it is killed: an agent that is busy would wait for its room's end
@@ -191,9 +192,11 @@ def written(file: Path, text: str) -> None:
 
 
 def livekit_server() -> Path:
-    """One that was built here before, else the one in PATH, else one that Go builds now. Raises SystemExit."""
+    """One that was built here before, else the one in PATH, else one that Go builds now. Raises GivenUp."""
     if not BINARY.exists() and (found := shutil.which("livekit-server")):
         return Path(found)
+    if not BINARY.exists() and not shutil.which("go"):
+        raise GivenUp(f"neither livekit-server nor go is in PATH, and one is needed: {GET}")
     if not BINARY.exists():
         say(f"go builds livekit-server {VERSION} into .tools, once; this takes minutes…")
     install()

@@ -9,7 +9,15 @@ from typing import Final
 
 LIVEKIT: Final = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_KEYS")
 RULES: Final = ("DISPATCHER_CONFIG", "DISPATCHER_AGENT")
-EVERYTHING: Final = (*LIVEKIT, *RULES, "DISPATCHER_HOST", "DISPATCHER_PORT", "REDIS_URL", "DISPATCHER_API_TOKEN")
+EVERYTHING: Final = (
+    *LIVEKIT,
+    *RULES,
+    "DISPATCHER_HOST",
+    "DISPATCHER_PORT",
+    "DISPATCHER_ADMIN_PORT",
+    "REDIS_URL",
+    "DISPATCHER_API_TOKEN",
+)
 
 WRONG_CONFIG = 2  # the exit code of a configuration, or a command line, that is wrong
 

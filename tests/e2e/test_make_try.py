@@ -1,5 +1,6 @@
 """`make try`: all of it comes up, says that it worked, and ends with Ctrl-C, whole."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from examples import together
 from tests.real.install import BINARY
 from tests.real.server import missing
 
@@ -24,6 +26,40 @@ def mine(token: str) -> Iterator[str]:
                 yield (process / "cmdline").read_text().replace("\0", " ")
         except OSError:  # it has ended meanwhile
             continue
+
+
+@pytest.mark.parametrize(
+    ("built", "there", "server"),
+    [
+        (True, (), ".tools/livekit-server"),
+        (False, ("livekit-server", "go"), "/usr/bin/livekit-server"),
+        (False, ("go",), ".tools/livekit-server"),
+    ],
+)
+def test_a_server_is_found_or_built(
+    built: bool, there: tuple[str, ...], server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one of the tests, the one in PATH, or one that Go makes, in this order."""
+    binary = tmp_path / ".tools/livekit-server"
+    binary.parent.mkdir()
+    if built:
+        binary.touch()
+    monkeypatch.setattr(together, "BINARY", binary)
+    monkeypatch.setattr(together, "install", binary.touch)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name in there else None)
+
+    assert str(together.livekit_server()).removeprefix(f"{tmp_path}/") == server
+
+
+def test_without_a_server_and_without_go_it_says_where_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is started."""
+    monkeypatch.setattr(together, "BINARY", tmp_path / "livekit-server")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+
+    with pytest.raises(together.GivenUp, match="neither livekit-server nor go is in PATH"):
+        together.livekit_server()
 
 
 @pytest.mark.real

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -10,9 +11,11 @@ from msgspec.structs import replace
 
 from dispatcher.cli.doctor import examine
 from dispatcher.cli.doctor.way_in import WayIn
+from dispatcher.cli.main import main
 from dispatcher.config import Config, Secret
 from dispatcher.testing import DEV_KEYS
 from tests.integration.house import TOKEN, House, config, house, rule
+from tests.unit.config.files import CONNECTION
 
 KEY = next(iter(DEV_KEYS))
 
@@ -42,7 +45,7 @@ async def test_a_service_that_is_well_takes_a_webhook_and_our_token() -> None:
     assert f"ok       webhook default: URL/webhook: 200 ignored, signed with {KEY}" in before
     assert any(line.startswith("warning  webhook default: none of LiveKit's has come since") for line in before)
     assert any(line.startswith("skipped  room trip: not tried") for line in before)
-    assert "ok       api: takes our token" in before
+    assert "ok       api: takes the token of environment" in before
     assert "ok       webhook default: LiveKit's last one came 0 s ago" in after
 
 
@@ -53,6 +56,7 @@ async def test_a_room_is_made_and_its_webhook_waited_for() -> None:
         made = [call.method for call in here.livekit.calls if call.method in {"CreateRoom", "DeleteRoom"}]
 
     assert any(line.startswith("ok       room trip default: LiveKit's webhook came within") for line in told)
+    assert not any("none of LiveKit's has come" in line for line in told)
     assert made == ["CreateRoom", "DeleteRoom"]
     assert not here.livekit.rooms.names()
 
@@ -98,7 +102,7 @@ async def test_other_secrets_and_tokens_than_the_services_are_errors() -> None:
         told = await examined(here, settings=replace(ours(here), projects=(other,), api_token=Secret("no-" + TOKEN)))
 
     assert any(line.startswith("error    webhook default: URL/webhook: 401 bad_signature") for line in told)
-    assert "error    api: refuses our token: 401; the service has another DISPATCHER_API_TOKEN" in told
+    assert "error    api: refuses the token of environment: 401; the service has another one" in told
 
 
 async def test_a_service_with_its_api_off_is_told_to_who_has_a_token() -> None:
@@ -106,7 +110,9 @@ async def test_a_service_with_its_api_off_is_told_to_who_has_a_token() -> None:
     async with house(token=None) as here:
         told = await examined(here)
 
-    assert any(line.startswith("error    api: refuses our token: 404; the service has none") for line in told)
+    assert any(
+        line.startswith("error    api: refuses the token of environment: 404; the service has none") for line in told
+    )
 
 
 async def test_nobody_at_the_address_is_one_error() -> None:
@@ -155,7 +161,7 @@ async def test_a_service_that_is_not_ready_or_not_there_is_told(status: int, bod
     assert says in "".join(told)
     assert "skipped  webhook default: when LiveKit's last one came is not told there; --admin-url" in "".join(told)
     assert "skipped  room trip default: not tried: what arrives is not told there" in "".join(told)
-    assert "error    api: refuses our token" in "".join(told)
+    assert "error    api: refuses the token of environment" in "".join(told)
 
 
 async def test_without_an_address_it_says_that_nobody_looked() -> None:
@@ -178,3 +184,29 @@ async def test_the_key_that_was_not_tried_is_named() -> None:
 
     assert "skipped  livekit default: its first key was tried, the other 1 not" in "".join(told)
     assert "ok       api: off; `dispatcher explain` needs it: set DISPATCHER_API_TOKEN" in "".join(told)
+
+
+def test_probes_on_a_port_of_their_own_are_found_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On this machine; else --admin-url says where."""
+    asked: list[WayIn | None] = []
+
+    async def instead(*_: object, way: WayIn | None, as_one: bool) -> int:
+        asked.append(way)
+        return int(as_one)
+
+    monkeypatch.setattr("dispatcher.cli.doctor.command.examine", instead)
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**CONNECTION, "DISPATCHER_AGENT": "greeter", "DISPATCHER_ADMIN_PORT": "9090"}.items():
+        monkeypatch.setenv(name, value)
+
+    url = ["--url", "https://hooks.example/webhook"]
+    assert [main(["doctor", *typed]) for typed in ([], url, [*url, "--admin-url", "http://probes", "--json"])] == [
+        0,
+        0,
+        1,
+    ]
+    assert asked == [
+        None,
+        WayIn("https://hooks.example", "http://127.0.0.1:9090"),
+        WayIn("https://hooks.example", "http://probes"),
+    ]

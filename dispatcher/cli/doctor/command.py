@@ -16,6 +16,7 @@ from dispatcher.cli.doctor.way_in import WayIn
 from dispatcher.cli.doctor.workers import of_workers, seen
 from dispatcher.cli.options import EVERYTHING, take_config
 from dispatcher.config import Config, Source
+from dispatcher.config.environment import service_url
 from dispatcher.ledger.redis.address import Address
 
 NAME: Final = "doctor"
@@ -26,7 +27,9 @@ READS: Final = EVERYTHING
 URL: Final = (
     "also check the running service: the address that LiveKit's webhooks go to, such as https://hooks.example.com"
 )
-ADMIN_URL: Final = "where its probes, metrics and API are, if not at --url"
+ADMIN_URL: Final = (
+    "where its probes, metrics and API are; default: at --url, or at DISPATCHER_ADMIN_PORT of this machine"
+)
 ROOM_TRIP: Final = "with --url: make a room, wait for LiveKit's own webhook of it, and delete it"
 JSON: Final = "print the findings as one JSON object"
 
@@ -44,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Check everything that the service will depend on."""
     config = Source(arguments.config, os.environ).read()
     at = arguments.url
-    way = WayIn(at, arguments.admin_url or at, room_trip=arguments.room_trip) if at else None
+    admin = arguments.admin_url or (service_url(os.environ, admin=True) if config.admin_port else at)
+    way = WayIn(at, admin, room_trip=arguments.room_trip) if at else None
     return asyncio.run(examine(config, redis_address(config), sys.stdout.write, way=way, as_one=arguments.json))
 
 
@@ -72,5 +76,5 @@ def _of_configuration(config: Config) -> Iterator[Finding]:
     yield Finding(Grade.OK, about, f"{config.file or 'environment'}: {rules} rule{'' if rules == 1 else 's'}")
     for warning in config.warnings:
         yield Finding(Grade.WARNING, about, str(warning))
-    if config.api_token is None:
+    if not config.callers:
         yield Finding(Grade.OK, "api", "off", "`dispatcher explain` needs it: set DISPATCHER_API_TOKEN to have it on")

@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -68,9 +68,10 @@ async def of_way_in(config: Config, way: WayIn | None) -> list[Finding]:
         return [Finding(Grade.ERROR, _ABOUT, str(error), "--url and --admin-url name the service as seen from here")]
     for project in config.projects:
         findings += [one async for one in _of_webhooks(way, project)]
-        findings += _of_last(project, before)
-        if way.room_trip:
-            findings.append(await _of_trip(way, project, config.rules_of(project)))
+        trip = [await _of_trip(way, project, config.rules_of(project))] if way.room_trip else []
+        if not any(one.grade is Grade.OK for one in trip):  # else one has just come
+            findings.append(_of_last(project, before))
+        findings += trip
     if not way.room_trip:
         says = "not tried: whether LiveKit itself sends its webhooks there"
         findings.append(Finding(Grade.SKIPPED, "room trip", says, "--room-trip makes a room, and deletes it"))
@@ -108,17 +109,16 @@ async def _last_webhooks(way: WayIn) -> dict[str, float] | None:
     return {project: float(at) for project, at in found} if answer.status == HTTPStatus.OK and found else None
 
 
-def _of_last(project: Project, before: dict[str, float] | None) -> Iterator[Finding]:
+def _of_last(project: Project, before: dict[str, float] | None) -> Finding:
     about = f"webhook {project.name}"
     if before is None:
-        yield Finding(
+        return Finding(
             Grade.SKIPPED, about, "when LiveKit's last one came is not told there", "--admin-url: where /metrics is"
         )
-    elif at := before.get(project.name):
-        yield Finding(Grade.OK, about, f"LiveKit's last one came {max(0, time.time() - at):.0f} s ago")
-    else:
-        says = "none of LiveKit's has come since that process started"
-        yield Finding(Grade.WARNING, about, says, f"if rooms have been opened since: {_NAMES}")
+    if at := before.get(project.name):
+        return Finding(Grade.OK, about, f"LiveKit's last one came {max(0, time.time() - at):.0f} s ago")
+    says = "none of LiveKit's has come since that process started"
+    return Finding(Grade.WARNING, about, says, f"if rooms have been opened since: {_NAMES}")
 
 
 async def _of_trip(way: WayIn, project: Project, rules: tuple[Rule, ...]) -> Finding:
@@ -171,17 +171,18 @@ async def _arrives(way: WayIn, project: str, before: float) -> bool:
 
 
 async def _of_api(way: WayIn, config: Config) -> list[Finding]:
-    if config.api_token is None:
-        return []
-    answer = await asked("GET", f"{way.admin}/v1/rooms?limit=1", f"Bearer {config.api_token.get_secret_value()}")
-    return [_api(answer)]
+    """Whether the service takes each token of the configuration."""
+    address = f"{way.admin}/v1/rooms?limit=1"
+    return [
+        _api(one.name, await asked("GET", address, f"Bearer {one.token.get_secret_value()}")) for one in config.callers
+    ]
 
 
-def _api(answer: Answer) -> Finding:
+def _api(name: str, answer: Answer) -> Finding:
     if answer.status == HTTPStatus.OK:
-        return Finding(Grade.OK, "api", "takes our token")
+        return Finding(Grade.OK, "api", f"takes the token of {name}")
     remedy = {
-        HTTPStatus.UNAUTHORIZED: "the service has another DISPATCHER_API_TOKEN",
+        HTTPStatus.UNAUTHORIZED: "the service has another one",
         HTTPStatus.NOT_FOUND: "the service has none: set DISPATCHER_API_TOKEN where it runs",
     }.get(HTTPStatus(answer.status), "see its log")
-    return Finding(Grade.ERROR, "api", f"refuses our token: {answer.status}", remedy)
+    return Finding(Grade.ERROR, "api", f"refuses the token of {name}: {answer.status}", remedy)
