@@ -12,6 +12,7 @@ RUN pip install --no-deps .
 FROM python:3.12-slim
 RUN useradd --system --no-create-home --uid 10001 dispatcher
 COPY --from=build /opt/venv /opt/venv
+COPY deploy/healthcheck.py /opt/healthcheck.py
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 DISPATCHER_HOST=0.0.0.0 DISPATCHER_PORT=8080
 # dispatcher.yaml, if there is one, is mounted here. `docker run IMAGE check` and every other command work, too
 WORKDIR /etc/dispatcher
@@ -19,6 +20,6 @@ USER 10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as http; http.urlopen(f'http://127.0.0.1:{os.environ[\"DISPATCHER_PORT\"]}/healthz', timeout=2)"]
+    CMD ["python", "/opt/healthcheck.py"]
 ENTRYPOINT ["dispatcher"]
 CMD ["serve"]

@@ -8,6 +8,7 @@ from typing import Final
 from dispatcher.app import redis_address
 from dispatcher.cli.options import EVERYTHING, take_config
 from dispatcher.config import Config, Source, load_offline, show
+from dispatcher.config.types import SECRET_MIN
 
 NAME: Final = "check"
 HELP: Final = "say whether the configuration is right: exit code 0 or 2"
@@ -28,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = _read(arguments)
     for warning in config.warnings:
         sys.stderr.write(f"{warning}\n")
+    if weak := [key for project in config.projects for key in project.weak_keys if not arguments.offline]:
+        sys.stderr.write(f"hint: secrets of under {SECRET_MIN} bytes can be guessed: that of {', '.join(weak)}\n")
     for hint in config.hints:
         sys.stderr.write(f"hint: {hint}\n")
     if arguments.print:

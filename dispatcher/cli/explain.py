@@ -13,13 +13,13 @@ from urllib.parse import quote
 from msgspec import Meta, Struct
 
 from dispatcher.cli.client import Answer, NotTheService, asked
-from dispatcher.cli.options import WRONG_CONFIG, take_url
+from dispatcher.cli.options import LISTENS, WRONG_CONFIG, take_url
 from dispatcher.core.text import visible
 
 NAME: Final = "explain"
 HELP: Final = "ask the running service what happened in a room, and why no agent came"
 EXAMPLE: Final = "dispatcher explain lobby"
-READS: Final = ("DISPATCHER_API_TOKEN", "DISPATCHER_PORT")
+READS: Final = ("DISPATCHER_API_TOKEN", *LISTENS, "DISPATCHER_ADMIN_PORT")
 
 Write: TypeAlias = Callable[[str], object]
 
@@ -63,7 +63,7 @@ class _Refused(Struct, frozen=True):
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its options."""
     parser.add_argument("room", metavar="ROOM", help="the room's name")
-    take_url(parser)
+    take_url(parser, admin=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -102,13 +102,13 @@ async def explain(url: str, token: str, room: str, write: Write) -> int:
 
 async def explain_rules(url: str, token: str, room: str, write: Write) -> int:
     """Write what each rule says of everybody who is in the room now; exit code 0, or 1 with the reason why not."""
-    return await _write_told(url, token, room, write, _rules, query="?rules=1")
+    return await _write_told(url, token, room, write, _rules, query="&rules=1")
 
 
 async def _write_told(
     url: str, token: str, room: str, write: Write, tell: Callable[[_Session], list[str]], *, query: str = ""
 ) -> int:
-    address = f"{url.rstrip('/')}/v1/rooms/{quote(room, safe='', errors='replace')}{query}"
+    address = f"{url.rstrip('/')}/v1/rooms?room={quote(room, safe='', errors='replace')}{query}"
     try:
         answer = await asked("GET", address, f"Bearer {token}")
         if answer.status == HTTPStatus.OK:

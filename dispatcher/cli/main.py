@@ -13,6 +13,7 @@ from dispatcher.cli.options import WRONG_CONFIG, end_help
 from dispatcher.config import BadConfig
 from dispatcher.config.problems import did_you_mean
 from dispatcher.core.text import visible
+from dispatcher.livekit.webhook import quiet_short_secrets
 from dispatcher.offline import Unusable
 
 COMMANDS = (serve, check, doctor, demo, explain, send_test, schema, rules, replay)  # as `--help` lists them
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not typed[0].startswith("-") and typed[0] not in (names := [command.NAME for command in COMMANDS]):
         parser.error(f"no command is called '{visible(typed[0])}'{did_you_mean(typed[0], names)}")
     arguments = parser.parse_args(typed)
+    quiet_short_secrets()
     try:
         code: int = arguments.run(arguments)
     except (BadConfig, Unusable) as bad:

@@ -7,17 +7,13 @@ from pathlib import Path
 from textwrap import fill
 from typing import Final
 
+from dispatcher.config.environment import service_url
+
 LIVEKIT: Final = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_KEYS")
 RULES: Final = ("DISPATCHER_CONFIG", "DISPATCHER_AGENT")
-EVERYTHING: Final = (
-    *LIVEKIT,
-    *RULES,
-    "DISPATCHER_HOST",
-    "DISPATCHER_PORT",
-    "DISPATCHER_ADMIN_PORT",
-    "REDIS_URL",
-    "DISPATCHER_API_TOKEN",
-)
+LISTENS: Final = ("DISPATCHER_HOST", "DISPATCHER_PORT")
+EVERYTHING: Final = (*LIVEKIT, *RULES, *LISTENS, "DISPATCHER_ADMIN_PORT", "REDIS_URL", "DISPATCHER_API_TOKEN")
+WEBHOOK: Final = "/webhook"
 
 WRONG_CONFIG = 2  # the exit code of a configuration, or a command line, that is wrong
 
@@ -36,10 +32,15 @@ def take_project(parser: argparse.ArgumentParser, whose: str) -> None:
     parser.add_argument("--project", help=f"{whose}; default: the first project's")
 
 
-def take_url(parser: argparse.ArgumentParser) -> None:
-    """Add `--url`, of a service on this machine unless somebody says otherwise."""
-    here = f"http://127.0.0.1:{os.environ.get('DISPATCHER_PORT') or 8080}"
-    parser.add_argument("--url", default=here, help=f"the running service; default: {here}")
+def take_url(parser: argparse.ArgumentParser, *, admin: bool = False) -> None:
+    """Add `--url`, of a service on this machine unless somebody says otherwise; `admin`: where its API is."""
+    here = service_url(os.environ, admin=admin)
+    parser.add_argument("--url", type=base, default=here, help=f"the running service; default: {here}")
+
+
+def base(url: str) -> str:
+    """The service's URL without the slash or the path of the webhook at its end: as `serve` prints it is right, too."""
+    return url.rstrip("/").removesuffix(WEBHOOK).rstrip("/")
 
 
 def end_help(parser: argparse.ArgumentParser, example: str, reads: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--room", metavar="NAME", help="a room of this name, which somebody has joined")
     which.add_argument("--live", metavar="ROOM", help="everybody in this room now: asks the running service")
     _describe(explain.add_argument_group("with --room"))
-    take_url(explain)
+    take_url(explain, admin=True)
     explain.set_defaults(trying=_explain)
     for trial, example in (
         (test, EXAMPLE),

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from dispatcher import offline
 from dispatcher.cli.client import Answer, NotTheService, Refusal, asked
-from dispatcher.cli.options import LIVEKIT, RULES, take_config, take_project, take_url
+from dispatcher.cli.options import LISTENS, LIVEKIT, RULES, WEBHOOK, base, take_config, take_project, take_url
 from dispatcher.config import Secret, Source
 from dispatcher.core.text import visible
 from dispatcher.livekit.webhook import BadWebhook, Rejected, sign
@@ -25,9 +25,8 @@ from dispatcher.livekit.webhook import BadWebhook, Rejected, sign
 NAME: Final = "send-test"
 HELP: Final = "send a signed webhook to the running service: exit code 0 or 1"
 EXAMPLE: Final = "dispatcher send-test --url https://hooks.example.com"
-READS: Final = (*LIVEKIT, *RULES, "DISPATCHER_PORT")
+READS: Final = (*LIVEKIT, *RULES, *LISTENS)
 
-WEBHOOK: Final = "/webhook"
 TEST: Final = "send_test"  # an event's name that LiveKit does not have
 SIGNS_IAT: Final = (1, 13)  # livekit-server before it signed without `iat`
 
@@ -70,7 +69,7 @@ async def send_test(
 
     Without a body it is an event that every service takes and none acts on.
     """
-    address, all_taken = f"{url.rstrip('/')}{WEBHOOK}", True
+    address, all_taken = f"{base(url)}{WEBHOOK}", True
     for key, secret in keys.items():
         taken, says = await deliver(address, key, secret.get_secret_value(), body, sign)
         write(visible(says) + "\n")

@@ -1,13 +1,15 @@
 """What the environment says. It wins over the file; a variable that is empty is one that is not set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dispatcher.config import values
 from dispatcher.config.document import read_text
+from dispatcher.config.misspelt import misspelt
 from dispatcher.config.problems import Problem, in_environment
 from dispatcher.config.types import Secret
 
@@ -17,6 +19,7 @@ HOST: Final = "0.0.0.0"  # noqa: S104  a container's port is reached from outsid
 PORT: Final = 8080
 _LOOPBACK: Final = {HOST: "127.0.0.1", "::": "::1"}  # who listens at every address is asked at these
 SERVICE_LINK: Final = "tcp://"  # what Kubernetes writes into NAME_PORT for a Service of that name
+PROXIES: Final = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})  # in small letters, too: `livekit.proxies` reads them
 SHORT: Final = 16  # characters; a token of fewer can be guessed, as nothing slows down who tries
 SECRET_FILES: Final = tuple(  # variables that name a file; a test holds them equal to what is read
     f"{name}_FILE" for name in ("LIVEKIT_API_SECRET", "LIVEKIT_KEYS", "REDIS_URL", "DISPATCHER_API_TOKEN")
@@ -46,23 +49,24 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     variables = _Variables(environ)
     url = variables.take("LIVEKIT_URL", values.url)
     keys = _keys(variables)
-    port = _port(variables, "DISPATCHER_PORT")
-    admin_port = _admin_port(variables, port)
+    port, admin_port = _ports(variables)
     api_token = _api_token(variables)
-    return Environment(
+    variables.problems += _odd_proxies(environ)
+    read = Environment(
         url=url,
         keys=keys,
         redis_url=variables.take("REDIS_URL", _hidden(values.redis_url), secret=True),
         config=variables.take("DISPATCHER_CONFIG", Path),
         agent=variables.take("DISPATCHER_AGENT", values.agent_name),
         host=variables.take("DISPATCHER_HOST", str) or HOST,
-        port=PORT if port is None else port,
+        port=port,
         admin_port=admin_port,
         api_token=api_token,
         given=frozenset(variables.given),
         problems=tuple(variables.problems),
-        warnings=tuple(variables.warnings),
+        warnings=(),
     )
+    return replace(read, warnings=(*variables.warnings, *misspelt(environ, variables.known)))
 
 
 def http_url(host: str, port: int) -> str:
@@ -75,15 +79,16 @@ def service_url(environ: Mapping[str, str], *, admin: bool = False) -> str:
 
     `admin`: for probes, metrics and API, not for webhooks.
     """
-    environment = read_environment(environ)
-    port = environment.port if not admin or environment.admin_port is None else environment.admin_port
-    return http_url(_LOOPBACK.get(environment.host, environment.host), port)
+    variables = _Variables(environ)
+    host, (port, admin_port) = variables.text("DISPATCHER_HOST") or HOST, _ports(variables)
+    return http_url(_LOOPBACK.get(host, host), port if not admin or admin_port is None else admin_port)
 
 
 class _Variables:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.given: set[str] = set()
+        self.known: set[str] = set()  # every variable that was asked for
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
 
@@ -98,13 +103,14 @@ class _Variables:
             self.problems.append(in_environment(f"{name}_FILE", f"{name} is set too; set one of them"))
             return None
         try:
-            return read(values.secret_file(Path(file)) if file else text)
+            return read(values.bare(values.secret_file(Path(file)) if file else text))
         except ValueError as wrong:
             self.problems.append(in_environment(f"{name}_FILE" if file else name, str(wrong)))
             return None
 
     def text(self, name: str) -> str:
         """A variable as it stands, without the space around it; empty if it is not set."""
+        self.known.add(name)
         return self._environ.get(name, "").strip()
 
 
@@ -143,12 +149,21 @@ def _port(variables: _Variables, name: str) -> int | None:
     return variables.take(name, values.whole(0, 65_535))
 
 
-def _admin_port(variables: _Variables, webhooks: int | None) -> int | None:
-    name = "DISPATCHER_ADMIN_PORT"
-    port = _port(variables, name)
-    if port and port == (PORT if webhooks is None else webhooks):
+def _ports(variables: _Variables) -> tuple[int, int | None]:
+    """The webhooks' port, and that of all the rest if it has one of its own."""
+    webhooks, name = _port(variables, "DISPATCHER_PORT"), "DISPATCHER_ADMIN_PORT"
+    port, admin = PORT if webhooks is None else webhooks, _port(variables, name)
+    if admin and admin == port:
         variables.problems.append(in_environment(name, "is the webhooks' port too; take another, or leave it out"))
-    return port
+    return port, admin
+
+
+def _odd_proxies(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Proxies that calls to LiveKit cannot go by: better no start than calls that do not go where somebody says."""
+    for name in sorted(environ):
+        scheme, there, _ = environ[name].partition("://")
+        if name.upper() in PROXIES and there and scheme.lower() != "http":
+            yield in_environment(name, "only http:// proxies are known here; unset it for this process, or name one")
 
 
 def _api_token(variables: _Variables) -> Secret | None:

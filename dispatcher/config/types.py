@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -14,6 +14,9 @@ from dispatcher.core.rules import Policy, Rule
 
 Scope: TypeAlias = Literal["read", "dispatch", "admin"]
 Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
+
+
+SECRET_MIN: Final = 32  # bytes; HS256's own measure (RFC 7518 §3.2)
 
 
 def endpoint(url: str) -> str:
@@ -51,6 +54,11 @@ class Project(Struct, frozen=True, kw_only=True):
     paused: frozenset[str] = frozenset()  # agents that nobody is to be given for now
     api_rate_limit: ApiRateLimit | None = None  # None: none
     limits: Policy = Policy(targets=())  # of agents that are ordered by name
+
+    @property
+    def weak_keys(self) -> tuple[str, ...]:
+        """Keys whose secret has under SECRET_MIN bytes: whoever has one token can try all secrets of that length."""
+        return tuple(key for key, secret in self.keys.items() if len(secret.get_secret_value().encode()) < SECRET_MIN)
 
 
 class SweepSettings(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ _DURATION: Final = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,
 SPAN_PATTERN: Final = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,9}ms)?$"  # the same, for a JSON Schema
 _UNITS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_QUOTES: Final = "\"'`"
 _VISIBLE: Final = re.compile("[!-~]+")
 _WORKER_URL: Final = "write http:// or dns+http://, a host and a port, such as http://agent-1:8081"
 _URL: Final = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
@@ -155,7 +156,7 @@ def secret(text: str, environ: Mapping[str, str], folder: Path) -> Secret:
     """A secret written in place, as `${VARIABLE}`, or as `file:/path` (relative to `folder`)."""
     if reference := _REFERENCE.fullmatch(text):
         variable = reference[1]
-        if not environ.get(variable):
+        if not environ.get(variable, "").strip():
             raise ValueError(f"${{{variable}}} is not set in the environment")
         return sealed(environ[variable])
     if "${" in text:
@@ -166,12 +167,23 @@ def secret(text: str, environ: Mapping[str, str], folder: Path) -> Secret:
 
 
 def sealed(text: str) -> Secret:
-    """A secret's own text: from here on it never shows."""
+    """A secret's own text, without the space around it: from here on it never shows."""
+    text = bare(text)
     if not text:
         raise ValueError("has no value")
+    if len(text.splitlines()) > 1:
+        raise ValueError("has line ends inside; a secret is one line")
     if not text.isprintable():
         raise ValueError("a secret is one line of printable characters")
     return Secret(text)
+
+
+def bare(text: str) -> str:
+    """The text without the space around it. Quotes around it would be part of it, and nobody means that."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
+        raise ValueError("is in quotes, which count as part of it here, as for docker's --env-file: leave them out")
+    return text
 
 
 def secret_file(path: Path) -> str:

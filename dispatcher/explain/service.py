@@ -10,6 +10,8 @@ FAILURES: Final = {  # of calls to LiveKit, by reason (`livekit.client.Reason`)
     "unauthorized": "the key or the secret is not this server's, or the clocks differ by over a minute",
     "timeout": "it takes requests and does not answer in time: is it overloaded, or stuck?",
     "unreachable": "nobody answers at LIVEKIT_URL: is it up, and the address right?",
+    "untrusted": "its certificate is not trusted: SSL_CERT_FILE names a file of others to trust",
+    "proxy": "the proxy that HTTPS_PROXY or HTTP_PROXY names is not there, or refuses; NO_PROXY keeps a host out of it",
     "broken": "the connection breaks, or something else than LiveKit answers at LIVEKIT_URL",
     "oversized": "its answer is longer than LiveKit's ever are",
     "redirected": "LIVEKIT_URL redirects: set it to LiveKit itself",

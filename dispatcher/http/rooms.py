@@ -12,6 +12,7 @@ from dispatcher.http.inquiry import Inquiry
 from dispatcher.http.problems import ApiError, bad_request
 from dispatcher.ledger import sessions
 
+ROOM: Final = "{room:.+}"  # in a path: a room may be called anything, also what has slashes and braces in it
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
 
@@ -34,13 +35,15 @@ class Api:
         guarded = self.guard.guarded
         return [
             web.get("/v1/rooms", guarded("read", self._rooms)),
-            web.get("/v1/rooms/{room}", guarded("read", self._room)),
+            web.get(f"/v1/rooms/{ROOM}", guarded("read", self._room)),
             web.get("/v1/workers", guarded("read", self._workers)),
             web.get("/v1/targets", guarded("read", self._targets)),
         ]
 
     async def _rooms(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """Answer with live rooms, newest first: `?state=`, `?project=`, `?limit=`."""
+        """Answer with live rooms, newest first: `?state=`, `?project=`, `?limit=`; of `?room=`, what happened in it."""
+        if room := request.query.get("room"):
+            return await self._told(room, request, caller)
         state, project = request.query.get("state"), request.query.get("project")
         projects = caller.sees(self.guard.holder.snapshot.projects)
         if state is not None and state not in set(State):
@@ -61,8 +64,10 @@ class Api:
 
     async def _room(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """Answer with every known session of the room name, newest first; of an unknown one, with what can be said."""
-        room, rules = request.match_info["room"], request.query.get("rules") == "1"
-        projects = caller.sees(self.guard.holder.snapshot.projects)
+        return await self._told(request.match_info["room"], request, caller)
+
+    async def _told(self, room: str, request: web.Request, caller: Caller) -> web.StreamResponse:
+        rules, projects = request.query.get("rules") == "1", caller.sees(self.guard.holder.snapshot.projects)
         known = await self.inquiry.room(room, projects, rules=rules)
         if known is None:
             raise ApiError(HTTPStatus.NOT_FOUND, "unknown_room", more=await self.inquiry.unknown(room, projects))

@@ -21,6 +21,7 @@ from dispatcher.http.asked import agent_request, dispatch_request, idempotency_k
 from dispatcher.http.guard import Caller, Guard
 from dispatcher.http.problems import ApiError, bad_request
 from dispatcher.http.resources import JSON
+from dispatcher.http.rooms import ROOM
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Key
 from dispatcher.ledger.sessions import KnownSession
@@ -56,12 +57,12 @@ class Steering:
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
-        guarded, one = self.guard.guarded, "/v1/rooms/{room}/assignments/{assignment}"
+        guarded, one = self.guard.guarded, f"/v1/rooms/{ROOM}/assignments/{{assignment:.+}}"
         return [
             web.post("/v1/dispatches", guarded("dispatch", self._dispatch)),
             web.delete(one, guarded("dispatch", self._cancel)),
             web.post(f"{one}/retry", guarded("dispatch", self._retry)),
-            web.post("/v1/rooms/{room}/look", guarded("dispatch", self._look)),
+            web.post(f"/v1/rooms/{ROOM}/look", guarded("dispatch", self._look)),
             web.post("/v1/sweep", guarded("admin", self._sweep)),
             web.post("/v1/reload", guarded("admin", self._reload)),
         ]

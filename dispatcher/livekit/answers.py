@@ -17,11 +17,14 @@ from aiohttp import (
     ClientResponse,
     ClientSession,
     DummyCookieJar,
+    encode_basic_auth,
 )
+from aiohttp.hdrs import PROXY_AUTHORIZATION
 from google.protobuf.message import DecodeError, Message
 from yarl import URL
 
 from dispatcher.core.errors import DispatcherError
+from dispatcher.livekit.proxies import proxy_for
 
 TwirpSession = NewType("TwirpSession", ClientSession)
 M = TypeVar("M", bound=Message)
@@ -67,7 +70,7 @@ class Bounded(ClientResponse):
 async def twirp_session(connector: BaseConnector | None = None) -> AsyncIterator[TwirpSession]:
     """A session for calls to LiveKit: anything but a reply raises NoReply; no redirects, no cookies."""
     async with ClientSession(
-        connector=connector, response_class=Bounded, middlewares=(_replies,), cookie_jar=DummyCookieJar()
+        connector=connector, response_class=Bounded, middlewares=(_proxied, _replies), cookie_jar=DummyCookieJar()
     ) as session:
         yield TwirpSession(session)
 
@@ -154,6 +157,16 @@ class Arriving:
             if shift >= _VARINT_BITS:
                 raise DecodeError
         return value | byte << shift, at + 1
+
+
+async def _proxied(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Send the request by the proxy that the environment names for it, if it does."""
+    if (proxy := proxy_for(request.url)) is not None:
+        login = encode_basic_auth(proxy.user or "", proxy.password or "") if proxy.user or proxy.password else ""
+        if login and request.url.scheme == "http":  # then the proxy reads the request itself
+            request.headers[PROXY_AUTHORIZATION] = login
+        request.update_proxy(proxy.with_user(None), None, {PROXY_AUTHORIZATION: login} if login else None)
+    return await handler(request)
 
 
 async def _replies(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from aiohttp import ClientConnectorError, ClientError
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
+)
 from google.protobuf.message import DecodeError
 
 from dispatcher.core.errors import DispatcherError
@@ -16,6 +22,8 @@ class Reason(StrEnum):
 
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"  # the connection was refused, or broke before the request was sent
+    UNTRUSTED = "untrusted"  # its certificate is signed by nobody whom we trust, or for another name
+    PROXY = "proxy"  # the proxy that HTTP_PROXY or HTTPS_PROXY names is not there, or refuses
     BROKEN = "broken"  # the connection broke after the request was sent, or a 200 is none of LiveKit's
     OVERSIZED = "oversized"  # a 200 longer than such answers ever are
     REDIRECTED = "redirected"  # 3xx: not followed
@@ -63,7 +71,7 @@ READ: Final[Mapping[Reason, type[LiveKitError]]] = {
     **dict.fromkeys((Reason.INVALID, Reason.UNAUTHORIZED), Refused),
 }
 ACT: Final[Mapping[Reason, type[LiveKitError]]] = {
-    **dict.fromkeys((Reason.UNREACHABLE, Reason.LIMITED), Unavailable),
+    **dict.fromkeys((Reason.UNREACHABLE, Reason.UNTRUSTED, Reason.PROXY, Reason.LIMITED), Unavailable),
     **dict.fromkeys((Reason.TIMEOUT, Reason.BROKEN, Reason.OVERSIZED, Reason.REDIRECTED, Reason.SERVER), Unknown),
     **dict.fromkeys((Reason.INVALID, Reason.NOT_FOUND, Reason.UNAUTHORIZED), Refused),
 }
@@ -84,6 +92,10 @@ def _reason(error: Exception) -> Reason:
             return _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100, Reason.SERVER)
         case TooLong():
             return Reason.OVERSIZED
+        case ClientProxyConnectionError() | ClientHttpProxyError():
+            return Reason.PROXY
+        case ClientConnectorCertificateError():
+            return Reason.UNTRUSTED
         case ClientConnectorError():
             return Reason.UNREACHABLE
         case TimeoutError():

@@ -8,6 +8,7 @@ cannot be read is `Undecodable`, as refusing it would change nothing.
 
 import hashlib
 import hmac
+import warnings
 from base64 import b64encode
 from collections.abc import Mapping
 from enum import StrEnum
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Final, Self, TypeAlias
 import msgspec
 from jwt import InvalidAlgorithmError, InvalidKeyError, InvalidSignatureError, PyJWS, PyJWTError
 from jwt.algorithms import HMACAlgorithm
+from jwt.warnings import InsecureKeyLengthWarning
 from msgspec import Meta, Struct
 
 from dispatcher.core.errors import DispatcherError
@@ -159,6 +161,11 @@ def sign(body: bytes, *, key: str, secret: str, now: Ms, iat: bool = True) -> st
         return _JWS.encode(msgspec.json.encode(claims), secret, algorithm=HS256)
     except InvalidKeyError:
         raise BadWebhook(Rejected.UNUSABLE_SECRET) from None
+
+
+def quiet_short_secrets() -> None:
+    """Keep PyJWT from warning of short secrets, at each token that livekit-api makes: `check` and `doctor` do."""
+    warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 
 class _AnyLength(HMACAlgorithm):

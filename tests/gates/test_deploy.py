@@ -56,7 +56,8 @@ def test_the_image_stops_and_starts_in_exec_form() -> None:
     health, entrypoint, command = (json.loads(command) for command in commands)
 
     assert (entrypoint, command) == (["dispatcher"], ["serve"])
-    compile(health[2], "healthcheck", "exec")
+    assert health == ["python", "/opt/healthcheck.py"]
+    assert "COPY deploy/healthcheck.py /opt/healthcheck.py" in dockerfile
     assert "STOPSIGNAL SIGTERM" in dockerfile
     assert re.search(r"^USER \d+$", dockerfile, re.MULTILINE)
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import pytest
 from msgspec.structs import replace
+from yarl import URL
 
 from dispatcher.app import Service, running
+from dispatcher.cli.explain import explain
 from dispatcher.config import Project, Secret
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS
@@ -78,6 +80,27 @@ async def test_an_odd_name_of_a_room_is_one_that_is_unknown(room: str) -> None:
     async with house() as here:
         assert await status(here, f"/v1/rooms/{room}", BEARER) == 404
         assert not await here.counted("loop_errors_total")
+
+
+ODD = ["{lobby}", "a/b", "..", "a/../b", "a%2Fb", "?", "a&rules=1", "a+b c", "#1", "/", "a//b", "ü%", "assignments/x"]
+
+
+@pytest.mark.parametrize("room", ODD)
+async def test_a_room_may_be_called_anything(room: str) -> None:
+    """It is found by its name in the path, percent-encoded, as `?room=`, and by `explain`."""
+    written: list[str] = []
+    in_path, name = quote(room, safe="/{}" if ".." not in room else ""), quote(room, safe="")
+    async with house() as here, aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join(room, "alice")
+        await here.told("agent.joined", room=room)
+        for path in (f"/v1/rooms?room={name}", f"/v1/rooms/{name}", f"/v1/rooms/{in_path}"):
+            if room == ".." and "?" not in path:
+                continue  # every client takes it for the folder above
+            async with http.get(URL(f"{here.service.admin_url}{path}", encoded=True)) as answer:
+                assert (answer.status, (await answer.json())["room"]) == (200, room)
+        assert await explain(here.service.admin_url, TOKEN, room, written.append) == 0
+    assert "greeter" in "".join(written)
 
 
 async def later(service: Service) -> None:

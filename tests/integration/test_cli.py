@@ -64,6 +64,37 @@ def test_check_says_that_the_environment_is_right(capsys: pytest.CaptureFixture[
     assert printed.err == ""
 
 
+@pytest.mark.parametrize("command", ["check", "doctor"])
+def test_a_short_secret_is_one_line(
+    shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Of `check` and of `doctor`, which names the key; nowhere Python's own warning at each token."""
+    shell.setenv("LIVEKIT_API_SECRET", "secret")
+    main([command])
+    printed = capsys.readouterr()
+    (line,) = [line for line in (printed.out + printed.err).splitlines() if "under 32 bytes" in line]
+    assert KEY in line
+    assert "InsecureKeyLength" not in printed.err
+
+
+def test_a_variable_that_is_misspelt_is_warned_of(
+    shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It stops nobody."""
+    shell.setenv("DISPATCHER_TOKEN", "hush")
+    assert main(["check"]) == 0
+    said = "ignored: no variable of ours; is DISPATCHER_API_TOKEN meant?"
+    assert capsys.readouterr().err == f"environment: DISPATCHER_TOKEN: {said}\n"
+
+
+def test_a_proxy_that_we_cannot_go_by_is_refused(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Aloud: calls that went past it would go where somebody does not want them."""
+    shell.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    assert main(["check"]) == 2
+    said = "only http:// proxies are known here; unset it for this process, or name one"
+    assert capsys.readouterr().err == f"environment: HTTPS_PROXY: {said}\n"
+
+
 def test_check_says_where_the_ledger_is(shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """In Redis by which name, and that a dry run's is not there."""
     shell.setenv("REDIS_URL", "redis://:hush@127.0.0.1:9")

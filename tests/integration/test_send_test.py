@@ -37,6 +37,15 @@ async def heard(here: House) -> Mapping[str, float]:
 
 
 @pytest.mark.usefixtures("shell")
+@pytest.mark.parametrize("written", ["{url}", "{url}/", "{url}/webhook", "{url}/webhook/"])
+async def test_the_url_that_serve_prints_is_taken(written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the webhook's path and without it."""
+    async with house() as here:
+        assert await sent(written.format(url=here.service.url)) == 0
+        assert capsys.readouterr().out.startswith(f"{here.service.url}/webhook: 200 ignored")
+
+
+@pytest.mark.usefixtures("shell")
 async def test_a_webhook_of_nobody_arrives_and_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Signed, verified, ignored: exit code 0, and no session."""
     async with house() as here:

@@ -14,9 +14,10 @@ from dispatcher.cli.doctor.livekits import of_livekits
 from dispatcher.cli.doctor.redis import of_redis
 from dispatcher.cli.doctor.way_in import WayIn
 from dispatcher.cli.doctor.workers import of_workers, seen
-from dispatcher.cli.options import EVERYTHING, take_config
+from dispatcher.cli.options import EVERYTHING, base, take_config
 from dispatcher.config import Config, Source
 from dispatcher.config.environment import service_url
+from dispatcher.config.types import SECRET_MIN
 from dispatcher.ledger.redis.address import Address
 
 NAME: Final = "doctor"
@@ -36,8 +37,8 @@ JSON: Final = "print the findings as one JSON object"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its options."""
-    parser.add_argument("--url", type=way_in.base, help=URL)
-    parser.add_argument("--admin-url", type=way_in.base, metavar="URL", help=ADMIN_URL)
+    parser.add_argument("--url", type=base, help=URL)
+    parser.add_argument("--admin-url", type=base, metavar="URL", help=ADMIN_URL)
     parser.add_argument("--room-trip", action="store_true", help=ROOM_TRIP)
     parser.add_argument("--json", action="store_true", help=JSON)
     take_config(parser)
@@ -76,5 +77,9 @@ def _of_configuration(config: Config) -> Iterator[Finding]:
     yield Finding(Grade.OK, about, f"{config.file or 'environment'}: {rules} rule{'' if rules == 1 else 's'}")
     for warning in config.warnings:
         yield Finding(Grade.WARNING, about, str(warning))
+    for project in config.projects:
+        if weak := project.weak_keys:
+            says = f"{project.name}: the secret of {', '.join(weak)} has under {SECRET_MIN} bytes"
+            yield Finding(Grade.WARNING, about, says, "it can be guessed; fine while you develop")
     if not config.callers:
         yield Finding(Grade.OK, "api", "off", "`dispatcher explain` needs it: set DISPATCHER_API_TOKEN to have it on")

@@ -15,6 +15,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.livekit.answers import twirp_session
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.failures import LiveKitError, Reason
+from dispatcher.livekit.proxies import way
 
 AHEAD_MS: Final[Ms] = 5_000  # less is of no account to tokens
 TOO_FAR_AHEAD_MS: Final[Ms] = 60_000  # the leeway of every token, ours and LiveKit's
@@ -25,6 +26,8 @@ _ASKED: Final = "/twirp/livekit.RoomService/ListRooms"  # by GET: refused with a
 _REMEDIES: Final = {
     Reason.UNAUTHORIZED: "the key or the secret is not this server's, or the clocks differ by over a minute",
     Reason.UNREACHABLE: "nobody answers there: is the address right, and the way to it open?",
+    Reason.UNTRUSTED: "its certificate is signed by nobody whom we trust: SSL_CERT_FILE names a file of others",
+    Reason.PROXY: "the proxy that HTTPS_PROXY or HTTP_PROXY names is not there, or refuses: NO_PROXY keeps a host out",
     Reason.NOT_FOUND: "something else than LiveKit answers there",
     Reason.BROKEN: "something else than LiveKit answers there, or a proxy spoils what it answers",
     Reason.OVERSIZED: "no LiveKit has so much to list: something else answers there",
@@ -45,7 +48,7 @@ async def of_livekits(projects: Sequence[Project]) -> list[Finding]:
         except LiveKitError as error:
             findings += [failed(error, project), *await _of_clock(project)]
             continue
-        says = f"{project.url}: {len(sids)} rooms, in {(monotonic() - began) * 1000:.0f} ms"
+        says = f"{project.url}: {len(sids)} rooms, in {(monotonic() - began) * 1000:.0f} ms{way(project.url)}"
         findings += [Finding(Grade.OK, about, says), *await _of_clock(project), *_of_keys(project)]
         if shared := {owners[sid] for sid in sids if sid in owners}:
             says = (
@@ -60,6 +63,7 @@ def failed(error: LiveKitError, project: Project) -> Finding:
     """What a failed call to the project's LiveKit means."""
     system = why(error)
     says = f"{project.url}: {error.reason}{system and f' ({system})'}{error.leads_to and f' to {error.leads_to}'}"
+    says += way(project.url)
     return Finding(Grade.ERROR, f"livekit {project.name}", says, _REMEDIES.get(error.reason, _ELSE))
 
 

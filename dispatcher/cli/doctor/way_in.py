@@ -16,7 +16,8 @@ from msgspec import Struct
 from dispatcher.cli.client import Answer, NotTheService, asked
 from dispatcher.cli.doctor.findings import Finding, Grade
 from dispatcher.cli.doctor.livekits import failed
-from dispatcher.cli.send_test import WEBHOOK, deliver
+from dispatcher.cli.options import WEBHOOK
+from dispatcher.cli.send_test import deliver
 from dispatcher.config import Config, Project
 from dispatcher.core.facts import Room, RoomSid
 from dispatcher.core.rules import Rule, matching
@@ -49,11 +50,6 @@ class WayIn(Struct, frozen=True):
 class _Readiness(Struct):
     ready: bool
     reason: str = ""
-
-
-def base(text: str) -> str:
-    """A service's address, also of one that was given with the path of its webhook."""
-    return text.rstrip("/").removesuffix(WEBHOOK).rstrip("/")
 
 
 async def of_way_in(config: Config, way: WayIn | None) -> list[Finding]:

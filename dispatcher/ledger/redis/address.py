@@ -43,6 +43,8 @@ class Address(Struct, frozen=True, kw_only=True):
     db: int = 0
     username: str | None = None
     password: str | None = None
+    sentinel_username: str | None = None  # of the sentinels themselves, which have users of their own
+    sentinel_password: str | None = None
     tls: bool = False
     options: Mapping[str, Any]  # of a TLS connection, by redis-py's names
 
@@ -71,6 +73,7 @@ def _requirement(value: str) -> str:
     return value
 
 
+_SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
 _TLS_OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
     "ssl_ca_certs": _existing,
     "ssl_certfile": _existing,
@@ -93,6 +96,7 @@ def read(url: str) -> Address:
         raise ValueError("write # as %23")
     options = _options(parts.query, tls=tls)
     db = options.pop("db", None)
+    sentinels = _of_sentinels(options, form)
     username, password, hosts = _credentials(parts.netloc)
     address = partial(Address, username=username, password=password, tls=tls, options=options)
     match form:
@@ -106,7 +110,7 @@ def read(url: str) -> Address:
             return address(topology=Topology.SOCKET, path=unquote(parts.path), db=_db("", db))
         case "redis+sentinel":
             nodes, (service, path) = _nodes(hosts, SENTINEL_PORT), _service(parts.path)
-            return address(topology=Topology.SENTINEL, nodes=nodes, service=service, db=_db(path, db))
+            return address(topology=Topology.SENTINEL, nodes=nodes, service=service, db=_db(path, db), **sentinels)
         case "redis+cluster":
             if _db(parts.path, db):
                 raise ValueError("a cluster has no database but 0")
@@ -118,15 +122,23 @@ def read(url: str) -> Address:
 def _options(query: str, *, tls: bool) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        if name == "db":
+        if name == "db" or name in _SENTINEL_OPTIONS:
             options[name] = value
         elif name not in _TLS_OPTIONS:
-            raise ValueError(f"unknown parameter; known are db, {', '.join(_TLS_OPTIONS)}")
+            raise ValueError(f"unknown parameter; known are db, {', '.join((*_SENTINEL_OPTIONS, *_TLS_OPTIONS))}")
         elif not tls:
             raise ValueError(f"{name} is for TLS: the scheme must begin with rediss")
         else:
             options[name] = _option(name, value)
     return options
+
+
+def _of_sentinels(options: dict[str, Any], form: str) -> dict[str, Any]:
+    """Take the sentinels' own user and password out of the options."""
+    found: dict[str, Any] = {name: options.pop(name) for name in _SENTINEL_OPTIONS if name in options}
+    if found and form != "redis+sentinel":
+        raise ValueError(f"{min(found)} is for sentinels: the scheme must end in +sentinel")
+    return found
 
 
 def _option(name: str, value: str) -> object:

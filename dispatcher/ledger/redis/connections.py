@@ -59,7 +59,8 @@ def opened(address: Address) -> tuple[Redis | RedisCluster, Sentinel | None]:
             return _pooled(SocketConnection, path=address.path, db=address.db, **settings), None
         case Topology.SENTINEL:
             nodes = [(node.host, node.port) for node in address.nodes]
-            watching = {**_tls(address), **_IMPATIENT}
+            login = {"username": address.sentinel_username, "password": address.sentinel_password}
+            watching = {**login, **_tls(address), **_IMPATIENT}
             sentinel = Sentinel(nodes, sentinel_kwargs=watching, **settings)  # type: ignore[no-untyped-call]
             watched = _WatchedTls if address.tls else SentinelManagedConnection
             return sentinel.master_for(address.service, connection_class=watched, db=address.db, **shared), sentinel

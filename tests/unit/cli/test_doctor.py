@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from dispatcher.cli.doctor.findings import Finding, Grade, as_json
 from dispatcher.cli.doctor.livekits import judged_clock
 from dispatcher.cli.doctor.redis import judged
-from dispatcher.cli.doctor.way_in import base
 from dispatcher.cli.doctor.workers import of_workers
+from dispatcher.cli.options import base
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.ledger.redis.checkup import ServerFacts
 from tests.integration.house import config, rule

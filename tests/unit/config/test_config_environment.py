@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config import Config, Secret, load
-from dispatcher.config.environment import read_environment
+from dispatcher.config.environment import HOST, read_environment, service_url
 from dispatcher.core.rules import Policy, Rule, Target
 from tests.unit.config.files import CONNECTION, RULE, complaints, loaded, told
 
@@ -14,6 +14,7 @@ AGENT = {"DISPATCHER_AGENT": "greeter"}
 NAME = "write the name your agent registers under, not empty, without spaces around it"
 KUBERNETES = "ignored: Kubernetes sets it for a Service named dispatcher; `enableServiceLinks: false` keeps it out"
 PAIRS = "write it as LiveKit does: `key: secret`, one pair a line, with the space"
+QUOTES = "is in quotes, which count as part of it here, as for docker's --env-file: leave them out"
 PORT = "write a whole number from 0 to 65535"
 URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
 SHORT = "environment: DISPATCHER_API_TOKEN: under 16 characters can be guessed; take some of `openssl rand -hex 32`"
@@ -79,7 +80,7 @@ def test_every_variable_reaches_the_configuration() -> None:
         ({"LIVEKIT_API_KEY": "a b"}, ["environment: LIVEKIT_API_KEY: write the API key, without spaces"]),
         (
             {"LIVEKIT_API_SECRET": "hush\nhush"},
-            ["environment: LIVEKIT_API_SECRET: a secret is one line of printable characters"],
+            ["environment: LIVEKIT_API_SECRET: has line ends inside; a secret is one line"],
         ),
         (
             {"LIVEKIT_API_SECRET_FILE": "x"},
@@ -111,6 +112,14 @@ def test_every_variable_reaches_the_configuration() -> None:
         ({"DISPATCHER_PORT": "http"}, [f"environment: DISPATCHER_PORT: {PORT}"]),
         ({"DISPATCHER_PORT": "65536"}, [f"environment: DISPATCHER_PORT: {PORT}"]),
         ({"DISPATCHER_PORT": "-1"}, [f"environment: DISPATCHER_PORT: {PORT}"]),
+        ({"DISPATCHER_ADMIN_PORT": "x"}, [f"environment: DISPATCHER_ADMIN_PORT: {PORT}"]),
+        (
+            {"DISPATCHER_ADMIN_PORT": "8080"},
+            ["environment: DISPATCHER_ADMIN_PORT: is the webhooks' port too; take another, or leave it out"],
+        ),
+        ({"LIVEKIT_URL": '"wss://a"'}, [f"environment: LIVEKIT_URL: {QUOTES}"]),
+        ({"LIVEKIT_API_KEY": "'APIenv'"}, [f"environment: LIVEKIT_API_KEY: {QUOTES}"]),
+        ({"DISPATCHER_API_TOKEN": "'hush-hush-hush-hush'"}, [f"environment: DISPATCHER_API_TOKEN: {QUOTES}"]),
         ({"DISPATCHER_CONFIG": "none.yaml"}, ["none.yaml: cannot be read: No such file or directory"]),
         (
             {"DISPATCHER_API_TOKEN": "a b"},
@@ -176,6 +185,63 @@ def test_what_kubernetes_sets_by_itself_is_no_port() -> None:
 
     assert config.port == 8080
     assert [str(warning) for warning in config.warnings] == [f"environment: DISPATCHER_PORT: {KUBERNETES}"]
+
+
+@pytest.mark.parametrize("service", ["DISPATCHER", "DISPATCHER_ADMIN"])
+def test_services_of_kubernetes_stop_no_command(service: str) -> None:
+    """Whatever Services there are, and whoever asks for the port."""
+    links = {f"{service}_PORT": "tcp://10.0.0.1:80", f"{service}_SERVICE_HOST": "10.0.0.1"}
+    links |= {f"{service}_PORT_80_TCP_ADDR": "10.0.0.1", "LIVEKIT_PORT": "tcp://10.0.0.2:7880"}
+    config = alone(CONNECTION | links)
+
+    assert (config.port, config.admin_port) == (8080, None)
+    assert [warning.field for warning in config.warnings] == [f"{service}_PORT"]
+    assert service_url(links) == service_url(links, admin=True) == "http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("variables", "webhooks", "admin"),
+    [
+        ({}, "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ({"DISPATCHER_PORT": "9000"}, "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ({"DISPATCHER_ADMIN_PORT": "9001"}, "http://127.0.0.1:8080", "http://127.0.0.1:9001"),
+        ({"DISPATCHER_HOST": HOST}, "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ({"DISPATCHER_HOST": "::"}, "http://[::1]:8080", "http://[::1]:8080"),
+        ({"DISPATCHER_HOST": "10.0.0.7"}, "http://10.0.0.7:8080", "http://10.0.0.7:8080"),
+        ({"DISPATCHER_HOST": "fd00::7", "DISPATCHER_PORT": "1"}, "http://[fd00::7]:1", "http://[fd00::7]:1"),
+        ({"DISPATCHER_PORT": "http"}, "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ],
+)
+def test_commands_ask_the_service_where_it_listens(variables: dict[str, str], webhooks: str, admin: str) -> None:
+    """On the same machine, with the same environment."""
+    assert (service_url(variables), service_url(variables, admin=True)) == (webhooks, admin)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("DISPATCHER_AGENTS", "DISPATCHER_AGENT"),
+        ("DISPATCHER_AGENT_NAME", "DISPATCHER_AGENT"),
+        ("DISPATCHER_TOKEN", "DISPATCHER_API_TOKEN"),
+        ("DISPATCHER_REDIS_URL", "REDIS_URL"),
+        ("DISPATCHER_CONFIG_FILE", "DISPATCHER_CONFIG"),
+        ("LIVEKIT_SECRET", "LIVEKIT_API_SECRET"),
+        ("LIVEKIT_API_SECRET_FLIE", "LIVEKIT_API_SECRET_FILE"),
+        ("LIVEKIT_WS_URL", "LIVEKIT_URL"),
+    ],
+)
+def test_a_variable_that_resembles_ours_is_warned_of(written: str, meant: str) -> None:
+    """It would be passed over in silence; its value is not shown."""
+    warnings = alone(CONNECTION | {written: "hush"}).warnings
+    said = f"ignored: no variable of ours; is {meant} meant?"
+
+    assert [str(warning) for warning in warnings] == [f"environment: {written}: {said}"]
+
+
+@pytest.mark.parametrize("other", ["LIVEKIT_AGENT_NAME", "LIVEKIT_LOG_LEVEL", "DISPATCHER_URL", "REDIS_URI"])
+def test_others_variables_are_nothing_to_us(other: str) -> None:
+    """LiveKit's programs have their own, and so have whoever starts us."""
+    assert alone(CONNECTION | {other: "x"}).warnings == ()
 
 
 def test_the_file_is_the_one_named_else_that_of_the_environment_else_the_usual_one(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """Law 11 for the configuration: secrets never show; and where they may stand."""
 
+import json
 import traceback
 from pathlib import Path
 
 import pytest
 
-from dispatcher.config import BadConfig, load
+from dispatcher.config import BadConfig, Config, load
 from tests.unit.config.files import CONNECTION, RULE, loaded, told, written
 
 HUSH = "hush-0123456789"
@@ -42,7 +43,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         ("'${NOPE}'", "${NOPE} is not set in the environment"),
         ("'${EMPTY}'", "${EMPTY} is not set in the environment"),
         ("'a${EU}'", "write ${VARIABLE} alone, with nothing around it"),
-        ("'${LINES}'", "a secret is one line of printable characters"),
+        ("'${LINES}'", "has line ends inside; a secret is one line"),
         ("''", "has no value"),
         ("", "has no value"),
         ("[hush]", "write one value, not a list or fields"),
@@ -50,7 +51,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         ("file:folder", "cannot read {folder}/folder: Is a directory"),
         ("file:blank", "{folder}/blank is empty"),
         ("file:latin", "{folder}/latin is not UTF-8"),
-        ("file:lines", "a secret is one line of printable characters"),
+        ("file:lines", "has line ends inside; a secret is one line"),
         ("file:huge", "{folder}/huge is over 64 KiB"),
     ],
 )
@@ -116,3 +117,46 @@ def test_no_secret_shows_in_a_report(tmp_path: Path, text: str) -> None:
 
     trace = "".join(traceback.format_exception(caught.value))
     assert HUSH not in f"{caught.value} {caught.value!r} {caught.value.problems!r} {trace}"
+
+
+SOURCES = ("variable", "file", "reference", "place", "named file", "pairs")
+
+
+def secret_from(tmp_path: Path, source: str, text: str) -> Config:
+    """A configuration whose one secret comes from there."""
+    (tmp_path / "secret").write_text(text)
+    written_there = {"reference": "${EU}", "place": json.dumps(text), "named file": "file:secret"}
+    if source in written_there:
+        file = f"{RULE}projects:\n- url: ws://a\n  keys:\n    APIa: {written_there[source]}\n"
+        return loaded(tmp_path, file, {"EU": text})
+    variables = {
+        "variable": {"LIVEKIT_API_KEY": "APIa", "LIVEKIT_API_SECRET": text},
+        "file": {"LIVEKIT_API_KEY": "APIa", "LIVEKIT_API_SECRET_FILE": str(tmp_path / "secret")},
+        "pairs": {"LIVEKIT_KEYS": f"APIa: {json.dumps(text)}"},
+    }
+    return loaded(tmp_path, RULE, {"LIVEKIT_URL": "ws://a", **variables[source]})
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_space_around_a_secret_is_no_part_of_it(tmp_path: Path, source: str) -> None:
+    """From every source alike: `echo` adds a line end, and editors do."""
+    (key,) = secret_from(tmp_path, source, f" {HUSH}\n").projects[0].keys.values()
+    assert key.get_secret_value() == HUSH
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(f'"{HUSH}"', "is in quotes"), (f"'{HUSH}'\n", "is in quotes"), (f"{HUSH}\n{HUSH}", "has line ends inside")],
+)
+def test_a_secret_in_quotes_or_of_several_lines_is_a_mistake(tmp_path: Path, source: str, text: str, said: str) -> None:
+    """From every source alike: LiveKit would refuse each call, and nobody would see why."""
+    with pytest.raises(BadConfig, match=said) as caught:
+        secret_from(tmp_path, source, text)
+    assert HUSH not in str(caught.value)
+
+
+def test_short_secrets_are_known_by_their_keys(tmp_path: Path) -> None:
+    """Under 32 bytes, which is what HS256 wants."""
+    text = f"{RULE}projects:\n- url: ws://a\n  keys: {{APIa: {'x' * 31}, APIb: {'x' * 32}}}\n"
+    assert loaded(tmp_path, text, {}).projects[0].weak_keys == ("APIa",)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.ledger.redis.address import Address, Node, Topology, read
+from dispatcher.ledger.redis.connections import opened
 
 HERE = (Node("127.0.0.1", 6379),)
 SEVERAL = (Node("a", 1), Node("b", 26379))
@@ -75,7 +76,7 @@ def test_a_url_is_read(url: str, address: Address) -> None:
         ("redis://a,hush", "several hosts need redis+sentinel or redis+cluster"),
         ("redis://a/hush", "the database is a number, as in /0"),
         ("redis://:hush#1@a", "write # as %23"),
-        ("redis://a?hush=1", "unknown parameter; known are db, ssl_ca_certs"),
+        ("redis://a?hush=1", "unknown parameter; known are db, sentinel_username, sentinel_password, ssl_ca_certs"),
         ("redis://a?ssl_cert_reqs=hush", "ssl_cert_reqs is for TLS: the scheme must begin with rediss"),
         ("rediss://a?ssl_cert_reqs=hush", "ssl_cert_reqs: write none, optional or required"),
         ("rediss://a?ssl_check_hostname=hush", "ssl_check_hostname: write true or false"),
@@ -85,6 +86,7 @@ def test_a_url_is_read(url: str, address: Address) -> None:
         ("redis+sentinel://hush", "the name of the master that the sentinels watch is missing"),
         ("redis+sentinel://a,,hush/mymaster", "the host is missing"),
         ("redis+sentinel://a/mymaster/hush", "the database is a number"),
+        ("redis://a?sentinel_password=hush", "sentinel_password is for sentinels: the scheme must end in +sentinel"),
         ("redis+cluster://a,hush/1", "a cluster has no database but 0"),
     ],
 )
@@ -93,6 +95,20 @@ def test_a_wrong_url_is_told_what_is_wrong_and_not_shown(url: str, wrong: str) -
     with pytest.raises(ValueError, match=wrong.replace("+", r"\+")) as raised:
         read(url)
     assert "hush" not in str(raised.value)
+
+
+def test_sentinels_have_a_user_and_a_password_of_their_own() -> None:
+    """Those before the hosts are the master's; neither shows, and each server is given its own."""
+    url = "redis+sentinel://ann:hush@a:1/mymaster?sentinel_username=watch&sentinel_password=h%40sh&db=3"
+    address = read(url)
+    _, sentinel = opened(address)
+
+    assert (address.sentinel_username, address.sentinel_password, address.db) == ("watch", "h@sh", 3)
+    assert "h@sh" not in repr(address)
+    assert sentinel is not None
+    asked = sentinel.sentinels[0].connection_pool.connection_kwargs
+    assert (asked["username"], asked["password"]) == ("watch", "h@sh")
+    assert (sentinel.connection_kwargs["username"], sentinel.connection_kwargs["password"]) == ("ann", "hush")
 
 
 def test_a_certificates_file_is_looked_for(tmp_path: Path) -> None:
