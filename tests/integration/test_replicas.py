@@ -23,7 +23,7 @@ from dispatcher.ledger.redis.connections import CONNECTIONS
 from dispatcher.livekit.webhook import sign
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
-from tests.integration.house import SPEED, Ears, config, rule
+from tests.integration.house import SPEED, TOKEN, Ears, config, rule
 from tests.real.child import Child
 from tests.real.server import free_port
 from tests.real.valkey import Valkey, running_valkey
@@ -185,3 +185,45 @@ def process(livekit: FakeLiveKit, valkey: Valkey, directory: Path, port: int) ->
     }
     command = [sys.executable, "-m", "dispatcher", "serve", "--log", "json"]
     return Child(command, directory / "replica.log", environment=environment)
+
+
+ALL_ON_DISK = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+async def asked_until_answered(http: aiohttp.ClientSession, service: Service) -> tuple[str, str]:
+    """What one copy of the request is answered, which is sent again for as long as it is 503; and its assignment."""
+    asked = {"room": "lobby", "agent": "sales", "metadata": "for one agent alone"}
+    headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": "one"}
+    async with asyncio.timeout(30):
+        while True:
+            async with http.post(f"{service.url}/v1/dispatches?wait=20s", json=asked, headers=headers) as answer:
+                told = await answer.json()
+                if answer.status != 503:
+                    return told["state"], told["assignment"]
+            await asyncio.sleep(0.1)
+
+
+async def test_fifty_copies_of_a_request_at_three_replicas_are_one_agent_though_redis_dies(
+    livekit: FakeLiveKit, tmp_path: Path
+) -> None:
+    """The ledger is killed while they come, and comes back with what it had acknowledged: all have one answer."""
+    options = (*ALL_ON_DISK, "--dir", str(tmp_path))
+    livekit.workers.register("sales")
+    await livekit.rooms.open("lobby")
+    async with AsyncExitStack() as stack:
+        valkey = stack.enter_context(running_valkey(tmp_path, *options))
+        replicas = [(await stack.enter_async_context(replica(livekit, valkey.url)))[0] for _ in range(3)]
+        for one in replicas:
+            await wait_ready(one.url)
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        copies = [asyncio.create_task(asked_until_answered(http, replicas[number % 3])) for number in range(50)]
+        await asyncio.sleep(0.02)
+        valkey.process.signal(SIGKILL)
+        await asyncio.sleep(0.3)
+        stack.enter_context(running_valkey(tmp_path, *options, port=valkey.port))
+
+        answers = set(await asyncio.gather(*copies))
+        assert len(answers) == 1
+        assert {state for state, _ in answers} == {"served"}
+        assert len(livekit.rooms.agents_in("lobby")) == 1
+        assert [one.metadata for one in livekit.rooms.dispatches_in("lobby")] == ["for one agent alone"]
