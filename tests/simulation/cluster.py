@@ -101,7 +101,16 @@ class Cluster(Processes):
         self.heard += 1
         seen = replace(event, asked_for=judged_at_once(asked_for(event, self.rules)))
         entry = b"of another version" if self.heard in self.life.undecodable else dump_event(seen)
-        delivery = at_once(self.ledger.deliver(Key(PROJECT, LOBBY, event.room.sid), event.id, entry))
+        self._deliver(replica, Key(PROJECT, LOBBY, event.room.sid), event.id, entry)
+
+    def order(self, event: Event, room: Room) -> None:
+        """An order is sent to whichever replica answers; nobody sends it again by itself."""
+        replica = self._able()
+        if replica is not None:
+            self._deliver(replica, Key(PROJECT, LOBBY, room.sid), event.id, dump_event(event))
+
+    def _deliver(self, replica: Replica, key: Key, id_: str, entry: bytes) -> None:
+        delivery = at_once(self.ledger.deliver(key, id_, entry))
         if delivery.handover is not None:
             self._drive(replica, delivery.handover)
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Rule, matching
-from dispatcher.core.session import Session
+from dispatcher.core.session import Assignment, Session
+from dispatcher.core.timeline import Said
 from dispatcher.ledger import record
 from tests.simulation.alone import Alone
 from tests.simulation.clock import Clock
@@ -123,13 +124,14 @@ class Ending:
                 yield f"agents for {' and '.join(single)}, of which a room has one"
             if (
                 not room.attended
-                and ours
+                and any(not key.startswith("request:") for key in ours)
                 and all(rule.policy.trigger == "participant_joined" for rule in self.cluster.rules)
             ):
                 yield f"{room.sid} never had anybody in it but agents of ours"
             if self.laws.life.dry_run:
                 continue
             yield from self._unserved(room, session, ours, _others(room))
+            yield from _unserved_orders(session, ours)
 
     def _unserved(
         self, room: Opened, session: Session | None, ours: Counter[str], others: Counter[str]
@@ -144,7 +146,11 @@ class Ending:
             if ours[key]:
                 continue
             left = in_room(room.sid, self.rooms.departures)
-            if assignment and assignment.finished_at and done_for(waiting, assignment, left, self.rooms.went):
+            done = assignment is not None and (
+                _cancelled(session, assignment, waiting)
+                or (assignment.finished_at > 0 and done_for(waiting, assignment, left, self.rooms.went))
+            )
+            if done:
                 self.excused += 1
             elif name:
                 others[name] -= 1
@@ -190,6 +196,20 @@ class Ending:
     def _session(self, sid: RoomSid) -> Session | None:
         life = next((one for one in self.cluster.lives() if one.key.sid == sid), None)
         return record.load(life.record, LOBBY, sid) if life and life.record else None
+
+
+def _unserved_orders(session: Session | None, ours: Counter[str]) -> Iterator[str]:
+    """What was ordered is there, unless it is done, or was cancelled."""
+    for one in session.assignments if session else ():
+        if one.request and not one.finished_at and not ours[one.key]:
+            yield f"no agent for {one.key}, which was ordered"
+
+
+def _cancelled(session: Session | None, assignment: Assignment, waiting: Iterable[Member]) -> bool:
+    """Whether somebody cancelled it, and nobody has come since."""
+    entries = session.timeline if session else ()
+    told = any(one.said is Said.ASSIGNMENT_CANCELLED and one.assignment == assignment.key for one in entries)
+    return told and all(one.joined_at <= assignment.finished_at for one in waiting)
 
 
 def _ours(room: Opened) -> Counter[str]:

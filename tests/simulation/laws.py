@@ -87,7 +87,8 @@ class Laws:
             self.worst.rounds = max(self.worst.rounds, number)
         else:
             self.worst.rounds_more = max(self.worst.rounds_more, number)
-        if number > (ROUNDS if len(session.assignments) <= 1 else ROUNDS_MORE):
+        more = 4 * max(0, len(session.assignments) - 3)
+        if number > (ROUNDS if len(session.assignments) <= 1 else ROUNDS_MORE + more):
             self.broken(0, f"round {number} of one claim")
         if any(entry.said is Said.PASSES_EXCEEDED for entry in session.timeline):
             self.broken(0, "the judging of a look found no end")

@@ -104,6 +104,9 @@ class What(StrEnum):
     WIPES = auto()  # the ledger is emptied
     PAUSES = auto()  # an agent is paused, by its name
     RESUMES = auto()  # nothing is paused any more
+    ORDERS = auto()  # an operator orders an agent of this name, twice, as after a lost answer
+    CANCELS = auto()  # an operator cancels one of the session's assignments
+    RETRIES = auto()  # an operator has one tried again
 
 
 class Happening(Struct, frozen=True, omit_defaults=True):

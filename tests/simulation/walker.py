@@ -27,9 +27,16 @@ DEAD: Final = ("greeter", "overflow", "voicemail", "phone")
 CALM_MAX: Final[Ms] = 150_000
 _FAULTS: Final = (
     *("fates", "creates", "looks", "retracts", "hooks", "troubles"),
-    *("wipes", "turns", "versions", "pauses", "forgers", "closes"),
+    *("wipes", "turns", "versions", "pauses", "forgers", "closes", "orders"),
 )
-_NEED_TAGS: Final = {"wipes", "troubles", "creates", "forgers", "closes"}  # an old server has none to be found by
+_NEED_TAGS: Final = {
+    "wipes",
+    "troubles",
+    "creates",
+    "forgers",
+    "closes",
+    "orders",
+}  # an old server has none to be found by
 _LISTS: Final = ("happenings", "fates", "creates", "looks", "retracts", "hooks", "troubles", "undecodable")
 _PLAIN: Final = {
     "token": False,
@@ -92,6 +99,9 @@ def _happenings(rnd: Random, calm: Ms, hostile: set[str]) -> Iterator[Happening]
         yield Happening(rnd.randrange(calm), What.JOINS, "twin")
     for _ in range(rnd.randrange(1, 3) if "wipes" in hostile else 0):
         yield Happening(rnd.randrange(calm), What.WIPES)
+    for _ in range(rnd.randrange(1, 5) if "orders" in hostile else 0):
+        what = rnd.choice((What.ORDERS, What.ORDERS, What.CANCELS, What.RETRIES))
+        yield Happening(rnd.randrange(calm), what, rnd.choice(("greeter", "sales")) if what is What.ORDERS else "")
     for _ in range(rnd.randrange(1, 3) if "pauses" in hostile else 0):
         began = rnd.randrange(calm)
         yield Happening(began, What.PAUSES, rnd.choice(("greeter", "greeter", "overflow", "phone")))

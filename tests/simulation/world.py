@@ -15,6 +15,7 @@ from tests.simulation.cluster import Cluster
 from tests.simulation.ending import Ending
 from tests.simulation.laws import Hopeless, Laws, Violation, Worst
 from tests.simulation.life import Happening, Life, What
+from tests.simulation.operator import Operator
 from tests.simulation.rooms import Rooms
 
 BEGAN: Final[Ms] = 1_700_000_000_400
@@ -47,8 +48,9 @@ def live(life: Life, tape: Tape | None = None) -> Outcome:
     cluster = Cluster(clock, Line(clock, rooms, life, calm), life, laws, calm)
     cluster.tape = tape
     rooms.hooked = cluster.hook
+    operator = Operator(cluster)
     for one in life.happenings:
-        clock.at(BEGAN + min(one.at, life.calm), partial(_happen, one, rooms, cluster))
+        clock.at(BEGAN + min(one.at, life.calm), partial(_happen, one, rooms, cluster, operator))
     ending = Ending(clock, rooms, cluster, laws, calm)
     with suppress(Hopeless):
         clock.run(ending.by + AFTERWARDS, ending.watch)
@@ -71,7 +73,7 @@ def _named(rooms: Rooms) -> Iterator[str]:
             yield f"{one.agent}#{one.made.number}"
 
 
-def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:
+def _happen(one: Happening, rooms: Rooms, cluster: Cluster, operator: Operator) -> None:
     happenings: dict[What, Do] = {
         What.JOINS: partial(rooms.joins, one.who),
         What.LEAVES: partial(rooms.leaves, one.who),
@@ -85,5 +87,8 @@ def _happen(one: Happening, rooms: Rooms, cluster: Cluster) -> None:
         What.WIPES: cluster.wipe,
         What.PAUSES: partial(cluster.pause, {one.who}),
         What.RESUMES: partial(cluster.pause, ()),
+        What.ORDERS: partial(operator.orders, one.who),
+        What.CANCELS: operator.cancels,
+        What.RETRIES: operator.retries,
     }
     happenings[one.what]()
