@@ -18,5 +18,8 @@ class Event(Struct, frozen=True, kw_only=True):
     room: Room | None = None
     participant: Participant | None = None
     asked_for: tuple[str, ...] | None = None  # the rules that apply to who has joined, by name; None: not known
+    end_reason: str = ""  # LiveKit's name of why the room has ended, such as ROOM_END_API_DELETE; "": it does not say
+    assignment: str = ""  # of a job: its assignment's key, as its tag says, unproven; "": it says nothing of ours
+    number: int = 0  # and its attempt
     order: Order | None = None
     by: str = ""  # who ordered it

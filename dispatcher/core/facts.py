@@ -32,7 +32,10 @@ ROOM_FINISHED: Final = "room_finished"
 JOINED: Final = "participant_joined"
 LEFT: Final = "participant_left"
 ABORTED: Final = "participant_connection_aborted"
-AGENT_JOB_ENDED: Final = "agent_job_ended"  # LiveKit Cloud's: its room is its job's, and it is a hint to look
+AGENT_JOB_ENDED: Final = "agent_job_ended"
+AGENT_JOBS: Final = frozenset(  # LiveKit Cloud's: their room is their job's, and they are hints to look
+    {"agent_job_pending", "agent_job_started", AGENT_JOB_ENDED}
+)
 RELEVANT_EVENTS: Final = frozenset(
     {ROOM_STARTED, ROOM_FINISHED, JOINED, LEFT, ABORTED}
 )  # others never reach the ledger

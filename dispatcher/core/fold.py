@@ -16,6 +16,7 @@ from dispatcher.core.events import Event
 from dispatcher.core.facts import (
     ABORTED,
     AGENT_JOB_ENDED,
+    AGENT_JOBS,
     JOINED,
     LEFT,
     ROOM_FINISHED,
@@ -40,11 +41,12 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     """
     if session.final:
         return session
-    if session.finished and event.name == AGENT_JOB_ENDED:  # which does not say that the room lives
+    if session.finished and event.name in AGENT_JOBS:  # which does not say that the room lives
         return session
     if event.name == ROOM_FINISHED:
         ended = replace(session, finished=True, final=True, stale=False, notes=(), missed_at=0)
-        return with_entry(ended, Entry(at=now, said=Said.ROOM_FINISHED, reason=ROOM_FINISHED))
+        reason = event.end_reason.lower().removeprefix("room_end_") or ROOM_FINISHED
+        return with_entry(ended, Entry(at=now, said=Said.ROOM_FINISHED, reason=reason))
     if event.order is not None:
         return carry_out(session, event.order, event.by, now)
     if event.name == SWEPT and _is_unknown(session):
@@ -52,7 +54,7 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     if session.finished:  # by looks, and somebody says that it lives
         session = replace(session, finished=False, missed_at=0, stale=True)
     if event.participant is None:
-        stale = _room_matters(session, event, rules)
+        stale = _room_matters(session, event, rules, now)
         return _with_look(late.heard(session, event, rules, now), event, now, stale=stale)
     if event.participant.as_agent:
         return _fold_agent(session, event, event.participant, now)
@@ -71,11 +73,25 @@ def _with_look(session: Session, event: Event, now: Ms, *, stale: bool) -> Sessi
     return late.expect(replace(session, stale=True), event, now) if stale else session
 
 
-def _room_matters(session: Session, event: Event, rules: Sequence[Rule]) -> bool:
-    if event.name == AGENT_JOB_ENDED:  # of an agent that was here its leaving says more
-        waiting = (attempt for assignment in session.assignments for attempt in assignment.open)
-        return any(not attempt.agent_sid for attempt in waiting)
+def _room_matters(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> bool:
+    if event.name in AGENT_JOBS:
+        return _job_matters(session, event, now)
     return event.name != ROOM_STARTED or may_be_assigned(session, rules, None)
+
+
+def _job_matters(session: Session, event: Event, now: Ms) -> bool:
+    """Whether an attempt waits for this job, or for any where its tag says nothing.
+
+    Of an agent that was here its leaving says more; and where a job has begun soon, the joining that follows does.
+    """
+    of_it = (event.assignment, event.number)
+    soon = 0 if event.name == AGENT_JOB_ENDED else timing.ATTEMPT_LOOKS_MS[0]
+    return any(
+        not attempt.agent_sid and now >= attempt.started_at + soon
+        for assignment in session.assignments
+        for attempt in assignment.open
+        if not event.assignment or of_it == (assignment.key, attempt.number)
+    )
 
 
 def _fold_agent(session: Session, event: Event, agent: Participant, now: Ms) -> Session:

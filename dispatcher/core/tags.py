@@ -7,6 +7,7 @@ opened again, lists a dispatch of its life before: that is ours.
 """
 
 import json
+import re
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 
 AHEAD_MAX: Final = 10_000  # attempts that an emptied ledger may have forgotten: five days of a starved assignment's
 _TAG_MAX: Final = 1_024  # characters: ours have some 400 at most, and longer ones are not worth a hash
+_CLAIM: Final = re.compile(r"[^:]*:[^:]*:(?P<key>.+)#(?P<number>[0-9]{1,9}):[^:]*")
 
 
 class Signer(Protocol):
@@ -37,6 +39,12 @@ class Tag(NamedTuple):
 
     key: str
     number: int
+
+
+def claimed(tag: str) -> Tag | None:
+    """What the tag says, which anybody may have written: enough for a hint, and for nothing else. None: nothing."""
+    said = _CLAIM.fullmatch(tag) if len(tag) <= _TAG_MAX else None
+    return Tag(said["key"], int(said["number"])) if said else None
 
 
 class Tagging(Protocol):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.audience import asked_for
 from dispatcher.core.events import Event
-from dispatcher.core.facts import AGENT_JOB_ENDED, RELEVANT_EVENTS
+from dispatcher.core.facts import AGENT_JOBS, RELEVANT_EVENTS
 from dispatcher.core.rules import Rule
 from dispatcher.engine.runner import Runner
 from dispatcher.engine.slices import sliced
@@ -47,7 +47,7 @@ class Intake:
 
     async def accept(self, project: str, event: Event) -> IntakeResult:
         """The event is recorded, and its session on its way. Raises LedgerUnavailable: it may or may not be."""
-        relevant = event.name in RELEVANT_EVENTS or event.name == AGENT_JOB_ENDED
+        relevant = event.name in RELEVANT_EVENTS | AGENT_JOBS
         if not relevant or event.room is None or not event.room.sid:
             return IntakeResult.IGNORED
         key = Key(project, event.room.name, event.room.sid)

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
-from livekit.protocol.models import DisconnectReason, ParticipantInfo
+from livekit.protocol.models import DisconnectReason, ParticipantInfo, RoomEndReason
 from msgspec import Meta, Struct, field
 
 from dispatcher.core.events import Event
 from dispatcher.core.facts import (
-    AGENT_JOB_ENDED,
+    AGENT_JOBS,
     KIND_DETAILS_MAX,
     RELEVANT_EVENTS,
     ROOM_FINISHED,
@@ -24,7 +24,9 @@ from dispatcher.core.facts import (
     Room,
     RoomSid,
 )
+from dispatcher.core.tags import Tag, claimed
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
+from dispatcher.livekit.messages import TAG
 
 _Needed: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Time: TypeAlias = Annotated[int, Meta(ge=-(10**15), le=10**15)] | None  # 1000 times it stays within 64 bits
@@ -101,6 +103,11 @@ class _Participant(Struct):
 
 class _Job(Struct):
     room: _Room | None = None
+    attributes: dict[str, str] | None = None
+
+    def claim(self) -> Tag:
+        """For what its dispatch was made, as it says."""
+        return claimed((self.attributes or {}).get(TAG, "")) or _NOTHING
 
 
 class _Event(Struct):
@@ -111,8 +118,11 @@ class _Event(Struct):
     room: _Room | None = None
     participant: _Participant | None = None
     job: _Job | None = None
+    why: _Enum = field(default=None, name="roomEndReason")
+    room_end_reason: _Enum = None
 
 
+_NOTHING: Final = Tag("", 0)
 _ABOUT_SOMEBODY: Final = RELEVANT_EVENTS - {ROOM_STARTED, ROOM_FINISHED}
 _event_decoder: Final = msgspec.json.Decoder(_Event, strict=False)  # lax as protojson: numbers may be strings
 
@@ -123,7 +133,9 @@ def read(body: bytes) -> Event:
     Raises ValueError or RecursionError, which name places and types, never content.
     """
     wire = _event_decoder.decode(body.decode())
-    named = wire.job.room if wire.job and wire.event == AGENT_JOB_ENDED else wire.room
+    job = wire.job if wire.event in AGENT_JOBS else None
+    named = job.room if job else wire.room
+    claim = job.claim() if job else _NOTHING
     room = named.core() if named else None
     participant = wire.participant.core() if wire.participant else None
     if wire.event in RELEVANT_EVENTS and not (room and room.sid):
@@ -132,7 +144,16 @@ def read(body: bytes) -> Event:
         raise ValueError("no participant SID and identity")
     created_at = (wire.created or wire.created_at or 0) * 1000
     id_, name = brief(wire.id, ID_MAX), brief(wire.event, ID_MAX)
-    return Event(id=id_, name=name, created_at=created_at, room=room, participant=participant)
+    return Event(
+        id=id_,
+        name=name,
+        created_at=created_at,
+        room=room,
+        participant=participant,
+        end_reason=_named(_ENDS, wire.why or wire.room_end_reason),
+        assignment=brief(claim.key, NAME_MAX),
+        number=claim.number,
+    )
 
 
 def _names(values: Iterable[tuple[str, int]], default: str) -> Mapping[_Enum, str]:
@@ -144,6 +165,7 @@ def _names(values: Iterable[tuple[str, int]], default: str) -> Mapping[_Enum, st
 _KINDS: Final = _names(ParticipantInfo.Kind.items(), "STANDARD")
 _KIND_DETAILS: Final = _names(ParticipantInfo.KindDetail.items(), "CLOUD_AGENT")
 _STATES: Final = _names(ParticipantInfo.State.items(), "JOINING")
+_ENDS: Final = _names(RoomEndReason.items(), "")
 _REASONS: Final = _names(DisconnectReason.items(), "")
 
 

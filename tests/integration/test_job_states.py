@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from dispatcher.livekit.messages import TAG
 from dispatcher.testing import JobOutcome, Recording, play
 from tests.integration.house import House, house, rule
 
@@ -42,6 +43,22 @@ async def test_a_dispatch_that_waits_in_the_queue_is_deleted_before_another_is_a
     assert calls == ["CreateDispatch", "DeleteDispatch", "CreateDispatch"]
 
 
+async def test_what_is_told_of_a_job_is_a_hint_to_look_where_its_attempt_waits() -> None:
+    """Its tag says which one that is; a job that begins at once is followed by its agent, and is none."""
+    async with house(rule("busy", attempts=1, confirm_within=60_000, join_within=60_000)) as here:
+        here.livekit.workers.register("busy", JobOutcome.QUEUES)
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.told("dispatch.requested", room="lobby")
+        await here.idle()
+        looks = len(here.livekit.calls)
+        await told_of_job(here, "EV_1", "agent_job_pending")
+        await told_of_job(here, "EV_2", "agent_job_ended", tag="default:RM_1:busy#7:someone-else-s")
+        await here.idle()
+        assert len(here.livekit.calls) == looks
+        await told_of_job(here, "EV_3", "agent_job_ended", tag=here.livekit.create_calls[0].attributes[TAG])
+        await here.livekit.wait_until(lambda: len(here.livekit.calls) > looks, within=1.0)
+
+
 async def test_the_end_of_a_job_is_a_hint_to_look() -> None:
     """Its room is the job's; where the agent is there already it says nothing."""
     async with house(rule("busy", "greeter", attempts=1, confirm_within=60_000, join_within=60_000)) as here:
@@ -50,20 +67,21 @@ async def test_the_end_of_a_job_is_a_hint_to_look() -> None:
         await here.livekit.rooms.join("lobby", "alice")
         await here.told("dispatch.requested", room="lobby")
         await asyncio.sleep(0.2)  # the job has ended, and nobody has said so
-        await job_ended(here, "EV_1")
+        await told_of_job(here, "EV_1")
         await here.told("agent.joined", room="lobby", agent="greeter", within=1.5)
         await here.idle()
         looks = len(here.livekit.calls)
-        await job_ended(here, "EV_2")
+        await told_of_job(here, "EV_2")
         await here.idle()
 
         assert len(here.livekit.calls) == looks
 
 
-async def job_ended(here: House, event: str) -> None:
+async def told_of_job(here: House, event: str, name: str = "agent_job_ended", tag: str = "") -> None:
     """The webhook of a job of the lobby has come."""
     lobby = {"sid": (await here.session("lobby")).sid, "name": "lobby"}
-    body = json.dumps({"event": "agent_job_ended", "id": event, "job": {"id": "AJ_1", "room": lobby}})
+    job = {"id": "AJ_1", "room": lobby, "attributes": {TAG: tag} if tag else {}}
+    body = json.dumps({"event": name, "id": event, "job": job})
     livekit, url = here.livekit, f"{here.service.url}/webhook"
     sent = [Recording(headers={}, body=body)]
     assert await play(url, sent, key=livekit.api_key, secret=livekit.api_secret) == [200]

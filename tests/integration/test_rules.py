@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from dispatcher.app import running
+from dispatcher.cli.explain import explain
 from dispatcher.config import load
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
 from dispatcher.testing.release import SEEN, Version
-from tests.integration.house import SPEED, Ears, House
+from tests.integration.house import SPEED, TOKEN, Ears, House
 
 HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\ncreate_rate: null\n"
 
@@ -24,6 +25,7 @@ async def ruled(folder: Path, rules: str, *, version: Version = SEEN) -> AsyncIt
     async with AsyncExitStack() as stack:
         livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED), version=version))
         environ = {
+            "DISPATCHER_API_TOKEN": TOKEN,
             "LIVEKIT_URL": livekit.url,
             "LIVEKIT_API_KEY": livekit.api_key,
             "LIVEKIT_API_SECRET": livekit.api_secret,
@@ -163,6 +165,18 @@ async def test_metadata_that_is_no_object_is_told_once(tmp_path: Path) -> None:
         assert "hush-hush" not in str(here.lines)
         series = 'livekit_dispatcher_metadata_unread_total{reason="encoded_twice",whose="room"}'
         assert (await here.metrics())[series] == 1
+
+
+async def test_explain_says_that_metadata_is_no_object(tmp_path: Path) -> None:
+    """Where no rule applies for that reason, and whose metadata it is."""
+    rules = "rules: [{name: gold, agent: greeter, when: participant_metadata.tier == 'gold'}]"
+    async with ruled(tmp_path, rules) as here:
+        await here.livekit.rooms.join("lobby", "alice", metadata='["tier", "gold"]')
+        await here.told("metadata.unread", room="lobby", whose="participant")
+        written: list[str] = []
+        await explain(here.service.url, TOKEN, "lobby", written.append)
+
+        assert "the metadata of the participant is not read: no_object" in "".join(written)
 
 
 async def test_t1_kinds_and_conditions_choose_whom_an_agent_is_for(tmp_path: Path) -> None:

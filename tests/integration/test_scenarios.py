@@ -159,7 +159,7 @@ async def test_w9_what_is_new_in_a_webhook_is_passed_over() -> None:
         answers = await play(sent or "", recordings, key=here.livekit.api_key, secret=here.livekit.api_secret)
         assert answers == [200, 200, 200]
         assert await here.counted("webhooks_total") == {
-            'livekit_dispatcher_webhooks_total{event="agent_job_started",result="ignored"}': 1,
+            'livekit_dispatcher_webhooks_total{event="agent_job_started",result="recorded"}': 1,
             'livekit_dispatcher_webhooks_total{event="other",result="ignored"}': 1,
             'livekit_dispatcher_webhooks_total{event="participant_joined",result="recorded"}': 1,
         }

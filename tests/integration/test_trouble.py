@@ -3,11 +3,13 @@
 import time
 
 import aiohttp
+import pytest
 
+from dispatcher.cli.explain import explain
 from dispatcher.config import CreateRate
 from dispatcher.livekit.webhook import sign
 from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
-from tests.integration.house import SPEED, house, rule
+from tests.integration.house import SPEED, TOKEN, house, rule
 
 
 async def test_i3_a_reply_that_was_lost_is_no_second_dispatch() -> None:
@@ -102,6 +104,21 @@ async def test_w4_a_late_event_revives_no_room() -> None:
         await here.told("room.finished", room="lobby", reason="not_listed", within=8)
         assert here.livekit.create_calls == []
         assert here.livekit.rooms.names() == []
+
+
+@pytest.mark.parametrize(("version", "why"), [((1, 13, 7), "api_delete"), ((1, 13, 5), "room_finished")])
+async def test_why_a_room_has_ended_is_told_where_livekit_says_it(version: tuple[int, ...], why: str) -> None:
+    """In the log, and in the story that explain tells."""
+    livekit = FakeLiveKit(timings=Timings(speed=SPEED), version=version)
+    async with livekit, house(livekit=livekit) as here:
+        await livekit.rooms.join("lobby", "alice")
+        await here.told("dispatch.requested", room="lobby")
+        await livekit.rooms.close("lobby")
+        await here.told("room.finished", room="lobby", reason=why)
+        written: list[str] = []
+        await explain(here.service.url, TOKEN, "lobby", written.append)
+
+        assert f"the room has ended: {why}" in "".join(written)
 
 
 async def test_w4_an_agent_that_opens_its_dead_room_again_is_taken_back() -> None:

@@ -62,7 +62,12 @@ class Hiding:
         if self._plain:
             return event
         room, person = event.room, event.participant
-        return replace(event, room=room and self._room(room), participant=person and self._participant(person))
+        return replace(
+            event,
+            room=room and self._room(room),
+            participant=person and self._participant(person),
+            assignment=self._people.assignment(event.assignment),
+        )
 
     def exchange(self, one: Exchange) -> Exchange:
         """The exchange."""

@@ -89,6 +89,23 @@ def heard(before: Session, *events: Event, rules: tuple[Rule, ...] = RULES) -> S
             False,
             id="one-with-its-agent",
         ),
+        pytest.param(session(assignment(attempt())), "agent_job_started", None, RULES, False, id="a-job-at-once"),
+        pytest.param(
+            session(assignment(attempt(started_at=NOW - 2_000))),
+            "agent_job_started",
+            None,
+            RULES,
+            True,
+            id="a-job-late",
+        ),
+        pytest.param(
+            session(assignment(attempt(started_at=NOW - 2_000))),
+            "agent_job_pending",
+            None,
+            RULES,
+            True,
+            id="a-job-queued",
+        ),
         pytest.param(session(), AGENT_JOB_ENDED, None, RULES, False, id="a-job-that-nobody-waits-for"),
         pytest.param(session(stale=True), JOINED, person(), (), True, id="stale-stays-stale"),
     ],
@@ -279,6 +296,29 @@ def test_law_2_the_same_events_in_any_order_and_number(
     )
 
     assert matters(heard(before, *repeated)) == matters(heard(before, *events))
+
+
+@pytest.mark.parametrize(
+    ("key", "number", "stale"),
+    [("greeter", 2, True), ("greeter", 1, False), ("other", 2, False), ("", 0, True)],
+    ids=["of-this-attempt", "of-one-before", "of-another-assignment", "of-nothing-of-ours"],
+)
+def test_a_job_is_a_reason_to_look_where_its_attempt_waits(key: str, number: int, stale: bool) -> None:
+    """The tag of its dispatch says which attempt that is; without one it may be any."""
+    ended = replace(event(AGENT_JOB_ENDED), assignment=key, number=number)
+    before = session(assignment(attempt(1, verdict=Verdict.SILENT), attempt(2)))
+
+    assert heard(before, ended).stale is stale
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("", "room_finished"), ("ROOM_END_API_DELETE", "api_delete"), ("SOMETHING", "something")]
+)
+def test_why_a_room_has_ended_is_told_as_livekit_says_it(said: str, told: str) -> None:
+    """Servers before 1.13.7 say nothing."""
+    over = heard(session(), replace(event(ROOM_FINISHED), end_reason=said))
+
+    assert [entry.reason for entry in over.timeline] == [told]
 
 
 def test_the_end_of_a_job_does_not_say_that_its_room_lives() -> None:

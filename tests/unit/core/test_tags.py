@@ -10,7 +10,7 @@ from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
-from dispatcher.core.tags import AHEAD_MAX, Tag, Tags
+from dispatcher.core.tags import AHEAD_MAX, Tag, Tags, claimed
 from tests.unit.core.world import INSTANCE, LOBBY, TAGS, Pen, assignment, attempt, dispatch, session, tagged
 
 THEIRS = Tags(INSTANCE, Pen("theirs"))
@@ -91,3 +91,18 @@ def test_whatever_stands_in_a_tag_a_look_goes_on(tag: str) -> None:
 def test_law_11_nothing_of_the_secret_shows() -> None:
     """What holds it is printed as what it is."""
     assert "theirs" not in repr(THEIRS)
+
+
+def test_what_a_tag_says_is_read_without_proof() -> None:
+    """For a hint: of a job nobody knows more."""
+    assert claimed(tagged(3, "line/a:b#c").tag) == Tag("line/a:b#c", 3)
+    assert claimed(tagged(3, "request:42").tag) == Tag("request:42", 3)
+
+
+@pytest.mark.parametrize(
+    "said", ["", "default", "default:RM_1:#1:x", "default:RM_1:line#:x", "a:b:line#-1:x", "a:b:line#" + "9" * 10 + ":x"]
+)
+def test_what_is_no_tag_says_nothing(said: str) -> None:
+    """Nor does one that is too long."""
+    assert claimed(said) is None
+    assert claimed(f"default:RM_1:{'x' * 1_024}#1:sig") is None

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from dispatcher.core.events import Event
-from dispatcher.core.facts import AGENT_JOB_ENDED, JOINED, RELEVANT_EVENTS, ROOM_FINISHED, Participant, Room, RoomSid
+from dispatcher.core.facts import AGENT_JOBS, JOINED, RELEVANT_EVENTS, ROOM_FINISHED, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule
 from dispatcher.engine.intake import JUDGED_S, Intake, IntakeResult
 from dispatcher.ledger.interface import Delivery, Key, Ledger, LedgerUnavailable
@@ -27,7 +27,7 @@ def event(id_: str = "EV_1", name: str = JOINED, room: Room | None = LOBBY) -> E
     return Event(id=id_, name=name, created_at=0, room=room, participant=person(metadata="secret"))
 
 
-@pytest.mark.parametrize("name", [*sorted(RELEVANT_EVENTS), AGENT_JOB_ENDED])
+@pytest.mark.parametrize("name", sorted(RELEVANT_EVENTS | AGENT_JOBS))
 async def test_an_event_that_is_heard_is_recorded_and_its_session_driven(name: str) -> None:
     """No queue in between; and its metadata stays outside (law 11)."""
     place = Place()
@@ -43,7 +43,6 @@ async def test_an_event_that_is_heard_is_recorded_and_its_session_driven(name: s
     "ignored",
     [
         event(name="track_published"),
-        event(name="agent_job_started"),
         event(name="egress_started"),
         event(name="something_new"),
         event(name="ingress_started", room=None),

@@ -244,8 +244,8 @@ def test_null_is_the_default_everywhere() -> None:
         ),
         pytest.param(
             '{"id":"EV_1","event":"agent_job_started","job":{"id":"AJ_1","room":{"sid":"RM_1","name":"r"}}}',
-            Event(id="EV_1", name="agent_job_started", created_at=0),
-            id="W9 an agent job",
+            Event(id="EV_1", name="agent_job_started", created_at=0, room=Room(sid=RoomSid("RM_1"), name="r")),
+            id="W9 an agent job is of its room",
         ),
         pytest.param(
             '{"id":"EV_1","event":"agent_job_ended","job":{"id":"AJ_1","room":{"sid":"RM_1","name":"r"}}}',
@@ -256,6 +256,46 @@ def test_null_is_the_default_everywhere() -> None:
             '{"id":"EV_1","event":"agent_job_ended","job":{"id":"AJ_1"}}',
             Event(id="EV_1", name="agent_job_ended", created_at=0),
             id="W9 an agent job without a room",
+        ),
+        pytest.param(
+            '{"id":"EV_1","event":"agent_job_pending","job":{"id":"AJ_1","room":{"sid":"RM_1","name":"r"},'
+            '"attributes":{"x":"y","dispatcher.assignment":"default:RM_1:line/a:b#12:sig"}}}',
+            Event(
+                id="EV_1",
+                name="agent_job_pending",
+                created_at=0,
+                room=Room(sid=RoomSid("RM_1"), name="r"),
+                assignment="line/a:b",
+                number=12,
+            ),
+            id="W9 an agent job with the tag of its dispatch",
+        ),
+        pytest.param(
+            '{"id":"EV_1","event":"room_finished","room":{"sid":"RM_1","name":"r"},"roomEndReason":"ROOM_END_SUPERSEDED"}',
+            Event(
+                id="EV_1",
+                name="room_finished",
+                created_at=0,
+                room=Room(sid=RoomSid("RM_1"), name="r"),
+                end_reason="ROOM_END_SUPERSEDED",
+            ),
+            id="the end of a room with its reason",
+        ),
+        pytest.param(
+            '{"id":"EV_1","event":"room_finished","room":{"sid":"RM_1","name":"r"},"room_end_reason":2}',
+            Event(
+                id="EV_1",
+                name="room_finished",
+                created_at=0,
+                room=Room(sid=RoomSid("RM_1"), name="r"),
+                end_reason="ROOM_END_IDLE_TIMEOUT",
+            ),
+            id="the same by its number",
+        ),
+        pytest.param(
+            '{"id":"EV_1","event":"room_finished","room":{"sid":"RM_1","name":"r"},"roomEndReason":"ROOM_END_UNKNOWN"}',
+            Event(id="EV_1", name="room_finished", created_at=0, room=Room(sid=RoomSid("RM_1"), name="r")),
+            id="the end of a room whose reason nobody knows",
         ),
         pytest.param(
             '{"id":"EV_1","event":"room_moved","room":null,"participant":null,"into":{"deep":[1,{"a":[]}]},"x":1e9}',

@@ -61,7 +61,7 @@ SESSION = Session(
 )
 CREATE = Create(assignment=KEY, number=1, target=Target("greeter"))
 RETRACT = Retract(assignment=KEY, number=1, agent_sid="PA_2")
-EVENT = Event(id="EV_1", name=JOINED, created_at=1, room=ROOM, participant=PERSON)
+EVENT = Event(id="EV_1", name=JOINED, created_at=1, room=ROOM, participant=PERSON, assignment=KEY)
 CONVERSATION = (
     Exchange(effect=Observe(), reply=Observed(2, 1, SEEN), found={"AD_1": Tag(KEY, 3)}),
     Exchange(effect=Ask(step=CREATE, metadata="sent-secret", tag=TAGS[0])),
@@ -111,6 +111,7 @@ def test_people_are_hidden_everywhere_alike() -> None:
     assert hidden(how)[0].found == {"AD_1": Tag(session.assignments[0].key, 3)}
     assert back.effect == TakeBack(step=replace(RETRACT, assignment=session.assignments[0].key), identity=job)
     assert found.reply == FoundEarlier(3, (session,))
+    assert how.event(EVENT).assignment == session.assignments[0].key
     assert saved.effect == Save(session=session, then=Then.REST)
     assert saved.reply == Saved(3, (how.event(EVENT),))
 
