@@ -21,6 +21,8 @@ from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import Runner
 from dispatcher.engine.supervise import Supervisor
 from dispatcher.engine.sweep import Sweep
+from dispatcher.http.agents import AgentsApi
+from dispatcher.http.answers import OrderAnswers
 from dispatcher.http.guard import Guard
 from dispatcher.http.inquiry import Inquiry
 from dispatcher.http.ports import open_ports
@@ -42,6 +44,7 @@ from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_sna
 from dispatcher.targets.board import Board
 from dispatcher.targets.breaker import Breaker
 from dispatcher.targets.circuits import Circuits
+from dispatcher.targets.pauses import PauseBoard
 from dispatcher.targets.presence import Presence
 from dispatcher.targets.rate import Pacer
 from dispatcher.targets.worker_http import worker_http
@@ -135,7 +138,7 @@ def _runner(
         holder=current.holder,
         breaker=Breaker(Board(ledger, log), Pacer(ledger)),
         recorder=recorder,
-        dry_run=dry_run,
+        pauses=PauseBoard(ledger, current.holder, log, metrics),
         tape=stack.enter_context(_recorded(record, config, log, metrics)) if record else None,
     )
     return Runner(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
@@ -145,6 +148,7 @@ def _start(supervisor: Supervisor, runner: Runner, presence: Presence, recorder:
     ledger, holder, metrics = runner.ledger, runner.reconciler.holder, recorder.metrics
     supervisor.start("runner", runner.run)
     supervisor.start("board", runner.reconciler.breaker.board.run)
+    supervisor.start("pauses", runner.reconciler.pauses.run)
     supervisor.start("gauges", Gauges(ledger, holder.project_names, metrics).run)
     circuits = Circuits(runner.reconciler.breaker, holder, metrics, lambda: presence.seen)
     supervisor.start("circuits", circuits.run)
@@ -268,13 +272,16 @@ def _apps(
         clock=_epoch_ms,
     )
     guard = Guard(holder, recorder.metrics, recorder.health)
-    api = Api(guard, Inquiry(breaker, holder, recorder, lambda: presence.seen))
+    pauses = runner.reconciler.pauses
+    api = Api(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen))
+    agents = AgentsApi(guard, breaker, pauses, lambda: presence.seen, dry_run=recorder.health.dry_run)
+    answers = OrderAnswers(runner.ledger, pauses, recorder.log.mask)
     orders = Orders(runner.ledger, intake, holder)
-    steering = Steering(guard, orders, recorder.log.mask, sweep=sweep.order, reload=reload)
+    steering = Steering(guard, orders, answers, sweep=sweep.order, reload=reload)
     return applications(
         endpoint,
         ready=lambda: runner.not_ready,
-        api=[*api.routes(), *steering.routes()],
+        api=[*api.routes(), *agents.routes(), *steering.routes()],
         port=config.port if config.admin_port is not None else None,
     )
 

@@ -49,6 +49,7 @@ from dispatcher.ledger.sessions import LeasedSession, LeaseLost
 from dispatcher.runtime.sealing import Unsealable
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.breaker import Breaker
+from dispatcher.targets.pauses import CHANGED, PauseBoard
 from dispatcher.telemetry.recorder import SessionRecorder
 from dispatcher.telemetry.tape import RecordedDrive, Tape
 
@@ -70,7 +71,7 @@ class Reconciler:
         holder: ConfigHolder,
         breaker: Breaker,
         recorder: SessionRecorder,
-        dry_run: bool = False,
+        pauses: PauseBoard,
         tape: Tape | None = None,
     ) -> None:
         self.ledger = ledger
@@ -78,7 +79,7 @@ class Reconciler:
         self.breaker = breaker
         self.pacer = breaker.pacer
         self.recorder = recorder
-        self.dry_run = dry_run
+        self.pauses = pauses
         self.tape = tape
         self.observer = Observer(breaker.pacer, recorder.calls)
         self.patience = Patience()
@@ -102,18 +103,23 @@ class Reconciler:
             if runtime is None:  # its project has left the configuration
                 await leased.save(Save(session=leased.session, then=Then.REST))
                 return None
-            terms = Terms(
-                tags=runtime.tags,
-                rules=runtime.rules,
-                recollection=runtime.recollection,
-                paused=runtime.paused,
-                limited=runtime.api_rate_limit is not None,
-                dry_run=self.dry_run,
-            )
+            terms = await self._terms(leased, runtime)
             return await _Interpreter(self, leased, runtime).carry_out(self._begun(leased, terms))
         except LeaseLost:
             self.recorder.lost(leased.key)
             return None
+
+    async def _terms(self, leased: LeasedSession, runtime: ProjectRuntime) -> Terms:
+        """What is in force; who was made due by a pause sees it, whenever this replica has read it last."""
+        changed = any(event.name == CHANGED for event in leased.inbox)
+        return Terms(
+            tags=runtime.tags,
+            rules=runtime.rules,
+            recollection=runtime.recollection,
+            paused=frozenset(await self.pauses.paused(leased.key.project, leased.now, anew=changed)),
+            limited=runtime.api_rate_limit is not None,
+            dry_run=self.recorder.health.dry_run,
+        )
 
     async def _leave_alone(self, handover: Handover) -> Ms:
         """In how many ms it is due: whoever drove it last did not live to tell, and so it shall not go round."""

@@ -8,6 +8,7 @@ from dispatcher.explain.causes import WAITING
 from dispatcher.explain.diagnosis import diagnosis
 from dispatcher.explain.known import Known
 from dispatcher.explain.narrative import SENTENCES, narrative
+from dispatcher.explain.pauses import paused_by
 from dispatcher.explain.service import trouble_told
 from dispatcher.explain.words import clock
 
@@ -20,6 +21,7 @@ __all__ = [
     "clock",
     "diagnosis",
     "narrative",
+    "paused_by",
     "resembling",
     "trouble_told",
 ]

@@ -11,6 +11,7 @@ from dispatcher.core.verdicts import JOB_SUCCEEDED, LEFT_AGAIN, SAID_DONE, confi
 from dispatcher.explain.causes import WAITING, causes, last_failure
 from dispatcher.explain.known import NOTHING, Known
 from dispatcher.explain.narrative import ENDED, unrequested
+from dispatcher.explain.pauses import paused_by
 from dispatcher.explain.words import about, at_utc, named, people, span
 
 LATE_MS: Final = 3_000  # an agent that took longer to come came late: a healthy one needs 0.3 s (docs/livekit.md §0)
@@ -54,7 +55,7 @@ def _without_rule(session: Session, known: Known) -> str:
 
 def _line(session: Session, assignment: Assignment, known: Known, *, several: bool) -> str:
     whose = f"{assignment.key}: " if several else ""
-    return whose + " ".join(_sentences(session, assignment, known))
+    return whose + " ".join([*_sentences(session, assignment, known), *_pauses(assignment, known)])
 
 
 def _outsiders(session: Session) -> list[str]:
@@ -82,13 +83,22 @@ def _sentences(session: Session, assignment: Assignment, known: Known) -> Iterat
             yield "Nobody waits for an agent now."
         case State.PAUSED:
             yield (
-                f"Paused: {_who_waits(session, assignment, known)}; out of the configuration's `paused`, "
-                "its agent is asked for within seconds."
+                f"Paused: {_who_waits(session, assignment, known)}; "
+                "its agent is asked for within seconds once a pause ends."
             )
         case State.WAITING | State.REQUESTED | State.STARVED:
             yield from _missing(session, assignment, known)
         case _:
             assert_never(state)
+
+
+def _pauses(assignment: Assignment, known: Known) -> Iterator[str]:
+    """Which of its agents are paused, of one that has or wants one."""
+    if assignment.state in {State.FINISHED, State.IDLE}:
+        return
+    for agent in dict.fromkeys(target.agent for target in assignment.policy.targets):
+        if agent in known.paused:
+            yield f"`{agent}` is {paused_by(known.paused[agent], known.now)}."
 
 
 # An agent is missing ------------------------------------------------------------------------------------------------

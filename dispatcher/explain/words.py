@@ -1,6 +1,7 @@
 """Instants, spans and names as people read them. No clock is read here: `now` is handed in."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from dispatcher.core.facts import Ms, Participant
@@ -19,6 +20,11 @@ def clock(at: Ms) -> str:
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours % 24:02}:{minute:02}:{second:02}.{ms:03}"
+
+
+def date(at: Ms) -> str:
+    """The day in UTC, such as 2026-11-26."""
+    return datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
 
 
 def at_utc(at: Ms) -> str:

@@ -9,13 +9,14 @@ from typing import Final
 from aiohttp import web
 
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import State
+from dispatcher.core.session import Session, State
 from dispatcher.engine.orders import Placed
 from dispatcher.explain import Known, diagnosis
 from dispatcher.http import resources
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger
 from dispatcher.ledger.sessions import KnownSession
+from dispatcher.targets.pauses import PauseBoard
 from dispatcher.telemetry.masks import Mask
 
 POLL_S: Final = 0.2  # how often the ledger is asked for what somebody waits for
@@ -25,8 +26,9 @@ SETTLED: Final = frozenset({State.SERVED, State.STARVED, State.FINISHED})  # it 
 class OrderAnswers:
     """Answers orders with what the ledger says of their assignments."""
 
-    def __init__(self, ledger: Ledger, mask: Mask) -> None:
+    def __init__(self, ledger: Ledger, pauses: PauseBoard, mask: Mask) -> None:
         self.ledger = ledger
+        self.pauses = pauses
         self.mask = mask
 
     async def stands(self, placed: Placed, wait: Ms, soon: Collection[State], told: int = 0) -> KnownSession | None:
@@ -55,11 +57,15 @@ class OrderAnswers:
             "assignment": key,
             "state": state,
             "agent": str(one.next_target) if one else None,
-            "diagnosis": list(diagnosis(session, Known(now=await self.ledger.now()))) if session else [],
+            "diagnosis": await self._diagnosis(placed, session) if session else [],
         }
         headers = {"Idempotent-Replayed": "true"} if placed.repeated else None
         under_way = state not in {*SETTLED, "room_finished"}
         return web.json_response(told, status=HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK, headers=headers)
+
+    async def _diagnosis(self, placed: Placed, session: Session) -> list[str]:
+        now = await self.ledger.now()
+        return diagnosis(session, Known(now=now, paused=await self.pauses.paused(placed.key.project, now)))
 
 
 def _settled(known: KnownSession, assignment: str, soon: Collection[State], told: int) -> bool:

@@ -1,23 +1,29 @@
 """What a request asks of the API, read and checked; what is wrong with it is an ApiError that names the field."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, field
 
 from dispatcher.config.values import agent_name, deployment, span
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Rule, Target, named
 from dispatcher.engine.orders import METADATA_MAX, AgentRequest
+from dispatcher.http.guard import Caller
 from dispatcher.http.problems import ApiError, bad_request
 from dispatcher.runtime.snapshot import ProjectRuntime
+
+T = TypeVar("T")
 
 BODY_MAX: Final = 65_536  # bytes of a request's body
 KEY_MAX: Final = 255  # characters of an Idempotency-Key
 WAIT_MAX: Final[Ms] = 60_000
+PAUSE_MIN: Final[Ms] = 1_000
+PAUSE_MAX: Final[Ms] = 30 * 86_400_000
+AGENT_NAME_MAX: Final = 256  # bytes of a paused agent's name
 
 
 class DispatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,12 +39,33 @@ class DispatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     participant: str = ""  # the identity of the one whom it is for: it waits for them, and goes with them
 
 
-_DISPATCH: Final = msgspec.json.Decoder(DispatchRequest)
+class PauseRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `POST /v1/agents/{agent}/pause` takes."""
+
+    lasts: str | None = field(name="for", default=None)  # None: until somebody resumes it
+    reason: str = ""
+    project: str = ""  # "": the only one
+
+
+class ResumeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `POST /v1/agents/{agent}/resume` takes."""
+
+    project: str = ""  # "": the only one
 
 
 async def dispatch_request(request: web.Request) -> DispatchRequest:
-    """The body, read with a bound."""
-    return _decoded(await _body(request))
+    """The body, read with a bound. Raises ApiError."""
+    return _decoded(await _body(request), DispatchRequest)
+
+
+async def pause_request(request: web.Request) -> PauseRequest:
+    """The body, read with a bound; none is one that names nothing. Raises ApiError."""
+    return _decoded(await _body(request) or b"{}", PauseRequest)
+
+
+async def resume_request(request: web.Request) -> ResumeRequest:
+    """The body, read with a bound; none is one that names nothing. Raises ApiError."""
+    return _decoded(await _body(request) or b"{}", ResumeRequest)
 
 
 async def _body(request: web.Request) -> bytes:
@@ -50,14 +77,43 @@ async def _body(request: web.Request) -> bytes:
     return bytes(body)
 
 
-def _decoded(body: bytes) -> DispatchRequest:
+def _decoded(body: bytes, expected: type[T]) -> T:
     try:
-        return _DISPATCH.decode(body)
+        return msgspec.json.decode(body, type=expected)
     except msgspec.ValidationError as error:
         says, _, place = str(error).partition(" - at `$.")
         raise unprocessable(place.rstrip("`") or "body", says) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ApiError(HTTPStatus.BAD_REQUEST, "bad_request", "the body is no JSON", more={"field": "body"}) from None
+
+
+def project_of(name: str, caller: Caller, projects: Mapping[str, ProjectRuntime]) -> tuple[str, ProjectRuntime]:
+    """The project that the body names, or the only one that the caller may know of. Raises ApiError."""
+    seen = caller.sees(projects)
+    if not name and len(seen) == 1:
+        name = seen[0]
+    if name not in seen:
+        raise unprocessable("project", f"one of {', '.join(seen)}")
+    return name, projects[name]
+
+
+def paused_agent(request: web.Request) -> str:
+    """The agent that the path names. Raises ApiError."""
+    agent = request.match_info["agent"]
+    _checked("agent", agent, agent_name)
+    if len(agent.encode(errors="replace")) > AGENT_NAME_MAX:
+        raise unprocessable("agent", f"at most {AGENT_NAME_MAX} bytes")
+    return agent
+
+
+def lasting(asked: PauseRequest) -> Ms | None:
+    """For how long; None: until somebody ends it. Raises ApiError."""
+    if asked.lasts is None:
+        return None
+    try:
+        return span(PAUSE_MIN, PAUSE_MAX)(asked.lasts)
+    except ValueError as error:
+        raise unprocessable("for", str(error)) from None
 
 
 def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentRequest:

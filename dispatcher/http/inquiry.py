@@ -15,6 +15,7 @@ from dispatcher.ledger import sessions
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.targets.breaker import Breaker, named_by
+from dispatcher.targets.pauses import PauseBoard
 from dispatcher.telemetry.recorder import SessionRecorder
 
 NAMES_MAX = 1_000  # live rooms of a project among which a name that resembles one is looked for
@@ -24,10 +25,16 @@ class Inquiry:
     """Answers about one room. Each answer begins with the service's own trouble, and holds no metadata."""
 
     def __init__(
-        self, breaker: Breaker, holder: ConfigHolder, recorder: SessionRecorder, workers: Callable[[], WorkersSeen]
+        self,
+        breaker: Breaker,
+        pauses: PauseBoard,
+        holder: ConfigHolder,
+        recorder: SessionRecorder,
+        workers: Callable[[], WorkersSeen],
     ) -> None:
         self.breaker = breaker
         self.ledger = breaker.board.ledger
+        self.pauses = pauses
         self.holder = holder
         self.health = recorder.health
         self.mask = recorder.log.mask
@@ -73,6 +80,7 @@ class Inquiry:
             now=now,
             workers=self.workers(),
             look=look and self.live.shown(look),
+            paused=await self.pauses.paused(life.key.project, now),
             agents=await self._agents(life, configured, now),
         )
         people = await self.live.judged(look, configured) if look and judged else None

@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
+from dispatcher.core.pauses import Paused
 from dispatcher.core.session import Assignment, Attempt, Session
-from dispatcher.core.targets import usual
+from dispatcher.core.targets import TargetFacts, circuit, usual
 from dispatcher.core.workers import Missing, Registered, Sighting
-from dispatcher.explain import WAITING, Known, UnknownRoom, absence, diagnosis, narrative, trouble_told
+from dispatcher.explain import WAITING, Known, UnknownRoom, absence, diagnosis, narrative, paused_by, trouble_told
 from dispatcher.http.live import RuleAnswers
 from dispatcher.ledger.sessions import KnownSession
-from dispatcher.targets.breaker import KnownTarget
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.masks import Mask
 
@@ -57,18 +57,28 @@ def troubles(health: Health, projects: Collection[str], *, several: bool) -> JSO
     return {"troubles": every}
 
 
-def target(known: KnownTarget, now: Ms) -> JSON:
-    """A target as it stands."""
-    facts = known.facts
+def target(deployment: str, facts: TargetFacts, now: Ms) -> JSON:
+    """A target of an agent's, as it stands."""
     return {
-        "project": known.project,
-        "agent": known.target.agent,
-        "deployment": known.target.deployment,
-        "circuit": known.circuit,
+        "deployment": deployment,
+        "circuit": circuit(facts, now),
         "open_since": facts.opened_at or None,
         "last_seen_at": facts.seen_at or None,
         "usual_ms": usual(facts, now) or None,
         "silent": len(facts.silences),
+    }
+
+
+def paused(one: Paused, now: Ms) -> JSON:
+    """Who has paused an agent, until when and why."""
+    by = one.pause
+    return {
+        "by": by.by if by else None,
+        "since": by.at if by else None,
+        "until": (by.until or None) if by else None,
+        "reason": (by.reason or None) if by else None,
+        "configured": one.configured,
+        "sentence": paused_by(one, now),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the API shows: the state of all rooms, what happened in one, targets and workers."""
+"""What the API shows: the state of all rooms, what happened in one, and workers."""
 
 from http import HTTPStatus
 from typing import Final
@@ -18,7 +18,7 @@ LIMIT_MAX: Final = 1_000
 
 
 class Api:
-    """`/v1/rooms`, `/v1/rooms/{room}`, `/v1/targets` and `/v1/workers`, of the projects that are configured.
+    """`/v1/rooms`, `/v1/rooms/{room}` and `/v1/workers`, of the projects that are configured.
 
     Each answer says whether it is a dry run's: then nobody has been asked for, and its ledger is not the others'.
     """
@@ -26,7 +26,6 @@ class Api:
     def __init__(self, guard: Guard, inquiry: Inquiry) -> None:
         self.guard = guard
         self.inquiry = inquiry
-        self.breaker = inquiry.breaker
         self.ledger = inquiry.ledger
         self.dry_run = inquiry.health.dry_run
 
@@ -37,7 +36,6 @@ class Api:
             web.get("/v1/rooms", guarded("read", self._rooms)),
             web.get(f"/v1/rooms/{ROOM}", guarded("read", self._room)),
             web.get("/v1/workers", guarded("read", self._workers)),
-            web.get("/v1/targets", guarded("read", self._targets)),
         ]
 
     async def _rooms(self, request: web.Request, caller: Caller) -> web.StreamResponse:
@@ -83,13 +81,6 @@ class Api:
                 "workers": [resources.worker(address, answer) for address, answer in sorted(seen.answers.items())],
             }
         )
-
-    async def _targets(self, _request: web.Request, caller: Caller) -> web.StreamResponse:
-        """Every target that the rules name outright, as it stands."""
-        now = await self.ledger.now()
-        configured = self.guard.holder.snapshot.projects
-        known = await self.breaker.known({name: configured[name] for name in caller.sees(configured)}, now)
-        return web.json_response({"targets": [resources.target(one, now) for one in known], "dry_run": self.dry_run})
 
 
 def _limit(text: str | None) -> int | None:

@@ -17,7 +17,7 @@ from dispatcher.engine.orders import (
     RoomOver,
 )
 from dispatcher.http.answers import SETTLED, OrderAnswers
-from dispatcher.http.asked import agent_request, dispatch_request, idempotency_key, unprocessable, wait_of
+from dispatcher.http.asked import agent_request, dispatch_request, idempotency_key, project_of, wait_of
 from dispatcher.http.guard import Caller, Guard
 from dispatcher.http.problems import ApiError, bad_request
 from dispatcher.http.resources import JSON
@@ -26,8 +26,6 @@ from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Key
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.livekit.failures import LiveKitError, Refused
-from dispatcher.runtime.snapshot import ProjectRuntime
-from dispatcher.telemetry.masks import Mask
 
 LOOK: Final = "look_ordered"  # the name of the event
 
@@ -45,13 +43,19 @@ class Steering:
     """The routes that change something. Whoever orders is named in the timeline and the log."""
 
     def __init__(
-        self, guard: Guard, orders: Orders, mask: Mask, *, sweep: Callable[[str], None], reload: Callable[[], None]
+        self,
+        guard: Guard,
+        orders: Orders,
+        answers: OrderAnswers,
+        *,
+        sweep: Callable[[str], None],
+        reload: Callable[[], None],
     ) -> None:
         self.guard = guard
         self.orders = orders
         self.ledger = orders.ledger
-        self.mask = mask
-        self.answers = OrderAnswers(orders.ledger, mask)
+        self.mask = answers.mask
+        self.answers = answers
         self.sweep = sweep
         self.reload = reload
 
@@ -71,7 +75,7 @@ class Steering:
         """Ask for an agent: `?wait=10s` answers when it is there, or has failed."""
         wait, key = wait_of(request), idempotency_key(request)
         asked = await dispatch_request(request)
-        project, runtime = self._project(asked.project, caller)
+        project, runtime = project_of(asked.project, caller, self.guard.holder.snapshot.projects)
         wanted = agent_request(asked, runtime)
         caller.need_agents({target.agent for target in wanted.targets})
         placed = await _carried_out(self.orders.request(project, wanted, by=caller.name, key=key))
@@ -129,15 +133,6 @@ class Steering:
         if name not in projects:
             raise bad_request("project", f"one of {', '.join(projects)}")
         return [name]
-
-    def _project(self, name: str, caller: Caller) -> tuple[str, ProjectRuntime]:
-        projects = self.guard.holder.snapshot.projects
-        seen = caller.sees(projects)
-        if not name and len(seen) == 1:
-            name = seen[0]
-        if name not in seen:
-            raise unprocessable("project", f"one of {', '.join(seen)}")
-        return name, projects[name]
 
     async def _sessions(self, request: web.Request, caller: Caller) -> list[KnownSession]:
         room = request.match_info["room"]

@@ -1,6 +1,7 @@
 """Puts sessions and events into any ledger, and takes them out: above this file nobody sees the ledger's bytes."""
 
 import time
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,10 +10,14 @@ from dispatcher.core.effects import Save, Saved
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.events import Event
 from dispatcher.core.facts import Ms, Room, RoomSid
-from dispatcher.core.session import Session, entries_since
+from dispatcher.core.session import Session, State, entries_since
 from dispatcher.core.timeline import Entry
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, SaveResult, Standing
+
+REMINDED_MAX: Final = 1_000  # sessions of a project and state; the sweep finds the others
+
+_WAITING: Final = (State.PAUSED, State.WAITING, State.STARVED)  # whom a pause stops, or its end sets going
 
 
 class KnownSession(Struct, frozen=True, kw_only=True):
@@ -34,6 +39,15 @@ async def remind(ledger: Ledger, key: Key, why: str, *, room: Room | None = None
     """Make the session due for a look, for anybody, and for `why`: the name of the event that says so."""
     here = room or Room(sid=RoomSid(key.sid), name=key.room)
     return await deliver(ledger, key, Event(id="", name=why, created_at=0, room=here), take=False)
+
+
+async def remind_waiting(ledger: Ledger, project: str, why: str) -> None:
+    """Make every session of the project due in which somebody waits for an agent that nobody has been asked for."""
+    keys: set[Key] = set()
+    for state in _WAITING:
+        keys |= {life.key for life in await ledger.list(project, state, limit=REMINDED_MAX)}
+    for key in keys:
+        await remind(ledger, key, why)
 
 
 async def find(ledger: Ledger, project: str, room: str) -> list[KnownSession]:

@@ -7,16 +7,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.config import BadConfig, Config, Source
-from dispatcher.core.session import State
 from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import Key, Ledger
+from dispatcher.ledger.interface import Ledger
 from dispatcher.runtime.snapshot import ConfigSnapshot
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
 POLL_S: Final = 1.0
 RELOADED: Final = "reloaded"  # the name of the reload's events
-NUDGED_MAX: Final = 1_000  # sessions of a project and state; the sweep finds the others
 
 FIXED: Final = (
     "instance",
@@ -26,7 +24,6 @@ FIXED: Final = (
     "redis_url",
     "concurrency",
 )  # what changes at the next start only
-_CONCERNED: Final = (State.PAUSED, State.WAITING, State.STARVED)  # whom a pause stops, or its end sets going
 
 
 class Reload:
@@ -98,8 +95,4 @@ async def nudge(ledger: Ledger, before: ConfigSnapshot, after: ConfigSnapshot) -
         old = before.projects.get(project)
         if old is None or old.paused == runtime.paused:
             continue
-        keys: set[Key] = set()
-        for state in _CONCERNED:
-            keys |= {life.key for life in await ledger.list(project, state, limit=NUDGED_MAX)}
-        for key in keys:
-            await sessions.remind(ledger, key, RELOADED)
+        await sessions.remind_waiting(ledger, project, RELOADED)

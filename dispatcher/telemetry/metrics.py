@@ -109,6 +109,7 @@ class Metrics:
         self.target_circuit_open = new.gauge(
             "target_circuit_open", "Whether other targets are asked instead.", "project", "agent"
         )
+        self.agent_paused = new.gauge("agent_paused", "Whether nobody is given the agent.", "project", "agent")
         self.targets_bypassed_total = new.counter("targets_bypassed_total", "Targets not asked, as so.", "agent")
         self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
         self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
@@ -116,9 +117,7 @@ class Metrics:
             "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
         )
         self.assignments = new.gauge("assignments", "Assignments of live rooms, by state.", "state")
-        self.oldest_wait_seconds = new.gauge(
-            "oldest_wait_seconds", "How long the longest waiting assignment has waited."
-        )
+        self.oldest_wait_seconds = new.gauge("oldest_wait_seconds", "How long who waits longest has waited.")
         self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
         self.workers = new.gauge("workers", "Workers that answer at the configured addresses.", "agent")
         self.worker_polls_total = new.counter("worker_polls_total", "Questions to workers, by answer.", "result")

@@ -24,6 +24,8 @@ _OF_THE_SERVICE: Final = {
     "metadata.unread": "rules see no metadata of the {whose}: it is no JSON object that they can read ({why})",
     "circuit.opened": "no agent of {agent} is seen in any room: where another can be asked, it is not asked",
     "circuit.closed": "{agent} shows signs of life: it is asked again",
+    "agent.paused": "{agent} is {how}",
+    "agent.resumed": "{agent} is paused no longer: {why}",
     "session.left_alone": "{lapses} leases in a row have run out: nobody sees to the room for {seconds} s",
     "lease.lost": "another replica took the session over",
     "lease.kept": "the ledger did not take the session back: its lease runs out",

@@ -35,7 +35,7 @@ async def statuses(url: str, *paths: str) -> list[int]:
         return [(await http.get(path)).status for path in paths]
 
 
-ADMIN = ("/healthz", "/readyz", "/metrics", "/v1/rooms", "/v1/targets", "/v1/workers")
+ADMIN = ("/healthz", "/readyz", "/metrics", "/v1/rooms", "/v1/agents", "/v1/workers")
 
 
 async def test_the_admin_port_has_everything_but_the_webhook() -> None:

@@ -209,11 +209,13 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/v1/rooms"): READ,
     ("GET", "/v1/rooms/lobby"): READ,
     ("GET", "/v1/workers"): READ,
-    ("GET", "/v1/targets"): READ,
+    ("GET", "/v1/agents"): READ,
     ("POST", "/v1/dispatches"): DISPATCH,
     ("DELETE", "/v1/rooms/lobby/assignments/front"): DISPATCH,
     ("POST", "/v1/rooms/lobby/assignments/front/retry"): DISPATCH,
     ("POST", "/v1/rooms/lobby/look"): DISPATCH,
+    ("POST", "/v1/agents/host/pause"): DISPATCH,
+    ("POST", "/v1/agents/host/resume"): DISPATCH,
     ("POST", "/v1/sweep"): ADMIN,
     ("POST", "/v1/reload"): ADMIN,
 }
@@ -244,7 +246,8 @@ async def test_a_token_may_what_its_scopes_say(scope: Scope) -> None:
     """Each route by each scope; `admin` may all."""
     async with tokens(token(scope)) as here, asking(here) as http:
         for (method, path), needed in ROUTES.items():
-            status, told = await answered(http, method, path, json={"room": "lobby", "agent": "greeter"})
+            body = None if path.startswith("/v1/agents") else {"room": "lobby", "agent": "greeter"}
+            status, told = await answered(http, method, path, json=body)
             may = scope in {needed, ADMIN}
             assert (status < 400) is may, (method, path, status, told)
             assert may or (status, told["error"]) == (403, "forbidden")
@@ -254,7 +257,9 @@ async def test_a_token_sees_its_projects_alone() -> None:
     """The others' rooms are as if they were not there."""
     async with tokens(token("admin", projects=frozenset({"other"}))) as here, asking(here) as http:
         assert (await answered(http, "GET", "/v1/rooms"))[1]["rooms"] == []
-        assert (await answered(http, "GET", "/v1/targets"))[1]["targets"] == []
+        assert (await answered(http, "GET", "/v1/agents"))[1]["agents"] == []
+        assert (await answered(http, "POST", "/v1/agents/greeter/pause"))[1]["field"] == "project"
+        assert (await answered(http, "POST", "/v1/agents/greeter/resume", json={"project": "default"}))[0] == 422
         for method, path in (
             ("GET", "/v1/rooms/lobby"),
             ("DELETE", "/v1/rooms/lobby/assignments/front"),
@@ -273,11 +278,14 @@ async def test_a_token_asks_for_its_agents_alone() -> None:
             ("POST", "/v1/dispatches"),
             ("DELETE", "/v1/rooms/lobby/assignments/front"),
             ("POST", "/v1/rooms/lobby/assignments/front/retry"),
+            ("POST", "/v1/agents/greeter/pause"),
+            ("POST", "/v1/agents/greeter/resume"),
         ):
             status, told = await answered(http, method, path, json={"room": "lobby", "agent": "greeter"})
             assert (status, told["detail"]) == (403, "the token one is not for agent greeter")
         status, _ = await answered(http, "POST", "/v1/dispatches", json={"room": "lobby", "agent": "sales"})
         assert status == 202
+        assert (await answered(http, "POST", "/v1/agents/sales/pause"))[0] == 200
 
 
 async def test_whoever_guesses_is_slowed_and_nobody_else() -> None:

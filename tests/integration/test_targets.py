@@ -50,8 +50,9 @@ def asked(here: House, room: str) -> list[str]:
 async def targets(here: House) -> dict[str, str]:
     """How each target's circuit stands, as the API says it."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with aiohttp.ClientSession() as http, http.get(f"{here.service.url}/v1/targets", headers=headers) as answer:
-        return {one["agent"]: one["circuit"] for one in (await answer.json())["targets"]}
+    async with aiohttp.ClientSession() as http, http.get(f"{here.service.url}/v1/agents", headers=headers) as answer:
+        agents = (await answer.json())["agents"]
+        return {one["agent"]: target["circuit"] for one in agents for target in one["targets"]}
 
 
 @pytest.mark.parametrize("rate", [None, CreateRate()], ids=["all-at-once", "paced"])

@@ -26,6 +26,7 @@ from dispatcher.runtime.sealing import Seals
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, ProjectRuntime
 from dispatcher.targets.board import Board
 from dispatcher.targets.breaker import Breaker
+from dispatcher.targets.pauses import PauseBoard
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
@@ -181,12 +182,14 @@ class Desk:
 
     def started(self, **sites: LiveKit) -> Reconciler:
         """The reconciler of a process that starts now; `sites` are further projects."""
+        self.health.dry_run = self.dry_run
+        holder = self.current(**sites)
         return Reconciler(
             ledger=self.ledger,
-            holder=self.current(**sites),
+            holder=holder,
             breaker=Breaker(Board(self.ledger, self.log), Pacer(self.ledger)),
             recorder=SessionRecorder(self.log, self.metrics, self.health),
-            dry_run=self.dry_run,
+            pauses=PauseBoard(self.ledger, holder, self.log, self.metrics),
         )
 
     def current(self, **sites: LiveKit) -> ConfigHolder:

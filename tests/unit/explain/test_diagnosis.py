@@ -96,8 +96,7 @@ def test_every_failure_has_its_cause_and_what_to_look_at(verdict: Verdict) -> No
         ),
         pytest.param(
             session(replace(WAITING, paused=True)),
-            f"Paused: somebody has waited for 41 s, {SINCE}; out of the configuration's `paused`, "
-            "its agent is asked for within seconds.",
+            f"Paused: somebody has waited for 41 s, {SINCE}; its agent is asked for within seconds once a pause ends.",
             id="paused",
         ),
         pytest.param(

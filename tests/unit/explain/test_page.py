@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms, RoomSid
+from dispatcher.core.pauses import Pause, Paused
 from dispatcher.core.rules import NAMELESS, Target
 from dispatcher.core.session import Assignment, Attempt, Session, with_entry
 from dispatcher.core.timeline import Because, Deadline, Entry, Said, Verdict
@@ -20,6 +21,7 @@ SECTIONS = dict(re.findall(r"^## (.+)\n((?:.*\n)+?)(?=^## |\Z)", PAGE, re.MULTIL
 START: Ms = 1_795_281_214_990  # 17:13:34.990 UTC
 FEW = Deadline(after=SILENT_FEW_MS, because=Because.FEW)
 EVERYONE = replace(assignment(attended=True), rule="everyone", waiting_since=START)
+BY_MARIA = Pause(by="maria", at=START - 60_000, until=START + 985_010, reason="deploy")
 NEEDED = Entry(at=START, said=Said.ASSIGNMENT_CREATED, assignment="everyone", agent="greeter")
 
 
@@ -106,7 +108,7 @@ STANDS: dict[str, tuple[Session, Known]] = {
     ),
     "The agent is paused": (
         Story().then(0.07, Said.ASSIGNMENT_PAUSED).stands(paused=True),
-        known(12),
+        replace(known(12), paused={"greeter": Paused(pause=BY_MARIA)}),
     ),
     "The first attempt is under way": (
         Story().asked(0.05, 1).stands(attempt(1, started_at=at(0.05))),

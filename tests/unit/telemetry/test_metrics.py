@@ -22,6 +22,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "webhook_last_received_timestamp_seconds": (Gauge, {"project"}),
     "create_seconds": (Histogram, set()),
     "deployments_ignored_total": (Counter, {"agent"}),
+    "agent_paused": (Gauge, {"project", "agent"}),
     "target_circuit_open": (Gauge, {"project", "agent"}),
     "targets_bypassed_total": (Counter, {"agent"}),
     "time_to_agent_seconds": (Histogram, {"agent"}),
