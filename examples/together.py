@@ -198,7 +198,7 @@ def livekit_server() -> Path:
     if not BINARY.exists() and not shutil.which("go"):
         raise GivenUp(f"neither livekit-server nor go is in PATH, and one is needed: {GET}")
     if not BINARY.exists():
-        say(f"go builds livekit-server {VERSION} into .tools, once; this takes minutes…")
+        say(f"go builds livekit-server {VERSION} into .tools, once; this takes minutes (one in PATH is taken instead)…")
     install()
     return BINARY
 

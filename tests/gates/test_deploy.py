@@ -103,9 +103,19 @@ def test_compose_is_right_with_and_without_an_agent_of_the_environment(agent: di
     config = load(mounted[variables["DISPATCHER_CONFIG"]], variables)
 
     assert [rule.name for rule in config.rules] == asked
+    assert config.workers == ("http://livekit:8081",), "the agent is in LiveKit's network"
     assert config.warnings == ()
     assert config.api_token is not None
     assert config.redis_url is not None
+
+
+def test_the_agent_of_compose_reaches_the_media() -> None:
+    """LiveKit names 127.0.0.1 to everybody, and that is LiveKit in its own network alone."""
+    agent = yaml.safe_load(COMPOSE.read_text())["services"]["agent"]
+    media = yaml.safe_load((COMPOSE.parent / "livekit.yaml").read_text())["rtc"]["node_ip"]
+
+    assert agent["network_mode"] == "service:livekit"
+    assert agent["environment"]["LIVEKIT_URL"] == f"ws://{media}:7880"
 
 
 def test_the_agent_of_compose_is_the_one_that_is_asked_for() -> None:
