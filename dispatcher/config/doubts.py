@@ -1,6 +1,7 @@
 """What loads, and is hardly ever meant: warnings, each at its place."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -45,13 +46,22 @@ def _kinds(rule: Mapping[str, Tree]) -> frozenset[str]:
 def _alike(document: Document) -> Iterator[Problem]:
     """Names of agents that differ by one letter from one that stands before them: one of the two may be misspelt."""
     known: dict[str, Loc] = {}
+    shortened: defaultdict[str, list[str]] = defaultdict(list)  # without one letter, or plain → the names
     for loc, name in _agents(document):
         if name in known:
             continue
-        near = next((one for one in known if alike(one, name)), None)
+        candidates = (one for variant in _shortened(name) for one in shortened[variant])
+        near = next((one for one in candidates if alike(one, name)), None)
         if near is not None:
             yield document.problem(loc, f"`{name}` and `{near}` ({path(known[near])}) differ by a letter: one agent?")
         known[name] = loc
+        for variant in _shortened(name):
+            shortened[variant].append(name)
+
+
+def _shortened(name: str) -> set[str]:
+    """What two names that are alike have in common: so that not each has to be compared with all."""
+    return {_plain(name), name, *(name[:at] + name[at + 1 :] for at in range(len(name)))}
 
 
 def alike(one: str, other: str) -> bool:

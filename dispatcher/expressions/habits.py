@@ -23,7 +23,9 @@ _SYNTAX: Final = tuple(  # what stands before the place that CEL names, what sta
         ("", r"\$", "no variable of the environment is known here"),
     )
 )
-_PROSE: Final = re.compile(r"[^\W\d][\w-]*(?:[,.!?]? [\w-]+|-[\w-]+)+[.!?]?")  # words, and no operator but -
+NEAR: Final = 200  # characters before the place that are looked at: an expression may have 16 Ki
+
+_PROSE: Final = re.compile(r"[^\W\d][\w-]*(?:[,.!?]? [\w-]+)*[.!?]?")  # words, and no operator but -
 _QUOTES: Final = "; a text has quotes of its own, inside YAML's, as in \"'hello world'\""
 _WORDS: Final = {"not": _NOT, "True": "write true", "False": "write false", "None": "write null"}
 _FUNCTIONS: Final = {
@@ -45,14 +47,15 @@ _LITERAL: Final = re.compile(r"""('[^']*'|"[^"]*"|[\w.]+)\s*$""")
 def of_syntax(text: str, offset: int) -> str:
     """What to write where CEL cannot read on; "" where nothing is known."""
     for before, there, write in _SYNTAX:
-        if before.search(text[:offset]) and there.match(text, offset):
+        if before.search(_before(text, offset)) and there.match(text, offset):
             return f"; {write}"
     return of_prose(text)
 
 
 def of_prose(text: str) -> str:
     """That a text needs quotes of its own, where the whole expression is one; else ""."""
-    return _QUOTES if _PROSE.fullmatch(text.strip()) else ""
+    written = text.strip()
+    return _QUOTES if {" ", "-"} & set(written) and _PROSE.fullmatch(written) else ""
 
 
 def of_name(name: str, then: str) -> str:
@@ -89,8 +92,14 @@ def of_has(text: str, offset: int) -> str:
 
 def _around(text: str, offset: int) -> tuple[str, str]:
     """The dotted name that ends there, and what goes on with dots."""
-    before, after = (found[0] if found else "" for found in (_CHAIN.search(text[:offset]), _MORE.match(text, offset)))
+    before, after = (
+        found[0] if found else "" for found in (_CHAIN.search(_before(text, offset)), _MORE.match(text, offset))
+    )
     return before, after
+
+
+def _before(text: str, offset: int) -> str:
+    return text[max(0, offset - NEAR) : offset]
 
 
 def of_types(operator: str, types: str, text: str, offset: int) -> str:
@@ -98,7 +107,7 @@ def of_types(operator: str, types: str, text: str, offset: int) -> str:
     if operator == "[_]" and types.startswith("string,"):
         return of_field(text, offset)
     if operator == "in" and types == "string, string":
-        whole, part = _IN.match(text, offset), _LITERAL.search(text[:offset])
+        whole, part = _IN.match(text, offset), _LITERAL.search(_before(text, offset))
         return f"; write {whole[1]}.contains({part[1]})" if whole and part else ""
     if operator not in {"==", "!="}:
         return ""

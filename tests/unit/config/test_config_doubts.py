@@ -1,5 +1,6 @@
 """What loads and is hardly ever meant is warned of, at its place."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,15 @@ def test_names_are_alike_where_a_letter_makes_the_difference(one: str, other: st
     """Numbers, and words of two letters, tell agents apart on purpose."""
     assert alike(one, other) is expected
     assert alike(other, one) is expected
+
+
+def test_many_agents_are_compared_in_time(tmp_path: Path) -> None:
+    """Two thousand of them, and the misspelt one is found."""
+    names = [f"agent-{number:04}-of-many" for number in range(2_000)]
+    shares = ", ".join(f"{{name: {name}, weight: 1}}" for name in [*names, "agent-0007-of-mnay"])
+    began = time.process_time()
+
+    (warning,) = warned(tmp_path, f"rules: [{{name: a, agent: {{split: [{shares}]}}}}]")
+
+    assert "`agent-0007-of-mnay` and `agent-0007-of-many`" in warning
+    assert time.process_time() - began < 5

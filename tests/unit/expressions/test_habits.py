@@ -1,5 +1,7 @@
 """What people bring from other languages is told with what CEL has in its place."""
 
+import time
+
 import pytest
 
 from dispatcher.expressions import Result
@@ -91,3 +93,15 @@ def test_what_the_hints_say_loads(text: str) -> None:
 def test_an_agent_that_is_written_as_a_text_without_quotes_is_told_so() -> None:
     """YAML has eaten the only ones."""
     assert said("sales", Result.NAME) == [(0, f"unknown name 'sales'; {QUOTES}: 'sales'")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" + "-a" * 8_000 + ",", "a " * 8_000 + ",", "a" * 16_000 + " == b", "'a' in room.name" + " " * 16_000 + "x"],
+)
+def test_a_long_mistake_is_told_at_once(text: str) -> None:
+    """No hint is looked for in a way that takes longer than the text is long."""
+    began = time.process_time()
+
+    assert said(text)
+    assert time.process_time() - began < 1
