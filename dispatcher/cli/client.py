@@ -1,64 +1,118 @@
-"""Asks a running service: for every command that does.
+"""Where the running service is, which token it takes, and how it is asked: for every command that asks it."""
 
-If a proxy or a web page answers in its place, the user gets a sentence. Answers have a bound, redirects end here.
-"""
-
-from typing import Final, TypeVar
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeAlias
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientSession
 from msgspec import Struct
 
-from dispatcher.cli.reasons import why
-from dispatcher.core.errors import DispatcherError
-from dispatcher.livekit.answers import Bounded, TooLong, origin
+from dispatcher.cli.options import take_url
+from dispatcher.cli.screen import watch
+from dispatcher.client import Answer, Dispatcher, RequestFailed
+from dispatcher.client.transport import ask
+from dispatcher.core.text import visible
+from dispatcher.offline import Unusable
 
-T = TypeVar("T")
-
-TIMEOUT: Final = ClientTimeout(total=10)
-
-
-class Refusal(Struct, frozen=True):
-    """The service's answer when it refuses."""
-
-    error: str
-
-
-class NotTheService(DispatcherError):
-    """Nobody answers at the address, or something that is not the service. Its text is a sentence."""
+_SAYS: Final[Mapping[str, str]] = {  # for whoever types; the API's own words are for whoever programs
+    "unauthorized": "the token was refused: set DISPATCHER_API_TOKEN to the service's",
+    "not_found": "the service has its API off: start it with DISPATCHER_API_TOKEN",
+    "ledger_unavailable": "its ledger cannot be asked now",
+}
 
 
-class Answer(Struct, frozen=True):
-    address: str
-    status: int
-    body: bytes
-    leads_to: str  # the origin that a redirect names
+class Reply(Struct, frozen=True):
+    """What a command shows of the service's answer: lines, or with `--json` one object."""
 
-    def read(self, expected: type[T]) -> T:
-        """Decode the body. Raises NotTheService if it is not of the expected kind."""
+    lines: Sequence[str]
+    json: object
+    code: int = 0
+
+
+Asking: TypeAlias = Callable[[Dispatcher], Awaitable[Reply]]
+
+
+def take_service(parser: argparse.ArgumentParser) -> None:
+    """Add `--url`, of the service's API, and `--json`."""
+    take_url(parser, admin=True)
+    parser.add_argument("--json", action="store_true", help="print the answer, or why there is none, as JSON")
+
+
+def take_watch(parser: argparse.ArgumentParser) -> None:
+    """Add `--watch`."""
+    parser.add_argument("--watch", action="store_true", help="show it anew every 2 s, until Ctrl-C")
+
+
+def token() -> str:
+    """The API's token, from the variables that the service reads. Raises Unusable."""
+    file = os.environ.get("DISPATCHER_API_TOKEN_FILE")
+    try:
+        return Path(file).read_text().strip() if file else os.environ.get("DISPATCHER_API_TOKEN", "")
+    except OSError as error:
+        raise Unusable(f"environment: DISPATCHER_API_TOKEN_FILE: {error.strerror}") from None
+
+
+def says(failed: RequestFailed) -> str:
+    """Why the service did not do it, as whoever typed the command can use it."""
+    return _SAYS.get(failed.error, failed.detail)
+
+
+def ask_service(arguments: argparse.Namespace, asking: Asking) -> int:
+    """Ask the service and write its reply; with `--watch` again and again, until Ctrl-C. Raises Unusable."""
+    given = token()
+    if not vars(arguments).get("watch"):
+        return asyncio.run(_once(arguments, given, asking))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_again_and_again(arguments, given, asking))
+    return 0
+
+
+async def _once(arguments: argparse.Namespace, given: str, asking: Asking) -> int:
+    async with Dispatcher(arguments.url, given) as dispatcher:
         try:
-            return msgspec.json.decode(self.body, type=expected)
-        except (ValueError, RecursionError):  # all that msgspec and UTF-8 have to say
-            raise NotTheService(f"{self.address}: {self.status}, {self._foreign()}") from None
+            reply, out = await asking(dispatcher), sys.stdout
+        except RequestFailed as failed:
+            reply, out = _refused(failed), sys.stdout if arguments.json else sys.stderr
+    out.write(_text(reply, as_json=arguments.json))
+    return reply.code
 
-    def _foreign(self) -> str:
-        if self.status // 100 == 3:
-            return f"a redirect{self.leads_to and f' to {self.leads_to}'}: name the service itself with --url"
-        return "not as the service answers: is the service running there?"
+
+async def _again_and_again(arguments: argparse.Namespace, given: str, asking: Asking) -> None:
+    async with Dispatcher(arguments.url, given) as dispatcher:
+
+        async def show() -> str:
+            try:
+                reply = await asking(dispatcher)
+            except RequestFailed as failed:  # it may be back when it is asked again
+                reply = _refused(failed)
+            return _text(reply, as_json=arguments.json)
+
+        await watch(show, sys.stdout)
+
+
+def failure(failed: RequestFailed) -> Mapping[str, object]:
+    """Why the service did not do it, as `--json` has it: the names of docs/http.md."""
+    return {"status": failed.status, "error": failed.error, "detail": failed.detail, "field": failed.field}
+
+
+def _refused(failed: RequestFailed) -> Reply:
+    return Reply([says(failed)], failure(failed), 1)
+
+
+def _text(reply: Reply, *, as_json: bool) -> str:
+    if as_json:
+        return f"{json.dumps(msgspec.to_builtins(reply.json))}\n"
+    return "".join(f"{visible(line)}\n" for line in reply.lines)
 
 
 async def asked(method: str, address: str, authorization: str, body: bytes | None = None) -> Answer:
-    """Send the request and read the answer. Raises NotTheService: nobody answers, or the answer has no end."""
-    headers = {"Authorization": authorization}
-    try:
-        async with (
-            ClientSession(timeout=TIMEOUT, headers=headers, response_class=Bounded) as http,
-            http.request(method, address, data=body, allow_redirects=False) as answer,
-        ):
-            leads_to = origin(answer.headers.get("Location", ""))
-            return Answer(address, answer.status, await answer.read(), leads_to)
-    except TooLong:
-        raise NotTheService(f"{address}: an answer without end: is the service running there?") from None
-    except (ClientError, TimeoutError, ValueError) as error:
-        reason = why(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
-        raise NotTheService(f"{address}: {reason}: is the service running there?") from None
+    """One request to an address of the service's that is not its API. Raises RequestFailed: no answer, or no end."""
+    async with ClientSession() as http:
+        return await ask(http, method, address, {"Authorization": authorization}, body)

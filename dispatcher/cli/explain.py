@@ -2,31 +2,24 @@
 
 import argparse
 import asyncio
-import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from http import HTTPStatus
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Final, TypeAlias
-from urllib.parse import quote
 
+import msgspec
 from msgspec import Meta, Struct
 
-from dispatcher.cli.client import Answer, NotTheService, asked
-from dispatcher.cli.options import LISTENS, WRONG_CONFIG, take_url
+from dispatcher.cli.client import Reply, ask_service, failure, says, take_service, take_watch, token
+from dispatcher.cli.options import SERVICE
+from dispatcher.client import Answer, Dispatcher, RequestFailed
 from dispatcher.core.text import visible
 
 NAME: Final = "explain"
 HELP: Final = "ask the running service what happened in a room, and why no agent came"
 EXAMPLE: Final = "dispatcher explain lobby"
-READS: Final = ("DISPATCHER_API_TOKEN", *LISTENS, "DISPATCHER_ADMIN_PORT")
+READS: Final = SERVICE
 
 Write: TypeAlias = Callable[[str], object]
-
-_SAYS: Final[Mapping[int, str]] = {
-    HTTPStatus.UNAUTHORIZED: "the token was refused: set DISPATCHER_API_TOKEN to the service's",
-    HTTPStatus.SERVICE_UNAVAILABLE: "its ledger cannot be asked now",
-}
 
 
 class _Trouble(Struct, frozen=True):
@@ -63,64 +56,55 @@ class _Refused(Struct, frozen=True):
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its options."""
     parser.add_argument("room", metavar="ROOM", help="the room's name")
-    take_url(parser, admin=True)
+    take_watch(parser)
+    take_service(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what happened; exit code 1 where the service cannot say."""
-    return _run(explain, arguments.url, arguments.room)
+    return ask_service(arguments, lambda dispatcher: _asked(dispatcher, arguments.room, _story))
 
 
 def explain_live(url: str, room: str) -> int:
     """Print what each rule says of everybody in a live room; exit code 1 where the service cannot say."""
-    return _run(explain_rules, url, room)
+    return asyncio.run(explain_rules(url, token(), room, sys.stdout.write))
 
 
-def _run(command: Callable[[str, str, str, Write], Awaitable[int]], url: str, room: str) -> int:
-    try:
-        token = _token()
-    except OSError as error:
-        sys.stderr.write(f"environment: DISPATCHER_API_TOKEN_FILE: {error.strerror}\n")
-        return WRONG_CONFIG
-    return asyncio.run(_awaited(command(url, token, room, sys.stdout.write)))
-
-
-async def _awaited(code: Awaitable[int]) -> int:
-    return await code
-
-
-def _token() -> str:
-    """The API's token, from the variables that the service reads."""
-    file = os.environ.get("DISPATCHER_API_TOKEN_FILE")
-    return Path(file).read_text().strip() if file else os.environ.get("DISPATCHER_API_TOKEN", "")
-
-
-async def explain(url: str, token: str, room: str, write: Write) -> int:
+async def explain(url: str, given: str, room: str, write: Write) -> int:
     """Write why no agent came into the room, its newest session first; exit code 0, or 1 with the reason why not."""
-    return await _write_told(url, token, room, write, _story)
+    async with Dispatcher(url, given) as dispatcher:
+        return _written(await _asked(dispatcher, room, _story), write)
 
 
-async def explain_rules(url: str, token: str, room: str, write: Write) -> int:
+async def explain_rules(url: str, given: str, room: str, write: Write) -> int:
     """Write what each rule says of everybody who is in the room now; exit code 0, or 1 with the reason why not."""
-    return await _write_told(url, token, room, write, _rules, query="&rules=1")
+    async with Dispatcher(url, given) as dispatcher:
+        return _written(await _asked(dispatcher, room, _rules, rules="1"), write)
 
 
-async def _write_told(
-    url: str, token: str, room: str, write: Write, tell: Callable[[_Session], list[str]], *, query: str = ""
-) -> int:
-    address = f"{url.rstrip('/')}/v1/rooms?room={quote(room, safe='', errors='replace')}{query}"
+def _written(reply: Reply, write: Write) -> int:
+    write("".join(f"{visible(line)}\n" for line in reply.lines))
+    return reply.code
+
+
+async def _asked(dispatcher: Dispatcher, room: str, tell: Callable[[_Session], list[str]], *, rules: str = "") -> Reply:
+    """What the service says, or why it says nothing."""
     try:
-        answer = await asked("GET", address, f"Bearer {token}")
-        if answer.status == HTTPStatus.OK:
-            told = answer.read(_Room)
-            lines = [line for session in told.sessions for line in tell(session)]
-            lines, code = [one.sentence for one in told.troubles] + lines, 0
-        else:
-            lines, code = _refused(room, answer), 1
-    except NotTheService as error:
-        lines, code = [str(error)], 1
-    write("".join(f"{visible(line)}\n" for line in lines))
-    return code
+        return await _answered(dispatcher, room, tell, rules)
+    except RequestFailed as failed:
+        return Reply([says(failed)], failure(failed), 1)
+
+
+async def _answered(dispatcher: Dispatcher, room: str, tell: Callable[[_Session], list[str]], rules: str) -> Reply:
+    try:
+        answer = await dispatcher.get("/v1/rooms", {"room": room, "rules": rules})
+    except RequestFailed as failed:
+        if failed.answer is None:
+            raise
+        return _refused(room, failed, failed.answer)
+    told = answer.read(_Room)
+    lines = [line for session in told.sessions for line in tell(session)]
+    return Reply([*(one.sentence for one in told.troubles), *lines], msgspec.json.decode(answer.body))
 
 
 def _story(session: _Session) -> list[str]:
@@ -143,14 +127,8 @@ def _judged(people: Sequence[_Person] | None) -> Iterator[str]:
         yield from (f"    {line}" for line in one.rules)
 
 
-def _refused(room: str, answer: Answer) -> list[str]:
+def _refused(room: str, failed: RequestFailed, answer: Answer) -> Reply:
     refusal = answer.read(_Refused)
     troubles = [one.sentence for one in refusal.troubles]
-    told = [f"{room}: {line}" for line in refusal.diagnosis or [_refusal(answer.status, refusal.error)]]
-    return [*troubles, *told, *_judged(refusal.people)]
-
-
-def _refusal(status: int, error: str) -> str:
-    if status == HTTPStatus.NOT_FOUND:
-        return "the service has its API off: start it with DISPATCHER_API_TOKEN"
-    return _SAYS.get(status, error)
+    told = [f"{room}: {line}" for line in refusal.diagnosis or [says(failed)]]
+    return Reply([*troubles, *told, *_judged(refusal.people)], msgspec.json.decode(answer.body), 1)

@@ -8,7 +8,21 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from dispatcher.cli import check, demo, doctor, explain, replay, rules, schema, send_test, serve
+from dispatcher.cli import (
+    check,
+    demo,
+    dispatch,
+    doctor,
+    explain,
+    look,
+    replay,
+    retry,
+    rooms,
+    rules,
+    schema,
+    send_test,
+    serve,
+)
 from dispatcher.cli.options import WRONG_CONFIG, end_help
 from dispatcher.config import BadConfig
 from dispatcher.config.problems import did_you_mean
@@ -16,7 +30,11 @@ from dispatcher.core.text import visible
 from dispatcher.livekit.webhook import quiet_short_secrets
 from dispatcher.offline import Unusable
 
-COMMANDS = (serve, check, doctor, demo, explain, send_test, schema, rules, replay)  # as `--help` lists them
+COMMANDS = (  # as `--help` lists them
+    *(serve, check, doctor, demo),
+    *(rooms, explain, dispatch, retry, look),
+    *(send_test, schema, rules, replay),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,8 +16,9 @@ import msgspec
 from msgspec import Struct
 
 from dispatcher import offline
-from dispatcher.cli.client import Answer, NotTheService, Refusal, asked
+from dispatcher.cli.client import asked
 from dispatcher.cli.options import LISTENS, LIVEKIT, RULES, WEBHOOK, base, take_config, take_project, take_url
+from dispatcher.client import Answer, RequestFailed
 from dispatcher.config import Secret, Source
 from dispatcher.core.text import visible
 from dispatcher.livekit.webhook import BadWebhook, Rejected, sign
@@ -35,6 +36,10 @@ Sign: TypeAlias = Callable[..., str]
 
 class _Taken(Struct, frozen=True):
     result: str
+
+
+class _Refused(Struct, frozen=True):
+    error: str
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +90,7 @@ async def deliver(address: str, key: str, secret: str, body: bytes | None, sign:
         outcome = _outcome(answer)
     except BadWebhook as bad:
         return False, f"{key}: {bad}"
-    except NotTheService as error:
+    except RequestFailed as error:
         return False, str(error)
     return answer.status == HTTPStatus.OK, f"{address}: {answer.status} {outcome}, signed with {key}"
 
@@ -94,5 +99,5 @@ def _outcome(answer: Answer) -> str:
     """The service's answer; of a refusal, also the likely reason."""
     if answer.status == HTTPStatus.OK:
         return answer.read(_Taken).result
-    refusal = answer.read(Refusal).error
+    refusal = answer.read(_Refused).error
     return refusal + next((f" ({reason.hint})" for reason in Rejected if reason == refusal), "")

@@ -105,7 +105,7 @@ class Steering:
         """Every live session of the room is looked at now."""
         live = [one for one in await self._sessions(request, caller) if not one.over]
         if not live:
-            raise ApiError(HTTPStatus.NOT_FOUND, "unknown_room")
+            raise _unknown_room(request)
         for one in live:
             await sessions.remind(self.ledger, one.key, LOOK)
         return _accepted({"sessions": [{"project": one.key.project, "sid": one.key.sid} for one in live]})
@@ -148,8 +148,12 @@ class Steering:
         known = [one for one in await self._sessions(request, caller) if not one.over]
         found = [(one, assignment) for one in known if (assignment := self._assignment(one.session, key)) is not None]
         if not found:
-            what = "unknown_assignment" if known else "unknown_room"
-            raise ApiError(HTTPStatus.NOT_FOUND, what)
+            if not known:
+                raise _unknown_room(request)
+            keys = ", ".join(self.mask.assignment(one.key) for life in known for one in life.session.assignments)
+            raise ApiError(
+                HTTPStatus.NOT_FOUND, "unknown_assignment", f"the room has no such assignment; it has {keys or 'none'}"
+            )
         if len({one.key.project for one, _ in found}) > 1:
             raise bad_request("project", "several projects have such a room; name one")
         return found[0]
@@ -157,6 +161,10 @@ class Steering:
     def _assignment(self, session: Session, key: str) -> Assignment | None:
         """By its key, or by its key as it is shown where identities are masked."""
         return next((one for one in session.assignments if key in {one.key, self.mask.assignment(one.key)}), None)
+
+
+def _unknown_room(request: web.Request) -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, "unknown_room", f"no room lives that is called {request.match_info['room']}")
 
 
 def _accepted(body: JSON) -> web.Response:

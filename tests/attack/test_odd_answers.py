@@ -7,9 +7,11 @@ from typing import TypeAlias
 import pytest
 from aiohttp import web
 
+from dispatcher.cli.client import says
 from dispatcher.cli.doctor import examine
 from dispatcher.cli.explain import explain
 from dispatcher.cli.send_test import send_test
+from dispatcher.client import Dispatcher, RequestFailed
 from dispatcher.config import Secret
 from dispatcher.livekit.webhook import sign
 from dispatcher.testing import DEV_KEYS
@@ -30,6 +32,16 @@ def sent(url: str, write: Write) -> Awaitable[int]:
     return send_test(url, KEYS, None, lambda body, key, secret: sign(body, key=key, secret=secret, now=0), write)
 
 
+async def listed(url: str, write: Write) -> int:
+    """`dispatcher rooms`, as far as its one request goes."""
+    async with Dispatcher(url, "an-operators-token") as dispatcher:
+        try:
+            return len(await dispatcher.rooms())
+        except RequestFailed as failed:
+            write(f"{says(failed)}\n")
+    return 1
+
+
 def examined(url: str, write: Write) -> Awaitable[int]:
     """`dispatcher doctor`, as far as LiveKit goes."""
 
@@ -42,6 +54,7 @@ def examined(url: str, write: Write) -> Awaitable[int]:
 
 COMMANDS: Mapping[str, Callable[[str, Write], Awaitable[int]]] = {
     "explain": explained,
+    "rooms": listed,
     "send-test": sent,
     "doctor": examined,
 }

@@ -161,7 +161,17 @@ async def test_a_service_that_is_not_ready_or_not_there_is_told(status: int, bod
     assert says in "".join(told)
     assert "skipped  webhook default: when LiveKit's last one came is not told there; --admin-url" in "".join(told)
     assert "skipped  room trip default: not tried: what arrives is not told there" in "".join(told)
-    assert "error    api: refuses the token of environment" in "".join(told)
+    assert f"error    api: {url}/v1/rooms?limit=1: {status}, not as the service answers" in "".join(told)
+
+
+async def test_a_token_that_may_not_read_is_taken_all_the_same() -> None:
+    """As a backend has it that only orders agents: the service knows it."""
+    problem = {"error": "forbidden", "detail": "the token backend has no scope `read`"}
+    async with house() as here, proxy(403, problem) as url:
+        told: list[str] = []
+        await examine(ours(here), None, told.append, way=WayIn(here.service.url, url))
+
+    assert "ok       api: takes the token of environment\n" in told
 
 
 async def test_without_an_address_it_says_that_nobody_looked() -> None:

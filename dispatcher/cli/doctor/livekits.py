@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from dispatcher.cli.doctor.findings import Finding, Grade
-from dispatcher.cli.reasons import why
+from dispatcher.client.reasons import why
 from dispatcher.config import Project
 from dispatcher.core.facts import Ms
 from dispatcher.livekit.answers import twirp_session

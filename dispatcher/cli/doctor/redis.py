@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dispatcher.cli.doctor.findings import Finding, Grade
-from dispatcher.cli.reasons import why
+from dispatcher.client.reasons import why
 from dispatcher.config import Config
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable

@@ -13,12 +13,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from dispatcher.cli.client import Answer, NotTheService, asked
+from dispatcher.cli.client import asked
 from dispatcher.cli.doctor.findings import Finding, Grade
 from dispatcher.cli.doctor.livekits import failed
 from dispatcher.cli.options import WEBHOOK
 from dispatcher.cli.send_test import deliver
-from dispatcher.config import Config, Project
+from dispatcher.client import Dispatcher, RequestFailed
+from dispatcher.config import ApiToken, Config, Project
 from dispatcher.core.facts import Room, RoomSid
 from dispatcher.core.rules import Rule, matching
 from dispatcher.livekit.answers import twirp_session
@@ -60,7 +61,7 @@ async def of_way_in(config: Config, way: WayIn | None) -> list[Finding]:
     try:
         findings = [await _of_readiness(way)]
         before = await _last_webhooks(way)
-    except NotTheService as error:
+    except RequestFailed as error:
         return [Finding(Grade.ERROR, _ABOUT, str(error), "--url and --admin-url name the service as seen from here")]
     for project in config.projects:
         findings += [one async for one in _of_webhooks(way, project)]
@@ -168,17 +169,23 @@ async def _arrives(way: WayIn, project: str, before: float) -> bool:
 
 async def _of_api(way: WayIn, config: Config) -> list[Finding]:
     """Whether the service takes each token of the configuration."""
-    address = f"{way.admin}/v1/rooms?limit=1"
-    return [
-        _api(one.name, await asked("GET", address, f"Bearer {one.token.get_secret_value()}")) for one in config.callers
-    ]
+    return [await _of_token(way, one) for one in config.callers]
 
 
-def _api(name: str, answer: Answer) -> Finding:
-    if answer.status == HTTPStatus.OK:
-        return Finding(Grade.OK, "api", f"takes the token of {name}")
+async def _of_token(way: WayIn, one: ApiToken) -> Finding:
+    async with Dispatcher(way.admin, one.token.get_secret_value()) as dispatcher:
+        try:
+            await dispatcher.rooms(limit=1)
+        except RequestFailed as failed:
+            if failed.error != "forbidden":  # that one is known, and may not read
+                return _refused(one.name, failed)
+    return Finding(Grade.OK, "api", f"takes the token of {one.name}")
+
+
+def _refused(name: str, failed: RequestFailed) -> Finding:
     remedy = {
-        HTTPStatus.UNAUTHORIZED: "the service has another one",
-        HTTPStatus.NOT_FOUND: "the service has none: set DISPATCHER_API_TOKEN where it runs",
-    }.get(HTTPStatus(answer.status), "see its log")
-    return Finding(Grade.ERROR, "api", f"refuses the token of {name}: {answer.status}", remedy)
+        "unauthorized": "the service has another one",
+        "not_found": "the service has none: set DISPATCHER_API_TOKEN where it runs",
+    }.get(failed.error, "see its log")
+    says = f"refuses the token of {name}: {failed.status}" if failed.answer else failed.detail
+    return Finding(Grade.ERROR, "api", says, remedy)

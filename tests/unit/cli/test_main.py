@@ -45,7 +45,7 @@ def test_a_misspelt_command_is_told_the_nearest(typed: str, said: str, capsys: p
     assert capsys.readouterr().err.endswith(f"dispatcher: error: {said}\n")
 
 
-@pytest.mark.parametrize("typed", [*NAMES, "rules test", "rules explain"])
+@pytest.mark.parametrize("typed", [*NAMES, "rules test", "rules explain", "dispatch create", "dispatch cancel"])
 def test_each_help_has_an_example_that_can_be_typed(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Of the command itself, with options that it has; and it names the variables that it reads."""
     text = helped(capsys, *typed.split())

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientConnectorCertificateError, ClientConnectorError
 from aiohttp.client_reqrep import ConnectionKey
 
-from dispatcher.cli.reasons import why
+from dispatcher.client.reasons import why
 from dispatcher.ledger.interface import LedgerUnavailable
 
 KEY = ConnectionKey("livekit.example", 443, True, True, None, None, None)  # noqa: FBT003 - aiohttp's own order

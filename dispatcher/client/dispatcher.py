@@ -1,0 +1,179 @@
+"""The running service as an application asks it: one method for each order, and the rooms. docs/ask-for-an-agent.md."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from types import MappingProxyType
+from typing import Final, Required, Self, TypedDict, Unpack
+from urllib.parse import quote
+from uuid import uuid4
+
+from aiohttp import ClientSession, DummyCookieJar
+from msgspec import Struct
+
+from dispatcher.client.transport import WITHIN_S, Answer, RequestFailed, ask
+
+REPEATS_S: Final = (0.5, 1.0, 2.0)  # before each repeat of an order: a service that restarts is back by then
+_PASSES: Final = frozenset(
+    {0, 502, 503, 504}
+)  # nobody answers; or LiveKit, the ledger or what a proxy leads to is away
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class DispatchFields(TypedDict, total=False):
+    """What `POST /v1/dispatches` takes; what is not given has the default of docs/http.md."""
+
+    room: Required[str]
+    agent: str
+    rule: str
+    deployment: str
+    metadata: str | None
+    project: str
+    create_room: bool
+    participant: str
+
+
+class Dispatched(Struct, frozen=True):
+    """How an assignment stands that was ordered, cancelled or tried again."""
+
+    project: str
+    room: str
+    sid: str
+    assignment: str  # by which `cancel` and `retry` name it
+    state: str  # `served`, `starved`, … as `GET /v1/rooms` has it; `room_finished`
+    agent: str | None
+    diagnosis: tuple[str, ...]
+
+
+class ListedAssignment(Struct, frozen=True):
+    assignment: str
+    state: str
+    agent: str
+
+
+class ListedRoom(Struct, frozen=True):
+    project: str
+    room: str
+    sid: str
+    finished: bool
+    assignments: tuple[ListedAssignment, ...]
+
+
+class LookedAt(Struct, frozen=True):
+    """A session that is looked at because somebody asked for it."""
+
+    project: str
+    sid: str
+
+
+class _Looks(Struct, frozen=True):
+    sessions: tuple[LookedAt, ...]
+
+
+class _Listed(Struct, frozen=True):
+    rooms: tuple[ListedRoom, ...]
+
+
+class _Problem(Struct, frozen=True):
+    error: str
+    detail: str = ""
+    field: str = ""
+
+
+class _Request(Struct, frozen=True):
+    method: str
+    path: str
+    query: Mapping[str, str] = NOTHING  # what is empty is not sent
+    headers: Mapping[str, str] = NOTHING
+    body: bytes | None = None
+
+
+class Dispatcher:
+    """Asks the service at `url`. Every method raises RequestFailed where the service refuses or nobody answers.
+
+    An order is repeated three times within some seconds where the answer is lost, or where it is 502, 503 or 504.
+    """
+
+    def __init__(self, url: str, token: str, *, repeats: Sequence[float] = REPEATS_S) -> None:
+        self._url = url.rstrip("/")
+        self._repeats = repeats  # seconds before each
+        self._authorization = {"Authorization": f"Bearer {token}"}
+
+    async def __aenter__(self) -> Self:
+        self._http = ClientSession(cookie_jar=DummyCookieJar())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def dispatch(
+        self, *, wait: float = 0.0, idempotency_key: str = "", **asked: Unpack[DispatchFields]
+    ) -> Dispatched:
+        """Ask for an agent; answered when it is there or has failed, after `wait` seconds at most (60).
+
+        The same key is the same agent, however often it is asked for. Without one, each call is a new agent, and the
+        repeats of the call are not.
+        """
+        key = {"Idempotency-Key": idempotency_key or uuid4().hex}
+        body = json.dumps(asked).encode()
+        return await self._order(_Request("POST", "/v1/dispatches", headers=key, body=body), wait)
+
+    async def cancel(self, room: str, assignment: str, *, project: str = "", wait: float = 0.0) -> Dispatched:
+        """The agent goes, and the assignment is done; answered when it is, after `wait` seconds at most."""
+        return await self._order(_Request("DELETE", _assignment(room, assignment), {"project": project}), wait)
+
+    async def retry(self, room: str, assignment: str, *, project: str = "", wait: float = 0.0) -> Dispatched:
+        """Renew the assignment's budget and try now; answered when it is served, after `wait` seconds at most."""
+        path = f"{_assignment(room, assignment)}/retry"
+        return await self._order(_Request("POST", path, {"project": project}), wait)
+
+    async def look(self, room: str, *, project: str = "") -> tuple[LookedAt, ...]:
+        """Have every live session of the room looked at now."""
+        answer = await self._ask(_Request("POST", f"/v1/rooms/{_quoted(room)}/look", {"project": project}))
+        return answer.read(_Looks).sessions
+
+    async def rooms(self, *, state: str = "", project: str = "", limit: int = 100) -> tuple[ListedRoom, ...]:
+        """List live rooms, newest first: those with an assignment in `state`, if one is given."""
+        query = {"state": state, "project": project, "limit": str(limit)}
+        return (await self.get("/v1/rooms", query)).read(_Listed).rooms
+
+    async def get(self, path: str, query: Mapping[str, str] = NOTHING) -> Answer:
+        """Read anything else of the API, such as `/v1/agents`; of the query, what is not empty."""
+        return await self._ask(_Request("GET", path, query))
+
+    async def _order(self, request: _Request, wait: float) -> Dispatched:
+        end, repeats = monotonic() + wait, iter(self._repeats)
+        while True:
+            try:
+                return (await self._ask(request, max(0.0, end - monotonic()))).read(Dispatched)
+            except RequestFailed as failed:
+                if failed.status not in _PASSES or (pause := next(repeats, None)) is None:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _ask(self, request: _Request, wait: float = 0.0) -> Answer:
+        waits = {"wait": f"{round(wait * 1000)}ms"} if wait else {}
+        query = "&".join(f"{name}={_quoted(value)}" for name, value in {**request.query, **waits}.items() if value)
+        address = f"{self._url}{request.path}{query and f'?{query}'}"
+        headers = {**self._authorization, **request.headers}
+        answer = await ask(self._http, request.method, address, headers, request.body, wait + WITHIN_S)
+        if answer.status // 100 == 2:
+            return answer
+        problem = answer.read(_Problem)
+        raise RequestFailed(
+            problem.detail or problem.error,
+            error=problem.error,
+            status=answer.status,
+            field=problem.field,
+            answer=answer,
+        )
+
+
+def _quoted(text: str) -> str:
+    """A name as a part of an address: a slash in it, too."""
+    return quote(text, safe="", errors="replace")
+
+
+def _assignment(room: str, assignment: str) -> str:
+    return f"/v1/rooms/{_quoted(room)}/assignments/{_quoted(assignment)}"

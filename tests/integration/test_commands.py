@@ -1,0 +1,211 @@
+"""The commands that ask a running service, as somebody types them."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeAlias
+
+import pytest
+from msgspec.structs import replace
+
+from dispatcher.cli.main import main
+from tests.integration.house import TOKEN, House, house, rule
+
+NOBODY: Final = rule("nobody", name="nobody", kinds=frozenset({"SIP"}), attempts=1)
+SALES: Final = ("--room", "lobby", "--agent-name", "sales")
+
+Type: TypeAlias = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
+    """Types a command against a service, with its token; the exit code, the output and the errors."""
+    monkeypatch.setenv("DISPATCHER_API_TOKEN", TOKEN)
+    monkeypatch.delenv("DISPATCHER_API_TOKEN_FILE", raising=False)
+
+    async def type_(here: House, *words: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(main, [*words, "--url", here.service.url])
+        return code, *capsys.readouterr()
+
+    return type_
+
+
+@asynccontextmanager
+async def lobby() -> AsyncIterator[House]:
+    """The room `lobby` lives, no rule is for it, and `sales` has a worker."""
+    async with house(NOBODY) as here:
+        here.livekit.workers.register("sales")
+        await here.livekit.rooms.open("lobby")
+        yield here
+
+
+def told(output: str) -> dict[str, Any]:
+    """The one JSON object that was printed."""
+    [line] = output.splitlines()
+    one: dict[str, Any] = json.loads(line)
+    return one
+
+
+async def test_an_agent_is_ordered_cancelled_and_tried_again(typed: Type) -> None:
+    """With `--wait` each command ends when it is so."""
+    async with lobby() as here:
+        code, out, err = await typed(here, "dispatch", "create", *SALES, "--wait", "--metadata", "{}")
+        assert (code, err) == (0, "")
+        head, row, diagnosis = out.splitlines()
+        assert re.fullmatch("ROOM +PROJECT +ASSIGNMENT +STATE +AGENT", head)
+        assert re.fullmatch("lobby +default +request:[0-9a-f]+ +served +sales", row)
+        assert diagnosis.startswith("Served: `sales` has been in the room")
+        assert [one.metadata for one in here.livekit.rooms.dispatches_in("lobby")] == ["{}"]
+
+        assignment = row.split()[2]
+        code, out, _ = await typed(here, "dispatch", "cancel", "--room", "lobby", assignment, "--wait")
+        assert (code, out.splitlines()[1].split()[3]) == (0, "finished")
+        await here.livekit.wait_until(lambda: not here.livekit.rooms.agents_in("lobby"))
+        code, out, _ = await typed(here, "retry", "--room", "lobby", assignment, "--wait=10s")
+        assert (code, out.splitlines()[1].split()[3]) == (0, "served")
+
+
+async def test_the_same_key_is_the_same_agent_and_no_key_another(typed: Type) -> None:
+    """Over two calls of the command."""
+    async with lobby() as here:
+        keyed = ("dispatch", "create", *SALES, "--idempotency-key", "k1", "--json", "--wait")
+        first, again = [told((await typed(here, *keyed))[1]) for _ in range(2)]
+        assert (first["state"], first["assignment"]) == ("served", again["assignment"])
+        assert len(here.livekit.rooms.agents_in("lobby")) == 1
+        await typed(here, "dispatch", "create", *SALES, "--wait")
+        assert len(here.livekit.rooms.agents_in("lobby")) == 2
+
+
+async def test_an_agent_that_does_not_come_is_exit_code_1(typed: Type) -> None:
+    """With `--wait`, and the reason; without, it was taken: 0."""
+    async with lobby() as here:
+        code, out, _ = await typed(here, "dispatch", "create", "--room", "lobby", "--agent-name", "a", "--wait=0s")
+        assert (code, out.splitlines()[1].split()[3]) == (1, "waiting")
+        code, out, _ = await typed(here, "dispatch", "create", "--room", "lobby", "--rule", "nobody", "--wait")
+        assert (code, out.splitlines()[1].split()[3]) == (1, "starved")
+        assert "is one registered as `nobody`" in out
+        code, out, _ = await typed(here, "dispatch", "create", "--room", "lobby", "--agent-name", "b")
+        assert (code, out.splitlines()[1].split()[3]) == (0, "waiting")
+
+
+async def test_a_refusal_is_told_in_the_services_words(typed: Type) -> None:
+    """On standard error; as JSON on standard output, so that a script has one object in any case. Exit code 1."""
+    async with lobby() as here:
+        code, out, err = await typed(here, "dispatch", "create", "--room", "attic", "--agent-name", "sales")
+        assert (code, out, err) == (1, "", "no room of this name lives in project default\n")
+        assert await typed(here, "look", "attic") == (1, "", "no room lives that is called attic\n")
+        code, out, err = await typed(here, "retry", "--room", "lobby", "front", "--json")
+        assert (code, err) == (1, "")
+        assert told(out) == {
+            "status": 404,
+            "error": "unknown_assignment",
+            "detail": "the room has no such assignment; it has none",
+            "field": "",
+        }
+        await typed(here, "dispatch", "create", *SALES, "--wait")
+        code, _, err = await typed(here, "retry", "--room", "lobby", "front")
+        assert code == 1
+        assert re.fullmatch(r"the room has no such assignment; it has request:[0-9a-f]+\n", err)
+        code, _, err = await typed(here, "rooms", "--project", "other")
+        assert (code, err) == (1, "project: one of default\n")
+
+
+async def test_another_token_is_told_what_to_set(typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the token is not shown."""
+    monkeypatch.setenv("DISPATCHER_API_TOKEN", "a-wrong-one")
+    async with lobby() as here:
+        code, out, err = await typed(here, "rooms")
+    assert (code, out) == (1, "")
+    assert err == "the token was refused: set DISPATCHER_API_TOKEN to the service's\n"
+
+
+async def test_rooms_are_listed(typed: Type) -> None:
+    """A line for each assignment, a dash for a room without one; one state alone; as JSON."""
+    front = replace(rule("greeter", name="front"), when=lambda room, _: room.name == "lobby")
+    async with house(front) as here:
+        here.livekit.workers.register("greeter")
+        for room in ("lobby", "x\x1b[2Jy"):
+            await here.livekit.rooms.join(room, "alice")
+        await here.told("agent.joined")
+        code, out, _ = await typed(here, "rooms", "--limit", "10")
+        assert code == 0
+        head, *rows = out.splitlines()
+        assert head.split() == ["ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT"]
+        assert sorted(row.split() for row in rows) == [
+            ["lobby", "default", "front", "served", "greeter"],
+            [r"x\x1b[2Jy", "default", "-", "-", "-"],
+        ]
+        code, out, _ = await typed(here, "rooms", "--state", "served", "--project", "default", "--json")
+        [room] = told(out)["rooms"]
+        assert (code, room["room"], room["assignments"][0]["state"]) == (0, "lobby", "served")
+
+
+async def test_a_room_is_looked_at(typed: Type) -> None:
+    """Which session, of which project."""
+    async with lobby() as here:
+        await typed(here, "dispatch", "create", *SALES, "--wait")
+        code, out, _ = await typed(here, "look", "lobby")
+        assert code == 0
+        assert re.fullmatch(r"lobby \(RM_\w+, project default\): is looked at now\n", out)
+        code, out, _ = await typed(here, "look", "lobby", "--project", "default", "--json")
+        assert [one["project"] for one in told(out)["sessions"]] == ["default"]
+
+
+async def test_explain_has_json_too(typed: Type) -> None:
+    """All that the API says, of a room that is known and of one that is not."""
+    async with lobby() as here:
+        await typed(here, "dispatch", "create", *SALES, "--wait")
+        code, out, _ = await typed(here, "explain", "lobby", "--json")
+        assert (code, told(out)["sessions"][0]["timeline"][0]["agent"]) == (0, "sales")
+        code, out, _ = await typed(here, "explain", "attic", "--json")
+        assert (code, told(out)["error"]) == (1, "unknown_room")
+
+
+async def test_a_view_goes_on_until_it_is_interrupted() -> None:
+    """It shows what changes, also that nobody answers; Ctrl-C is its end: exit code 0."""
+    async with house(NOBODY) as here:
+        environ = {**os.environ, "DISPATCHER_API_TOKEN": TOKEN}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "dispatcher", "rooms", "--watch", "--url", here.service.url),
+            env=environ,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout
+        async with asyncio.timeout(60):
+            assert (await process.stdout.readline()).startswith(b"ROOM")
+            await here.livekit.rooms.join("lobby", "alice")
+            while b"lobby" not in await process.stdout.readline():
+                pass
+    async with asyncio.timeout(60):
+        while b"is the service running there?" not in await process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dispatch", "create", "--room", "lobby"),
+        ("dispatch", "create", "--room", "lobby", "--agent-name", "a", "--rule", "b"),
+        ("dispatch", "create", "--agent-name", "a"),
+        ("dispatch", "cancel", "--room", "lobby"),
+        ("dispatch", "create", *SALES, "--wait", "soon"),
+        ("dispatch", "create", *SALES, "--wait", "61s"),
+        ("rooms", "--state", "odd"),
+        ("rooms", "--limit", "many"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_exit_code_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody is asked."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "usage: dispatcher" in capsys.readouterr().err
