@@ -6,20 +6,34 @@ for the next one at once. The jitter is a hash (`Assignment.spread_by`): the cor
 pure.
 """
 
+from typing import Final
 from zlib import crc32
 
 from msgspec.structs import replace
 
 from dispatcher.core import timing
 from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Policy
 from dispatcher.core.session import Assignment
 from dispatcher.core.timeline import Verdict
+
+SPREAD: Final = 250  # of a backoff, in thousandths, either way
 
 
 def backoff(key: str, failures: int) -> Ms:
     """How long to wait after the n-th failure in a row (from 1), the same for the same assignment each time."""
-    spread = crc32(f"{key}#{failures}".encode()) % 501 - 250  # thousandths
+    spread = crc32(f"{key}#{failures}".encode()) % (2 * SPREAD + 1) - SPREAD
     return min(timing.BACKOFF_CAP_MS, (timing.BACKOFF_MS << min(failures - 1, 10))) * (1000 + spread) // 1000
+
+
+def asked_after(policy: Policy, target: int, attempt: Ms) -> Ms:
+    """How long after the first attempt this target (by index) is asked at the latest, if each attempt takes `attempt`.
+
+    `confirm_within`, where no worker takes the job; `join_within`, where one does and no agent comes. LiveKit answers,
+    and no turn has to be waited for.
+    """
+    backoffs = (min(timing.BACKOFF_CAP_MS, timing.BACKOFF_MS << number) for number in range(policy.attempts - 1))
+    return target * (policy.attempts * attempt + sum(wait * (1000 + SPREAD) // 1000 for wait in backoffs))
 
 
 def failed(assignment: Assignment, verdict: Verdict, now: Ms, *, lifeless: bool = False) -> Assignment:

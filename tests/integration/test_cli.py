@@ -119,6 +119,30 @@ def test_check_names_the_file(shell: pytest.MonkeyPatch, tmp_path: Path, capsys:
         assert hint.startswith("hint: dispatcher.yaml:1:16: rules[0].name: matches outbound calls, too")
 
 
+def test_check_says_by_when_each_fallback_is_asked(
+    shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first one and the last, with the rule's own limits; nothing where there is none."""
+    shell.delenv("DISPATCHER_AGENT")
+    (tmp_path / "dispatcher.yaml").write_text("""
+rules:
+- {name: alone, when: "room.name == 'a'", agent: a}
+- {name: usual, when: "room.name == 'b'", agent: a, fallback: [b, c, {name: d, deployment: blue}]}
+- {name: quick, when: "room.name == 'c'", agent: a, fallback: [b], attempts: 1, join_within: 12s}
+- name: odd
+  agent: a
+  fallback: [{cel: metadata.agent}, {split: [{name: x, weight: 1}, {name: y, weight: 1}]}]
+""")
+    assert main(["check"]) == 0
+    silent, no_show = "at the latest if no worker takes the job", "if one does and no agent joins"
+    and_so = f"after 92 s and 184 s {no_show}"
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"Rule usual: asks b and d@blue after 38 s and 114 s {silent}, after 92 s and 276 s {no_show}.",
+        f"Rule quick: asks b after 12 s {silent}, after 12 s {no_show}.",
+        f"Rule odd: asks an agent that is computed and one of a split after 38 s and 76 s {silent}, {and_so}.",
+    ]
+
+
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_law_12_a_wrong_file_is_refused_with_every_problem(
     command: str, shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -140,7 +140,7 @@ def test_the_sample_is_a_configuration(tmp_path: Path) -> None:
     assert [rule.name for rule in config.rules] == ["sales-line", "everyone-else", "scribe"]
     assert config.rules[1].policy == Policy(targets=(Target("greeter"), Target("greeter", "canary")))
     assert (config.sweep, config.create_rate) == (SweepSettings(), CreateRate())
-    assert config.rules[0].policy.attempts == 2
+    assert config.rules[0].policy.attempts == 1
     assert set(re.findall(r"^  (\w+):", sample.partition("\ndefaults:")[2].partition("\n\n")[0], re.MULTILINE)) == {
         *names(LimitFields)
     }

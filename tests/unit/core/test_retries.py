@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dispatcher.core.retries import backoff, crashed, failed, renewed
+from dispatcher.core.retries import asked_after, backoff, crashed, failed, renewed
 from dispatcher.core.session import Assignment
 from dispatcher.core.timeline import Verdict
 from tests.unit.core.world import NOW, assignment, policy, seconds
@@ -138,3 +138,19 @@ def test_a_silent_target_without_a_sign_of_life_makes_way(
     after = failed(assignment(policy=THREE, target_index=index), verdict, NOW, lifeless=lifeless)
 
     assert (after.next_target.agent, after.due_at) == (agent, NOW + wait)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3, 10])
+@pytest.mark.parametrize("target", [0, 1, 3])
+def test_a_fallback_is_asked_no_later_than_is_said(attempts: int, target: int) -> None:
+    """Whatever the assignment's own jitter, which three names stand for; and not much sooner."""
+    limits = policy("a", "b", "c", "d", attempts=attempts)
+    said = asked_after(limits, target, limits.confirm_within)
+    for name in ("one", "two", "three"):
+        one, now = assignment(name=name), NOW
+        one = replace(one, policy=limits)
+        while one.target_index < target:
+            one = failed(one, Verdict.SILENT, now + limits.confirm_within)
+            now = max(one.due_at, now + limits.confirm_within)
+        assert now - NOW <= said
+        assert now - NOW >= said // 2
