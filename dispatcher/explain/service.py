@@ -52,10 +52,10 @@ def trouble_told(trouble: Trouble, now: Ms, *, named: bool = False) -> str:
         case TroubleKind.WEBHOOKS_ASTRAY:
             return _astray(trouble, now)
         case TroubleKind.WEBHOOKS_MISSING:
-            since = f"since {ago(trouble.since, now)}" if trouble.since else "ever"
+            come = f"has come since {ago(trouble.since, now)}" if trouble.since else "has ever come"
             rooms = f"{trouble.count} rooms were" if trouble.count > 1 else "a room was"
             return (
-                f"No webhook of {livekit} has come {since}, and {rooms} found by the sweep, up to 30 s late: "
+                f"No webhook of {livekit} {come}, and {rooms} found by the sweep, up to 30 s late: "
                 "does LiveKit's `webhook.urls` name this service's /webhook?"
             )
         case _:
