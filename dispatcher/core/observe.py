@@ -55,7 +55,7 @@ def conclude(
     The `audience` is the look's; None where it showed no room. If PASSES_MAX passes are not
     enough, the timeline says so; the next look judges what is left.
     """
-    session = replace(session, stale=False, looked_at=now, departed=remembered(session.departed, now))
+    session = replace(session, stale=False, looked_at=now)
     if audience is None:
         return _missed(session, now)
     session = replace(session, present=len(snapshot.participants))
@@ -63,6 +63,7 @@ def conclude(
     for _ in range(PASSES_MAX):
         before, session = session, _judged(session, snapshot, audience, rules, found, now)
         if session == before:
+            session = replace(session, departed=remembered(session.departed, now))  # whoever judged late has used it
             return late.looked(session, snapshot, rules, now)
     return with_entry(session, Entry(at=now, said=Said.PASSES_EXCEEDED))
 

@@ -322,7 +322,12 @@ MUTANTS = {
             "replace(session, finished=False, missed_at=0,",
             "replace(session, missed_at=0,",
         ),
-        Mutant("stale for ever", "stale=False, looked_at=now,", "looked_at=now,"),
+        Mutant(
+            "who came back is forgotten before it is judged",
+            "session = replace(session, stale=False,",
+            "session = replace(session, departed=remembered(session.departed, now), stale=False,",
+        ),
+        Mutant("stale for ever", "stale=False, looked_at=now)", "looked_at=now)"),
     ),
     "dispatcher/core/retries.py": (
         Mutant("no backoff", "(timing.BACKOFF_MS << min(failures - 1, 10))", "0 * failures"),

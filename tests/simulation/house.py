@@ -140,7 +140,7 @@ class House:
             member.left = True
             self._gone(room, member, reason)
         room.members.clear()
-        room.closed, self.open = True, None
+        room.closed, room.closed_at, self.open = True, self.clock.now, None
         self.changes += 1
         self.tell(room, ROOM_FINISHED)
 

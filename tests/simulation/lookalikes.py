@@ -1,8 +1,14 @@
 """Agents that are not ours, and that nothing tells from one of ours which opens its dead room again."""
 
-from tests.simulation.life import Life
-from tests.simulation.members import Member
+from typing import Final
+
+from dispatcher.core.facts import Ms
+from tests.simulation.life import Life, Reply
+from tests.simulation.members import Made, Member
 from tests.simulation.rooms import Rooms
+
+SOON: Final[Ms] = 500
+SEEN: Final[Ms] = 10_000  # where all is heard, an agent that was there for so long was seen
 
 
 class Lookalikes:
@@ -10,14 +16,11 @@ class Lookalikes:
 
     def __init__(self, rooms: Rooms, life: Life) -> None:
         self.rooms = rooms
-        self.life = life
+        self._all_heard = life.heard and all(call.reply is Reply.OK and call.took <= SOON for call in life.creates)
         self._found: set[str] = set()
 
     def include(self, member: Member) -> bool:
-        """Whether it is alone, where one of its name was asked for in a life before and had not come.
-
-        Where not all is heard, that it had come may never have been known.
-        """
+        """Whether it is alone, where one of its name was asked for in a life before and was never seen."""
         if member.sid in self._found:
             return True
         room = self.rooms.open
@@ -26,8 +29,11 @@ class Lookalikes:
         if member.made is not None and not member.strays(room.sid):
             return False
         before = [one for one in self.rooms.made.values() if one.ours and one.room != room.sid]
-        not_come = [one for one in before if not (one.came and self.life.heard)]
-        if all(one.target.agent != member.agent for one in not_come):
+        if not any(one.target.agent == member.agent and not self._seen(one) for one in before):
             return False
         self._found.add(member.sid)
         return True
+
+    def _seen(self, made: Made) -> bool:
+        ended = next(room.closed_at for room in self.rooms.lives if room.sid == made.room)
+        return self._all_heard and 0 < made.came_at <= ended - SEEN

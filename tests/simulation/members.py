@@ -21,7 +21,7 @@ class Made:
     number: int = 0  # of the attempt
     jobs: list[Job] = field(default_factory=list)  # as listed
     running: set[str] = field(default_factory=set)  # identities of assigned jobs whose agent has not left
-    came: bool = False  # an agent of it, into the room that it was made in
+    came_at: Ms = 0  # the first agent of it, into the room that it was made in; 0: none did
     deleted: bool = False
     dropped: bool = False  # its queued launch, too
 
@@ -138,6 +138,7 @@ class Opened:
     attended: bool = False  # somebody was ever there who keeps it open
     emptied: Ms = 0  # the last of them left, or it was opened; on the clock of the simulation
     closed: bool = False
+    closed_at: Ms = 0
 
     def shown(self, name: str) -> Room:
         """As ListRooms shows it."""

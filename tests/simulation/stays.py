@@ -32,7 +32,7 @@ class Stays(House):
         people = sorted((one for one in room.members.values() if one.is_person), key=lambda one: one.joined_at)
         agent.bound = next(iter(people), None) if made.fate.bound else None
         self.enter(room, agent)
-        made.came = made.came or not agent.strays(room.sid)
+        made.came_at = made.came_at or (0 if agent.strays(room.sid) else self.clock.now)
         self.arrived += made.ours
         match made.fate.end:
             case End.RAISES:

@@ -122,6 +122,20 @@ def test_l10_the_same_beside_somebody_who_was_there_all_along(on_finish: str, ve
     assert (scene.attempt().verdict, scene.state(), len(scene.creates)) == (verdict, State.REQUESTED, 2)
 
 
+def test_l10_who_has_come_back_is_new_however_late_a_look_finds_out() -> None:
+    """The process died in that moment: the look comes half a minute later."""
+    scene, bot = served(rule(on_finish="done"), also="bob")
+    alice = next(one for one in scene.present.values() if one.identity == "alice")
+    scene.leaves(alice)
+    scene.joins(person(sid="PA_again"))
+    scene.run(1)
+    scene.leaves(bot)
+    scene.wait(30)
+    scene.run(0.1)
+
+    assert (scene.state(), len(scene.creates), scene.session.departed) == (State.REQUESTED, 2, ())
+
+
 def test_l10_whoever_loads_the_page_again_and_again_has_an_agent_each_time() -> None:
     """No goodbye of these counts against the assignment, however short the stays."""
     scene, bot = served(stay=8)
