@@ -139,6 +139,7 @@ def _runner(
         breaker=Breaker(Board(ledger, log), Pacer(ledger)),
         recorder=recorder,
         pauses=PauseBoard(ledger, current.holder, log, metrics),
+        shared=config.redis_url is not None,
         tape=stack.enter_context(_recorded(record, config, log, metrics)) if record else None,
     )
     return Runner(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)

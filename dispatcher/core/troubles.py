@@ -13,6 +13,7 @@ class TroubleKind(StrEnum):
 
     DRY_RUN = "dry_run"  # no agent is asked for, on purpose
     LEDGER_FAILING = "ledger_failing"
+    ANOTHER_PROCESS = "another_process"  # lately: it works as the same instance, with a ledger of its own
     LIVEKIT_FAILING = "livekit_failing"
     WEBHOOKS_REJECTED = "webhooks_rejected"  # lately
     WEBHOOKS_ASTRAY = "webhooks_astray"  # lately: they came to a wrong path, or as a GET

@@ -39,7 +39,9 @@ from dispatcher.core.effects import (
 )
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.engine import actions
+from dispatcher.engine.neighbours import Neighbours
 from dispatcher.engine.newer_records import Patience
 from dispatcher.engine.observer import Observer
 from dispatcher.engine.slices import Slices
@@ -64,7 +66,7 @@ def alone_for(lapses: int) -> Ms:
 class Reconciler:
     """Advances sessions it is handed. Safe to use for many at once: each drive keeps to itself."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 the dependencies
         self,
         *,
         ledger: Ledger,
@@ -73,6 +75,7 @@ class Reconciler:
         recorder: SessionRecorder,
         pauses: PauseBoard,
         tape: Tape | None = None,
+        shared: bool = True,
     ) -> None:
         self.ledger = ledger
         self.holder = holder
@@ -83,6 +86,7 @@ class Reconciler:
         self.tape = tape
         self.observer = Observer(breaker.pacer, recorder.calls)
         self.patience = Patience()
+        self.neighbours = Neighbours(recorder, alone=not (shared or recorder.health.dry_run))
 
     async def drive(self, handover: Handover) -> Ms | None:
         """Advance the session as far as it goes now, and save it; in how many ms it is due, None: at rest or lost.
@@ -143,6 +147,7 @@ class _Interpreter:
         self.runtime = runtime
         self.project = leased.key.project
         self.slices = Slices()
+        self.seen: RoomSnapshot | None = None  # by the last look
 
     async def carry_out(self, drive: Drive | RecordedDrive) -> Ms | None:
         """Carry out one effect after the other until the drive is done; its result. Raises LeaseLost."""
@@ -197,7 +202,10 @@ class _Interpreter:
         requested = await breaker.board.requested(self.project, leased.now) if about else 0
         await leased.renew()
         looked = await self.reconciler.observer.look(leased.key, self.runtime, lambda: leased.now)
-        return looked if isinstance(looked, Unobserved) else replace(looked, outlooks=outlooks, requested=requested)
+        if isinstance(looked, Unobserved):
+            return looked
+        self.seen = looked.snapshot
+        return replace(looked, outlooks=outlooks, requested=requested)
 
     async def _ask(self, ask: Ask) -> Asked:
         """Ask for the agent; with the metadata that was ordered for it, or not at all."""
@@ -216,6 +224,7 @@ class _Interpreter:
         """Save the session if we still hold the lease; then tell what is new, and let the pace follow it."""
         saved, entries = await self.leased.save(save)
         self.reconciler.recorder.tell(self.leased.key, entries)
+        self.reconciler.neighbours.consider(self.leased.key, self.seen, save.session, entries)
         self.reconciler.breaker.board.learn(self.project, save.session, entries)
         await self.reconciler.pacer.learn(self.project, self.runtime, entries)
         return saved

@@ -47,6 +47,11 @@ def trouble_told(trouble: Trouble, now: Ms, *, named: bool = False) -> str:
             failing = "has refused our key for" if trouble.reason == REFUSED else "has not answered for"
             why = ended(FAILURES.get(trouble.reason, "see the log"))
             return f"{livekit} {failing} {about(now - trouble.since)} ({trouble.reason}): {why}"
+        case TroubleKind.ANOTHER_PROCESS:
+            return (
+                "Another process is at work here, as the same `instance` and with a ledger of its own, so that people "
+                "may get two agents: set REDIS_URL for both, or give one of them another `instance`."
+            )
         case TroubleKind.WEBHOOKS_REJECTED:
             return _of_webhooks(trouble, now)
         case TroubleKind.WEBHOOKS_ASTRAY:

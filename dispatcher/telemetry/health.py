@@ -43,6 +43,7 @@ class Health:
         self._ledger: dict[str, _Failing] = {}  # by operation
         self._rejected: dict[str, deque[Ms]] = {}  # by reason
         self._astray: dict[str, tuple[deque[Ms], str]] = {}  # by reason; and what the last one asked for
+        self._another = deque[Ms](maxlen=REJECTED_MAX)  # signs of another process
         self._webhook_at: dict[str, Ms] = {}  # by project: the last one that was verified
         self._found: dict[str, _Failing] = {}  # by project: rooms that the sweep has found since
 
@@ -80,6 +81,10 @@ class Health:
         instants.append(self.clock())
         self._astray[reason] = instants, asked
 
+    def another_process(self) -> None:
+        """Note a sign of another process that works as the same instance."""
+        self._another.append(self.clock())
+
     def room_found(self, project: str) -> None:
         """Note that the sweep has found a room that no webhook had told of."""
         now = self.clock()
@@ -100,6 +105,7 @@ class Health:
             yield Trouble(kind=TroubleKind.DRY_RUN)
         if failing := [one for one in self._ledger.values() if one.last_at > now - LEDGER_FAILING_MS]:
             yield _trouble(TroubleKind.LEDGER_FAILING, min(failing, key=lambda one: one.since))
+        yield from _lately(TroubleKind.ANOTHER_PROCESS, "", self._another, now)
         for reason, instants in self._rejected.items():
             yield from _lately(TroubleKind.WEBHOOKS_REJECTED, reason, instants, now)
         for reason, (instants, asked) in self._astray.items():

@@ -50,6 +50,7 @@ _LIMITED: Final[Mapping[str, _Limit]] = {
     "connections.crowded": _Limit(),
     "connection.unaccepted": _Limit(),
     "headers.too_large": _Limit(),
+    "instance.shared": _Limit(),
     "webhook.astray": _Limit(("reason",)),
     "library.warned": _Limit(("logger", "at"), first=5),
 }

@@ -50,6 +50,11 @@ class SessionRecorder:
         """Log that another process took the session over: our lease had run out."""
         self.log.warning("lease.lost", project=key.project, room=key.room, sid=key.sid)
 
+    def another_process(self, key: Key) -> None:
+        """Log that a dispatch of our instance is here which nobody with our ledger has made."""
+        self.health.another_process()
+        self.log.error("instance.shared", project=key.project, room=key.room, sid=key.sid)
+
     def left_alone(self, key: Key, lapses: int, alone: Ms) -> None:
         """So many leases in a row have run out: nobody drives the session for a while."""
         self.metrics.sessions_left_alone_total.inc()

@@ -48,6 +48,7 @@ MISSING = Trouble(kind=TroubleKind.WEBHOOKS_MISSING, project="emea", last_at=NOW
             "A webhook came to a wrong place in the last 5 min, the last 0.0 s ago as GET /webhook: a redirect",
         ),
         (MISSING, "No webhook of LiveKit has ever come, and a room was found by the sweep, up to 30 s late: does"),
+        (Trouble(kind=TroubleKind.ANOTHER_PROCESS), "Another process is at work here, as the same `instance`"),
     ],
 )
 def test_each_trouble_says_since_when_and_what_to_mend(trouble: Trouble, told: str) -> None:
