@@ -115,17 +115,42 @@ async def test_a_service_with_its_api_off_is_told_to_who_has_a_token() -> None:
     )
 
 
-async def test_nobody_at_the_address_is_one_error() -> None:
-    """With the address and the system's reason; the rest is checked all the same."""
+async def test_nobody_at_the_address_is_told_of_each_thing_that_was_asked() -> None:
+    """With the address and the system's reason; the rest is checked all the same, and what is not known is said."""
+    nowhere = "http://127.0.0.1:9"
     async with house() as here:
         told: list[str] = []
-        code = await examine(ours(here), None, told.append, way=WayIn("http://127.0.0.1:9", "http://127.0.0.1:9"))
+        code = await examine(ours(here), None, told.append, way=WayIn(nowhere, nowhere, room_trip=True))
 
+    said = "".join(told)
     assert code == 1
-    assert "error    way in: http://127.0.0.1:9/readyz: Connection refused: is the service running there?" in "".join(
-        told
-    )
-    assert "ok       livekit default" in "".join(told)
+    for asked in ("way in: {}/readyz", "webhook default: {}/webhook", "api: {}/v1/rooms?limit=1"):
+        assert f"error    {asked.format(nowhere)}: Connection refused: is the service running there?" in said
+    assert "skipped  room trip default: not tried" in said
+    assert "ok       livekit default" in said
+
+
+async def test_probes_that_cannot_be_reached_hide_no_webhook() -> None:
+    """They may be for the inside alone."""
+    async with house() as here:
+        told: list[str] = []
+        await examine(ours(here), None, told.append, way=WayIn(here.service.url, "http://127.0.0.1:9"))
+
+    assert f"ok       webhook default: {here.service.url}/webhook: 200 ignored" in "".join(told)
+    assert "error    way in: http://127.0.0.1:9/readyz: Connection refused" in "".join(told)
+
+
+@pytest.mark.parametrize("typed", [["--room-trip"], ["--admin-url", "http://probes"]])
+def test_what_goes_with_an_address_is_not_taken_without_one(
+    typed: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2: it would check less than was asked for."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**CONNECTION, "DISPATCHER_AGENT": "greeter"}.items():
+        monkeypatch.setenv(name, value)
+
+    assert main(["doctor", *typed]) == 2
+    assert "go with --url" in capsys.readouterr().err
 
 
 @asynccontextmanager
@@ -150,6 +175,7 @@ async def proxy(status: int, body: object) -> AsyncIterator[str]:
         (503, {"ready": False, "reason": "ledger_unavailable"}, "not ready: ledger_unavailable; docs/http.md"),
         (404, {}, "/readyz: 404; is the service running there?"),
         (500, {}, "/readyz: 500; is the service running there?"),
+        (599, {}, "/readyz: 599; is the service running there?"),
     ],
 )
 async def test_a_service_that_is_not_ready_or_not_there_is_told(status: int, body: object, says: str) -> None:

@@ -19,6 +19,7 @@ from dispatcher.config import Config, Source
 from dispatcher.config.environment import service_url
 from dispatcher.config.types import SECRET_MIN
 from dispatcher.ledger.redis.address import Address
+from dispatcher.offline import Unusable
 
 NAME: Final = "doctor"
 HELP: Final = "check Redis, LiveKit and the way in, and say what to mend: exit code 0, 1 or 2"
@@ -48,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Check everything that the service will depend on."""
     config = Source(arguments.config, os.environ).read()
     at = arguments.url
+    if not at and (arguments.room_trip or arguments.admin_url):
+        raise Unusable("--room-trip and --admin-url go with --url, which names the running service")
     admin = arguments.admin_url or (service_url(os.environ, admin=True) if config.admin_port else at)
     way = WayIn(at, admin, room_trip=arguments.room_trip) if at else None
     return asyncio.run(examine(config, redis_address(config), sys.stdout.write, way=way, as_one=arguments.json))

@@ -58,11 +58,7 @@ async def of_way_in(config: Config, way: WayIn | None) -> list[Finding]:
     if way is None:
         says = "not tried: whether webhooks arrive at the running service"
         return [Finding(Grade.SKIPPED, _ABOUT, says, "name it by --url, and add --room-trip to have LiveKit send one")]
-    try:
-        findings = [await _of_readiness(way)]
-        before = await _last_webhooks(way)
-    except RequestFailed as error:
-        return [Finding(Grade.ERROR, _ABOUT, str(error), "--url and --admin-url name the service as seen from here")]
+    findings, before = [await _of_readiness(way)], await _last_webhooks(way)
     for project in config.projects:
         findings += [one async for one in _of_webhooks(way, project)]
         trip = [await _of_trip(way, project, config.rules_of(project))] if way.room_trip else []
@@ -77,10 +73,13 @@ async def of_way_in(config: Config, way: WayIn | None) -> list[Finding]:
 
 async def _of_readiness(way: WayIn) -> Finding:
     address = f"{way.admin}/readyz"
-    answer = await asked("GET", address, "")
-    if answer.status not in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}:
-        return Finding(Grade.ERROR, _ABOUT, f"{address}: {answer.status}", "is the service running there?")
-    found = answer.read(_Readiness)
+    try:
+        answer = await asked("GET", address, "")
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}:
+            return Finding(Grade.ERROR, _ABOUT, f"{address}: {answer.status}", "is the service running there?")
+        found = answer.read(_Readiness)
+    except RequestFailed as error:
+        return Finding(Grade.ERROR, _ABOUT, str(error), "--url and --admin-url name the service as seen from here")
     if found.ready:
         return Finding(Grade.OK, _ABOUT, f"{address}: ready")
     return Finding(
@@ -101,7 +100,10 @@ async def _of_webhooks(way: WayIn, project: Project) -> AsyncIterator[Finding]:
 
 async def _last_webhooks(way: WayIn) -> dict[str, float] | None:
     """When LiveKit's last webhook of each project came, in epoch seconds, 0: never; None: nobody says."""
-    answer = await asked("GET", f"{way.admin}/metrics", "")
+    try:
+        answer = await asked("GET", f"{way.admin}/metrics", "")
+    except RequestFailed:  # told of the probe already
+        return None
     found = _LAST.findall(answer.body.decode(errors="replace"))
     return {project: float(at) for project, at in found} if answer.status == HTTPStatus.OK and found else None
 
@@ -135,10 +137,11 @@ async def _of_trip(way: WayIn, project: Project, rules: tuple[Rule, ...]) -> Fin
     try:
         async with _room(project, name):
             arrived = await _arrives(way, project.name, before.get(project.name, 0.0))
+            took = monotonic() - began
     except LiveKitError as error:
         return failed(error, project)
     if arrived:
-        return Finding(Grade.OK, about, f"LiveKit's webhook came within {monotonic() - began:.1f} s of a room's making")
+        return Finding(Grade.OK, about, f"LiveKit's webhook came within {took:.1f} s of a room's making")
     says = f"a room was made, and no webhook of LiveKit's came to {way.url}{WEBHOOK} within {WITHIN_S:g} s"
     return Finding(Grade.ERROR, about, says, _NAMES)
 
