@@ -163,17 +163,15 @@ def _judge(
 
 
 def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
-    """That an agent serves is told once for each attempt; with the time it took, for the assignment's first."""
+    """That an agent serves is told once for each attempt; with the time it took, for the assignment's first.
+
+    That is since the first person had joined, or since the agent was ordered.
+    """
     assignment = session.assignment(key)
     serving = assignment.serving
     if serving is None or serving.announced:
         return session
-    arrived = joined.get(serving.agent_sid, 0)
-    took = (
-        max(0, arrived - assignment.first_waiting_at)
-        if arrived and assignment.first_waiting_at and not assignment.announced
-        else None
-    )
+    took = None if assignment.announced else _took(assignment, joined.get(serving.agent_sid, 0), now)
     assignment = with_attempt(assignment, replace(serving, announced=True))
     session = with_assignment(session, replace(assignment, announced=True))
     return with_entry(
@@ -182,6 +180,12 @@ def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Ses
             at=now, said=Said.AGENT_JOINED, assignment=key, number=serving.number, agent=str(serving.target), took=took
         ),
     )
+
+
+def _took(assignment: Assignment, arrived: Ms, now: Ms) -> Ms | None:
+    if assignment.ordered_at:
+        return now - assignment.ordered_at
+    return max(0, arrived - assignment.first_waiting_at) if arrived and assignment.first_waiting_at else None
 
 
 def _since_when(session: Session, key: str, now: Ms) -> Session:

@@ -85,7 +85,12 @@ def room_for(session: Session, sealed: str = "") -> bool:
 def request(session: Session, order: RequestAgent, by: str, now: Ms) -> Session:
     """The assignment of the order is there, unless it has been already; without room for one more, that is told."""
     assignment = Assignment(
-        rule=order.rule, request=order.id, policy=order.policy, identity=order.identity, sealed=order.sealed
+        rule=order.rule,
+        request=order.id,
+        ordered_at=now,
+        policy=order.policy,
+        identity=order.identity,
+        sealed=order.sealed,
     )
     if session.find(assignment.key):
         return session

@@ -22,6 +22,8 @@ CROWD: Final = 100  # participants: a look at so many takes some 3 ms of ours, a
 ASSIGNMENTS_MAX: Final = 32
 TIMELINE_MAX: Final = 64
 
+_ORDERED: Final = "request:"
+
 
 class NotInSession(DispatcherError, LookupError):
     """A session has no assignment, or an assignment no attempt, of this name: a defect of whoever asks for it."""
@@ -87,7 +89,8 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rule: str
     policy: Policy
     request: str = ""  # the id of the order that made it; "": a rule did
-    sealed: str = ""  # the metadata of that order
+    ordered_at: Ms = 0  # when it was heard of
+    sealed: str = ""  # its metadata
     identity: str = ""  # `per: participant`: for whom
     attempts: tuple[Attempt, ...] = ()  # by number, ATTEMPTS_MAX newest
     last_number: int = 0  # the highest attempt number so far
@@ -193,7 +196,12 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def request_key(id_: str) -> str:
     """The key of the assignment that an order of this id made. No rule's name has a colon."""
-    return f"request:{id_}"
+    return f"{_ORDERED}{id_}"
+
+
+def is_ordered(key: str) -> bool:
+    """Whether an order made the assignment of this key."""
+    return key.startswith(_ORDERED)
 
 
 class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):

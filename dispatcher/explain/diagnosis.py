@@ -189,7 +189,8 @@ def _late(session: Session, assignment: Assignment) -> str:
     if joined is None or (joined.took or 0) < LATE_MS:
         return ""
     delays = list(_delays(session, assignment, joined)) or ["the service heard late of who had joined"]
-    return f" It came {about(joined.took or 0)} after the first person: {'; '.join(delays)}."
+    since = "it was ordered" if assignment.request else "the first person"
+    return f" It came {about(joined.took or 0)} after {since}: {'; '.join(delays)}."
 
 
 def _delays(session: Session, assignment: Assignment, joined: Entry) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final, assert_never
 
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import Session
+from dispatcher.core.session import Session, is_ordered
 from dispatcher.core.text import visible
 from dispatcher.core.timeline import Because, Deadline, Entry, Said, Verdict
 from dispatcher.explain.words import about, ago, clock
@@ -90,7 +90,8 @@ def _sentence(entry: Entry) -> str:
         "reason": entry.reason,
         "by": entry.by or "an order of before",
     }
-    took = f", {entry.took / 1000:.2f} s after the first person" if entry.took is not None else ""
+    since = "it was ordered" if is_ordered(entry.assignment) else "the first person"
+    took = f", {entry.took / 1000:.2f} s after {since}" if entry.took is not None else ""
     return SENTENCES[entry.said].format(**fields) + took
 
 

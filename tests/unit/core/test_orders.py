@@ -53,6 +53,20 @@ def test_an_ordered_agent_comes_whatever_the_rules_say() -> None:
     assert (first.said, first.assignment, first.agent, first.by) == (Said.AGENT_ORDERED, KEY, "sales", "backend")
 
 
+def test_how_soon_an_ordered_agent_came_is_since_it_was_ordered() -> None:
+    """However long somebody had been there; what the metrics say of rules' agents stays what it was."""
+    scene = Scene(rule("nobody", "nobody", kinds=frozenset({"SIP"})))
+    scene.on_create = scene.comes
+    scene.joins(person("alice"))
+    scene.run(100)
+    orders(scene, SALES)
+    scene.run(5)
+
+    (joined,) = [one for one in scene.session.timeline if one.said is Said.AGENT_JOINED]
+    assert joined.took is not None
+    assert joined.took < 5_000
+
+
 def test_an_order_that_comes_again_adds_nobody() -> None:
     """However often, and when: its id makes it one (law 2)."""
     scene = served()
