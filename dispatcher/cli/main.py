@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from dispatcher.cli import (
+    agents,
     check,
     demo,
     dispatch,
     doctor,
     explain,
     look,
+    pause,
     replay,
+    resume,
     retry,
     rooms,
     rules,
@@ -33,6 +36,7 @@ from dispatcher.offline import Unusable
 COMMANDS = (  # as `--help` lists them
     *(serve, check, doctor, demo),
     *(rooms, explain, dispatch, retry, look),
+    *(agents, pause, resume),
     *(send_test, schema, rules, replay),
 )
 

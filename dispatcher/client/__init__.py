@@ -1,5 +1,6 @@
 """For applications: ask the running service for an agent. It needs aiohttp and msgspec, and nothing of the service."""
 
+from dispatcher.client.agents import AgentPause, AgentTarget, ListedAgent, ListedAgents
 from dispatcher.client.dispatcher import (
     Dispatched,
     Dispatcher,
@@ -11,10 +12,14 @@ from dispatcher.client.dispatcher import (
 from dispatcher.client.transport import Answer, RequestFailed
 
 __all__ = [
+    "AgentPause",
+    "AgentTarget",
     "Answer",
     "DispatchFields",
     "Dispatched",
     "Dispatcher",
+    "ListedAgent",
+    "ListedAgents",
     "ListedAssignment",
     "ListedRoom",
     "LookedAt",

@@ -12,6 +12,7 @@ from uuid import uuid4
 from aiohttp import ClientSession, DummyCookieJar
 from msgspec import Struct
 
+from dispatcher.client.agents import ListedAgent, ListedAgents
 from dispatcher.client.transport import WITHIN_S, Answer, RequestFailed, ask
 
 REPEATS_S: Final = (0.5, 1.0, 2.0)  # before each repeat of an order: a service that restarts is back by then
@@ -133,20 +134,39 @@ class Dispatcher:
         answer = await self._ask(_Request("POST", f"/v1/rooms/{_quoted(room)}/look", {"project": project}))
         return answer.read(_Looks).sessions
 
+    async def agents(self) -> ListedAgents:
+        """List every agent that is known: live, seen, or paused."""
+        return (await self.get("/v1/agents")).read(ListedAgents)
+
+    async def pause(self, agent: str, *, lasts: str = "", reason: str = "", project: str = "") -> ListedAgent:
+        """Give the agent to nobody new: for as long as `lasts` says, such as 30m, or until it is resumed."""
+        asked = {"reason": reason, "project": project} | ({"for": lasts} if lasts else {})
+        request = _Request("POST", f"/v1/agents/{_quoted(agent)}/pause", body=json.dumps(asked).encode())
+        return (await self._repeated(request)).read(ListedAgent)
+
+    async def resume(self, agent: str, *, project: str = "") -> ListedAgent:
+        """End the pause that somebody has ordered; `paused` of the answer: the configuration still pauses it."""
+        body = json.dumps({"project": project}).encode()
+        request = _Request("POST", f"/v1/agents/{_quoted(agent)}/resume", body=body)
+        return (await self._repeated(request)).read(ListedAgent)
+
     async def rooms(self, *, state: str = "", project: str = "", limit: int = 100) -> tuple[ListedRoom, ...]:
         """List live rooms, newest first: those with an assignment in `state`, if one is given."""
         query = {"state": state, "project": project, "limit": str(limit)}
         return (await self.get("/v1/rooms", query)).read(_Listed).rooms
 
     async def get(self, path: str, query: Mapping[str, str] = NOTHING) -> Answer:
-        """Read anything else of the API, such as `/v1/agents`; of the query, what is not empty."""
+        """Read anything else of the API, such as `/v1/workers`; of the query, what is not empty."""
         return await self._ask(_Request("GET", path, query))
 
     async def _order(self, request: _Request, wait: float) -> Dispatched:
+        return (await self._repeated(request, wait)).read(Dispatched)
+
+    async def _repeated(self, request: _Request, wait: float = 0.0) -> Answer:
         end, repeats = monotonic() + wait, iter(self._repeats)
         while True:
             try:
-                return (await self._ask(request, max(0.0, end - monotonic()))).read(Dispatched)
+                return await self._ask(request, max(0.0, end - monotonic()))
             except RequestFailed as failed:
                 if failed.status not in _PASSES or (pause := next(repeats, None)) is None:
                     raise

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
@@ -13,8 +14,11 @@ from typing import Any, Final, TypeAlias
 import pytest
 from msgspec.structs import replace
 
+from dispatcher.app import running
 from dispatcher.cli.main import main
-from tests.integration.house import TOKEN, House, house, rule
+from dispatcher.telemetry.logs import Log
+from dispatcher.testing import FakeLiveKit, Timings
+from tests.integration.house import SPEED, TOKEN, Ears, House, config, house, rule
 
 NOBODY: Final = rule("nobody", name="nobody", kinds=frozenset({"SIP"}), attempts=1)
 SALES: Final = ("--room", "lobby", "--agent-name", "sales")
@@ -200,6 +204,10 @@ async def test_a_view_goes_on_until_it_is_interrupted() -> None:
         ("dispatch", "create", *SALES, "--wait", "61s"),
         ("rooms", "--state", "odd"),
         ("rooms", "--limit", "many"),
+        ("pause",),
+        ("pause", "sales", "--for", "soon"),
+        ("pause", "sales", "--for", "721h"),
+        ("resume",),
     ],
     ids=" ".join,
 )
@@ -209,3 +217,44 @@ def test_a_wrong_command_line_is_exit_code_2(words: tuple[str, ...], capsys: pyt
         main(words)
     assert ended.value.code == 2
     assert "usage: dispatcher" in capsys.readouterr().err
+
+
+async def test_an_agent_is_paused_and_resumed(typed: Type) -> None:
+    """Who, until when and why; who keeps it; and where the name is in no rule."""
+    async with house(rule("greeter", name="front")) as here:
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.told("agent.joined")
+        code, out, err = await typed(here, "pause", "greeter", "--for", "30m", "--reason", "deploy\x1b[2J")
+        assert (code, err) == (0, "")
+        paused, there = out.splitlines()
+        by = r"paused by environment until (\S+ )?\d\d:\d\d:\d\d UTC: deploy\\x1b\[2J"
+        assert re.fullmatch(rf"greeter \(project default\) is {by}", paused)
+        assert there == "1 room has it, and keeps it"
+        _, out, _ = await typed(here, "pause", "gretaer")
+        assert out.splitlines()[1] == "no rule of project default names it outright: is the name right?"
+
+        code, out, _ = await typed(here, "agents")
+        head, *rows = out.splitlines()
+        assert (code, head.split()[:3]) == (0, ["AGENT", "PROJECT", "CIRCUIT"])
+        assert re.fullmatch(rf"greeter +default +closed +\S+ s ago +- +1 served +- +{by}", rows[0])
+        assert re.fullmatch(r"gretaer +default +closed +- +- +- +- +paused by environment until somebody.*", rows[1])
+        code, out, _ = await typed(here, "resume", "greeter", "--json")
+        assert (code, told(out)["agent"], told(out)["paused"]) == (0, "greeter", None)
+        code, out, _ = await typed(here, "agents", "--json")
+        assert [one["agent"] for one in told(out)["agents"] if one["paused"]] == ["gretaer"]
+        assert await typed(here, "resume", "gretaer") == (0, "gretaer (project default) is paused no longer\n", "")
+
+
+async def test_what_the_configuration_pauses_no_command_resumes(typed: Type) -> None:
+    """Exit code 1, and who pauses it still."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
+        settings = config(livekit.url, rule("greeter"))
+        projects = tuple(replace(one, paused=frozenset({"greeter"})) for one in settings.projects)
+        ears = Ears()
+        async with running(replace(settings, projects=projects), Log(ears.hear, time.time), version="test") as service:
+            here = House(livekit, service, ears)
+            still = "greeter (project default) is still paused by the configuration\n"
+            assert await typed(here, "resume", "greeter", "--project", "default") == (1, still, "")
+            code, _, err = await typed(here, "pause", "greeter", "--project", "other")
+            assert (code, err) == (1, "project: one of default\n")

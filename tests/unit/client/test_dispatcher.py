@@ -161,3 +161,18 @@ def test_an_application_imports_nothing_else_of_the_service() -> None:
     assert ours == {"client", "core"}
     assert {name for name in names if name.startswith("dispatcher.core.")} == {"dispatcher.core.errors"}
     assert {"pydantic", "livekit", "google.protobuf", "redis", "cel_expr_python", "yaml"} & set(names) == set()
+
+
+async def test_a_pause_and_its_end_are_repeated_too() -> None:
+    """Twice is as good as once: it begins a second later, or is over already."""
+    stands = {"project": "default", "agent": "a/b", "rules": [], "targets": [], "assignments": {"served": 2}}
+    one = {**stands, "workers": None, "paused": None}
+    service = Service(answer(503, AWAY), answer(200, one), None, answer(200, one))
+    async with asking(service) as dispatcher:
+        assert (await dispatcher.pause("a/b", lasts="30m", reason="deploy")).assignments == {"served": 2}
+        assert (await dispatcher.resume("a/b", project="default")).paused is None
+    assert [request.raw_path for request in service.requests[1::2]] == [
+        "/v1/agents/a%2Fb/pause",
+        "/v1/agents/a%2Fb/resume",
+    ]
+    assert service.bodies[1::2] == [b'{"reason": "deploy", "project": "", "for": "30m"}', b'{"project": "default"}']

@@ -1,0 +1,48 @@
+"""`dispatcher agents`: how each agent stands, a line for each deployment."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Final
+
+from dispatcher.cli.client import Reply, ask_service, take_service, take_watch
+from dispatcher.cli.options import SERVICE
+from dispatcher.cli.screen import table
+from dispatcher.client import AgentTarget, Dispatcher, ListedAgent
+from dispatcher.explain.words import about, ago
+
+NAME: Final = "agents"
+HELP: Final = "list the agents: which are seen, in how many rooms they are, who has paused one"
+EXAMPLE: Final = "dispatcher agents --watch"
+READS: Final = SERVICE
+
+_HEAD: Final = ("AGENT", "PROJECT", "CIRCUIT", "LAST SEEN", "USUALLY", "ROOMS", "WORKERS", "PAUSED")
+_UNKNOWN: Final = AgentTarget("", "", None, None)
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare its options."""
+    take_watch(parser)
+    take_service(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List them."""
+
+    async def agents(dispatcher: Dispatcher) -> Reply:
+        listed = await dispatcher.agents()
+        return Reply(table(_HEAD, (row for one in listed.agents for row in _rows(one, listed.now))), listed)
+
+    return ask_service(arguments, agents)
+
+
+def _rows(one: ListedAgent, now: int) -> Iterator[tuple[str, ...]]:
+    """A row for each of its deployments; what is known of the agent as a whole stands in the first."""
+    rooms = ", ".join(f"{number} {state}" for state, number in one.assignments.items())
+    workers = "" if one.workers is None else str(one.workers)
+    whole = (rooms, workers, one.paused.sentence if one.paused else "")
+    for target in one.targets or (_UNKNOWN,):
+        name = f"{one.agent}@{target.deployment}" if target.deployment else one.agent
+        seen = ago(target.last_seen_at, now) if target.last_seen_at else ""
+        usual = about(target.usual_ms) if target.usual_ms else ""
+        yield name, one.project or "", target.circuit, seen, usual, *whole
+        whole = ("", "", "")
