@@ -210,6 +210,12 @@ MUTANTS = {
         Mutant("a paused target is asked instead", "if target.agent not in paused)", "if target.agent)"),
         Mutant("who has probed probes again", "may_probe=not probed)", "may_probe=True)"),
     ),
+    "dispatcher/core/pauses.py": (
+        Mutant("a pause never ends", "not self.until or now < self.until", "self.at <= now"),
+        Mutant("a pause without an end ends at once", "not self.until or now < self.until", "now < self.until"),
+        Mutant("who is paused cannot be paused otherwise", "agent not in pauses and len(pauses)", "len(pauses)"),
+        Mutant("the file's pauses hide an order's", "pause=held.get(agent), configured", "configured"),
+    ),
     "dispatcher/core/nameless.py": (
         Mutant("agents with a name are sent away", " and not one.agent_name]", "]"),
         Mutant("whoever has no grant is sent away", "one.kind == AGENT and one.granted and", "one.kind == AGENT and"),
