@@ -60,9 +60,10 @@ def _cut_short(session: Session, earlier: Sequence[Session], name: str, now: Ms)
     None, where one of them is not ours: nobody could tell whose agent has come.
     """
     came = {_asked(one) for life in (session, *earlier) for one in _attempts(life) if one.attempt.last_agent_sid}
+    came |= {_numbered(one) for one in _attempts(session) if one.attempt.last_agent_sid}  # its tag may have brought it
     ended = [life for life in earlier if life.finished and now < _ended_at(life) + timing.REVIVED_MS]
     attempts = [one for one in chain.from_iterable(map(_attempts, ended)) if one.attempt.target.agent == name]
-    open_ones = [one for one in attempts if one.attempt.open and _asked(one) not in came]
+    open_ones = [one for one in attempts if one.attempt.open and came.isdisjoint({_asked(one), _numbered(one)})]
     if not all(one.attempt.ours for one in open_ones):
         return []
     return sorted(open_ones, key=lambda one: one.attempt.started_at, reverse=True)
@@ -115,6 +116,10 @@ def _attempts(session: Session) -> Iterator[CutShort]:
 def _asked(one: CutShort) -> tuple[str, Ms]:
     """What an attempt is known by in every session that has it."""
     return one.assignment.key, one.attempt.started_at
+
+
+def _numbered(one: CutShort) -> tuple[str, int]:
+    return one.assignment.key, one.attempt.number
 
 
 def _ended_at(session: Session) -> Ms:

@@ -122,6 +122,17 @@ def test_each_attempt_explains_one_agent() -> None:
     assert scene.told(Said.AGENT_UNREQUESTED) == 1
 
 
+def test_an_attempt_whose_dispatch_came_into_this_session_explains_nobody_else() -> None:
+    """The Create took so long that it opened the room again: its agent was here, and has been taken back."""
+    scene = revived(asked(attempt(2)))
+    late = attempt(2, started_at=NOW + 3_000, verdict=Verdict.SURPLUS, last_agent_sid="PA_9")
+    scene.session = replace(scene.session, assignments=(assignment(late, attended=False, remnant=True),))
+    scene.joins(LATE)
+    scene.run(30)
+
+    assert scene.agents() == ["agent-AJ_1"]
+
+
 def test_who_bears_its_identity_after_it_is_somebody_else() -> None:
     """It was one connection: whoever comes under its name later is not ours."""
     scene = revived()
