@@ -17,7 +17,6 @@ RESEMBLING_MAX: Final = 3
 class UnknownRoom(Struct, frozen=True, kw_only=True):
     """A room name of which there is no session."""
 
-    room: str
     looks: tuple[RoomSnapshot, ...] = ()  # rooms of that name that LiveKit shows
     asked: bool  # every project's LiveKit has answered
     resembling: tuple[str, ...] = ()  # names of live rooms

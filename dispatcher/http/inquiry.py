@@ -108,7 +108,6 @@ class Inquiry:
                 people += await self.live.judged(look, self.holder.rules_of(project))
             names |= {life.key.room for life in await sessions.live(self.ledger, project, limit=NAMES_MAX)}
         absent = UnknownRoom(
-            room=room,
             looks=tuple(looks),
             asked=asked,
             resembling=tuple(self.mask.numbers(name) for name in resembling(room, names)),

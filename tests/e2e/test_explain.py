@@ -38,8 +38,8 @@ async def test_d1_a_lost_dispatch_that_was_healed(tmp_path: Path) -> None:
             with start_worker(here.server, tmp_path, "greeter") as worker:
                 wait_registered(worker)
                 joined = await here.service.told("agent.joined", room="lobby", within=60)
-                standing, *_, closed, asked, served = await story(here, "lobby")
-    assert f"attempt {joined['number'] - 1} at greeter ended after 9" in closed
+                standing, *told, asked, served = await story(here, "lobby")
+    assert any(f"attempt {joined['number'] - 1} at greeter ended after 9" in line for line in told)
     assert f"asked for greeter (attempt {joined['number']})" in asked
     assert f"greeter is in the room (attempt {joined['number']})" in served
     assert standing.startswith("Served: `greeter` has been in the room for ")
