@@ -34,6 +34,7 @@ class Reply(Struct, frozen=True):
     lines: Sequence[str]
     json: object
     code: int = 0
+    aside: str = ""  # said on standard error, so that the lines stay what they are
 
 
 Asking: TypeAlias = Callable[[Dispatcher], Awaitable[Reply]]
@@ -81,6 +82,7 @@ async def _once(arguments: argparse.Namespace, given: str, asking: Asking) -> in
         except RequestFailed as failed:
             reply, out = _refused(failed), sys.stdout if arguments.json else sys.stderr
     out.write(_text(reply, as_json=arguments.json))
+    sys.stderr.write(reply.aside and f"{reply.aside}\n")
     return reply.code
 
 

@@ -32,7 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     async def rooms(dispatcher: Dispatcher) -> Reply:
         listed = await dispatcher.rooms(state=arguments.state, project=arguments.project, limit=arguments.limit)
-        return Reply(table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT"), _rows(listed)), {"rooms": listed})
+        lines = table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT"), _rows(listed))
+        more = f"the newest {arguments.limit}, there may be more: --limit" if len(listed) == arguments.limit else ""
+        return Reply(lines, {"rooms": listed}, aside=more)
 
     return ask_service(arguments, rooms)
 

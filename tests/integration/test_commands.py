@@ -136,14 +136,16 @@ async def test_rooms_are_listed(typed: Type) -> None:
         for room in ("lobby", "x\x1b[2Jy"):
             await here.livekit.rooms.join(room, "alice")
         await here.told("agent.joined")
-        code, out, _ = await typed(here, "rooms", "--limit", "10")
-        assert code == 0
+        code, out, err = await typed(here, "rooms", "--limit", "10")
+        assert (code, err) == (0, "")
         head, *rows = out.splitlines()
         assert head.split() == ["ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT"]
         assert sorted(row.split() for row in rows) == [
             ["lobby", "default", "front", "served", "greeter"],
             [r"x\x1b[2Jy", "default", "-", "-", "-"],
         ]
+        code, out, err = await typed(here, "rooms", "--limit", "1")
+        assert (len(out.splitlines()), err) == (2, "the newest 1, there may be more: --limit\n")
         code, out, _ = await typed(here, "rooms", "--state", "served", "--project", "default", "--json")
         [room] = told(out)["rooms"]
         assert (code, room["room"], room["assignments"][0]["state"]) == (0, "lobby", "served")
