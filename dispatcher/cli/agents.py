@@ -16,7 +16,7 @@ EXAMPLE: Final = "dispatcher agents --watch"
 READS: Final = SERVICE
 
 _HEAD: Final = ("AGENT", "PROJECT", "CIRCUIT", "LAST SEEN", "USUALLY", "ROOMS", "WORKERS", "PAUSED")
-_UNKNOWN: Final = AgentTarget("", "", None, None)
+_UNKNOWN: Final = AgentTarget("", "", None, None, None, 0)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,10 @@ class AgentTarget(Struct, frozen=True):
 
     deployment: str
     circuit: str  # `closed`, `open`, `half_open`
+    open_since: int | None
     last_seen_at: int | None
     usual_ms: int | None
+    silent: int
 
 
 class ListedAgent(Struct, frozen=True):
@@ -42,3 +44,4 @@ class ListedAgents(Struct, frozen=True):
 
     agents: tuple[ListedAgent, ...]
     now: int
+    dry_run: bool

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 import pytest
+from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from dispatcher.app import running
@@ -244,6 +245,9 @@ async def test_an_agent_is_paused_and_resumed(typed: Type) -> None:
         code, out, _ = await typed(here, "resume", "greeter", "--json")
         assert (code, told(out)["agent"], told(out)["paused"]) == (0, "greeter", None)
         code, out, _ = await typed(here, "agents", "--json")
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with ClientSession(headers=headers) as http, http.get(f"{here.service.url}/v1/agents") as answer:
+            assert (await answer.json())["agents"] == told(out)["agents"]
         assert [one["agent"] for one in told(out)["agents"] if one["paused"]] == ["gretaer"]
         assert await typed(here, "resume", "gretaer") == (0, "gretaer (project default) is paused no longer\n", "")
 
