@@ -22,6 +22,7 @@ ACCEPTS: Final = 32  # in one turn of the loop; and connections that are being c
 ANY_IPV6: Final = "::"
 GRACE: Final = 10.0  # seconds that requests under way have to end in when the server stops
 AGAIN_S: Final = 1.0  # until the next accept after one that failed
+SPEAK_S: Final = 0.1  # nobody is closed for others before: a request comes some time after its connection
 
 _USUAL: Final = ConnectionLimits()
 
@@ -100,7 +101,7 @@ class Connections:
         self._pausing = True  # nobody is accepted
         self._accepting: set[asyncio.Task[Any]] = set()
         self._open = 0
-        self._idle: dict[Connection, None] = {}  # owed no answer; the longest so first
+        self._idle: dict[Connection, float] = {}  # owed no answer, since when; the longest so first
         self._ending: set[Connection] = set()  # cut off, and not closed yet
         self._answer, server.request_handler = server.request_handler, self._watched
         begin(metrics.http_connections_ended_total, ConnectionEnd)
@@ -138,7 +139,7 @@ class Connections:
 
     def idle(self, connection: Connection) -> None:
         """The connection has been answered, or has not asked yet."""
-        self._idle[connection] = None
+        self._idle[connection] = self._loop.time()
         if len(self._ending) < ACCEPTS:
             self._resume()
 
@@ -174,7 +175,7 @@ class Connections:
     def _accept(self, listener: socket.socket) -> None:
         """Accept those who wait; when all places are taken, close the longest idle connection for each of them."""
         for number in range(ACCEPTS):
-            if self._is_full() and (not self._idle or len(self._ending) >= ACCEPTS):
+            if self._is_full() and (len(self._ending) >= ACCEPTS or not self._may_make_room()):
                 self._pause()
                 return
             try:
@@ -196,6 +197,16 @@ class Connections:
 
     def _is_full(self) -> bool:
         return self._open - len(self._ending) >= self.limits.connections
+
+    def _may_make_room(self) -> bool:
+        """Whether a connection has been idle for SPEAK_S; if one will have been, people are accepted again then."""
+        since = next(iter(self._idle.values()), None)
+        if since is None:
+            return False
+        wait = since + SPEAK_S - self._loop.time()
+        if wait > 0:
+            self._loop.call_later(wait, self._resume)
+        return wait <= 0
 
     def _make_room(self) -> None:
         """Close the longest idle connection, if one is idle."""

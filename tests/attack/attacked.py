@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -68,7 +69,18 @@ class Attacked:
         """LiveKit tells that somebody joined a new room: the answer's status, 0 for none, and the seconds to it."""
         body = joined(padding)
         token = sign(body, key=KEY, secret=SECRET, now=time.time_ns() // 1_000_000)
-        return await self.asked(request("/webhook", f"Authorization: {token}", body=body))
+        return await asyncio.to_thread(self._told, request("/webhook", f"Authorization: {token}", body=body))
+
+    def _told(self, sent: bytes, within: float = 10.0) -> tuple[int, float]:
+        """As `asked`, from a thread of its own: LiveKit does not wait for the strangers, who share a loop."""
+        began = time.perf_counter()
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=within) as connection:
+                connection.sendall(sent)
+                words = connection.makefile("rb").readline().split()
+        except OSError:
+            words = []
+        return int(words[1]) if len(words) > 1 else 0, time.perf_counter() - began
 
     async def asked(self, sent: bytes, within: float = 10.0) -> tuple[int, float]:
         """The status of the answer to what is sent over a connection of its own, 0 for none, and the seconds to it."""

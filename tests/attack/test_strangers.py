@@ -9,7 +9,7 @@ import gzip
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -115,7 +115,9 @@ async def test_slow_headers(service: Attacked) -> None:
             for _, writer in slow:
                 writer.write(line)
             await webhooks_are_taken(service, 1)
-        assert [await reader.read() for reader, _ in slow] == [b""] * 50
+        for reader, _ in slow:
+            with suppress(ConnectionError):  # it was closed while more was being sent
+                assert await reader.read() == b""
 
 
 async def test_a_flood_of_headers(service: Attacked) -> None:

@@ -109,6 +109,15 @@ async def test_there_are_never_more_connections_than_places(world: World) -> Non
     assert world.value("http_connections_ended_total", reason="crowded") == 96
 
 
+async def test_who_has_just_connected_may_speak_before_being_closed_for_another(world: World) -> None:
+    """A request comes later than its connection, and be it LiveKit's in a crowd."""
+    async with served(world, connections=1) as client, connected(client) as (first,), connected(client) as (second,):
+        async with connected(client) as (third,):
+            assert await second.ask() == ALIVE
+            assert await third.ask() == ALIVE
+        assert await first.is_closed()
+
+
 async def test_those_who_are_being_closed_are_few(world: World) -> None:
     """A crowd in the kernel's queue is taken in by parts: never so many files are open that it could be noticed."""
     places, peak = 100, 0
