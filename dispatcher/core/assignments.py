@@ -113,10 +113,10 @@ def _open_to(rule: Rule, person: Participant | None) -> bool:
 def _unassigned(session: Session, rules: Sequence[Rule], rule: Rule, person: Participant | None) -> bool:
     if rule.policy.per == "participant" and person is not None:
         return _missing(session, f"{rule.name}/{person.known_as}")
-    return _missing(session, rule.name) and not _taken(session, rules, rule)
+    return _missing(session, rule.name) and not taken(session, rules, rule)
 
 
-def _taken(session: Session, rules: Sequence[Rule], rule: Rule) -> bool:
+def taken(session: Session, rules: Sequence[Rule], rule: Rule) -> bool:
     """Whether the session's one `per: room` assignment is there already, and the rule does not say `continue`."""
     if rule.go_on or rule.policy.per == "participant":
         return False
@@ -140,7 +140,7 @@ def _assigned(
     assignment = Assignment(
         rule=rule.name, policy=rule.policy, identity=identity, attended=person is not None, first_waiting_at=joined_at
     )
-    if not _missing(session, assignment.key) or _taken(session, rules, rule):
+    if not _missing(session, assignment.key) or taken(session, rules, rule):
         return session
     remnant = session.find(assignment.key)
     if remnant is not None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from dispatcher.core import timing
-from dispatcher.core.assignments import subject_of, with_targets
+from dispatcher.core.assignments import subject_of, taken, with_targets
 from dispatcher.core.audience import Audience
 from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.jobs import queued
@@ -43,22 +43,27 @@ def recall(
     tags: Mapping[str, Tag],
     now: Ms,
 ) -> Session:
-    """An assignment that the ledger has lost is there again, by its dispatch's tag, while its agent is needed."""
+    """An assignment that the ledger has lost is there again, by its dispatch's tag, while its agent is needed.
+
+    First those whose agents are here: another one may have the room's place by then.
+    """
     here = {one.known_as for one in snapshot.participants if one.active and one.is_agent}
-    for dispatch in sorted(snapshot.dispatches, key=lambda dispatch: dispatch.id):
+    at_work = {one.id for one in snapshot.dispatches if not here.isdisjoint(job.known_as for job in one.jobs)}
+    for dispatch in sorted(snapshot.dispatches, key=lambda dispatch: (dispatch.id not in at_work, dispatch.id)):
         found = tags.get(dispatch.id)
         if found is None or session.find(found.key):
             continue
         if (order := ordered(found.key, dispatch.target)) is not None:
-            session = request(session, order, by="", now=now)
+            if dispatch.id in at_work or not any(job.ended for job in dispatch.jobs):  # else it was done, or cancelled
+                session = request(session, order, by="", now=now)
             continue
         name, _, identity = found.key.partition("/")
         rule = named(rules, name)
         if rule is None or not any(one.kind in rule.policy.kinds for one in audience.people):
             continue
-        at_work = not here.isdisjoint(job.known_as for job in dispatch.jobs)
         wanted = name in audience.wanted and (not identity or identity in audience.by_identity)
-        if (at_work or wanted) and len(session.assignments) < ASSIGNMENTS_MAX:
+        wanted = wanted and not taken(session, rules, rule)
+        if (dispatch.id in at_work or wanted) and len(session.assignments) < ASSIGNMENTS_MAX:
             assignment = Assignment(rule=name, identity=identity, policy=rule.policy)
             found_now = aimed(rule, audience.room, subject_of(assignment, audience))
             session = with_assignment(session, with_targets(assignment, found_now))

@@ -84,6 +84,8 @@ def reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Sessio
 
 def _may_serve(attempt: Attempt) -> bool:
     """Whether a closed attempt whose agent is here may count again: not one that left on purpose or is removed."""
+    if attempt.verdict is Verdict.CANCELLED and not attempt.ours:  # it stayed (law 13), and is wanted again
+        return True
     return attempt.verdict not in _GONE_FOR_GOOD and not attempt.retracts and not attempt.belated
 
 

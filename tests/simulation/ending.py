@@ -199,9 +199,12 @@ class Ending:
 
 
 def _unserved_orders(session: Session | None, ours: Counter[str]) -> Iterator[str]:
-    """What was ordered is there, unless it is done, or was cancelled, or its life of the room is over."""
+    """What was ordered is there, unless it is done, or was cancelled, or its life of the room is over.
+
+    Another's dispatch may be taken for one of ours whose answer was lost: then its agent is the one.
+    """
     for one in session.assignments if session else ():
-        if one.request and not (one.remnant or one.finished_at or ours[one.key]):
+        if one.request and not (one.remnant or one.finished_at or one.serving or ours[one.key]):
             yield f"no agent for {one.key}, which was ordered"
 
 

@@ -350,3 +350,21 @@ def test_a_room_over_by_look_is_missed_anew_when_somebody_says_that_it_lives() -
     assert scene.told(Said.ROOM_FINISHED) == 1
     scene.run(0.2)
     assert scene.told(Said.ROOM_FINISHED) == 2
+
+
+def test_law_10_an_emptied_ledger_gives_the_rooms_place_to_whose_agent_is_here() -> None:
+    """Two rules had the room one after the other, and both dispatches are listed still: one agent, and not both."""
+    scene = Scene(
+        rule("rest", "greeter", kinds=frozenset({"STANDARD"})), rule("phone", "caller", kinds=frozenset({"SIP"}))
+    )
+    scene.enter(person("ann"))
+    scene.enter(person("cal", kind="SIP"))
+    scene.lists(tagged(1, "rest", "AD_1", "greeter", job("gone", ended=True)))
+    scene.lists(tagged(1, "phone", "AD_2", "caller", job("here")))
+    scene.enter(agent("here", "caller"))
+    scene.hear("swept")
+    scene.run(90)
+
+    assert scene.agents() == ["here"]
+    assert scene.creates == []
+    assert scene.state("phone") is State.SERVED

@@ -228,6 +228,22 @@ def test_law_13_an_adopted_agent_stays_when_its_assignment_is_cancelled() -> Non
     assert scene.creates == []
 
 
+def test_an_adopted_agent_that_stayed_serves_who_comes_later() -> None:
+    """Somebody else's, whose assignment was cancelled: ours beside it would be a second one."""
+    scene = Scene()
+    scene.lists(dispatch("AD_token", "greeter"))
+    scene.joins(person("alice"))
+    scene.comes("AD_token")
+    scene.run(10)
+    orders(scene, CancelAssignment(assignment="greeter"))
+    scene.run(10)
+    scene.joins(person("bob"))
+    scene.run(60)
+
+    assert scene.creates == []
+    assert scene.state() is State.SERVED
+
+
 def test_another_try_has_the_whole_budget_at_once() -> None:
     """Of one that starves: its next attempt was half a minute away."""
     scene = Scene(rule(attempts=1, confirm_early=False, retry_every=300_000))
@@ -306,6 +322,21 @@ def test_law_10_an_ordered_agent_is_known_again_by_its_tag() -> None:
     assert (len(scene.creates), len(scene.agents())) == (1, 1)
     assert ordered("greeter", Target("sales")) is None
     assert ordered("greeter/one:two", Target("sales")) is None
+
+
+def test_an_order_that_was_cancelled_does_not_come_back_with_an_emptied_ledger() -> None:
+    """Its dispatch is still listed for a while; its job has ended, and its agent is gone."""
+    scene = served()
+    (made,) = scene.listed.values()
+    orders(scene, CancelAssignment(assignment=KEY))
+    scene.run(5)
+    scene.lists(replace(made, jobs=tuple(replace(one, ended=True) for one in made.jobs)))
+    scene.session = Session(room=LOBBY.name, sid=LOBBY.sid)
+    scene.hear("swept")
+    scene.run(60)
+
+    assert len(scene.creates) == 1
+    assert scene.session.find(KEY) is None
 
 
 def test_law_8_a_session_has_room_for_so_many_orders_and_no_more() -> None:
