@@ -6,7 +6,7 @@ from dispatcher.core.facts import Ms, Participant, Room
 from dispatcher.core.orders import Order
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A verified webhook, or an order.
 
     `room` is absent from some kinds of event (ingress, agent jobs), `participant` from most.

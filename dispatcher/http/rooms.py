@@ -12,7 +12,7 @@ from dispatcher.http.inquiry import Inquiry
 from dispatcher.http.problems import ApiError, bad_request
 from dispatcher.ledger import sessions
 
-ROOM: Final = "{room:.+}"  # in a path: a room may be called anything, also what has slashes and braces in it
+ROOM: Final = r"{room:[\s\S]+}"  # in a path: a room may be called anything, with slashes, braces or line ends in it
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
 

@@ -72,7 +72,7 @@ class Laws:
         self._sent: set[tuple[str, str, int]] = set()
         self._looked: dict[str, Ms] = {}
         self._unknown: dict[str, Ms] = {}
-        self._asking: set[str] = set()
+        self._asking: dict[str, str] = {}  # for an agent of this name, by session
         self._lookalikes = Lookalikes(rooms, life)
 
     def broken(self, law: int, what: str) -> None:
@@ -108,8 +108,9 @@ class Laws:
     def dies(self) -> None:
         """What was being asked has an unknown outcome."""
         self.died = True
-        for sid in self._asking:
+        for sid, agent in self._asking.items():
             self._unknown[sid] = self.clock.now
+            self._lookalikes.asked(sid, agent)
         self._asking.clear()
 
     def handed(self, handover: Handover) -> None:
@@ -144,13 +145,15 @@ class Laws:
 
     def answered(self, session: Session, lease: Lease, *, known: bool) -> None:
         """A Create has its outcome, or nobody knows it; for another who has taken over, it has long been unknown."""
-        self._asking.discard(session.sid)
+        agent = self._asking.pop(session.sid, "")
+        if not known:
+            self._lookalikes.asked(session.sid, agent)
         if not known and self._tokens.get(session.sid) == lease.token:
             self._unknown[session.sid] = self.clock.now
 
     def asks(self, session: Session, step: Create, lease: Lease, terms: Terms) -> None:
         """Laws 2, 3, 4, 5 and 14, the attempt being saved."""
-        self._asking.add(session.sid)
+        self._asking[session.sid] = step.target.agent
         self._holds(lease)
         if terms.dry_run:
             self.broken(5, f"{step} in a dry run")

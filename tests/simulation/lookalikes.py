@@ -18,6 +18,11 @@ class Lookalikes:
         self.rooms = rooms
         self._all_heard = life.heard and all(call.reply is Reply.OK and call.took <= SOON for call in life.creates)
         self._found: set[str] = set()
+        self._unmade: set[tuple[str, str]] = set()
+
+    def asked(self, sid: str, agent: str) -> None:
+        """An agent was asked for, and nobody knows whether LiveKit has heard of it."""
+        self._unmade.add((sid, agent))
 
     def include(self, member: Member) -> bool:
         """Whether it is alone, where one of its name was asked for in a life before and was never seen."""
@@ -28,6 +33,9 @@ class Lookalikes:
             return False
         if member.made is not None and not member.strays(room.sid):
             return False
+        if any(sid != room.sid and agent == member.agent for sid, agent in self._unmade):
+            self._found.add(member.sid)
+            return True
         before = [one for one in self.rooms.made.values() if one.ours and one.room != room.sid]
         if not any(one.target.agent == member.agent and not self._seen(one) for one in before):
             return False
