@@ -119,17 +119,10 @@ class Laws:
 
     def saved(self, save: Save, made: bytes, asked_at: Ms) -> None:
         """Laws 7 and 8, and that a record says all there is."""
-        session, then = save.session, save.then
         self.changes += 1
-        if then is Then.DUE and not asked_at < save.due_at <= asked_at + LATER:
-            self.broken(7, f"waits for what is in {save.due_at - asked_at} ms")
         self.worst.record = max(self.worst.record, len(made))
-        if len(made) > RECORD_BYTES:
-            self.broken(8, f"a record of {len(made)} bytes")
-        if record.load(made, session.room, session.sid) != session:
-            self.broken(8, "a record that reads as another session")
-        if then is Then.REST and not isinstance(owed := plan(session, self.clock.now + LATER, fresh=False), Rest):
-            self.broken(7, f"at rest, and still owes {owed}")
+        for law, what in _unfit(save, made, asked_at, self.clock.now):
+            self.broken(law, what)
 
     # LiveKit
 
@@ -217,6 +210,19 @@ def _unfounded(session: Session, step: Retract, member: Member | None) -> Iterat
         yield f"{step} that no rule asks for"
     if member is not None and (member.agent or not member.is_agent or member.made is not None):
         yield f"{step} of {member.identity}, which has a name, or is no agent"
+
+
+def _unfit(save: Save, made: bytes, asked_at: Ms, now: Ms) -> Iterator[tuple[int, str]]:
+    """What is wrong with a save, and by which law."""
+    session, then = save.session, save.then
+    if then is Then.DUE and not asked_at < save.due_at <= asked_at + LATER:
+        yield 7, f"waits for what is in {save.due_at - asked_at} ms"
+    if len(made) > RECORD_BYTES:
+        yield 8, f"a record of {len(made)} bytes"
+    if record.load(made, session.room, session.sid) != session:
+        yield 8, "a record that reads as another session"
+    if then is Then.REST and not isinstance(owed := plan(session, now + LATER, fresh=False), Rest):
+        yield 7, f"at rest, and still owes {owed}"
 
 
 def _difference(one: Session, other: Session) -> str:
