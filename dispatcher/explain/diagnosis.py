@@ -78,7 +78,8 @@ def _sentences(session: Session, assignment: Assignment, known: Known) -> Iterat
         case State.SERVED:
             yield _served(session, assignment, known.now)
         case State.FINISHED:
-            yield f"Finished: {_why_done(session, assignment)}. Who joins later gets an agent again."
+            later = "Only another order brings one." if assignment.request else "Who joins later gets an agent again."
+            yield f"Finished: {_why_done(session, assignment)}. {later}"
         case State.IDLE:
             yield "Nobody waits for an agent now."
         case State.PAUSED:

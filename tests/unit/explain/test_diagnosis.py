@@ -61,6 +61,11 @@ def test_every_failure_has_its_cause_and_what_to_look_at(verdict: Verdict) -> No
             id="done",
         ),
         pytest.param(
+            session(replace(assignment(finished_at=1), request="one", rule="")),
+            "Finished: the agent left on purpose. Only another order brings one.",
+            id="an-order-that-is-done",
+        ),
+        pytest.param(
             session(assignment(attempt(agent_sid="PA_bot", agent_seen_at=NOW))),
             f"Served: `greeter` has been in the room for 41 s, {SINCE}.",
             id="served",
