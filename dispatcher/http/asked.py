@@ -100,7 +100,7 @@ def project_of(name: str, caller: Caller, projects: Mapping[str, ProjectRuntime]
 def paused_agent(request: web.Request) -> str:
     """The agent that the path names. Raises ApiError."""
     agent = request.match_info["agent"]
-    _checked("agent", agent, agent_name)
+    _read("agent", agent, agent_name)
     if len(agent.encode(errors="replace")) > AGENT_NAME_MAX:
         raise unprocessable("agent", f"at most {AGENT_NAME_MAX} bytes")
     return agent
@@ -108,12 +108,7 @@ def paused_agent(request: web.Request) -> str:
 
 def lasting(asked: PauseRequest) -> Ms | None:
     """For how long; None: until somebody ends it. Raises ApiError."""
-    if asked.lasts is None:
-        return None
-    try:
-        return span(PAUSE_MIN, PAUSE_MAX)(asked.lasts)
-    except ValueError as error:
-        raise unprocessable("for", str(error)) from None
+    return None if asked.lasts is None else _read("for", asked.lasts, span(PAUSE_MIN, PAUSE_MAX))
 
 
 def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentRequest:
@@ -122,8 +117,10 @@ def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentReque
         raise unprocessable("room", "the name of a room")
     if bool(asked.agent) == bool(asked.rule):
         raise unprocessable("agent", "name an agent, or a rule whose agent it is; not both")
-    _checked("agent", asked.agent, agent_name)
-    _checked("deployment", asked.deployment, deployment)
+    if asked.agent:
+        _read("agent", asked.agent, agent_name)
+    if asked.deployment:
+        _read("deployment", asked.deployment, deployment)
     if asked.rule and asked.deployment:
         raise unprocessable("deployment", "a rule says which deployments its agents have")
     if asked.metadata is not None and len(asked.metadata.encode(errors="replace")) > METADATA_MAX:
@@ -148,10 +145,9 @@ def _rule(name: str, runtime: ProjectRuntime) -> Rule:
     return rule
 
 
-def _checked(field: str, text: str, check: Callable[[str], str]) -> None:
+def _read(field: str, text: str, read: Callable[[str], T]) -> T:
     try:
-        if text:
-            check(text)
+        return read(text)
     except ValueError as error:
         raise unprocessable(field, str(error)) from None
 

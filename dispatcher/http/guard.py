@@ -25,7 +25,6 @@ GUESSED_S: Final = 60.0
 SLOWED_S: Final = 1.0
 SLOWED_MAX: Final = 64  # who wait for that; further ones are answered 429 at once
 
-
 _STATUSES: Final = (
     HTTPStatus.OK,
     HTTPStatus.ACCEPTED,
@@ -37,26 +36,27 @@ _STATUSES: Final = (
 )
 
 
-class Caller(Struct, frozen=True, kw_only=True):
-    """Who asks, and what they may."""
+class Caller(Struct, frozen=True):
+    """Who asks: what their token allows."""
 
-    name: str
-    scopes: frozenset[Scope]
-    projects: frozenset[str] | None = None  # None: all
-    agents: frozenset[str] | None = None  # None: all
+    token: ApiToken
+
+    @property
+    def name(self) -> str:
+        return self.token.name
 
     def need(self, scope: Scope) -> None:
         """Raises ApiError unless they may do what needs this scope."""
-        if scope not in self.scopes and "admin" not in self.scopes:
+        if self.token.scopes.isdisjoint({scope, "admin"}):
             raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", f"the token {self.name} has no scope `{scope}`")
 
     def sees(self, projects: Collection[str]) -> tuple[str, ...]:
         """Those of the projects that they may know of."""
-        return tuple(name for name in projects if self.projects is None or name in self.projects)
+        return tuple(name for name in projects if self.token.projects is None or name in self.token.projects)
 
     def need_agents(self, agents: Collection[str]) -> None:
         """Raises ApiError unless they may ask for all of these agents."""
-        others = sorted(set(agents) - self.agents) if self.agents is not None else []
+        others = sorted(set(agents) - self.token.agents) if self.token.agents is not None else []
         if others:
             raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", f"the token {self.name} is not for agent {others[0]}")
 
@@ -109,7 +109,7 @@ class Guard:
         given = sent.strip().encode(errors="surrogateescape")  # as aiohttp keeps bytes that are no UTF-8
         found = [one for one in tokens if hmac.compare_digest(given, one.token.get_secret_value().encode())]
         if scheme.lower() == "bearer" and found:
-            return _caller(found[0])
+            return Caller(found[0])
         if given:
             await self._slow_down()
         raise ApiError(
@@ -131,7 +131,3 @@ class Guard:
             await asyncio.sleep(SLOWED_S)
         finally:
             self._slowed -= 1
-
-
-def _caller(token: ApiToken) -> Caller:
-    return Caller(name=token.name, scopes=token.scopes, projects=token.projects, agents=token.agents)

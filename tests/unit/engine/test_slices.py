@@ -76,4 +76,4 @@ async def test_others_who_have_work_are_left_most_of_the_time() -> None:
         assert await slices.give_way()
     beside.cancel()
 
-    assert turns >= 20
+    assert turns >= 50, "two turns a slice are what giving way twice would leave"
