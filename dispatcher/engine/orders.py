@@ -57,6 +57,7 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     policy: Policy
     rule: str = ""
+    computed: bool = False  # the rule's expressions, or a choice by weight, say who comes
     identity: str = ""
     metadata: str | None = None
     create_room: bool = False

@@ -131,6 +131,7 @@ def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentReque
         targets=rule.policy.targets if rule else (Target(asked.agent, asked.deployment),),
         policy=rule.policy if rule else runtime.limits,
         rule=asked.rule,
+        computed=rule is not None and rule.aim is not None,
         identity=asked.participant,
         metadata=asked.metadata,
         create_room=asked.create_room,

@@ -78,6 +78,9 @@ class Steering:
         project, runtime = project_of(asked.project, caller, self.guard.holder.snapshot.projects)
         wanted = agent_request(asked, runtime)
         caller.need_agents({target.agent for target in wanted.targets})
+        if wanted.computed and caller.token.agents is not None:
+            says = f"the token {caller.name} is for some agents, and the rule {wanted.rule} computes its own"
+            raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", says)
         placed = await _carried_out(self.orders.request(project, wanted, by=caller.name, key=key))
         return await self.answers.shown(placed, await self.answers.stands(placed, wait, SETTLED))
 

@@ -11,7 +11,11 @@ from msgspec.structs import replace
 
 from dispatcher.app import running
 from dispatcher.config import ApiToken, Scope, Secret
+from dispatcher.core.rules import Aimed, Rule, Target
+from dispatcher.engine.orders import OrderRefused
+from dispatcher.http import guard
 from dispatcher.http.guard import GUESSES
+from dispatcher.http.steering import _REFUSED
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.integration.house import SPEED, TOKEN, Ears, House, config, house, rule
@@ -222,10 +226,10 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
 
 
 @asynccontextmanager
-async def tokens(*given: ApiToken) -> AsyncIterator[House]:
+async def tokens(*given: ApiToken, rules: tuple[Rule, ...] = (rule("greeter", name="front"),)) -> AsyncIterator[House]:
     """A service with these tokens, and none of the environment's; somebody is in the room `lobby`, and served."""
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
-        settings = replace(config(livekit.url, rule("greeter", name="front"), token=None), api_tokens=given)
+        settings = replace(config(livekit.url, *rules, token=None), api_tokens=given)
         ears = Ears()
         async with running(settings, Log(ears.hear, lambda: 0.0), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
@@ -286,6 +290,35 @@ async def test_a_token_asks_for_its_agents_alone() -> None:
         status, _ = await answered(http, "POST", "/v1/dispatches", json={"room": "lobby", "agent": "sales"})
         assert status == 202
         assert (await answered(http, "POST", "/v1/agents/sales/pause"))[0] == 200
+
+
+async def test_a_token_for_some_agents_orders_no_rule_that_computes_its_own() -> None:
+    """Nobody knows beforehand whom its expression names."""
+    computed = replace(
+        rule("sales", name="computed", kinds=frozenset({"SIP"})), aim=lambda *_: Aimed((Target("greeter"),))
+    )
+    for agents, status in ((frozenset({"sales"}), 403), (None, 202)):
+        given = replace(token("dispatch"), agents=agents)
+        async with tokens(given, rules=(rule("greeter", name="front"), computed)) as here, asking(here) as http:
+            asked = {"room": "lobby", "rule": "computed"}
+            assert (await answered(http, "POST", "/v1/dispatches", json=asked))[0] == status
+
+
+def test_each_way_an_order_is_refused_has_its_answer() -> None:
+    """And a name of its own."""
+    assert set(_REFUSED) == set(OrderRefused.__subclasses__())
+    assert len({name for _, name in _REFUSED.values()}) == len(_REFUSED)
+
+
+async def test_too_many_guesses_at_once_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """429, with the time to wait; whoever waits already is answered 401."""
+    monkeypatch.setattr(guard, "SLOWED_MAX", 1)
+    async with house() as here, asking(here, "wrong") as guessing:
+        for _ in range(GUESSES):
+            assert (await guessing.get("/v1/rooms")).status == 401
+        answers = await asyncio.gather(*(guessing.get("/v1/rooms") for _ in range(2)))
+        assert sorted(one.status for one in answers) == [401, 429]
+        assert [one.headers["Retry-After"] for one in answers if one.status == 429] == ["60"]
 
 
 async def test_whoever_guesses_is_slowed_and_nobody_else() -> None:
