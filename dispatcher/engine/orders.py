@@ -19,6 +19,7 @@ from dispatcher.core.facts import Room, RoomSid
 from dispatcher.core.orders import CancelAssignment, Order, RequestAgent, RetryAssignment, policy_for, room_for
 from dispatcher.core.rules import Policy, Target
 from dispatcher.core.session import request_key
+from dispatcher.core.text import IDENTITY_MAX, brief
 from dispatcher.engine.intake import Intake, IntakeResult
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Key, Ledger
@@ -148,7 +149,7 @@ class Orders:
         order = RequestAgent(
             id=pinned.id,
             policy=policy_for(wanted.targets, wanted.policy, wanted.identity),
-            identity=wanted.identity,
+            identity=brief(wanted.identity, IDENTITY_MAX),
             rule=wanted.rule,
             sealed=sealed,
         )

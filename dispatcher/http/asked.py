@@ -23,7 +23,7 @@ KEY_MAX: Final = 255  # characters of an Idempotency-Key
 WAIT_MAX: Final[Ms] = 60_000
 PAUSE_MIN: Final[Ms] = 1_000
 PAUSE_MAX: Final[Ms] = 30 * 86_400_000
-AGENT_NAME_MAX: Final = 256  # bytes of a paused agent's name
+AGENT_NAME_MAX: Final = 256  # bytes of an agent's name, and of a deployment's
 
 
 class DispatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,11 +99,7 @@ def project_of(name: str, caller: Caller, projects: Mapping[str, ProjectRuntime]
 
 def paused_agent(request: web.Request) -> str:
     """The agent that the path names. Raises ApiError."""
-    agent = request.match_info["agent"]
-    _read("agent", agent, agent_name)
-    if len(agent.encode(errors="replace")) > AGENT_NAME_MAX:
-        raise unprocessable("agent", f"at most {AGENT_NAME_MAX} bytes")
-    return agent
+    return _named("agent", request.match_info["agent"], agent_name)
 
 
 def lasting(asked: PauseRequest) -> Ms | None:
@@ -118,9 +114,9 @@ def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentReque
     if bool(asked.agent) == bool(asked.rule):
         raise unprocessable("agent", "name an agent, or a rule whose agent it is; not both")
     if asked.agent:
-        _read("agent", asked.agent, agent_name)
+        _named("agent", asked.agent, agent_name)
     if asked.deployment:
-        _read("deployment", asked.deployment, deployment)
+        _named("deployment", asked.deployment, deployment)
     if asked.rule and asked.deployment:
         raise unprocessable("deployment", "a rule says which deployments its agents have")
     if asked.metadata is not None and len(asked.metadata.encode(errors="replace")) > METADATA_MAX:
@@ -144,6 +140,13 @@ def _rule(name: str, runtime: ProjectRuntime) -> Rule:
     if rule is None:
         raise unprocessable("rule", f"one of {', '.join(one.name for one in runtime.rules)}")
     return rule
+
+
+def _named(field: str, text: str, check: Callable[[str], str]) -> str:
+    """A name, as records may have it."""
+    if len(text.encode(errors="replace")) > AGENT_NAME_MAX:
+        raise unprocessable(field, f"at most {AGENT_NAME_MAX} bytes")
+    return _read(field, text, check)
 
 
 def _read(field: str, text: str, read: Callable[[str], T]) -> T:

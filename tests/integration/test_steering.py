@@ -169,6 +169,8 @@ async def test_a_room_is_looked_at_and_all_are_swept_when_somebody_says_so() -> 
         (b'{"room": "r"}', "agent", 422),
         (b'{"room": "r", "agent": "a", "rule": "default"}', "agent", 422),
         (b'{"room": "r", "agent": " a"}', "agent", 422),
+        (b'{"room": "r", "agent": "' + b"a" * 257 + b'"}', "agent", 422),
+        (b'{"room": "r", "agent": "a", "deployment": "' + b"d" * 257 + b'"}', "deployment", 422),
         (b'{"room": "r", "rule": "other"}', "rule", 422),
         (b'{"room": "r", "rule": "default", "deployment": "blue"}', "deployment", 422),
         (b'{"room": "r", "agent": "a", "project": "other"}', "project", 422),

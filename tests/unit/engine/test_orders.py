@@ -26,7 +26,7 @@ from dispatcher.ledger import record
 from dispatcher.ledger.interface import Key, LedgerUnavailable
 from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.runtime.sealing import Seals
-from tests.unit.core.world import LOBBY, job, rule
+from tests.unit.core.world import LOBBY, job, person, rule
 from tests.unit.desk import KEY, PROJECT, Desk, fails, until
 
 SALES: Final = AgentRequest(room=LOBBY.name, targets=(Target("sales"),), policy=Policy(targets=()), request=b"one")
@@ -172,6 +172,17 @@ async def test_an_agent_whose_metadata_cannot_be_read_is_not_asked_for(front: Fr
     ended = front.said("attempt.ended")[0]
     assert (ended["verdict"], ended["reason"]) == ("refused", "metadata_unsealable")
     assert (await front.session()).assignment(placed.assignment).state is State.STARVED
+
+
+async def test_an_agent_is_ordered_for_somebody_with_a_long_identity(front: Front) -> None:
+    """A session remembers identities cut (law 8), and knows by that whom it is for."""
+    alice = person("alice-" * 200)
+    front.livekit.show(participants=(alice,))
+    placed = await front.orders.request(PROJECT, replace(SALES, identity=alice.identity), by="backend", key=None)
+    await front.runner.stop(5)
+
+    assert (await front.session()).assignment(placed.assignment).identity == alice.known_as
+    assert front.created() == 1
 
 
 async def test_a_session_that_is_full_says_so_before_anything_is_kept(front: Front) -> None:
