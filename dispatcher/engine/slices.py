@@ -25,7 +25,7 @@ class Slices:
             return False
         left_at = perf_counter()
         await asyncio.sleep(0)
-        if perf_counter() - left_at > BUSY_S:
+        if self._rest and perf_counter() - left_at > BUSY_S:
             await asyncio.sleep(self._rest)
         self._until = perf_counter() + SLICE_S
         return True
