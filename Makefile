@@ -9,14 +9,16 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 UV := UV_PYTHON=$(BIN)/python $(BIN)/uv
-COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-annotate --no-header $(COMPILE_FLAGS) pyproject.toml
+COMPILE_GROUPS := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header $(COMPILE_FLAGS)
+COMPILE := $(COMPILE_GROUPS) pyproject.toml
 INSTALLED_RUN := .venv/installed-run
 INSTALLED_TRY := .venv/installed-try
 INSTALLED := .venv/installed
 INSTALLED_E2E := .venv/installed-e2e
+INSTALLED_RELEASE := .venv/installed-release
 
-.PHONY: help setup demo try run test check e2e e2e-long attack chaos soak bench lock fmt clean
+.PHONY: help setup demo try run test check e2e e2e-long attack chaos soak bench dist smoke check-deps check-deploy lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,11 +69,30 @@ soak: $(INSTALLED)  ## three replicas in trouble for MINUTES (20), and a table a
 bench: $(INSTALLED)  ## measure
 	$(BIN)/python -m bench
 
-lock: $(INSTALLED)  ## write the lock files anew (COMPILE_FLAGS=--upgrade: with the newest versions)
+dist: $(INSTALLED)  ## build the wheel and the sdist into dist/, twice, with the same bytes
+	$(BIN)/python -m release.distributions
+
+smoke: $(INSTALLED)  ## try the wheel in an empty venv of each supported Python (PYTHONS=3.12: of that one)
+	$(BIN)/python -m release.smoke $(PYTHONS)
+
+check-deps: $(INSTALLED_RELEASE)  ## list what the service needs (SBOM, licences), and look for known vulnerabilities
+	$(BIN)/python -m release.inventory
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements.lock
+
+check-deploy: $(INSTALLED_RELEASE)  ## lint the image, the workflows and the chart (needs go, once)
+	$(BIN)/python -m release.tools actionlint
+	$(BIN)/hadolint Dockerfile examples/agent/Dockerfile
+	.tools/actionlint@*/actionlint
+	$(BIN)/zizmor --offline --quiet .github
+
+lock: $(INSTALLED_RELEASE)  ## write the lock files anew (COMPILE_FLAGS=--upgrade: with the newest versions)
 	$(COMPILE) --group dev -o requirements.lock
 	$(COMPILE) -c requirements.lock -o deploy/requirements.lock
 	$(COMPILE) -c requirements.lock --group dev --group e2e -o tests/e2e/requirements.lock
 	$(COMPILE) -c tests/e2e/requirements.lock --group e2e -o examples/requirements.lock
+	$(COMPILE_GROUPS) -c requirements.lock --group build -o deploy/build.lock
+	$(COMPILE_GROUPS) -c requirements.lock --group release -o release/requirements.lock
+	$(BIN)/python -m release.inventory
 
 fmt: $(INSTALLED)  ## format, and mend what ruff can mend
 	$(BIN)/ruff format
@@ -102,6 +123,10 @@ $(INSTALLED_TRY): $(INSTALLED_RUN) examples/requirements.lock
 $(INSTALLED): $(BIN)/uv requirements.lock pyproject.toml
 	$(UV) pip install -q --require-hashes -r requirements.lock
 	$(UV) pip install -q --no-deps -e .
+	@touch $@
+
+$(INSTALLED_RELEASE): $(INSTALLED) release/requirements.lock
+	$(UV) pip install -q --require-hashes -r release/requirements.lock
 	@touch $@
 
 $(INSTALLED_E2E): $(INSTALLED) tests/e2e/requirements.lock

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from tests.gates.tree import PACKAGE, ROOT, repository_files
 
 LOCKS = ("requirements.lock", "deploy/requirements.lock", "tests/e2e/requirements.lock", "examples/requirements.lock")
+TOOL_LOCKS = ("deploy/build.lock", "release/requirements.lock")
 EVERYWHERE = {
     "machine path": re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w"),
     "registry host": re.compile(r"pypi\.org|pythonhosted\.org|proxy\.golang\.org|registry\.npmjs\.org"),
@@ -72,7 +73,7 @@ def test_no_line_is_excused_from_coverage() -> None:
     assert not [path for path in PACKAGE.rglob("*.py") if EXCUSE.search(path.read_text())]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, *TOOL_LOCKS])
 def test_every_locked_package_has_a_version_and_hashes(lock: str) -> None:
     """A lock file fixes each package to the byte."""
     assert not list(unhashed((ROOT / lock).read_text()))
@@ -88,6 +89,8 @@ def test_the_lock_files_are_in_step_with_the_project() -> None:
     assert not unlocked(runtime, deploy)
     assert not unlocked(runtime + groups["dev"] + groups["e2e"], e2e)
     assert not unlocked(runtime + groups["e2e"], tried)
+    for group, lock in zip(("build", "release"), TOOL_LOCKS, strict=True):
+        assert not unlocked(groups[group], pins((ROOT / lock).read_text()))
     assert deploy.items() <= dev.items() <= e2e.items()
     assert deploy.items() <= tried.items() <= e2e.items()
 
