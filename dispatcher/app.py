@@ -16,19 +16,13 @@ from dispatcher.config import BadConfig, Config, Project, Source
 from dispatcher.config.problems import in_environment
 from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import Intake
-from dispatcher.engine.orders import Orders
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import Runner
 from dispatcher.engine.supervise import Supervisor
 from dispatcher.engine.sweep import Sweep
-from dispatcher.http.agents import AgentsApi
-from dispatcher.http.answers import OrderAnswers
-from dispatcher.http.guard import Guard
-from dispatcher.http.inquiry import Inquiry
+from dispatcher.http.api import api_routes
 from dispatcher.http.ports import open_ports
-from dispatcher.http.rooms import Api
 from dispatcher.http.server import Applications, applications
-from dispatcher.http.steering import Steering
 from dispatcher.http.webhook import WebhookEndpoint
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
@@ -262,7 +256,7 @@ def _apps(
     reload: Callable[[], None],
 ) -> Applications:
     """What the service answers, on one port or on two."""
-    holder, breaker = runner.reconciler.holder, runner.reconciler.breaker
+    holder = runner.reconciler.holder
     intake = Intake(runner.ledger, runner, holder.rules_of)
     endpoint = WebhookEndpoint(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
@@ -272,17 +266,10 @@ def _apps(
         health=recorder.health,
         clock=_epoch_ms,
     )
-    guard = Guard(holder, recorder.metrics, recorder.health)
-    pauses = runner.reconciler.pauses
-    api = Api(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen))
-    agents = AgentsApi(guard, breaker, pauses, lambda: presence.seen, dry_run=recorder.health.dry_run)
-    answers = OrderAnswers(runner.ledger, pauses, recorder.log.mask)
-    orders = Orders(runner.ledger, intake, holder)
-    steering = Steering(guard, orders, answers, sweep=sweep.order, reload=reload)
     return applications(
         endpoint,
         ready=lambda: runner.not_ready,
-        api=[*api.routes(), *agents.routes(), *steering.routes()],
+        api=api_routes(runner, intake, presence, recorder, sweep=sweep, reload=reload),
         port=config.port if config.admin_port is not None else None,
     )
 

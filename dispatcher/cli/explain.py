@@ -97,7 +97,7 @@ async def _asked(dispatcher: Dispatcher, room: str, tell: Callable[[_Session], l
 
 async def _answered(dispatcher: Dispatcher, room: str, tell: Callable[[_Session], list[str]], rules: str) -> Reply:
     try:
-        answer = await dispatcher.get("/v1/rooms", {"room": room, "rules": rules})
+        answer = await dispatcher.get("/v1/room", {"room": room, "rules": rules})
     except RequestFailed as failed:
         if failed.answer is None:
             raise

@@ -9,7 +9,7 @@ from dispatcher.cli.options import SERVICE
 from dispatcher.cli.screen import table
 from dispatcher.client import Dispatcher, ListedRoom
 from dispatcher.core.session import State
-from dispatcher.http.rooms import LIMIT, LIMIT_MAX
+from dispatcher.http.asked import LIMIT, LIMIT_MAX
 
 NAME: Final = "rooms"
 HELP: Final = "list live rooms, and how their assignments stand"

@@ -1,14 +1,8 @@
 """For applications: ask the running service for an agent. It needs aiohttp and msgspec, and nothing of the service."""
 
 from dispatcher.client.agents import AgentPause, AgentTarget, ListedAgent, ListedAgents
-from dispatcher.client.dispatcher import (
-    Dispatched,
-    Dispatcher,
-    DispatchFields,
-    ListedAssignment,
-    ListedRoom,
-    LookedAt,
-)
+from dispatcher.client.dispatcher import Dispatcher, DispatchFields
+from dispatcher.client.rooms import Dispatched, ListedAssignment, ListedRoom, LookedAt
 from dispatcher.client.transport import Answer, RequestFailed
 
 __all__ = [

@@ -1,47 +1,52 @@
 """How an agent stands, as the running service tells it: docs/http.md has what each field means."""
 
 from collections.abc import Mapping
+from typing import Annotated, Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+CIRCUITS: Final = ("closed", "open", "half_open")
+
+Instant: TypeAlias = Annotated[int, Meta(description="milliseconds since 1970, by the ledger's clock")]
 
 
 class AgentPause(Struct, frozen=True):
-    """Who has paused the agent, until when and why. Instants are milliseconds since 1970."""
+    """Who has paused the agent, until when and why."""
 
-    by: str | None  # None: nobody's order, the configuration alone
-    since: int | None
-    until: int | None  # None: until somebody resumes it
+    by: Annotated[str | None, Meta(description="null: nobody's order, the configuration alone")]
+    since: Instant | None
+    until: Annotated[int | None, Meta(description="milliseconds since 1970; null: until somebody resumes it")]
     reason: str | None
-    configured: bool  # the configuration pauses it: `resume` does not end that
-    sentence: str  # all of it for people, fit for a terminal
+    configured: Annotated[bool, Meta(description="the configuration pauses it: to resume it does not end that")]
+    sentence: Annotated[str, Meta(description="all of it for people, fit for a terminal")]
 
 
 class AgentTarget(Struct, frozen=True):
-    """One deployment of the agent."""
+    """One deployment of the agent, as all replicas know it."""
 
     deployment: str
-    circuit: str  # `closed`, `open`, `half_open`
-    open_since: int | None
-    last_seen_at: int | None
-    usual_ms: int | None
-    silent: int
+    circuit: Annotated[str, Meta(extra_json_schema={"enum": [*CIRCUITS]})]
+    open_since: Instant | None
+    last_seen_at: Annotated[int | None, Meta(description="its last sign of life, in milliseconds since 1970")]
+    usual_ms: Annotated[int | None, Meta(description="how soon its agents come; null: that differs")]
+    silent: Annotated[int, Meta(description="silent attempts since then")]
 
 
 class ListedAgent(Struct, frozen=True):
     """An agent of a project."""
 
-    project: str | None  # None: its workers are seen, and nobody knows of which project
+    project: Annotated[str | None, Meta(description="null: its workers are seen, and nobody knows of which project")]
     agent: str
-    rules: tuple[str, ...]
+    rules: Annotated[tuple[str, ...], Meta(description="the rules that name it")]
     targets: tuple[AgentTarget, ...]
-    assignments: Mapping[str, int]  # of live rooms, by state
-    workers: int | None
+    assignments: Annotated[Mapping[str, int], Meta(description="how many of live rooms it has, by their state")]
+    workers: Annotated[int | None, Meta(description="how many answer now; null: none is seen")]
     paused: AgentPause | None
 
 
 class ListedAgents(Struct, frozen=True):
-    """Every agent that is known, and the ledger's clock when they were asked for."""
+    """Every agent that is known."""
 
     agents: tuple[ListedAgent, ...]
-    now: int
-    dry_run: bool
+    now: Instant
+    dry_run: Annotated[bool, Meta(description="the service asks for no agent, and has a ledger of its own")]

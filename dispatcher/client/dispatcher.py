@@ -13,6 +13,7 @@ from aiohttp import ClientSession, DummyCookieJar
 from msgspec import Struct
 
 from dispatcher.client.agents import ListedAgent, ListedAgents
+from dispatcher.client.rooms import Dispatched, ListedRoom, ListedRooms, LookedAt, Looks
 from dispatcher.client.transport import WITHIN_S, Answer, RequestFailed, ask
 
 REPEATS_S: Final = (0.5, 1.0, 2.0)  # before each repeat of an order: a service that restarts is back by then
@@ -33,47 +34,6 @@ class DispatchFields(TypedDict, total=False):
     project: str
     create_room: bool
     participant: str
-
-
-class Dispatched(Struct, frozen=True):
-    """How an assignment stands that was ordered, cancelled or tried again."""
-
-    project: str
-    room: str
-    sid: str
-    assignment: str  # by which `cancel` and `retry` name it
-    state: str  # `served`, `starved`, … as `GET /v1/rooms` has it; `room_finished`
-    agent: str | None
-    diagnosis: tuple[str, ...]
-
-
-class ListedAssignment(Struct, frozen=True):
-    assignment: str
-    state: str
-    agent: str
-
-
-class ListedRoom(Struct, frozen=True):
-    project: str
-    room: str
-    sid: str
-    finished: bool
-    assignments: tuple[ListedAssignment, ...]
-
-
-class LookedAt(Struct, frozen=True):
-    """A session that is looked at because somebody asked for it."""
-
-    project: str
-    sid: str
-
-
-class _Looks(Struct, frozen=True):
-    sessions: tuple[LookedAt, ...]
-
-
-class _Listed(Struct, frozen=True):
-    rooms: tuple[ListedRoom, ...]
 
 
 class _Problem(Struct, frozen=True):
@@ -122,17 +82,18 @@ class Dispatcher:
 
     async def cancel(self, room: str, assignment: str, *, project: str = "", wait: float = 0.0) -> Dispatched:
         """The agent goes, and the assignment is done; answered when it is, after `wait` seconds at most."""
-        return await self._order(_Request("DELETE", _assignment(room, assignment), {"project": project}), wait)
+        named = {"room": room, "assignment": assignment, "project": project}
+        return await self._order(_Request("DELETE", "/v1/room/assignment", named), wait)
 
     async def retry(self, room: str, assignment: str, *, project: str = "", wait: float = 0.0) -> Dispatched:
         """Renew the assignment's budget and try now; answered when it is served, after `wait` seconds at most."""
-        path = f"{_assignment(room, assignment)}/retry"
-        return await self._order(_Request("POST", path, {"project": project}), wait)
+        named = {"room": room, "assignment": assignment, "project": project}
+        return await self._order(_Request("POST", "/v1/room/assignment/retry", named), wait)
 
     async def look(self, room: str, *, project: str = "") -> tuple[LookedAt, ...]:
         """Have every live session of the room looked at now."""
-        answer = await self._ask(_Request("POST", f"/v1/rooms/{_quoted(room)}/look", {"project": project}))
-        return answer.read(_Looks).sessions
+        answer = await self._ask(_Request("POST", "/v1/room/look", {"room": room, "project": project}))
+        return answer.read(Looks).sessions
 
     async def agents(self) -> ListedAgents:
         """List every agent that is known: live, seen, or paused."""
@@ -153,7 +114,7 @@ class Dispatcher:
     async def rooms(self, *, state: str = "", project: str = "", limit: int = 100) -> tuple[ListedRoom, ...]:
         """List live rooms, newest first: those with an assignment in `state`, if one is given."""
         query = {"state": state, "project": project, "limit": str(limit)}
-        return (await self.get("/v1/rooms", query)).read(_Listed).rooms
+        return (await self.get("/v1/rooms", query)).read(ListedRooms).rooms
 
     async def get(self, path: str, query: Mapping[str, str] = NOTHING) -> Answer:
         """Read anything else of the API, such as `/v1/workers`; of the query, what is not empty."""
@@ -193,7 +154,3 @@ class Dispatcher:
 def _quoted(text: str) -> str:
     """A name as a part of an address: a slash in it, too."""
     return quote(text, safe="", errors="replace")
-
-
-def _assignment(room: str, assignment: str) -> str:
-    return f"/v1/rooms/{_quoted(room)}/assignments/{_quoted(assignment)}"

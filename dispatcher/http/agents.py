@@ -8,15 +8,16 @@ from typing import TypeAlias
 from aiohttp import web
 from msgspec import Struct
 
+from dispatcher.client import AgentTarget, ListedAgent, ListedAgents
 from dispatcher.core.facts import Ms
 from dispatcher.core.pauses import Paused, TooManyPaused
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.workers import WorkersSeen
-from dispatcher.http import resources
-from dispatcher.http.asked import lasting, pause_request, paused_agent, project_of, resume_request
-from dispatcher.http.guard import Caller, Guard
+from dispatcher.http import routes, shown
+from dispatcher.http.asked import AgentNamed, PauseRequest, ResumeRequest, lasting, paused_agent, project_of
+from dispatcher.http.guard import Guard
 from dispatcher.http.problems import ApiError
-from dispatcher.http.resources import JSON
+from dispatcher.http.route import ApiCall, Nothing
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.breaker import Breaker, named_by
 from dispatcher.targets.pauses import PauseBoard
@@ -53,29 +54,27 @@ class AgentsApi:
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
-        guarded, one = self.guard.guarded, "/v1/agents/{agent}"
         return [
-            web.get("/v1/agents", guarded("read", self._agents)),
-            web.post(f"{one}/pause", guarded("dispatch", self._pause)),
-            web.post(f"{one}/resume", guarded("dispatch", self._resume)),
+            routes.AGENTS.served(self.guard, self._agents),
+            routes.PAUSE.served(self.guard, self._pause),
+            routes.RESUME.served(self.guard, self._resume),
         ]
 
-    async def _agents(self, _request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _agents(self, call: ApiCall[Nothing, None]) -> ListedAgents:
         """Every agent that rules name, that a live room has to do with, that is paused, or that a worker is seen of."""
         configured = self.guard.holder.snapshot.projects
-        projects = {name: configured[name] for name in caller.sees(configured)}
+        projects = {name: configured[name] for name in call.caller.sees(configured)}
         seen = await self._seen()
         rows = [row for name, runtime in projects.items() for row in await self._of_project(name, runtime, seen)]
-        told = {row["agent"] for row in rows}
+        told = {row.agent for row in rows}
         home = next(iter(configured)) if len(configured) == 1 else None  # else nobody knows whose workers they are
         rows += [self._row(home, agent, [], seen) for agent in sorted(seen.workers.sightings) if agent not in told]
-        return web.json_response({"agents": rows, "now": seen.now, "dry_run": self.dry_run})
+        return ListedAgents(tuple(rows), seen.now, self.dry_run)
 
-    async def _pause(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _pause(self, call: ApiCall[AgentNamed, PauseRequest]) -> ListedAgent:
         """Nobody is given the agent: for a while, or until it is resumed. Its rooms go on to their next target."""
-        agent = paused_agent(request)
+        agent, asked, caller = paused_agent(call.asked), call.body, call.caller
         caller.need_agents({agent})
-        asked = await pause_request(request)
         project, _ = project_of(asked.project, caller, self.guard.holder.snapshot.projects)
         try:
             await self.pauses.pause(project, agent, by=caller.name, lasts=lasting(asked), reason=asked.reason)
@@ -83,19 +82,19 @@ class AgentsApi:
             raise ApiError(HTTPStatus.CONFLICT, "too_many_paused", str(refused)) from None
         return await self._stands(project, agent)
 
-    async def _resume(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _resume(self, call: ApiCall[AgentNamed, ResumeRequest]) -> ListedAgent:
         """The pause that somebody ordered is over; one of the configuration's is not."""
-        agent = paused_agent(request)
+        agent, caller = paused_agent(call.asked), call.caller
         caller.need_agents({agent})
-        project, _ = project_of((await resume_request(request)).project, caller, self.guard.holder.snapshot.projects)
+        project, _ = project_of(call.body.project, caller, self.guard.holder.snapshot.projects)
         await self.pauses.resume(project, agent, by=caller.name)
         return await self._stands(project, agent)
 
-    async def _stands(self, project: str, agent: str) -> web.Response:
+    async def _stands(self, project: str, agent: str) -> ListedAgent:
         seen = await self._seen()
         rows = await self._of_project(project, self.guard.holder.snapshot.projects[project], seen)
-        known = next((row for row in rows if row["agent"] == agent), None)
-        return web.json_response(known or self._row(project, agent, [], seen))
+        known = next((row for row in rows if row.agent == agent), None)
+        return known or self._row(project, agent, [], seen)
 
     async def _seen(self) -> _Seen:
         standings: defaultdict[str, defaultdict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
@@ -103,29 +102,29 @@ class AgentsApi:
             standings[project][one.agent][one.state] = number
         return _Seen(await self.ledger.now(), standings, self.workers())
 
-    async def _of_project(self, project: str, runtime: ProjectRuntime, seen: _Seen) -> list[JSON]:
+    async def _of_project(self, project: str, runtime: ProjectRuntime, seen: _Seen) -> list[ListedAgent]:
         paused = await self.pauses.paused(project, seen.now)
         named = named_by(runtime.rules)
         others = {*paused, *seen.standings.get(project, {})} - {target.agent for target in named} - {""}
         targets = sorted({*named, *map(Target, others)}, key=str)
-        rows: dict[str, list[JSON]] = {}
+        rows: dict[str, list[AgentTarget]] = {}
         for target, facts in zip(targets, await self.board.facts(project, targets, seen.now), strict=True):
-            rows.setdefault(target.agent, []).append(resources.target(target.deployment, facts, seen.now))
+            rows.setdefault(target.agent, []).append(shown.target(target.deployment, facts, seen.now))
         return [self._row(project, agent, shown, seen, paused.get(agent)) for agent, shown in sorted(rows.items())]
 
     def _row(
-        self, project: str | None, agent: str, targets: list[JSON], seen: _Seen, paused: Paused | None = None
-    ) -> JSON:
+        self, project: str | None, agent: str, targets: list[AgentTarget], seen: _Seen, paused: Paused | None = None
+    ) -> ListedAgent:
         sighting = seen.workers.of(agent)
-        return {
-            "project": project,
-            "agent": agent,
-            "rules": [rule.name for rule in self.guard.holder.rules_of(project or "") if _names(rule, agent)],
-            "targets": targets,
-            "assignments": seen.standings.get(project or "", {}).get(agent, {}),
-            "workers": len(sighting.workers) if sighting else None,
-            "paused": resources.paused(paused, seen.now) if paused else None,
-        }
+        return ListedAgent(
+            project=project,
+            agent=agent,
+            rules=tuple(rule.name for rule in self.guard.holder.rules_of(project or "") if _names(rule, agent)),
+            targets=tuple(targets),
+            assignments=seen.standings.get(project or "", {}).get(agent, {}),
+            workers=len(sighting.workers) if sighting else None,
+            paused=shown.paused(paused, seen.now) if paused else None,
+        )
 
 
 def _names(rule: Rule, agent: str) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
-
+from dispatcher.client.rooms import ROOM_FINISHED, Dispatched
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session, State
 from dispatcher.engine.orders import Placed
 from dispatcher.explain import Known, diagnosis
-from dispatcher.http import resources
+from dispatcher.http import shown
+from dispatcher.http.route import Answered
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger
 from dispatcher.ledger.sessions import KnownSession
@@ -44,28 +44,28 @@ class OrderAnswers:
                 return known
             await asyncio.sleep(min(POLL_S, max(0.0, end - time.monotonic())))
 
-    async def shown(self, placed: Placed, known: KnownSession | None) -> web.Response:
+    async def shown(self, placed: Placed, known: KnownSession | None) -> Answered[Dispatched]:
         """202 while it is under way, 200 once it is known how it ended."""
-        session = resources.masked(known.session, self.mask) if known else None
+        session = shown.masked(known.session, self.mask) if known else None
         key = self.mask.assignment(placed.assignment)
         one = session.find(key) if session else None
-        state = "room_finished" if known and known.over else one.state if one else State.WAITING
-        told = {
-            "project": placed.key.project,
-            "room": self.mask.numbers(placed.key.room),
-            "sid": placed.key.sid,
-            "assignment": key,
-            "state": state,
-            "agent": str(one.next_target) if one else None,
-            "diagnosis": await self._diagnosis(placed, session) if session else [],
-        }
+        state = ROOM_FINISHED if known and known.over else one.state if one else State.WAITING
+        told = Dispatched(
+            project=placed.key.project,
+            room=self.mask.numbers(placed.key.room),
+            sid=placed.key.sid,
+            assignment=key,
+            state=state,
+            agent=str(one.next_target) if one else None,
+            diagnosis=await self._diagnosis(placed, session) if session else (),
+        )
         headers = {"Idempotent-Replayed": "true"} if placed.repeated else None
-        under_way = state not in {*SETTLED, "room_finished"}
-        return web.json_response(told, status=HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK, headers=headers)
+        under_way = state not in {*SETTLED, ROOM_FINISHED}
+        return Answered(body=told, status=HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK, headers=headers)
 
-    async def _diagnosis(self, placed: Placed, session: Session) -> list[str]:
+    async def _diagnosis(self, placed: Placed, session: Session) -> tuple[str, ...]:
         now = await self.ledger.now()
-        return diagnosis(session, Known(now=now, paused=await self.pauses.paused(placed.key.project, now)))
+        return tuple(diagnosis(session, Known(now=now, paused=await self.pauses.paused(placed.key.project, now))))
 
 
 def _settled(known: KnownSession, assignment: str, soon: Collection[State], told: int) -> bool:

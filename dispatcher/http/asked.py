@@ -1,90 +1,120 @@
 """What a request asks of the API, read and checked; what is wrong with it is an ApiError that names the field."""
 
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from typing import Final, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from dispatcher.config.values import agent_name, deployment, span
+from dispatcher.config.values import SPAN_PATTERN, agent_name, deployment, span
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Rule, Target, named
+from dispatcher.core.session import State
 from dispatcher.engine.orders import METADATA_MAX, AgentRequest
 from dispatcher.http.guard import Caller
-from dispatcher.http.problems import ApiError, bad_request
+from dispatcher.http.problems import bad_request, unprocessable
 from dispatcher.runtime.snapshot import ProjectRuntime
 
 T = TypeVar("T")
 
-BODY_MAX: Final = 65_536  # bytes of a request's body
 KEY_MAX: Final = 255  # characters of an Idempotency-Key
 WAIT_MAX: Final[Ms] = 60_000
 PAUSE_MIN: Final[Ms] = 1_000
 PAUSE_MAX: Final[Ms] = 30 * 86_400_000
 AGENT_NAME_MAX: Final = 256  # bytes of an agent's name, and of a deployment's
+LIMIT: Final = 100
+LIMIT_MAX: Final = 1_000  # rooms in one answer
+
+ProjectName: TypeAlias = Annotated[str, Meta(description="default: the only one")]
+RoomName: TypeAlias = Annotated[str, Meta(min_length=1)]
+Waiting: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="answer when it is known how it ended, but not later than this; 60s at most",
+        extra_json_schema={"pattern": SPAN_PATTERN},
+    ),
+]
+Lasting: TypeAlias = Annotated[
+    str,
+    Meta(description="1s to 720h; null: until it is resumed", extra_json_schema={"pattern": SPAN_PATTERN}),
+]
 
 
 class DispatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `POST /v1/dispatches` takes."""
+    """An agent that is asked for: either `agent` or `rule` names it."""
 
     room: str
-    agent: str = ""  # either this,
-    rule: str = ""  # or this: its agents, limits and metadata
-    deployment: str = ""
-    metadata: str | None = None
-    project: str = ""  # "": the only one
-    create_room: bool = False
-    participant: str = ""  # the identity of the one whom it is for: it waits for them, and goes with them
+    agent: Annotated[str, Meta(description="the name that its workers register under")] = ""
+    rule: Annotated[str, Meta(description="a rule, whose agents, limits and metadata it has")] = ""
+    deployment: Annotated[str, Meta(description="of `agent`")] = ""
+    metadata: Annotated[str | None, Meta(description="null: the rule's, else empty")] = None
+    project: ProjectName = ""
+    create_room: Annotated[bool, Meta(description="whether a room that does not live is made")] = False
+    participant: Annotated[str, Meta(description="an identity that the agent waits for, and goes with")] = ""
 
 
 class PauseRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `POST /v1/agents/{agent}/pause` takes."""
+    """How an agent is paused."""
 
-    lasts: str | None = field(name="for", default=None)  # None: until somebody resumes it
+    lasts: Lasting | None = field(name="for", default=None)
     reason: str = ""
-    project: str = ""  # "": the only one
+    project: ProjectName = ""
 
 
 class ResumeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `POST /v1/agents/{agent}/resume` takes."""
+    """Which project's agent is resumed."""
 
-    project: str = ""  # "": the only one
-
-
-async def dispatch_request(request: web.Request) -> DispatchRequest:
-    """The body, read with a bound. Raises ApiError."""
-    return _decoded(await _body(request), DispatchRequest)
+    project: ProjectName = ""
 
 
-async def pause_request(request: web.Request) -> PauseRequest:
-    """The body, read with a bound; none is one that names nothing. Raises ApiError."""
-    return _decoded(await _body(request) or b"{}", PauseRequest)
+class RoomsAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which rooms are listed."""
+
+    state: Annotated[State, Meta(description="rooms with an assignment in this state")] | UnsetType = UNSET
+    project: Annotated[str, Meta(description="rooms of this project")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="so many at most")] = LIMIT
 
 
-async def resume_request(request: web.Request) -> ResumeRequest:
-    """The body, read with a bound; none is one that names nothing. Raises ApiError."""
-    return _decoded(await _body(request) or b"{}", ResumeRequest)
+class RoomAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of which room is told."""
+
+    room: RoomName
+    rules: Annotated[bool, Meta(description="tell what each rule says of everybody in the room")] = False
 
 
-async def _body(request: web.Request) -> bytes:
-    body = bytearray()
-    async for piece in request.content.iter_any():
-        body += piece
-        if len(body) > BODY_MAX:
-            raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"at most {BODY_MAX} bytes")
-    return bytes(body)
+class RoomNamed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A room, of one project or of all."""
+
+    room: RoomName
+    project: Annotated[str, Meta(description="the room of this project; default: of all")] | UnsetType = UNSET
 
 
-def _decoded(body: bytes, expected: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=expected)
-    except msgspec.ValidationError as error:
-        says, _, place = str(error).partition(" - at `$.")
-        raise unprocessable(place.rstrip("`") or "body", says) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ApiError(HTTPStatus.BAD_REQUEST, "bad_request", "the body is no JSON", more={"field": "body"}) from None
+class AssignmentNamed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An assignment of a live room."""
+
+    room: RoomName
+    assignment: Annotated[str, Meta(min_length=1, description="as the room's own page shows it")]
+    project: Annotated[str, Meta(description="needed where several have such a room")] | UnsetType = UNSET
+    wait: Waiting = "0s"
+
+
+class WaitAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the answer may wait."""
+
+    wait: Waiting = "0s"
+
+
+class ProjectAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One project, or all."""
+
+    project: Annotated[str, Meta(description="this one only")] | UnsetType = UNSET
+
+
+class AgentNamed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent, by the name that its workers register under."""
+
+    agent: str
 
 
 def project_of(name: str, caller: Caller, projects: Mapping[str, ProjectRuntime]) -> tuple[str, ProjectRuntime]:
@@ -97,9 +127,19 @@ def project_of(name: str, caller: Caller, projects: Mapping[str, ProjectRuntime]
     return name, projects[name]
 
 
-def paused_agent(request: web.Request) -> str:
+def projects_of(name: str | UnsetType, caller: Caller, projects: Collection[str]) -> tuple[str, ...]:
+    """The one that is named, else all that the caller may know of. Raises ApiError."""
+    seen = caller.sees(projects)
+    if name is UNSET:
+        return seen
+    if name not in seen:
+        raise bad_request("project", f"one of {', '.join(seen)}")
+    return (name,)
+
+
+def paused_agent(asked: AgentNamed) -> str:
     """The agent that the path names. Raises ApiError."""
-    return _named("agent", request.match_info["agent"], agent_name)
+    return _named("agent", asked.agent, agent_name)
 
 
 def lasting(asked: PauseRequest) -> Ms | None:
@@ -164,17 +204,9 @@ def idempotency_key(request: web.Request) -> str | None:
     return key
 
 
-def wait_of(request: web.Request) -> Ms:
-    """How long the answer may wait: `?wait=10s`."""
-    text = request.query.get("wait")
-    if text is None:
-        return 0
+def waiting(asked: WaitAsked | AssignmentNamed) -> Ms:
+    """How long the answer may wait. Raises ApiError."""
     try:
-        return span(0, WAIT_MAX)(text)
+        return span(0, WAIT_MAX)(asked.wait)
     except ValueError as error:
         raise bad_request("wait", str(error)) from None
-
-
-def unprocessable(field: str, says: str) -> ApiError:
-    """A field of the body is not what it may be."""
-    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "unprocessable", f"{field}: {says}", more={"field": field})

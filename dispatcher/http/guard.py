@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from dispatcher.config import ApiToken, Scope
-from dispatcher.http import resources
+from dispatcher.http import shown
 from dispatcher.http.problems import ApiError
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.runtime.snapshot import ConfigHolder
@@ -97,7 +97,7 @@ class Guard:
 
     def _without_ledger(self) -> ApiError:
         projects = self.holder.snapshot.projects
-        told = resources.troubles(self.health, projects, several=len(projects) > 1)
+        told = {"troubles": shown.troubles(self.health, projects, several=len(projects) > 1)}
         again = {"Retry-After": "1"}
         return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", headers=again, more=told)
 

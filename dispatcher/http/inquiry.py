@@ -1,16 +1,17 @@
 """Why no agent came into a room: joins what the ledger, LiveKit, the rules, the workers and the service itself know."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.workers import WorkersSeen
-from dispatcher.explain import Known, UnknownRoom, resembling
-from dispatcher.http import resources
+from dispatcher.explain import Known, UnknownRoom, absence, resembling
+from dispatcher.http import shown
 from dispatcher.http.live import Live, RuleAnswers
-from dispatcher.http.resources import JSON
+from dispatcher.http.resources import ToldRoom, ToldSession, ToldTrouble
 from dispatcher.ledger import sessions
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.runtime.snapshot import ConfigHolder
@@ -41,7 +42,7 @@ class Inquiry:
         self.workers = workers
         self.live = Live(holder, self.mask)
 
-    async def room(self, room: str, projects: Collection[str], *, rules: bool) -> JSON | None:
+    async def room(self, room: str, projects: Collection[str], *, rules: bool) -> ToldRoom | None:
         """Every session of the name that these projects know, newest first; None: they know none.
 
         With `rules`, each rule's answer to everybody in the room is told, also where an agent is there.
@@ -51,30 +52,30 @@ class Inquiry:
         if not lives:
             return None
         details = [await self._detail(life, rules=rules) for life in lives]
-        return {
-            **self.troubles({life.key.project for life in lives}),
-            "room": self.mask.numbers(room),
-            "sessions": details,
-            "dry_run": self.health.dry_run,
-        }
+        return ToldRoom(
+            troubles=self.troubles({life.key.project for life in lives}),
+            room=self.mask.numbers(room),
+            sessions=tuple(details),
+            dry_run=self.health.dry_run,
+        )
 
-    async def unknown(self, room: str, projects: Collection[str]) -> JSON:
-        """What can be said of a room name that the ledger does not know."""
-        return {**self.troubles(projects), **await self._absent(room, projects)}
+    async def unknown(self, room: str, projects: Collection[str]) -> Mapping[str, Any]:
+        """What can be said of a room name that the ledger does not know: fields of the problem."""
+        return {"troubles": self.troubles(projects), **await self._absent(room, projects)}
 
-    def troubles(self, projects: Collection[str]) -> JSON:
+    def troubles(self, projects: Collection[str]) -> tuple[ToldTrouble, ...]:
         """What is wrong with the service itself, where it concerns these projects."""
-        return resources.troubles(self.health, projects, several=len(self.holder.snapshot.projects) > 1)
+        return shown.troubles(self.health, projects, several=len(self.holder.snapshot.projects) > 1)
 
     def shown(self, life: KnownSession) -> Session:
         """The session as it may be shown: with marks for people, where identities are masked."""
-        return resources.masked(life.session, self.mask)
+        return shown.masked(life.session, self.mask)
 
-    async def _detail(self, life: KnownSession, *, rules: bool) -> JSON:
+    async def _detail(self, life: KnownSession, *, rules: bool) -> ToldSession:
         """The session; where an agent is missing, with what LiveKit and the rules say of its room now."""
         session, configured = life.session, self.holder.rules_of(life.key.project)
-        judged = not session.finished and (rules or resources.asks_for_rules(session))
-        look = await self.live.look(life.key) if judged or resources.asks_for_a_look(session) else None
+        judged = not session.finished and (rules or shown.asks_for_rules(session))
+        look = await self.live.look(life.key) if judged or shown.asks_for_a_look(session) else None
         now = await self.ledger.now()
         known = Known(
             now=now,
@@ -84,7 +85,7 @@ class Inquiry:
             agents=await self._agents(life, configured, now),
         )
         people = await self.live.judged(look, configured) if look and judged else None
-        return resources.detail(life, self.shown(life), known, people)
+        return shown.detail(life, self.shown(life), known, people)
 
     async def _agents(self, life: KnownSession, rules: tuple[Rule, ...], now: Ms) -> dict[str, Ms]:
         """When each agent that rules name, or that the session asks for, last showed a sign of life; 0: never."""
@@ -95,7 +96,7 @@ class Inquiry:
             seen[agent] = max(seen.get(agent, 0), at)
         return seen
 
-    async def _absent(self, room: str, projects: Collection[str]) -> JSON:
+    async def _absent(self, room: str, projects: Collection[str]) -> Mapping[str, Any]:
         looks: list[RoomSnapshot] = []
         people: list[RuleAnswers] = []
         names: set[str] = set()
@@ -113,4 +114,5 @@ class Inquiry:
             resembling=tuple(self.mask.numbers(name) for name in resembling(room, names)),
             sweep_every=self.holder.snapshot.sweep.every,
         )
-        return resources.absent(absent, people)
+        told = {"diagnosis": tuple(absence(absent)), "resembling": absent.resembling}
+        return {**told, "people": shown.people(people)}

@@ -1,171 +1,163 @@
-"""What the operator's API shows: sessions, targets, workers and troubles as JSON. No metadata, and nothing secret."""
+"""What the API shows besides the types of `client/rooms` and `client/agents`. No metadata, and nothing secret.
 
-from collections.abc import Collection, Sequence
+Of these types the answers are made, and the schemas of the OpenAPI document.
+"""
 
-from msgspec.structs import replace
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
 
-from dispatcher.core.facts import Ms
-from dispatcher.core.pauses import Paused
-from dispatcher.core.session import Assignment, Attempt, Session
-from dispatcher.core.targets import TargetFacts, circuit, usual
-from dispatcher.core.workers import Missing, Registered, Sighting
-from dispatcher.explain import WAITING, Known, UnknownRoom, absence, diagnosis, narrative, paused_by, trouble_told
-from dispatcher.http.live import RuleAnswers
-from dispatcher.ledger.sessions import KnownSession
-from dispatcher.telemetry.health import Health
-from dispatcher.telemetry.masks import Mask
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-JSON = dict[str, object]
+from dispatcher.client.agents import Instant
+from dispatcher.client.rooms import AssignmentState
+from dispatcher.core.timeline import Part, Said, Verdict
+from dispatcher.core.troubles import TroubleKind
+from dispatcher.core.workers import Missing
 
-
-def asks_for_a_look(session: Session) -> bool:
-    """Whether what LiveKit shows now would help to explain the session: somebody may lack an agent."""
-    return not session.finished and (
-        not session.assignments or any(one.state in WAITING for one in session.assignments)
-    )
+DRY_RUN: TypeAlias = Annotated[bool, Meta(description="the service asks for no agent, and has a ledger of its own")]
+Here: TypeAlias = Annotated[int | None, Meta(description="milliseconds since 1970, by this machine's clock")]
 
 
-def asks_for_rules(session: Session) -> bool:
-    """Whether the rules' own answers would help to explain the session: none matched, or one names no agent."""
-    return not session.assignments or any(one.unnamed for one in session.assignments)
+class ToldTrouble(Struct, frozen=True):
+    """Something that is wrong with the service itself."""
+
+    kind: TroubleKind
+    project: Annotated[str | None, Meta(description="null: it concerns all projects")]
+    reason: str | None
+    since: Here
+    last_at: Here
+    count: int
+    sentence: str
 
 
-def absent(one: UnknownRoom, people: Sequence[RuleAnswers]) -> JSON:
-    """What is said of a room name without a session."""
-    return {"diagnosis": absence(one), "resembling": list(one.resembling), "people": _people(people)}
+class RuledPerson(Struct, frozen=True):
+    """Somebody in the room, or the room itself, and what each rule says of them."""
+
+    identity: Annotated[str | None, Meta(description="null: the room itself")]
+    kind: str | None
+    rules: tuple[str, ...]
 
 
-def _people(judged: Sequence[RuleAnswers]) -> list[JSON]:
-    return [{"identity": one.identity or None, "kind": one.kind or None, "rules": list(one.rules)} for one in judged]
+class ApiProblem(Struct, frozen=True, kw_only=True):
+    """An error (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    error: Annotated[str, Meta(description="a name to program with")]
+    detail: Annotated[str, Meta(description="why, for people")] | UnsetType = UNSET
+    field: Annotated[str, Meta(description="the field or parameter that is wrong")] | UnsetType = UNSET
+    troubles: tuple[ToldTrouble, ...] | UnsetType = UNSET
+    diagnosis: Annotated[tuple[str, ...], Meta(description="what can be said of an unknown room")] | UnsetType = UNSET
+    resembling: Annotated[tuple[str, ...], Meta(description="live rooms of a name like it")] | UnsetType = UNSET
+    people: tuple[RuledPerson, ...] | UnsetType = UNSET
 
 
-def troubles(health: Health, projects: Collection[str], *, several: bool) -> JSON:
-    """What is wrong with the service itself, where it concerns these projects, of `several`; and what that says."""
-    now, found = health.clock(), health.troubles([*projects])
-    every = [
-        {
-            "kind": one.kind,
-            "project": one.project or None,
-            "reason": one.reason or None,
-            "since": one.since or None,
-            "last_at": one.last_at or None,
-            "count": one.count,
-            "sentence": trouble_told(one, now, named=several),
-        }
-        for one in found
-    ]
-    return {"troubles": every}
+class ToldAttempt(Struct, frozen=True):
+    """One CreateDispatch, made, or found and adopted."""
+
+    number: int
+    agent: str
+    deployment: str
+    dispatch: str
+    ours: Annotated[bool, Meta(description="false: a dispatch of a token, a SIP rule or an app, adopted")]
+    started_at: Instant
+    verdict: Annotated[str, Meta(description="how it ended", extra_json_schema={"enum": ["open", *Verdict]})]
 
 
-def target(deployment: str, facts: TargetFacts, now: Ms) -> JSON:
-    """A target of an agent's, as it stands."""
-    return {
-        "deployment": deployment,
-        "circuit": circuit(facts, now),
-        "open_since": facts.opened_at or None,
-        "last_seen_at": facts.seen_at or None,
-        "usual_ms": usual(facts, now) or None,
-        "silent": len(facts.silences),
-    }
+class ToldAssignment(Struct, frozen=True):
+    """An agent that is wanted in the session."""
+
+    assignment: str
+    state: AssignmentState
+    next_attempt_at: Annotated[int | None, Meta(description="it comes then or later; null: no such time is set")]
+    rounds: Annotated[int, Meta(description="how often all targets have failed since an agent last served it")]
+    attempts: tuple[ToldAttempt, ...]
 
 
-def paused(one: Paused, now: Ms) -> JSON:
-    """Who has paused an agent, until when and why."""
-    by = one.pause
-    return {
-        "by": by.by if by else None,
-        "since": by.at if by else None,
-        "until": (by.until or None) if by else None,
-        "reason": (by.reason or None) if by else None,
-        "configured": one.configured,
-        "sentence": paused_by(one, now),
-    }
+class ToldEntry(Struct, frozen=True, kw_only=True):
+    """One entry of the timeline; what does not apply is absent."""
+
+    at: Instant
+    event: Said
+    assignment: str
+    number: int
+    agent: str
+    verdict: Annotated[Verdict, Meta(description="how the attempt ended")] | UnsetType = UNSET
+    part: Annotated[Part, Meta(description="what was taken back")] | UnsetType = UNSET
+    reason: Annotated[str, Meta(description="LiveKit's, or that of the patience with an agent")] | UnsetType = UNSET
+    duration_ms: int | UnsetType = UNSET
+    usual_ms: Annotated[int, Meta(description="how soon the agent usually comes")] | UnsetType = UNSET
 
 
-def masked(session: Session, mask: Mask) -> Session:
-    """The session as it may be shown: with marks for people, where identities are masked."""
-    return replace(
-        session,
-        room=mask.numbers(session.room),
-        assignments=tuple(replace(one, identity=mask.identity(one.identity)) for one in session.assignments),
-        timeline=tuple(replace(entry, assignment=mask.assignment(entry.assignment)) for entry in session.timeline),
-    )
-
-
-def summary(life: KnownSession, session: Session) -> JSON:
-    """A session in the list of rooms."""
-    assignments = [
-        {"assignment": assignment.key, "state": assignment.state, "agent": assignment.next_target.agent}
-        for assignment in session.assignments
-    ]
-    return {
-        "project": life.key.project,
-        "room": session.room,
-        "sid": life.key.sid,
-        "finished": session.finished,
-        "assignments": assignments,
-    }
-
-
-def detail(life: KnownSession, session: Session, known: Known, people: Sequence[RuleAnswers] | None) -> JSON:
+class ToldSession(Struct, frozen=True, kw_only=True):
     """All of a session: its assignments, what happened, and what that means."""
-    timeline = [
-        {
-            "at": entry.at,
-            "event": entry.said,
-            "assignment": entry.assignment,
-            "number": entry.number,
-            "agent": entry.agent,
-        }
-        | {name: value for name in ("verdict", "part", "reason") if (value := getattr(entry, name))}
-        | ({"duration_ms": entry.took} if entry.took is not None else {})
-        | (entry.patience.fields if entry.patience else {})
-        for entry in session.timeline
-    ]
-    assignments = [_assignment(assignment) for assignment in session.assignments]
-    told: JSON = {"people": None if people is None else _people(people)}
-    told |= {"diagnosis": diagnosis(session, known), "narrative": list(narrative(session, known.now))}
-    return {**summary(life, session), "assignments": assignments, "due_at": life.due_at, "timeline": timeline, **told}
+
+    project: str
+    room: str
+    sid: str
+    finished: bool
+    assignments: tuple[ToldAssignment, ...]
+    due_at: Annotated[int | None, Meta(description="the next look; null: nothing to do, or it is worked on now")]
+    timeline: tuple[ToldEntry, ...]
+    people: Annotated[tuple[RuledPerson, ...] | None, Meta(description="null: it was not asked")]
+    diagnosis: Annotated[tuple[str, ...], Meta(description="how the session stands, for people")]
+    narrative: Annotated[tuple[str, ...], Meta(description="the timeline in words")]
 
 
-def sighting(one: Sighting) -> JSON:
-    """Of which agent workers are seen."""
-    return {"agent": one.agent, "workers": len(one.workers), "since": one.since, "last_seen_at": one.last_seen_at}
+class ToldRoom(Struct, frozen=True, kw_only=True):
+    """Every session of a room's name that is known, the newest first."""
+
+    troubles: tuple[ToldTrouble, ...]
+    room: str
+    sessions: tuple[ToldSession, ...]
+    dry_run: DRY_RUN
 
 
-def worker(address: str, answer: Registered | Missing) -> JSON:
-    """What a worker says of itself, or why none is known there."""
-    if isinstance(answer, Missing):
-        return {"address": address, "missing": answer}
-    return {
-        "address": address,
-        "agent": answer.agent,
-        "type": answer.type,
-        "active_jobs": answer.jobs,
-        "load": answer.load,
-        "sdk_version": answer.sdk,
-        "ready": answer.ready,
-    }
+class SeenAgent(Struct, frozen=True):
+    """An agent of whose name workers are seen."""
+
+    agent: str
+    workers: Annotated[int, Meta(description="how many answer now")]
+    since: Here
+    last_seen_at: Here
 
 
-def _assignment(assignment: Assignment) -> JSON:
-    attempts = [_attempt(attempt) for attempt in assignment.attempts]
-    return {
-        "assignment": assignment.key,
-        "state": assignment.state,
-        "next_attempt_at": assignment.due_at or None,
-        "rounds": assignment.rounds,
-        "attempts": attempts,
-    }
+class AskedWorker(Struct, frozen=True, kw_only=True):
+    """What a worker said of itself when it was asked last; or why none is known there."""
+
+    address: str
+    missing: Missing | UnsetType = UNSET
+    agent: str | UnsetType = UNSET
+    type: str | UnsetType = UNSET
+    active_jobs: int | UnsetType = UNSET
+    load: float | UnsetType | None = UNSET
+    sdk_version: str | UnsetType = UNSET
+    ready: bool | UnsetType = UNSET
 
 
-def _attempt(attempt: Attempt) -> JSON:
-    return {
-        "number": attempt.number,
-        "agent": attempt.target.agent,
-        "deployment": attempt.target.deployment,
-        "dispatch": attempt.dispatch,
-        "ours": attempt.ours,
-        "started_at": attempt.started_at,
-        "verdict": attempt.verdict or "open",
-    }
+class ToldWorkers(Struct, frozen=True):
+    """The configured workers."""
+
+    asked_at: Here
+    agents: tuple[SeenAgent, ...]
+    workers: tuple[AskedWorker, ...]
+
+
+class ApiDocument(Struct, frozen=True):
+    """An OpenAPI document."""
+
+    openapi: str
+    info: Mapping[str, Any]
+    paths: Mapping[str, Any]
+    components: Mapping[str, Any]
+
+
+class Swept(Struct, frozen=True):
+    """The projects whose live rooms are compared with the ledger now."""
+
+    projects: tuple[str, ...]
+
+
+class Reloading(Struct, frozen=True):
+    """The configuration is read again now; the log and the metrics say what becomes of it."""

@@ -1,23 +1,22 @@
 """What the API shows: the state of all rooms, what happened in one, and workers."""
 
 from http import HTTPStatus
-from typing import Final
 
 from aiohttp import web
+from msgspec import UNSET
 
-from dispatcher.core.session import State
-from dispatcher.http import resources
-from dispatcher.http.guard import Caller, Guard
+from dispatcher.client.rooms import ListedRooms
+from dispatcher.http import routes, shown
+from dispatcher.http.asked import RoomAsked, RoomsAsked, projects_of
+from dispatcher.http.guard import Guard
 from dispatcher.http.inquiry import Inquiry
-from dispatcher.http.problems import ApiError, bad_request
+from dispatcher.http.problems import ApiError
+from dispatcher.http.resources import ToldRoom, ToldWorkers
+from dispatcher.http.route import ApiCall, Nothing
 from dispatcher.ledger import sessions
 
-ROOM: Final = r"{room:[\s\S]+}"  # in a path: a room may be called anything, with slashes, braces or line ends in it
-LIMIT: Final = 100
-LIMIT_MAX: Final = 1_000
 
-
-class Api:
+class RoomsApi:
     """`/v1/rooms`, `/v1/rooms/{room}` and `/v1/workers`, of the projects that are configured.
 
     Each answer says whether it is a dry run's: then nobody has been asked for, and its ledger is not the others'.
@@ -31,62 +30,35 @@ class Api:
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
-        guarded = self.guard.guarded
         return [
-            web.get("/v1/rooms", guarded("read", self._rooms)),
-            web.get(f"/v1/rooms/{ROOM}", guarded("read", self._room)),
-            web.get("/v1/workers", guarded("read", self._workers)),
+            routes.ROOMS.served(self.guard, self._rooms),
+            routes.ROOM.served(self.guard, self._room),
+            routes.ROOM_BY_NAME.served(self.guard, self._room),
+            routes.WORKERS.served(self.guard, self._workers),
         ]
 
-    async def _rooms(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """Answer with live rooms, newest first: `?state=`, `?project=`, `?limit=`; of `?room=`, what happened in it."""
-        if room := request.query.get("room"):
-            return await self._told(room, request, caller)
-        state, project = request.query.get("state"), request.query.get("project")
-        projects = caller.sees(self.guard.holder.snapshot.projects)
-        if state is not None and state not in set(State):
-            raise bad_request("state", f"one of {', '.join(State)}")
-        if project is not None and project not in projects:
-            raise bad_request("project", f"one of {', '.join(projects)}")
-        limit = _limit(request.query.get("limit"))
-        if limit is None:
-            raise bad_request("limit", f"1 to {LIMIT_MAX}")
-        lives = [
-            life
-            for name in ([project] if project else projects)
-            for life in await sessions.live(self.ledger, name, state, limit=limit)
-        ]
-        newest = sorted(lives, key=lambda life: life.born, reverse=True)[:limit]
-        rooms = [resources.summary(life, self.inquiry.shown(life)) for life in newest]
-        return web.json_response({"rooms": rooms, "dry_run": self.dry_run})
+    async def _rooms(self, call: ApiCall[RoomsAsked, None]) -> ListedRooms:
+        """Answer with live rooms, newest first."""
+        asked = call.asked
+        projects = projects_of(asked.project, call.caller, self.guard.holder.snapshot.projects)
+        state = None if asked.state is UNSET else asked.state
+        lives = [life for name in projects for life in await sessions.live(self.ledger, name, state, limit=asked.limit)]
+        newest = sorted(lives, key=lambda life: life.born, reverse=True)[: asked.limit]
+        return ListedRooms(tuple(shown.summary(life, self.inquiry.shown(life)) for life in newest), self.dry_run)
 
-    async def _room(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _room(self, call: ApiCall[RoomAsked, None]) -> ToldRoom:
         """Answer with every known session of the room name, newest first; of an unknown one, with what can be said."""
-        return await self._told(request.match_info["room"], request, caller)
-
-    async def _told(self, room: str, request: web.Request, caller: Caller) -> web.StreamResponse:
-        rules, projects = request.query.get("rules") == "1", caller.sees(self.guard.holder.snapshot.projects)
-        known = await self.inquiry.room(room, projects, rules=rules)
+        room, projects = call.asked.room, call.caller.sees(self.guard.holder.snapshot.projects)
+        known = await self.inquiry.room(room, projects, rules=call.asked.rules)
         if known is None:
             raise ApiError(HTTPStatus.NOT_FOUND, "unknown_room", more=await self.inquiry.unknown(room, projects))
-        return web.json_response(known)
+        return known
 
-    async def _workers(self, _request: web.Request, _caller: Caller) -> web.StreamResponse:
+    async def _workers(self, _call: ApiCall[Nothing, None]) -> ToldWorkers:
         """What the configured workers said when they were asked last, and of which agents any is seen."""
         seen = self.inquiry.workers()
-        return web.json_response(
-            {
-                "asked_at": seen.at or None,
-                "agents": [resources.sighting(one) for _, one in sorted(seen.sightings.items())],
-                "workers": [resources.worker(address, answer) for address, answer in sorted(seen.answers.items())],
-            }
+        return ToldWorkers(
+            asked_at=seen.at or None,
+            agents=tuple(shown.sighting(one) for _, one in sorted(seen.sightings.items())),
+            workers=tuple(shown.worker(address, answer) for address, answer in sorted(seen.answers.items())),
         )
-
-
-def _limit(text: str | None) -> int | None:
-    """How many rooms are asked for; None: no valid number. A long text is not read as one: that takes long."""
-    if text is None:
-        return LIMIT
-    if not text.isdecimal() or len(text) > len(str(LIMIT_MAX)):
-        return None
-    return int(text) if 1 <= int(text) <= LIMIT_MAX else None

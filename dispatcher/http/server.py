@@ -11,11 +11,14 @@ from msgspec import Struct
 
 from dispatcher.http.astray import Astray
 from dispatcher.http.connection import NAME
+from dispatcher.http.problems import ApiError
 from dispatcher.http.webhook import FAILED, WebhookEndpoint, begin_counting
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, begin
 
 EXPOSED_EVERY: Final = 0.25  # seconds between two expositions of the metrics at least
+
+API: Final = "/v1/"  # below it every error is a problem
 
 Ready: TypeAlias = Callable[[], str | None]  # None, or the reason why not
 
@@ -105,20 +108,30 @@ def _json_errors(metrics: Metrics, log: Log, refused: Callable[[web.Request, web
         """Answer every error as JSON, and every bug of ours with 503: the one place that catches all errors."""
         if (nowhere := request.match_info.http_exception) is not None:
             refused(request, nowhere)
-            return _not_here(nowhere)
+            return _not_here(request, nowhere)
         try:
             return await handler(request)
         except Exception as error:  # noqa: BLE001
             metrics.loop_errors_total.labels("http").inc()
             log.error("request.failed", path=request.path, error=error)
-            return FAILED.response()
+            return _failed(request)
 
     return json_errors
 
 
-def _not_here(refusal: web.HTTPException) -> web.Response:
+def _failed(request: web.Request) -> web.Response:
+    if request.path.startswith(API):
+        again = {"Retry-After": "1"}
+        return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "failed", "a defect of the service's", headers=again).answer
+    return FAILED.response()
+
+
+def _not_here(request: web.Request, refusal: web.HTTPException) -> web.Response:
     """404, or 405 with the methods allowed."""
     allowed = {name: value for name, value in refusal.headers.items() if name == "Allow"}
+    if request.path.startswith(API):
+        status = HTTPStatus(refusal.status)
+        return ApiError(status, status.name.lower(), headers=allowed).answer
     return web.json_response({"error": HTTPStatus(refusal.status).name.lower()}, status=refusal.status, headers=allowed)
 
 

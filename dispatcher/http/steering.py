@@ -1,11 +1,13 @@
 """Orders over HTTP: ask for an agent, cancel an assignment, have it tried again, look at a room, sweep, reload."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 from aiohttp import web
+from msgspec import Struct
 
+from dispatcher.client.rooms import Dispatched, LookedAt, Looks
 from dispatcher.core.session import Assignment, Session, State
 from dispatcher.engine.orders import (
     OrderRefused,
@@ -16,12 +18,24 @@ from dispatcher.engine.orders import (
     RoomFull,
     RoomOver,
 )
+from dispatcher.http import routes
 from dispatcher.http.answers import SETTLED, OrderAnswers
-from dispatcher.http.asked import agent_request, dispatch_request, idempotency_key, project_of, wait_of
-from dispatcher.http.guard import Caller, Guard
+from dispatcher.http.asked import (
+    AssignmentNamed,
+    DispatchRequest,
+    ProjectAsked,
+    RoomNamed,
+    WaitAsked,
+    agent_request,
+    idempotency_key,
+    project_of,
+    projects_of,
+    waiting,
+)
+from dispatcher.http.guard import Guard
 from dispatcher.http.problems import ApiError, bad_request
-from dispatcher.http.resources import JSON
-from dispatcher.http.rooms import ROOM
+from dispatcher.http.resources import Reloading, Swept
+from dispatcher.http.route import Answered, ApiCall, Nothing
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Key
 from dispatcher.ledger.sessions import KnownSession
@@ -37,6 +51,7 @@ _REFUSED: Final = {
 }
 
 T = TypeVar("T")
+A = TypeVar("A", bound=Struct)
 
 
 class Steering:
@@ -61,20 +76,22 @@ class Steering:
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
-        guarded, one = self.guard.guarded, f"/v1/rooms/{ROOM}/assignments/{{assignment:.+}}"
         return [
-            web.post("/v1/dispatches", guarded("dispatch", self._dispatch)),
-            web.delete(one, guarded("dispatch", self._cancel)),
-            web.post(f"{one}/retry", guarded("dispatch", self._retry)),
-            web.post(f"/v1/rooms/{ROOM}/look", guarded("dispatch", self._look)),
-            web.post("/v1/sweep", guarded("admin", self._sweep)),
-            web.post("/v1/reload", guarded("admin", self._reload)),
+            routes.DISPATCH.served(self.guard, self._dispatch),
+            routes.CANCEL.served(self.guard, self._cancel),
+            routes.CANCEL_BY_NAME.served(self.guard, self._cancel),
+            routes.RETRY.served(self.guard, self._retry),
+            routes.RETRY_BY_NAME.served(self.guard, self._retry),
+            routes.LOOK.served(self.guard, self._look),
+            routes.LOOK_BY_NAME.served(self.guard, self._look),
+            routes.SWEEP.served(self.guard, self._sweep),
+            routes.RELOAD.served(self.guard, self._reload),
         ]
 
-    async def _dispatch(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _dispatch(self, call: ApiCall[WaitAsked, DispatchRequest]) -> Answered[Dispatched]:
         """Ask for an agent: `?wait=10s` answers when it is there, or has failed."""
-        wait, key = wait_of(request), idempotency_key(request)
-        asked = await dispatch_request(request)
+        wait, key = waiting(call.asked), idempotency_key(call.request)
+        asked, caller = call.body, call.caller
         project, runtime = project_of(asked.project, caller, self.guard.holder.snapshot.projects)
         wanted = agent_request(asked, runtime)
         caller.need_agents({target.agent for target in wanted.targets})
@@ -84,75 +101,61 @@ class Steering:
         placed = await _carried_out(self.orders.request(project, wanted, by=caller.name, key=key))
         return await self.answers.shown(placed, await self.answers.stands(placed, wait, SETTLED))
 
-    async def _cancel(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _cancel(self, call: ApiCall[AssignmentNamed, None]) -> Answered[Dispatched]:
         """The agent goes, and the assignment is done."""
-        return await self._steer(request, caller, self.orders.cancel, State.FINISHED)
+        return await self._steer(call, self.orders.cancel, State.FINISHED)
 
-    async def _retry(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _retry(self, call: ApiCall[AssignmentNamed, None]) -> Answered[Dispatched]:
         """Its whole budget is there again, and it is tried now."""
-        return await self._steer(request, caller, self.orders.retry, State.SERVED)
+        return await self._steer(call, self.orders.retry, State.SERVED)
 
     async def _steer(
-        self, request: web.Request, caller: Caller, order: Callable[[Key, str, str], Awaitable[None]], soon: State
-    ) -> web.StreamResponse:
-        wait = wait_of(request)
-        known, assignment = await self._found(request, caller)
-        caller.need_agents({target.agent for target in assignment.policy.targets})
+        self, call: ApiCall[AssignmentNamed, None], order: Callable[[Key, str, str], Awaitable[None]], soon: State
+    ) -> Answered[Dispatched]:
+        wait = waiting(call.asked)
+        known, assignment = await self._found(call)
+        call.caller.need_agents({target.agent for target in assignment.policy.targets})
         key = known.key
-        await _carried_out(order(key, assignment.key, caller.name))
+        await _carried_out(order(key, assignment.key, call.caller.name))
         ordered = Placed(key=key, assignment=assignment.key)
         after = await self.answers.stands(ordered, wait, {soon}, known.session.entries_total)
         return await self.answers.shown(ordered, after)
 
-    async def _look(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _look(self, call: ApiCall[RoomNamed, None]) -> Answered[Looks]:
         """Every live session of the room is looked at now."""
-        live = [one for one in await self._sessions(request, caller) if not one.over]
+        live = [one for one in await self._sessions(call) if not one.over]
         if not live:
-            raise _unknown_room(request)
+            raise _unknown_room(call.asked.room)
         for one in live:
             await sessions.remind(self.ledger, one.key, LOOK)
-        return _accepted({"sessions": [{"project": one.key.project, "sid": one.key.sid} for one in live]})
+        return _accepted(Looks(tuple(LookedAt(one.key.project, one.key.sid) for one in live)))
 
-    async def _sweep(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def _sweep(self, call: ApiCall[ProjectAsked, None]) -> Answered[Swept]:
         """All live rooms are compared with the ledger now."""
-        projects = caller.sees(self._projects(request))
+        projects = projects_of(call.asked.project, call.caller, self.guard.holder.snapshot.projects)
         for project in projects:
             self.sweep(project)
-        return _accepted({"projects": list(projects)})
+        return _accepted(Swept(projects))
 
-    async def _reload(self, _request: web.Request, _caller: Caller) -> web.StreamResponse:
+    async def _reload(self, _call: ApiCall[Nothing, None]) -> Answered[Reloading]:
         """The configuration is read again now; the log and the metrics say what became of it."""
         self.reload()
-        return _accepted({})
+        return _accepted(Reloading())
 
     # What a request names
 
-    def _projects(self, request: web.Request) -> Collection[str]:
-        """The one that `?project=` names, else all. Raises ApiError."""
-        projects = self.guard.holder.snapshot.projects
-        name = request.query.get("project")
-        if name is None:
-            return list(projects)
-        if name not in projects:
-            raise bad_request("project", f"one of {', '.join(projects)}")
-        return [name]
+    async def _sessions(self, call: ApiCall[RoomNamed, None] | ApiCall[AssignmentNamed, None]) -> list[KnownSession]:
+        projects = projects_of(call.asked.project, call.caller, self.guard.holder.snapshot.projects)
+        return [one for name in projects for one in await sessions.find(self.ledger, name, call.asked.room)]
 
-    async def _sessions(self, request: web.Request, caller: Caller) -> list[KnownSession]:
-        room = request.match_info["room"]
-        return [
-            one
-            for project in caller.sees(self._projects(request))
-            for one in await sessions.find(self.ledger, project, room)
-        ]
-
-    async def _found(self, request: web.Request, caller: Caller) -> tuple[KnownSession, Assignment]:
+    async def _found(self, call: ApiCall[AssignmentNamed, None]) -> tuple[KnownSession, Assignment]:
         """The live session that has the assignment. Raises ApiError: none, or several projects have it."""
-        key = request.match_info["assignment"]
-        known = [one for one in await self._sessions(request, caller) if not one.over]
+        key = call.asked.assignment
+        known = [one for one in await self._sessions(call) if not one.over]
         found = [(one, assignment) for one in known if (assignment := self._assignment(one.session, key)) is not None]
         if not found:
             if not known:
-                raise _unknown_room(request)
+                raise _unknown_room(call.asked.room)
             keys = ", ".join(self.mask.assignment(one.key) for life in known for one in life.session.assignments)
             raise ApiError(
                 HTTPStatus.NOT_FOUND, "unknown_assignment", f"the room has no such assignment; it has {keys or 'none'}"
@@ -166,12 +169,12 @@ class Steering:
         return next((one for one in session.assignments if key in {one.key, self.mask.assignment(one.key)}), None)
 
 
-def _unknown_room(request: web.Request) -> ApiError:
-    return ApiError(HTTPStatus.NOT_FOUND, "unknown_room", f"no room lives that is called {request.match_info['room']}")
+def _unknown_room(room: str) -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, "unknown_room", f"no room lives that is called {room}")
 
 
-def _accepted(body: JSON) -> web.Response:
-    return web.json_response(body, status=HTTPStatus.ACCEPTED)
+def _accepted(body: A) -> Answered[A]:
+    return Answered(body=body, status=HTTPStatus.ACCEPTED)
 
 
 async def _carried_out(order: Awaitable[T]) -> T:

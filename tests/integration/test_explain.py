@@ -82,7 +82,7 @@ async def test_rooms_are_listed_by_state() -> None:
 @pytest.mark.parametrize(
     ("path", "error"),
     [
-        ("/v1/rooms?state=odd", "state: one of waiting, idle, requested, served, starved, paused, finished"),
+        ("/v1/rooms?state=odd", "state: one of finished, idle, paused, requested, served, starved, waiting"),
         ("/v1/rooms?project=other", "project: one of default"),
         ("/v1/rooms?limit=0", "limit: 1 to 1000"),
         ("/v1/rooms?limit=many", "limit: 1 to 1000"),

@@ -338,10 +338,13 @@ async def test_metrics_are_prometheus_text(client: Client) -> None:
 async def test_what_is_not_there_is_said_in_json(
     client: Client, method: str, path: str, status: int, said: str
 ) -> None:
-    """Errors have one shape; the methods allowed are named."""
+    """Errors have one name; the methods allowed are named, and below /v1 it is a problem."""
     answer = await client.request(method, path)
+    body = await answer.json()
 
-    assert (answer.status, await answer.json()) == (status, {"error": said})
+    assert (answer.status, body["error"]) == (status, said)
+    assert (answer.content_type == "application/problem+json") is path.startswith("/v1")
+    assert path.startswith("/v1") or body == {"error": said}
     assert ("Allow" in answer.headers) is (status == 405)
 
 

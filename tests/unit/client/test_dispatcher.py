@@ -118,14 +118,15 @@ async def test_a_refusal_is_not_repeated() -> None:
 
 
 async def test_names_stay_what_they_are() -> None:
-    """A slash, a percent sign or a question mark in a room or an assignment is no part of the path."""
+    """A slash, a percent sign or an ampersand in a room or an assignment ends nothing."""
     service = Service(answer(200), answer(200))
     async with asking(service) as dispatcher:
-        await dispatcher.retry("a/b?c", "each:50%", project="p&q")
-        await dispatcher.cancel("a/b?c", "each:50%")
+        await dispatcher.retry("a/b?c&d", "each:50%", project="p&q")
+        await dispatcher.cancel("a/b?c&d", "each:50%")
     retried, cancelled = service.requests
-    assert retried.raw_path == "/v1/rooms/a%2Fb%3Fc/assignments/each:50%25/retry?project=p%26q"
-    assert (cancelled.method, cancelled.raw_path) == ("DELETE", "/v1/rooms/a%2Fb%3Fc/assignments/each:50%25")
+    named = {"room": "a/b?c&d", "assignment": "each:50%"}
+    assert (retried.path, dict(retried.query)) == ("/v1/room/assignment/retry", {**named, "project": "p&q"})
+    assert (cancelled.method, cancelled.path, dict(cancelled.query)) == ("DELETE", "/v1/room/assignment", named)
 
 
 async def test_what_is_read_is_asked_for_once() -> None:
