@@ -50,6 +50,7 @@ from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.telemetry.recorder import SessionRecorder
 from dispatcher.telemetry.tape import Files, Hiding, Tape, Writer
+from dispatcher.telemetry.tracing import in_force
 
 DRAIN_S: Final = 6.0  # running drives may finish; with the server's end and what is handed back, within 10 s
 CONNECTIONS: Final = 100  # to one LiveKit
@@ -91,7 +92,7 @@ async def running(
     it answers: until the ledger has been claimed from, the service is unready.
     """
     metrics = Metrics(version=version, lines_dropped=log.dropped)
-    recorder = SessionRecorder(log, metrics, Health(_epoch_ms, dry_run=dry_run))
+    recorder = SessionRecorder(log, metrics, Health(_epoch_ms, dry_run=dry_run), in_force(log.mask))
     async with AsyncExitStack() as stack:
         connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
         session = await stack.enter_async_context(twirp_session(connector))
@@ -257,7 +258,7 @@ def _apps(
 ) -> Applications:
     """What the service answers, on one port or on two."""
     holder = runner.reconciler.holder
-    intake = Intake(runner.ledger, runner, holder.rules_of)
+    intake = Intake(runner.ledger, runner, holder.rules_of, recorder.tracing)
     endpoint = WebhookEndpoint(
         verify=lambda authorization, now: verify(authorization, holder.snapshot.keys, now),
         intake=intake,
@@ -271,6 +272,7 @@ def _apps(
         ready=lambda: runner.not_ready,
         api=api_routes(runner, intake, presence, recorder, sweep=sweep, reload=reload),
         port=config.port if config.admin_port is not None else None,
+        tracing=recorder.tracing,
     )
 
 

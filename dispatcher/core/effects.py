@@ -61,6 +61,7 @@ class Ask(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     metadata: str = ""  # never stored, never told
     sealed: str = ""  # in its place: an order's, to be unsealed by whoever asks
     tag: str
+    trace: str = ""  # for the agent, put in by whoever traces the drive: W3C's traceparent
 
 
 class TakeBack(Struct, frozen=True, kw_only=True, tag=True):

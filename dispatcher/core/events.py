@@ -23,3 +23,4 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int = 0  # and its attempt
     order: Order | None = None
     by: str = ""  # who ordered it
+    trace: str = ""  # W3C's traceparent of the request in which it came; "": nothing is traced

@@ -91,6 +91,7 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: str = ""  # the id of the order that made it; "": a rule did
     ordered_at: Ms = 0  # when it was heard of
     sealed: str = ""  # its metadata
+    trace: str = ""  # W3C's traceparent of what caused it; "": nothing is traced
     identity: str = ""  # `per: participant`: for whom
     attempts: tuple[Attempt, ...] = ()  # by number, ATTEMPTS_MAX newest
     last_number: int = 0  # the highest attempt number so far

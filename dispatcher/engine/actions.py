@@ -17,7 +17,7 @@ _REFUSED: Final[Mapping[Reason, Outcome]] = {
 async def ask(livekit: LiveKit, room: str, ask: Ask, now: Callable[[], Ms]) -> Asked:
     """Ask for the agent, once."""
     try:
-        made = await livekit.create(room, ask.step.target, metadata=ask.metadata, tag=ask.tag)
+        made = await livekit.create(room, ask.step.target, metadata=ask.metadata, tag=ask.tag, trace=ask.trace)
     except LiveKitError as error:
         return Asked(
             now=now(),

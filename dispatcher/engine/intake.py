@@ -17,6 +17,7 @@ from dispatcher.engine.runner import Runner
 from dispatcher.engine.slices import sliced
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger
+from dispatcher.telemetry.tracing import Tracing
 
 JUDGED_S: Final = 0.02  # that judging who has joined may take; beyond, a look will do it
 
@@ -40,10 +41,17 @@ _RESULTS = {
 class Intake:
     """Takes verified events of every project. `rules_of` gives a project's rules as they are in force."""
 
-    def __init__(self, ledger: Ledger, runner: Runner, rules_of: Callable[[str], tuple[Rule, ...]]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        runner: Runner,
+        rules_of: Callable[[str], tuple[Rule, ...]],
+        tracing: Tracing | None = None,
+    ) -> None:
         self.ledger = ledger
         self.runner = runner
         self.rules_of = rules_of
+        self.tracing = tracing
 
     async def accept(self, project: str, event: Event) -> IntakeResult:
         """The event is recorded, and its session on its way. Raises LedgerUnavailable: it may or may not be."""
@@ -55,6 +63,8 @@ class Intake:
 
     async def record(self, key: Key, event: Event) -> IntakeResult:
         """The event, or the order, is in its session's inbox, and the session on its way. Raises LedgerUnavailable."""
+        if self.tracing:
+            event = self.tracing.caused(key, event)
         with self.runner.reserved(1) as places:
             delivery = await sessions.deliver(self.ledger, key, event, take=places > 0)
         if delivery.handover is not None:

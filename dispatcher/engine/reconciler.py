@@ -53,7 +53,8 @@ from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.breaker import Breaker
 from dispatcher.targets.pauses import CHANGED, PauseBoard
 from dispatcher.telemetry.recorder import SessionRecorder
-from dispatcher.telemetry.tape import RecordedDrive, Tape
+from dispatcher.telemetry.tape import Tape
+from dispatcher.telemetry.tracing import Conversation
 
 LAPSES_MAX: Final = 3  # leases that run out one after the other, until a session is left alone
 
@@ -132,10 +133,14 @@ class Reconciler:
         self.recorder.left_alone(handover.lease.key, handover.lapses, alone)
         return alone
 
-    def _begun(self, leased: LeasedSession, terms: Terms) -> Drive | RecordedDrive:
+    def _begun(self, leased: LeasedSession, terms: Terms) -> Conversation:
+        drive: Conversation
         if self.tape is None:
-            return Drive(leased.session, leased.inbox, terms, leased.now)
-        return self.tape.drive(leased.key.project, leased.session, leased.inbox, terms, leased.now)
+            drive = Drive(leased.session, leased.inbox, terms, leased.now)
+        else:
+            drive = self.tape.drive(leased.key.project, leased.session, leased.inbox, terms, leased.now)
+        tracing = self.recorder.tracing
+        return drive if tracing is None else tracing.drive(drive, leased.key, leased.session, leased.inbox)
 
 
 class _Interpreter:
@@ -149,7 +154,7 @@ class _Interpreter:
         self.slices = Slices()
         self.seen: RoomSnapshot | None = None  # by the last look
 
-    async def carry_out(self, drive: Drive | RecordedDrive) -> Ms | None:
+    async def carry_out(self, drive: Conversation) -> Ms | None:
         """Carry out one effect after the other until the drive is done; its result. Raises LeaseLost."""
         with closing(drive.run()) as conversation:
             try:

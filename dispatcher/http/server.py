@@ -12,9 +12,11 @@ from msgspec import Struct
 from dispatcher.http.astray import Astray
 from dispatcher.http.connection import NAME
 from dispatcher.http.problems import ApiError
+from dispatcher.http.traced import traced
 from dispatcher.http.webhook import FAILED, WebhookEndpoint, begin_counting
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, begin
+from dispatcher.telemetry.tracing import Tracing
 
 EXPOSED_EVERY: Final = 0.25  # seconds between two expositions of the metrics at least
 
@@ -36,25 +38,27 @@ def applications(
     ready: Ready,
     api: Sequence[web.RouteDef] = (),
     port: int | None = None,
+    tracing: Tracing | None = None,
 ) -> Applications:
     """Build them. `port`: the webhooks' own; None: they share theirs with probes, metrics and API."""
     metrics = webhooks.metrics
     begin_counting(metrics)
     begin(metrics.loop_errors_total, ["http"])
-    app = _bare(webhooks)
+    app = _bare(webhooks, tracing)
     app.router.add_post("/{before:/*}webhook{after:/*}", webhooks.answer)  # templates and proxies add slashes
     if port is None:
         app.add_routes([*_probes(ready, metrics), *api])
         return Applications(app)
-    admin = _bare(webhooks, port)
+    admin = _bare(webhooks, tracing, port)
     admin.add_routes([*_probes(ready, metrics), *api])
     return Applications(app, admin)
 
 
-def _bare(webhooks: WebhookEndpoint, port: int | None = None) -> web.Application:
+def _bare(webhooks: WebhookEndpoint, tracing: Tracing | None, port: int | None = None) -> web.Application:
     """Without routes: errors are JSON, and webhooks that go astray are told of."""
     astray = Astray(webhooks.metrics, webhooks.log, webhooks.health, port=port)
-    app = web.Application(middlewares=[_json_errors(webhooks.metrics, webhooks.log, astray.met)])
+    outermost = [traced(tracing)] if tracing else []
+    app = web.Application(middlewares=[*outermost, _json_errors(webhooks.metrics, webhooks.log, astray.met)])
     app.on_response_prepare.append(_name_server)
     return app
 

@@ -25,7 +25,7 @@ from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.livekit.answers import PROTOBUF, ROOM_MAX, TwirpSession, each
 from dispatcher.livekit.failures import ACT, FOREIGN, READ, LiveKitError, Reason, Refused, Unavailable, failure
-from dispatcher.livekit.messages import TAG, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
+from dispatcher.livekit.messages import TAG, TRACE, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
@@ -137,18 +137,18 @@ class LiveKit:
         until = self._deadline(self._limits.act)
         return await self._listed(_ROOMS, room_service.ListRoomsRequest(), VideoGrants(room_list=True), until)
 
-    async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
+    async def create(self, room: str, target: Target, *, metadata: str, tag: str, trace: str = "") -> Dispatch:
         """Create a dispatch; returns the server's echo. Raises Unavailable, Refused, Unknown. One POST, never two.
 
         Not idempotent: each call adds an agent (livekit.md §2.1). A server before 1.12.0 ignores the deployment, before
-        1.13.2 the tag; the echo then lacks it.
+        1.13.2 the tag and the trace (W3C's traceparent, for the agent); the echo then lacks them.
         """
         request = agent_dispatch.CreateAgentDispatchRequest(
             room=room,
             agent_name=target.agent,
             deployment=target.deployment,
             metadata=metadata,
-            attributes={TAG: tag},
+            attributes={TAG: tag} | ({TRACE: trace} if trace else {}),
         )
         send = partial(self._api.agent_dispatch.create_dispatch, request)
         return dispatch_of(await self._act("CreateDispatch", partial(_named, send)))

@@ -8,6 +8,7 @@ from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.telemetry.outages import Outages
+from dispatcher.telemetry.tracing import Tracing
 
 LEDGER = "ledger"  # what is in trouble; a project's LiveKit goes by the project's name
 
@@ -15,17 +16,28 @@ LEDGER = "ledger"  # what is in trouble; a project's LiveKit goes by the project
 class CallRecorder:
     """Writes how the calls of this process fare to the log and the metrics."""
 
-    def __init__(self, log: Log, metrics: Metrics, health: Health, outages: Outages | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        metrics: Metrics,
+        health: Health,
+        outages: Outages | None = None,
+        *,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.log = log
         self.metrics = metrics
         self.health = health
         self.outages = outages or Outages()
+        self.tracing = tracing
 
     def livekit_called(self, method: str, result: str, seconds: float) -> None:
         """Time one request to LiveKit."""
         self.metrics.livekit_request_seconds.labels(method=method, result=result).observe(seconds)
         if method == "CreateDispatch":
             self.metrics.create_seconds.observe(seconds)
+        if self.tracing:
+            self.tracing.called("LiveKit", method, result, seconds)
 
     def look_failed(self, project: str, error: LiveKitError) -> None:
         """LiveKit did not answer a look: nothing is decided, and nothing forgotten."""
@@ -52,6 +64,8 @@ class CallRecorder:
         """Time one operation of the ledger, and tell if the ledger stopped or began to answer by it."""
         self.metrics.ledger_seconds.labels(op=op).observe(seconds)
         self.health.ledger_asked(op, seconds, trouble)
+        if self.tracing:
+            self.tracing.called(LEDGER, op, "unavailable" if trouble else "ok", seconds)
         if trouble is not None:
             self._ledger_failed(trouble)
         elif over := self.outages.answered(LEDGER):

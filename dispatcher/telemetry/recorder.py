@@ -14,6 +14,7 @@ from dispatcher.telemetry.calls import CallRecorder
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, begin, departure_label
+from dispatcher.telemetry.tracing import Tracing
 
 TOLD_MAX: Final = 4_096  # what was told once for a session; what was told before that is told anew
 
@@ -31,17 +32,19 @@ _DEFECTS: Final = frozenset({Said.ROUNDS_EXCEEDED, Said.PASSES_EXCEEDED})
 class SessionRecorder:
     """Writes what happens to sessions to the log and the metrics."""
 
-    def __init__(self, log: Log, metrics: Metrics, health: Health) -> None:
+    def __init__(self, log: Log, metrics: Metrics, health: Health, tracing: Tracing | None = None) -> None:
         self.log = log
         self.metrics = metrics
         self.health = health
-        self.calls = CallRecorder(log, metrics, health)
+        self.tracing = tracing
+        self.calls = CallRecorder(log, metrics, health, tracing=tracing)
         begin(metrics.metadata_unread_total, ("room", "participant"), Unread)
         self._told: dict[tuple[str, ...], None] = {}  # of which project, room's SID, and what
 
     def tell(self, key: Key, entries: Iterable[Entry]) -> None:
         """Log and count the entries, which are saved now."""
-        log = self.log.bind(project=key.project, room=key.room, sid=key.sid)
+        trace = self.tracing.fields() if self.tracing else {}
+        log = self.log.bind(project=key.project, room=key.room, sid=key.sid, **trace)
         for entry in entries:
             self._write(log, entry)
             self._count(entry)

@@ -15,6 +15,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "livekit.api": ("livekit.client",),
     "livekit.protocol": ("livekit", "expressions", "testing"),
     "prometheus_client": ("telemetry.metrics", "telemetry.exposition"),
+    "opentelemetry": ("telemetry.tracing",),
     "jwt": ("livekit.webhook", "testing"),
     "cel_expr_python": ("expressions",),
     "yaml": ("config",),
@@ -30,6 +31,7 @@ WALL_CLOCK: Mapping[str, str] = {
     "cli.send_test": "signs what is sent",
     "cli.serve": "stamps the log",
     "ledger.redis.checkup": "compares it with Redis's own",
+    "telemetry.tracing": "stamps spans",
     "testing": "LiveKit's clock",
 }
 CORE_MAY = frozenset(

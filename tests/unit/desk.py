@@ -32,6 +32,7 @@ from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.telemetry.recorder import SessionRecorder
+from dispatcher.telemetry.tracing import Tracing
 from tests.unit.core.world import LOBBY, NOW, TAGS, rule
 
 PROJECT = "default"
@@ -65,6 +66,7 @@ class Staged(LiveKit):
         self.lives = {LOBBY.sid: RoomSnapshot(room=LOBBY, participants=present)}
         self.calls: list[str] = []
         self.metadata: list[str] = []
+        self.traces: list[str] = []
         self._happenings: dict[str, deque[Happening]] = {}
 
     def before(self, call: str, *happenings: Happening) -> None:
@@ -104,8 +106,9 @@ class Staged(LiveKit):
         await self._begin("rooms")
         return tuple(snapshot.room for snapshot in self.lives.values() if snapshot.room)
 
-    async def create(self, room: str, target: Target, *, metadata: str, tag: str) -> Dispatch:
+    async def create(self, room: str, target: Target, *, metadata: str, tag: str, trace: str = "") -> Dispatch:
         await self._begin("create")
+        self.traces.append(trace)
         self.metadata.append(metadata)
         made = Dispatch(id=f"AD_{len(self.metadata)}", agent=target.agent, deployment=target.deployment, tag=tag)
         sid = next(sid for sid, snapshot in self.lives.items() if snapshot.room and snapshot.room.name == room)
@@ -163,6 +166,7 @@ class Desk:
         create_rate: CreateRate | None = None,
         api_rate_limit: ApiRateLimit | None = None,
         dry_run: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
         self.rules = rules or (rule(),)
         self.watch = Watch()
@@ -178,6 +182,7 @@ class Desk:
         self.create_rate = create_rate
         self.api_rate_limit = api_rate_limit
         self.dry_run = dry_run
+        self.tracing = tracing
         self.reconciler = self.started()
 
     def started(self, **sites: LiveKit) -> Reconciler:
@@ -188,7 +193,7 @@ class Desk:
             ledger=self.ledger,
             holder=holder,
             breaker=Breaker(Board(self.ledger, self.log), Pacer(self.ledger)),
-            recorder=SessionRecorder(self.log, self.metrics, self.health),
+            recorder=SessionRecorder(self.log, self.metrics, self.health, self.tracing),
             pauses=PauseBoard(self.ledger, holder, self.log, self.metrics),
         )
 
