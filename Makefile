@@ -18,7 +18,7 @@ INSTALLED := .venv/installed
 INSTALLED_E2E := .venv/installed-e2e
 INSTALLED_RELEASE := .venv/installed-release
 
-.PHONY: help setup demo try run test check e2e e2e-long attack chaos soak bench dist smoke check-deps check-deploy lock fmt clean
+.PHONY: help setup demo try run test check e2e e2e-long attack chaos soak bench dist smoke image check-deps check-deploy lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ dist: $(INSTALLED)  ## build the wheel and the sdist into dist/, twice, with the
 
 smoke: $(INSTALLED)  ## try the wheel in an empty venv of each supported Python (PYTHONS=3.12: of that one)
 	$(BIN)/python -m release.smoke $(PYTHONS)
+
+image: $(INSTALLED)  ## build the image without Docker and run it (root on Debian with buildah and mmdebstrap; minutes)
+	$(BIN)/python -m release.image
 
 check-deps: $(INSTALLED_RELEASE)  ## list what the service needs (SBOM, licences), and look for known vulnerabilities
 	$(BIN)/python -m release.inventory

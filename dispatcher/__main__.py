@@ -9,9 +9,14 @@ from types import FrameType
 def main() -> int:
     """Runs one command and gives its exit code.
 
-    A SIGHUP to a service that is starting waits until it can be answered. SIGTERM or SIGINT ends it at once, also as
-    the first process of a container, which the kernel would otherwise shield from it.
+    A health check runs every few seconds, and imports next to nothing. A SIGHUP to a service that is starting waits
+    until it can be answered. SIGTERM or SIGINT ends it at once, also as the first process of a container, which the
+    kernel would otherwise shield from it.
     """
+    if sys.argv[1:] == ["healthcheck"]:
+        from dispatcher.cli import healthcheck  # noqa: PLC0415 see above
+
+        return healthcheck.check(os.environ)
     if sys.argv[1:2] == ["serve"]:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)

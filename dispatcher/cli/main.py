@@ -15,6 +15,7 @@ from dispatcher.cli import (
     dispatch,
     doctor,
     explain,
+    healthcheck,
     look,
     pause,
     replay,
@@ -37,7 +38,7 @@ COMMANDS = (  # as `--help` lists them
     *(serve, check, doctor, demo),
     *(rooms, explain, dispatch, retry, look),
     *(agents, pause, resume),
-    *(send_test, schema, rules, replay),
+    *(send_test, healthcheck, schema, rules, replay),
 )
 
 
