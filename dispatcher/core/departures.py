@@ -1,6 +1,6 @@
-"""What a session remembers of those who have left: no look can show it."""
+"""What a session remembers of those who have left, or may leave: no look can show it."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -9,6 +9,7 @@ from dispatcher.core.facts import Ms
 
 NOTES_MAX: Final = 16
 DEPARTED_MAX: Final = 8
+HERE_MAX: Final = 8
 
 
 class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,6 +27,13 @@ class Note(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def stayed(self) -> Ms:
         """How long it was there at least: up to 1 s short, as webhooks bear whole seconds."""
         return max(0, self.left_at - timing.SECOND_MS + 1 - self.joined_at)
+
+
+class Attendee(NamedTuple):
+    """A person's connection that the last look showed."""
+
+    sid: str
+    identity: str
 
 
 class Departed(Struct, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ def fold(session: Session, event: Event, rules: Sequence[Rule], now: Ms) -> Sess
     if session.finished and event.name in AGENT_JOBS:  # which does not say that the room lives
         return session
     if event.name == ROOM_FINISHED:
-        ended = replace(session, finished=True, final=True, stale=False, notes=(), missed_at=0)
+        ended = replace(session, finished=True, final=True, stale=False, notes=(), departed=(), here=(), missed_at=0)
         reason = event.end_reason.lower().removeprefix("room_end_") or ROOM_FINISHED
         return with_entry(ended, Entry(at=now, said=Said.ROOM_FINISHED, reason=reason))
     if event.order is not None:

@@ -2,7 +2,8 @@
 
 A polite leaving proves nothing: an agent leaves in the same way after a goodbye, after an exception and when its worker
 is stopped (docs/livekit.md §0). So an assignment is done only where somebody or something said so, and only for those
-whom the agent had met. Whoever has come when all of those were gone, or has come back, is new.
+whom the agent had met. Whoever has come when all of those were gone, or has come back, is new; and that somebody has
+gone is known by a webhook, or by a look that misses them.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,10 +12,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.core import retries, timing
+from dispatcher.core.audience import Audience
 from dispatcher.core.closing import ON_PURPOSE, close
-from dispatcher.core.departures import Departed
+from dispatcher.core.departures import DEPARTED_MAX, HERE_MAX, Attendee, Departed
 from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.session import Assignment, Attempt, Session, with_assignment
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Verdict
 from dispatcher.core.verdicts import Departure
 
@@ -45,9 +48,18 @@ def depart(
 
 
 def _done_for(waiting: Sequence[Participant], new: Sequence[Participant], left_at: Ms) -> Ms:
-    """Until when those have joined for whom the assignment is done; of an unknown instant, everybody who is there."""
-    until = left_at or max((one.joined_at for one in waiting), default=1)
+    """Until when those have joined for whom the assignment is done.
+
+    Webhooks bear whole seconds: of those who join within the one in which the agent left, it is for who is there now.
+    """
+    until = done_for_those(waiting)
+    until = min(until, left_at) if left_at else until
     return min(until, min((one.joined_at - 1 for one in new), default=until))
+
+
+def done_for_those(waiting: Sequence[Participant]) -> Ms:
+    """Until when those who are there have joined: whoever a look shows later has a later instant. Never 0."""
+    return max((one.joined_at for one in waiting), default=1)
 
 
 def newcomers(waiting: Sequence[Participant], left: Departure, departed: Collection[Departed]) -> list[Participant]:
@@ -68,6 +80,17 @@ def _came_back(person: Participant, departed: Collection[Departed]) -> bool:
     return any(gone.identity == person.known_as and gone.sid != person.sid for gone in departed)
 
 
-def remembered(departed: Sequence[Departed], now: Ms) -> tuple[Departed, ...]:
-    """Those of them who went a moment ago."""
-    return tuple(gone for gone in departed if now < gone.heard_at + timing.DEPARTED_MS)
+def missed(session: Session, snapshot: RoomSnapshot, now: Ms) -> Session:
+    """The session knows that those have gone whom its last look showed and this one does not: a webhook may be lost."""
+    kept = {one.sid for one in snapshot.participants} | {one.sid for one in session.departed}
+    gone = [Departed(sid=one.sid, identity=one.identity, heard_at=now) for one in session.here if one.sid not in kept]
+    return replace(session, departed=(*session.departed, *gone)[-DEPARTED_MAX:])
+
+
+def remembered(session: Session, audience: Audience, now: Ms) -> Session:
+    """Those who went a moment ago are remembered, and the latest of those who share an agent, or wait for one."""
+    shared = [one for one in session.assignments if one.policy.per == "room" and not (one.finished_at or one.remnant)]
+    kinds = frozenset[str]().union(*(one.policy.kinds for one in shared))
+    here = [Attendee(one.sid, one.known_as) for one in audience.people if one.kind in kinds]
+    departed = tuple(gone for gone in session.departed if now < gone.heard_at + timing.DEPARTED_MS)
+    return replace(session, departed=departed, here=tuple(here[-HERE_MAX:]))

@@ -16,7 +16,7 @@ from dispatcher.core.audience import OBLIVION, Audience, at_once, judge
 from dispatcher.core.closing import Why, close
 from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.jobs import reason
-from dispatcher.core.leaving import depart, remembered
+from dispatcher.core.leaving import depart, done_for_those, missed, remembered
 from dispatcher.core.nameless import find_unwelcome
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Assignment, Attempt, Session, with_assignment, with_attempt, with_entry
@@ -58,13 +58,12 @@ def conclude(
     session = replace(session, stale=False, looked_at=now)
     if audience is None:
         return _missed(session, now)
-    session = replace(session, present=len(snapshot.participants))
+    session = missed(replace(session, present=len(snapshot.participants)), snapshot, now)
     found = tags.found(session, snapshot)
     for _ in range(PASSES_MAX):
         before, session = session, _judged(session, snapshot, audience, rules, found, now)
         if session == before:
-            session = replace(session, departed=remembered(session.departed, now))  # whoever judged late has used it
-            return late.looked(session, snapshot, rules, now)
+            return late.looked(remembered(session, audience, now), snapshot, rules, now)
     return with_entry(session, Entry(at=now, said=Said.PASSES_EXCEEDED))
 
 
@@ -121,7 +120,7 @@ def _attend(session: Session, audience: Audience, now: Ms) -> Session:
     for assignment in session.assignments:
         waiting = audience.waiting_for(assignment)
         if assignment.cancelled:  # done for those who are there now, by the clock of their joining
-            until = max((one.joined_at for one in waiting), default=1)
+            until = done_for_those(waiting)
             assignment = replace(assignment, cancelled=False, finished_at=until)  # noqa: PLW2901
         first_at = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
         attended = replace(assignment, attended=bool(waiting), first_waiting_at=first_at)

@@ -1,12 +1,13 @@
 """Agents that were asked for in a session that ended before they came: LiveKit opens the room again for them.
 
 The dispatch died with the room and is listed nowhere, so nothing that LiveKit shows says whose the agent is. The
-session before says it: a moment ago, as it ended, an attempt of ours at this agent was open whose agent had not come.
+session before says it: a moment ago, as it ended, an agent of this name might still come of an attempt of ours. That
+one was open; or it had been given up, and its dispatch was listed yet, for just that reason (`core.closing`).
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dispatcher.core import timing
 from dispatcher.core.attribution import REMNANTS_MAX
@@ -15,9 +16,13 @@ from dispatcher.core.session import Assignment, Attempt, Session, with_assignmen
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Entry, Said, Verdict
 
+_MAY_STILL_COME: Final = frozenset(  # the agent of an attempt that ended so, while its dispatch is listed
+    {Verdict.SILENT, Verdict.NO_SHOW, Verdict.REFUSED, Verdict.SURPLUS, Verdict.CANCELLED}
+)
+
 
 class CutShort(NamedTuple):
-    """An attempt of ours that was open as its session ended, and whose agent had not come."""
+    """An attempt whose agent had not come as its session ended, and might still come."""
 
     assignment: Assignment
     attempt: Attempt
@@ -55,7 +60,7 @@ def inherit(session: Session, alone: Sequence[Participant], earlier: Sequence[Se
 
 
 def _cut_short(session: Session, earlier: Sequence[Session], name: str, now: Ms) -> list[CutShort]:
-    """The attempts at agents of this name that ended sessions left open, the newest first.
+    """The attempts of which ended sessions may have left an agent of this name, the newest first.
 
     None, where one of them is not ours: nobody could tell whose agent has come.
     """
@@ -63,10 +68,16 @@ def _cut_short(session: Session, earlier: Sequence[Session], name: str, now: Ms)
     came |= {_numbered(one) for one in _attempts(session) if one.attempt.last_agent_sid}  # its tag may have brought it
     ended = [life for life in earlier if life.finished and now < _ended_at(life) + timing.REVIVED_MS]
     attempts = [one for one in chain.from_iterable(map(_attempts, ended)) if one.attempt.target.agent == name]
-    open_ones = [one for one in attempts if one.attempt.open and came.isdisjoint({_asked(one), _numbered(one)})]
-    if not all(one.attempt.ours for one in open_ones):
+    left = [one for one in attempts if may_come(one.attempt) and came.isdisjoint({_asked(one), _numbered(one)})]
+    if not all(one.attempt.ours for one in left):
         return []
-    return sorted(open_ones, key=lambda one: one.attempt.started_at, reverse=True)
+    return sorted(left, key=lambda one: one.attempt.started_at, reverse=True)
+
+
+def may_come(attempt: Attempt) -> bool:
+    """Whether the agent of an attempt at which its session ended may still come: none has, and it may be launched."""
+    given_up = attempt.listed and attempt.verdict in _MAY_STILL_COME
+    return (attempt.open or given_up) and not attempt.last_agent_sid
 
 
 def _matched(agents: Sequence[Participant], cut: Sequence[CutShort]) -> list[tuple[Participant, CutShort]]:

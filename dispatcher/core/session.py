@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core import timing
-from dispatcher.core.departures import Departed, Note
+from dispatcher.core.departures import Attendee, Departed, Note
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
@@ -213,6 +213,7 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     assignments: tuple[Assignment, ...] = ()
     notes: tuple[Note, ...] = ()
     departed: tuple[Departed, ...] = ()  # the DEPARTED_MAX latest of the last moments
+    here: tuple[Attendee, ...] = ()  # the HERE_MAX latest people of the last look, while they share an agent
     finished: bool = False  # by room_finished: final; by two looks: until somebody says that it lives
     final: bool = False
     stale: bool = False  # something happened that a look will show

@@ -134,6 +134,17 @@ MUTANTS = {
         Mutant("nobody is new", "return [one for one in late if not known", "return [one for one in late if False"),
         Mutant("all who came last are new", "for one in late if not known or", "for one in late if known or"),
         Mutant("who comes back is not new", " or _came_back(one, departed)]", "]"),
+        Mutant(
+            "who is missed has not gone",
+            "(*session.departed, *gone)[-DEPARTED_MAX:]",
+            "session.departed[-DEPARTED_MAX:]",
+        ),
+        Mutant("nobody who is there is known", "here=tuple(here[-HERE_MAX:])", "here=()"),
+        Mutant(
+            "a whole second counts as one instant",
+            "until = min(until, left_at) if left_at else until",
+            "until = left_at or until",
+        ),
         Mutant("who never left has come back", " and gone.sid != person.sid ", " "),
         Mutant(
             "newcomers wait for the grace", "(verdict is Verdict.LEFT and new)", "(verdict is Verdict.LEFT and not new)"
@@ -273,7 +284,12 @@ MUTANTS = {
         Mutant("a session that lives is asked", "if life.finished and now <", "if now <"),
         Mutant("a session of long ago is asked", "and now < _ended_at(life) + timing.REVIVED_MS", ""),
         Mutant("any agent's attempt will do", " if one.attempt.target.agent == name]", "]"),
-        Mutant("an ended attempt will do", "if one.attempt.open and came.", "if came."),
+        Mutant("any attempt will do", "if may_come(one.attempt) and came.", "if came."),
+        Mutant("one that was given up explains nothing", "(attempt.open or given_up) and", "attempt.open and"),
+        Mutant("what was taken back comes yet", "given_up = attempt.listed and attempt", "given_up = attempt"),
+        Mutant(
+            "whom a worker refused comes yet", "attempt.listed and attempt.verdict in _MAY_STILL_COME", "attempt.listed"
+        ),
         Mutant("another system's attempt will do", "if not all(one.attempt.ours", "if not any(one.attempt.ours"),
         Mutant("any job's agent will do", "agent.known_as in (one.attempt.identities or {agent.known_as})", "agent"),
         Mutant("attempts with jobs come last", "key=lambda one: not one.attempt.identities)", "key=lambda one: 0)"),
@@ -331,8 +347,8 @@ MUTANTS = {
         ),
         Mutant(
             "who came back is forgotten before it is judged",
-            "session = replace(session, stale=False,",
-            "session = replace(session, departed=remembered(session.departed, now), stale=False,",
+            "session = missed(replace(session, present=len(snapshot.participants)), snapshot, now)",
+            "session = remembered(missed(session, snapshot, now), audience, now)",
         ),
         Mutant("stale for ever", "stale=False, looked_at=now)", "looked_at=now)"),
     ),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from dispatcher.core.facts import Ms, RoomSid
+from dispatcher.core.revival import may_come
 from dispatcher.core.session import Attempt, Session
 from dispatcher.core.timeline import Said
 from tests.simulation.clock import Clock
@@ -48,7 +49,7 @@ class Alone:
             self.laws.broken(0, f"agents of ours alone in {sid} for {lasted} ms")
 
     def _known(self, room: Opened) -> bool:
-        """Whether nobody is there but agents whose attempts an earlier session of the name left open."""
+        """Whether nobody is there but agents that might still come as an earlier session of the name ended."""
         here = list(room.members.values())
         made = [one.made for one in here if one.made is not None and one.active and one.strays(room.sid)]
         return bool(made) and len(made) == len(here) and self._all_tied(room, made)
@@ -57,7 +58,7 @@ class Alone:
         names = {one.target.agent for one in made}
         listed = {one.target.agent for one in room.dispatches.values()}
         session = self._session_of(room.sid)
-        waits = {one.target.agent for one in _open(session)} if session is not None else set[str]()
+        waits = {one.target.agent for one in _attempts(session) if one.open} if session is not None else set[str]()
         wanted = any(rule.policy.trigger == "room_started" for rule in RULEBOOK[self.laws.life.rules])
         return not wanted and names.isdisjoint(listed | waits) and all(self._tied(one) for one in made)
 
@@ -66,12 +67,12 @@ class Alone:
         if before is None or not before.finished or not made.ours:
             return False
         ended = max(entry.at for entry in before.timeline if entry.said is Said.ROOM_FINISHED)
-        same = [one for one in _open(before) if one.target.agent == made.target.agent]
+        same = [one for one in _attempts(before) if may_come(one) and one.target.agent == made.target.agent]
         assignment = before.find(made.assignment)
         attempt = assignment.find(made.number) if assignment is not None else None
-        cut_short = attempt is not None and attempt.open and not attempt.last_agent_sid
+        cut_short = attempt is not None and may_come(attempt)
         return cut_short and all(one.ours for one in same) and self.clock.now < ended + KNOWN - ALONE
 
 
-def _open(session: Session) -> list[Attempt]:
-    return [attempt for assignment in session.assignments for attempt in assignment.open]
+def _attempts(session: Session) -> list[Attempt]:
+    return [attempt for assignment in session.assignments for attempt in assignment.attempts]

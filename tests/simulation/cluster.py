@@ -14,7 +14,7 @@ from dispatcher.core.audience import asked_for
 from dispatcher.core.audience import at_once as judged_at_once
 from dispatcher.core.drive import Terms
 from dispatcher.core.events import Event
-from dispatcher.core.facts import Ms, Room, RoomSid
+from dispatcher.core.facts import ABORTED, LEFT, Ms, Room, RoomSid
 from dispatcher.ledger.interface import Delivered, Handover, Key
 from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
@@ -100,7 +100,10 @@ class Cluster(Processes):
             return
         self.heard += 1
         seen = replace(event, asked_for=judged_at_once(asked_for(event, self.rules)))
-        entry = b"of another version" if self.heard in self.life.undecodable else dump_event(seen)
+        decodable = self.heard not in self.life.undecodable
+        if event.participant is not None and event.name in {LEFT, ABORTED} and decodable:
+            self.line.rooms.known.add(event.participant.sid)
+        entry = dump_event(seen) if decodable else b"of another version"
         self._deliver(replica, Key(PROJECT, LOBBY, event.room.sid), event.id, entry)
 
     def order(self, event: Event, room: Room) -> None:

@@ -54,8 +54,9 @@ def _had_met(one: Member, gone: Departure, waiting: Sequence[Member], went: Sequ
         return False
     if _together(one, gone):
         return True
+    known = [old for old in went if old.sid in gone.known]  # what LiveKit does not show is forgotten with the ledger
     came_back = any(
-        old.identity == one.identity and old.sid != one.sid and old.left > gone.left - MEETING for old in went
+        old.identity == one.identity and old.sid != one.sid and old.left > gone.left - MEETING for old in known
     )
     there_still: list[Member | Went] = [*waiting, *(old for old in went if old.left > gone.left)]
     return not came_back and any(_together(other, gone) for other in there_still)

@@ -32,6 +32,9 @@ class House:
         self.made: dict[str, Made] = {}  # ever
         self.departures: list[Departure] = []
         self.went: list[Went] = []
+        self.known: set[str] = (
+            set()
+        )  # SIDs whose connection a saved look has shown, or whose end was heard of, since the ledger was emptied
         self.changes = 0
         self.arrived = 0  # agents of ours, ever
         self.retracting: set[str] = set()  # agents and dispatches that we have asked to go
@@ -119,6 +122,7 @@ class House:
                 room.sid,
                 member.joined_at,
                 member.done,
+                frozenset(self.known),
             )
             self.departures.append(Departure(*left))
         if member.is_person:

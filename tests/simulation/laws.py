@@ -72,7 +72,8 @@ class Laws:
         self._sent: set[tuple[str, str, int]] = set()
         self._looked: dict[str, Ms] = {}
         self._unknown: dict[str, Ms] = {}
-        self._asking: dict[str, str] = {}  # for an agent of this name, by session
+        self._asking: set[str] = set()  # sessions
+        self._shown: dict[str, set[str]] = {}  # SIDs, by session, of a look that has not been saved yet
         self._lookalikes = Lookalikes(rooms, life)
 
     def broken(self, law: int, what: str) -> None:
@@ -100,6 +101,8 @@ class Laws:
         self.changes += 1
         self._tokens.clear()
         self._sent.clear()
+        self._shown.clear()
+        self.rooms.known.clear()
 
     def stalls(self) -> None:
         """From now on a call may be made by one whose lease has run out."""
@@ -108,10 +111,9 @@ class Laws:
     def dies(self) -> None:
         """What was being asked has an unknown outcome."""
         self.died = True
-        for sid, agent in self._asking.items():
-            self._unknown[sid] = self.clock.now
-            self._lookalikes.asked(sid, agent)
+        self._unknown |= dict.fromkeys(self._asking, self.clock.now)
         self._asking.clear()
+        self._shown.clear()
 
     def handed(self, handover: Handover) -> None:
         """A lease was given."""
@@ -121,6 +123,8 @@ class Laws:
         """Laws 7 and 8, and that a record says all there is."""
         self.changes += 1
         self.worst.record = max(self.worst.record, len(made))
+        self.rooms.known |= self._shown.pop(save.session.sid, set())
+        self._lookalikes.saved(save.session)
         for law, what in _unfit(save, made, asked_at, self.clock.now):
             self.broken(law, what)
 
@@ -129,6 +133,7 @@ class Laws:
     def looked(self, before: Session, snapshot: RoomSnapshot, terms: Terms, began: Ms) -> None:
         """Seeing the same twice changes nothing."""
         self.worst.looks += 1
+        self._shown[before.sid] = {one.sid for one in snapshot.participants}
         self._looked[before.sid] = began if snapshot.room is not None else _ABSENT
         session = observe(before, snapshot, terms.rules, tags=terms.tags, now=began)
         again = observe(session, snapshot, terms.rules, tags=terms.tags, now=began)
@@ -138,15 +143,13 @@ class Laws:
 
     def answered(self, session: Session, lease: Lease, *, known: bool) -> None:
         """A Create has its outcome, or nobody knows it; for another who has taken over, it has long been unknown."""
-        agent = self._asking.pop(session.sid, "")
-        if not known:
-            self._lookalikes.asked(session.sid, agent)
+        self._asking.discard(session.sid)
         if not known and self._tokens.get(session.sid) == lease.token:
             self._unknown[session.sid] = self.clock.now
 
     def asks(self, session: Session, step: Create, lease: Lease, terms: Terms) -> None:
         """Laws 2, 3, 4, 5 and 14, the attempt being saved."""
-        self._asking[session.sid] = step.target.agent
+        self._asking.add(session.sid)
         self._holds(lease)
         if terms.dry_run:
             self.broken(5, f"{step} in a dry run")

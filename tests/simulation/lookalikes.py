@@ -3,6 +3,7 @@
 from typing import Final
 
 from dispatcher.core.facts import Ms
+from dispatcher.core.session import Session
 from tests.simulation.life import Life, Reply
 from tests.simulation.members import Made, Member
 from tests.simulation.rooms import Rooms
@@ -18,11 +19,12 @@ class Lookalikes:
         self.rooms = rooms
         self._all_heard = life.heard and all(call.reply is Reply.OK and call.took <= SOON for call in life.creates)
         self._found: set[str] = set()
-        self._unmade: set[tuple[str, str]] = set()
+        self._unasked: dict[str, set[str]] = {}  # agents, by session
 
-    def asked(self, sid: str, agent: str) -> None:
-        """An agent was asked for, and nobody knows whether LiveKit has heard of it."""
-        self._unmade.add((sid, agent))
+    def saved(self, session: Session) -> None:
+        """LiveKit may never have heard of what it waits for: who saved an attempt may die before the call."""
+        waits = [one for assignment in session.assignments for one in assignment.open if not one.dispatch]
+        self._unasked[session.sid] = {one.target.agent for one in waits}
 
     def include(self, member: Member) -> bool:
         """Whether it is alone, where one of its name was asked for in a life before and was never seen."""
@@ -33,7 +35,7 @@ class Lookalikes:
             return False
         if member.made is not None and not member.strays(room.sid):
             return False
-        if any(sid != room.sid and agent == member.agent for sid, agent in self._unmade):
+        if any(sid != room.sid and member.agent in agents for sid, agents in self._unasked.items()):
             self._found.add(member.sid)
             return True
         before = [one for one in self.rooms.made.values() if one.ours and one.room != room.sid]

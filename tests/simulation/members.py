@@ -163,6 +163,7 @@ class Departure:
     room: RoomSid
     joined: Ms  # LiveKit's clock
     done: bool  # it had said so
+    known: frozenset[str]  # SIDs of people whom the ledger knew then to be there, or to have gone
 
 
 @dataclass(frozen=True, slots=True)

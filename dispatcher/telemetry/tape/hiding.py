@@ -53,6 +53,7 @@ class Hiding:
             assignments=tuple(self._assignment(assignment) for assignment in session.assignments),
             notes=tuple(replace(note, identity=self._people.identity(note.identity)) for note in session.notes),
             departed=tuple(replace(gone, identity=self._people.identity(gone.identity)) for gone in session.departed),
+            here=tuple(one._replace(identity=self._people.identity(one.identity)) for one in session.here),
             timeline=tuple(
                 replace(entry, assignment=self._people.assignment(entry.assignment)) for entry in session.timeline
             ),

@@ -3,17 +3,31 @@
 import pytest
 from msgspec.structs import replace
 
+from dispatcher.core.audience import Audience
 from dispatcher.core.closing import UNTOLD
-from dispatcher.core.departures import Departed
+from dispatcher.core.departures import HERE_MAX, Attendee, Departed
 from dispatcher.core.facts import LEFT, Ms, Participant
-from dispatcher.core.leaving import newcomers, remembered
+from dispatcher.core.leaving import missed, newcomers, remembered
 from dispatcher.core.rules import Rule
-from dispatcher.core.session import State
+from dispatcher.core.session import Assignment, State
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Said, Verdict
 from dispatcher.core.timing import DEPARTED_MS
 from dispatcher.core.verdicts import Departure
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import NOW, done, person, rule, seconds
+from tests.unit.core.world import (
+    LIVEKIT_AHEAD,
+    LOBBY,
+    NOW,
+    assignment,
+    attempt,
+    done,
+    person,
+    policy,
+    rule,
+    seconds,
+    session,
+)
 
 GOODBYE = NOW + seconds(300)
 
@@ -65,8 +79,40 @@ def test_somebody_still_connected_has_not_come_back() -> None:
 
 def test_who_has_gone_is_remembered_for_a_moment() -> None:
     """For as long as a meeting takes, and the way of a webhook."""
-    assert remembered([ALICE_WENT], NOW + DEPARTED_MS - 1) == (ALICE_WENT,)
-    assert remembered([ALICE_WENT], NOW + DEPARTED_MS) == ()
+    before, nobody = session(departed=(ALICE_WENT,)), Audience(room=LOBBY)
+
+    assert remembered(before, nobody, NOW + DEPARTED_MS - 1).departed == (ALICE_WENT,)
+    assert remembered(before, nobody, NOW + DEPARTED_MS).departed == ()
+
+
+CROWD = tuple(person(f"guest-{number}", joined_at=GOODBYE + number) for number in range(20))
+
+
+@pytest.mark.parametrize(
+    ("there", "known"),
+    [
+        pytest.param(assignment(attempt()), HERE_MAX, id="they-share-an-agent"),
+        pytest.param(assignment(), HERE_MAX, id="they-wait-for-one"),
+        pytest.param(assignment(policy=policy(kinds=frozenset({"SIP"}))), 0, id="it-is-for-others"),
+        pytest.param(assignment(policy=policy(per="participant"), identity="guest-0"), 0, id="each-has-one"),
+        pytest.param(assignment(finished_at=GOODBYE), 0, id="it-is-done"),
+        pytest.param(assignment(remnant=True), 0, id="nobody-wants-it"),
+    ],
+)
+def test_who_is_there_is_remembered_while_an_agent_may_leave_them(there: Assignment, known: int) -> None:
+    """The latest of them: a record does not grow with the audience."""
+    after = remembered(session(there), Audience(room=LOBBY, people=CROWD), NOW)
+
+    assert after.here == tuple((one.sid, one.identity) for one in CROWD[20 - known :])
+
+
+def test_who_is_missed_by_a_look_has_gone_once() -> None:
+    """A webhook that has said so before is not repeated."""
+    here = (Attendee("PA_first", "alice"), Attendee("PA_bob", "bob"), Attendee("PA_cal", "cal"))
+    looked = RoomSnapshot(room=LOBBY, participants=(person("bob", active=False),))
+    after = missed(session(here=here, departed=(ALICE_WENT,)), looked, NOW + 1)
+
+    assert after.departed == (ALICE_WENT, Departed(sid="PA_cal", identity="cal", heard_at=NOW + 1))
 
 
 def served(*rules: Rule, also: str = "", stay: float = 60) -> tuple[Scene, Participant]:
@@ -112,7 +158,7 @@ def test_l10_whoever_loads_the_page_again_has_an_agent_at_once(on_finish: str, o
     assert (scene.attempt().verdict, scene.state(), len(scene.creates)) == (Verdict.ENDED, State.REQUESTED, 2)
 
 
-@pytest.mark.parametrize("order", ["left, joined", "joined, left"])
+@ORDERS
 @pytest.mark.parametrize(("on_finish", "verdict"), [("done", Verdict.FINISHED), ("replace", Verdict.LEFT)])
 def test_l10_the_same_beside_somebody_who_was_there_all_along(on_finish: str, verdict: Verdict, order: str) -> None:
     """Who comes back is new, whoever else is there."""
@@ -134,6 +180,22 @@ def test_l10_who_has_come_back_is_new_however_late_a_look_finds_out() -> None:
     scene.run(0.1)
 
     assert (scene.state(), len(scene.creates), scene.session.departed) == (State.REQUESTED, 2, ())
+
+
+@pytest.mark.parametrize("who", ["alice", "carol"])
+def test_l10_who_comes_within_the_second_in_which_the_agent_was_removed_has_another(who: str) -> None:
+    """Webhooks bear whole seconds. A look has shown who was there without it: they are others, or have come back."""
+    scene, bot = served(also="bob")
+    scene.leaves(bot, "PARTICIPANT_REMOVED")
+    scene.run(0.1)
+    assert scene.state() is State.FINISHED
+
+    again = person(who, sid="PA_again", joined_at=scene.now + LIVEKIT_AHEAD)
+    assert again.joined_at // 1000 == (scene.now - 100 + LIVEKIT_AHEAD) // 1000
+    scene.goes(person(who))
+    scene.joins(again)
+    scene.run(0.1)
+    assert (scene.state(), len(scene.creates)) == (State.REQUESTED, 2)
 
 
 def test_l10_whoever_loads_the_page_again_and_again_has_an_agent_each_time() -> None:

@@ -97,6 +97,29 @@ def test_several_that_come_are_each_taken_back() -> None:
     assert (scene.agents(), scene.told(Said.AGENT_BELATED)) == ([], 2)
 
 
+GIVEN_UP = attempt(dispatch="AD_0", listed=True, verdict=Verdict.SILENT)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SILENT, Verdict.NO_SHOW, Verdict.REFUSED, Verdict.CANCELLED])
+def test_one_that_was_given_up_and_comes_late_is_taken_back(verdict: Verdict) -> None:
+    """Its dispatch was listed yet as the room ended: a launch already queued survives both."""
+    scene = revived(asked(replace(GIVEN_UP, verdict=verdict)))
+    scene.joins(LATE)
+    scene.run(1)
+
+    assert scene.agents() == []
+
+
+def test_the_late_agent_of_a_given_up_attempt_and_that_of_the_next_are_both_taken_back() -> None:
+    """The first was silent for too long; the second had been asked for as the room ended."""
+    scene = revived(asked(GIVEN_UP, attempt(2)))
+    scene.enter(LATE)
+    scene.joins(agent("agent-AJ_2"))
+    scene.run(1)
+
+    assert (scene.agents(), scene.told(Said.AGENT_BELATED)) == ([], 2)
+
+
 def test_an_attempt_is_that_of_the_agent_whose_job_was_listed() -> None:
     """The other one's job was not, and it is that of the other attempt."""
     known = attempt(identities=("agent-AJ_2",), started_at=NOW - 5_000)
@@ -204,13 +227,19 @@ STRANGE: dict[str, tuple[Callable[[Scene], object] | None, Participant, tuple[Se
     "nothing-was-asked-for": (None, LATE, (ended(),)),
     "its-room-had-not-ended": (None, LATE, (replace(asked(), finished=False),)),
     "it-ended-long-ago": (None, LATE, (replace(asked(), timeline=()),)),
-    "the-attempt-had-ended": (None, LATE, (asked(attempt(verdict=Verdict.SILENT)),)),
+    "its-dispatch-was-taken-back": (None, LATE, (asked(replace(GIVEN_UP, listed=False)),)),
+    "a-worker-had-said-no": (None, LATE, (asked(replace(GIVEN_UP, verdict=Verdict.REJECTED)),)),
     "its-agent-had-come": (None, LATE, (asked(attempt(last_agent_sid="PA_0")),)),
     "the-attempt-was-another-system-s": (None, LATE, (asked(attempt(ours=False)),)),
     "another-system-had-asked-as-well": (
         None,
         LATE,
         (asked(), ended(assignment(attempt(ours=False), name="app"), sid="RM_00")),
+    ),
+    "another-system-had-given-up-as-well": (
+        None,
+        LATE,
+        (asked(), ended(assignment(replace(GIVEN_UP, ours=False), name="app"), sid="RM_00")),
     ),
     "its-job-was-another-agent-s": (None, LATE, (asked(attempt(identities=("agent-AJ_7",))),)),
 }

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.attribution import ATTEMPT_IDENTITIES
-from dispatcher.core.departures import DEPARTED_MAX, NOTES_MAX, Departed, Note
+from dispatcher.core.departures import DEPARTED_MAX, HERE_MAX, NOTES_MAX, Attendee, Departed, Note
 from dispatcher.core.facts import DONE_MAX, RoomSid
 from dispatcher.core.rules import Policy, Target
 from dispatcher.core.session import ASSIGNMENTS_MAX, ATTEMPTS_MAX, TIMELINE_MAX, Assignment, Attempt, Session
@@ -107,6 +107,7 @@ FULL = Session(
     assignments=tuple(an_assignment(number) for number in range(ASSIGNMENTS_MAX)),
     notes=(NOTE,) * NOTES_MAX,
     departed=(Departed(sid=ID, identity=IDENTITY, heard_at=NOW),) * DEPARTED_MAX,
+    here=(Attendee(ID, IDENTITY),) * HERE_MAX,
     looked_at=NOW,
     slot_at=NOW,
     missed_at=NOW,
