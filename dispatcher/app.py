@@ -1,7 +1,6 @@
 """The composition root: a configuration becomes a running service, and a stopped one leaves nothing half done."""
 
 import asyncio
-import hmac
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -33,6 +32,10 @@ from dispatcher.ledger.timed import TimedLedger
 from dispatcher.livekit.answers import TwirpSession, twirp_session
 from dispatcher.livekit.client import LIMITS, LiveKit
 from dispatcher.livekit.webhook import verify
+from dispatcher.notices.loops import NoticeLoops
+from dispatcher.notices.outbox import Outbox
+from dispatcher.notices.post import posting
+from dispatcher.runtime.connection import connect, derived_key, mask_key
 from dispatcher.runtime.reload import Reload, nudge
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_snapshot
 from dispatcher.targets.board import Board
@@ -106,8 +109,11 @@ async def running(
         apps = _apps(config, runner, presence, recorder, sweep, ask)
         url, admin_url = await stack.enter_async_context(open_ports(apps, config, metrics, log))
         stack.push_async_callback(runner.stop, DRAIN_S)
+        post = await stack.enter_async_context(posting())
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
         _start(supervisor, runner, presence, recorder, sweep)
+        notices = NoticeLoops(runner.ledger, runner.reconciler.outbox, current.holder, recorder, config.instance)
+        notices.start(supervisor, post, _epoch_ms, lambda: reload.problems if reload else ())
         if reload:
             supervisor.start("reload", reload.run)
         yield Service(url=url, admin_url=admin_url, ledger=runner.ledger, metrics=metrics, reload=ask)
@@ -128,10 +134,12 @@ def _runner(
     home = _memory if dry_run else partial(_home, config, current.holder)
     ledger = TimedLedger(home(wake.set), recorder.calls.ledger_called)
     stack.push_async_callback(ledger.aclose)
+    outbox = Outbox(current.holder.receivers, log.mask)
     reconciler = Reconciler(
         ledger=ledger,
         holder=current.holder,
-        breaker=Breaker(Board(ledger, log), Pacer(ledger)),
+        breaker=Breaker(Board(ledger, log, outbox), Pacer(ledger)),
+        outbox=outbox,
         recorder=recorder,
         pauses=PauseBoard(ledger, current.holder, log, metrics),
         shared=config.redis_url is not None,
@@ -187,7 +195,7 @@ def _recorded(record: RecordTo, config: Config, log: Log, metrics: Metrics) -> I
             log.info("tape.recovered")
 
     facts = Mask()
-    facts.use(_key(config, b"dispatcher: recorded facts"))
+    facts.use(derived_key(config, b"dispatcher: recorded facts"))
     write = log.warning if record.plain else log.info
     write("tape.started", folder=str(record.files.folder), plain=record.plain)
     with Writer(record.files.write, metrics.tape_claims_dropped_total.inc) as writer:
@@ -220,7 +228,7 @@ class ConfigInForce:
             rules={rule.name for rule in rules},
             keys={project.name: project.keys for project in config.projects},
         )
-        log.mask.use(_key(config, b"dispatcher: masked identities") if config.redact_identities else None)
+        log.mask.use(mask_key(config))
         metrics.config_last_reload_successful.set(1)
         metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
 
@@ -230,22 +238,8 @@ def _snapshot(config: Config, session: TwirpSession, recorder: SessionRecorder) 
     return config_snapshot(config, partial(_connect, session=session, calls=recorder.calls), recorder.judged)
 
 
-def _key(config: Config, purpose: bytes) -> bytes:
-    """A key for marks, of the secret that all replicas have: the first key's of the first project."""
-    secret = next(iter(config.projects[0].keys.values())).get_secret_value()
-    return hmac.digest(secret.encode(), purpose, "sha256")
-
-
 def _connect(project: Project, session: TwirpSession, calls: CallRecorder) -> LiveKit:
-    key, secret = next(iter(project.keys.items()))
-    return LiveKit(
-        project.url,
-        key,
-        secret.get_secret_value(),
-        session=session,
-        observe=calls.livekit_called,
-        limits=ONCE if project.api_rate_limit else LIMITS,
-    )
+    return connect(project, session, calls, ONCE if project.api_rate_limit else LIMITS)
 
 
 def _apps(

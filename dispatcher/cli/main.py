@@ -17,6 +17,7 @@ from dispatcher.cli import (
     explain,
     healthcheck,
     look,
+    notify_test,
     pause,
     replay,
     resume,
@@ -38,7 +39,7 @@ COMMANDS = (  # as `--help` lists them
     *(serve, check, doctor, demo),
     *(rooms, explain, dispatch, retry, look),
     *(agents, pause, resume),
-    *(send_test, healthcheck, schema, rules, replay),
+    *(send_test, notify_test, healthcheck, schema, rules, replay),
 )
 
 

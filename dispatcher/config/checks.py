@@ -89,6 +89,7 @@ def _same_names(document: Document) -> Iterator[Problem]:
     for section, default in (
         (("projects",), "default"),
         (("api_tokens",), ""),
+        (("notices",), ""),
         *((it, "") for it in _rule_lists(document)),
     ):
         first: dict[Tree, Loc] = {}

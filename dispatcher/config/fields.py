@@ -1,18 +1,27 @@
 """The kinds of fields that a file may hold: one value, a duration, an expression. Values come as text."""
 
-from collections.abc import Callable, Sized
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Mapping, Sized
+from pathlib import Path
+from typing import Annotated, TypeVar, cast
 
 from msgspec import Struct
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from dispatcher.config import values
+from dispatcher.config.types import Secret
 from dispatcher.core.facts import Ms
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Sized)
+
+
+class Origin(Struct, frozen=True):
+    """Where the secrets of a file are found."""
+
+    environ: Mapping[str, str]
+    folder: Path  # of the file
 
 
 class Section(BaseModel):
@@ -58,6 +67,11 @@ def _map_expression(value: object) -> object:
     return _expression(value)
 
 
+def _hidden(value: object, info: ValidationInfo) -> Secret:
+    origin = cast("Origin", info.context)
+    return values.secret(one(value), origin.environ, origin.folder)
+
+
 class Span(Struct, frozen=True):
     """Marks a duration within bounds, in ms; its text has units."""
 
@@ -77,6 +91,7 @@ class Span(Struct, frozen=True):
 
 
 Name = Annotated[str, text(values.name)]
+Hidden = Annotated[Secret, BeforeValidator(_hidden)]  # a secret, written in place or kept elsewhere
 Kind = Annotated[str, text(values.kind)]
 Cel = Annotated[str, BeforeValidator(_expression)]
 CelMap = Annotated[str, BeforeValidator(_map_expression)]

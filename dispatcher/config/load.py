@@ -13,11 +13,11 @@ from dispatcher.config.checks import check, odd_deployments, outbound, unasked, 
 from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.doubts import doubtful
 from dispatcher.config.environment import Environment, read_environment
+from dispatcher.config.fields import Origin
 from dispatcher.config.model import (
     ApiTokenFields,
     File,
     LimitFields,
-    Origin,
     ProjectFields,
     RuleFields,
     validate,
@@ -112,6 +112,8 @@ def _config(read: _Read) -> Config:
         file=read.file,
         warnings=environment.warnings,
         workers=fields.workers,
+        public_url=fields.public_url,
+        receivers=tuple(one.receiver for one in fields.notices),
         redact_identities=fields.redact_identities,
         concurrency=fields.concurrency,
     )

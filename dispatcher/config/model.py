@@ -4,19 +4,18 @@ Pydantic checks a whole file at once. Values come as text (see document.py); `va
 """
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
-from msgspec import Struct
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from dispatcher.config import values
 from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
-from dispatcher.config.fields import Cel, CelMap, Kind, Name, Section, Span, one, some, text
+from dispatcher.config.fields import Cel, CelMap, Hidden, Kind, Name, Origin, Section, Span, some, text
 from dispatcher.config.problems import Problem, did_you_mean
-from dispatcher.config.types import CreateRate, Scope, Secret, SweepSettings
+from dispatcher.config.receivers import RECEIVERS_MAX, ReceiverFields
+from dispatcher.config.types import CreateRate, Scope, SweepSettings
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, UnrequestedAgents, WorkerType
 
@@ -28,18 +27,6 @@ _POLICY: Final = Policy(targets=())
 RULE_KINDS: Final = _POLICY.kinds  # of a rule that names none
 _CREATE_RATE: Final = CreateRate()
 _SWEEP: Final = SweepSettings()
-
-
-class Origin(Struct, frozen=True):
-    """Where the secrets of a file are found."""
-
-    environ: Mapping[str, str]
-    folder: Path  # of the file
-
-
-def _secret(value: object, info: ValidationInfo) -> Secret:
-    origin = cast("Origin", info.context)
-    return values.secret(one(value), origin.environ, origin.folder)
 
 
 def _or_null(example: str) -> BeforeValidator:
@@ -104,9 +91,7 @@ class ProjectFields(Section):
 
     name: Name = "default"
     url: Annotated[str, text(values.url)] = ""
-    keys: Annotated[
-        dict[Annotated[str, text(values.api_key)], Annotated[Secret, BeforeValidator(_secret)]], AfterValidator(some)
-    ] = Field(default={})
+    keys: Annotated[dict[Annotated[str, text(values.api_key)], Hidden], AfterValidator(some)] = Field(default={})
     rules: Annotated[tuple[RuleFields, ...], AfterValidator(some)] = ()
     defaults: LimitFields = LimitFields()
     paused: AgentNames = ()
@@ -122,7 +107,7 @@ class ApiTokenFields(Section):
     """Who may ask the API, and what."""
 
     name: Name
-    token: Annotated[Secret, BeforeValidator(_secret)]
+    token: Hidden
     scopes: Annotated[tuple[Scope, ...], AfterValidator(some)]
     projects: tuple[Name, ...] = ()
     agents: AgentNames = ()
@@ -155,6 +140,8 @@ class File(Section):
     api_rate_limit: MaybeApiRateLimit = None
     workers: Workers = ()
     api_tokens: Annotated[tuple[ApiTokenFields, ...], Field(max_length=API_TOKENS_MAX)] = ()
+    public_url: Annotated[str, text(values.public_url)] = ""
+    notices: Annotated[tuple[ReceiverFields, ...], Field(max_length=RECEIVERS_MAX)] = ()
     redact_identities: Annotated[bool, text(values.truth)] = False
     concurrency: Annotated[int, text(values.whole(1, 10_000))] = 256
 
@@ -169,6 +156,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "rules[].fallback[].split[]": Share,
     "defaults": LimitFields,
     "api_tokens[]": ApiTokenFields,
+    "notices[]": ReceiverFields,
     "sweep": SweepFields,
     "create_rate": CreateRateFields,
     "api_rate_limit": ApiRateLimitFields,

@@ -10,8 +10,10 @@ from pydantic import SecretStr
 
 from dispatcher.config.problems import Problem
 from dispatcher.core.facts import Ms
+from dispatcher.core.notices import SUBSCRIBABLE, NoticeKind, Pacing
 from dispatcher.core.rules import Policy, Rule
 
+NoticeFormat: TypeAlias = Literal["standard", "slack", "pagerduty"]
 Scope: TypeAlias = Literal["read", "dispatch", "admin"]
 Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
 
@@ -61,6 +63,18 @@ class Project(Struct, frozen=True, kw_only=True):
         return tuple(key for key, secret in self.keys.items() if len(secret.get_secret_value().encode()) < SECRET_MIN)
 
 
+class Receiver(Struct, frozen=True, kw_only=True):
+    """Who is told of what happens, and how."""
+
+    name: str
+    url: Secret  # who has Slack's may write there
+    format: NoticeFormat
+    secret: Secret = SecretStr("")  # standard: the key of signatures; pagerduty: the routing key; slack: none
+    kinds: frozenset[NoticeKind] = frozenset(SUBSCRIBABLE)
+    allow_private: bool = False  # addresses that are not on the public internet
+    pacing: Pacing = Pacing()
+
+
 class SweepSettings(Struct, frozen=True, kw_only=True):
     """How often all live rooms are compared with the ledger, and how many looks a second that may cost a project."""
 
@@ -84,6 +98,8 @@ class Config(Struct, frozen=True, kw_only=True):
     sweep: SweepSettings
     create_rate: CreateRate | None  # None: all at once
     workers: tuple[str, ...] = ()  # where they are asked who they are: http://host:port, dns+http://name:port
+    public_url: str = ""  # where people reach the admin port, for links; "": there are none
+    receivers: tuple[Receiver, ...] = ()  # of notices
     redact_identities: bool = False  # identities, in what people read
     concurrency: int = 256  # driven by one process
     host: str

@@ -138,6 +138,21 @@ def worker_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def public_url(text: str) -> str:
+    """Where people reach this service with a browser. No user, password, query or fragment."""
+    wrong = "write a URL such as https://dispatcher.example.com"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # its text holds what was written
+        raise ValueError(wrong) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not _VISIBLE.fullmatch(text):
+        raise ValueError(wrong)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(f"{wrong}, without user, password, ? or #")
+    return text.rstrip("/")
+
+
 def redis_url(text: str) -> str:
     """Where the ledger's Redis answers; its client judges the rest."""
     if not re.fullmatch("[a-z+]+://[!-~]+", text):

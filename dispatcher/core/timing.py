@@ -60,3 +60,11 @@ BACKOFF_CAP_MS: Final = 30_000
 BRAKE_MS: Final = 1_000  # after an agent was lost, doubling
 BRAKE_CAP_MS: Final = 30_000
 STEADY_MS: Final = 60_000  # an agent that stayed this long takes the brake off, and is in no loop of goodbyes
+
+# Notices to receivers outside.
+
+NOTICE_TRY_MS: Final = 30_000  # whoever sends a message has it alone for so long: three times the limit of one request
+NOTICE_BACKOFF_MS: Final = 5_000  # after a failed try, doubling
+NOTICE_BACKOFF_CAP_MS: Final = 3_600_000
+NOTICE_DAY_MS: Final = 86_400_000  # a message so old is given up
+LIVEKIT_FAILING_MS: Final = 30_000  # a LiveKit that has not answered for so long is told: one round of the sweep

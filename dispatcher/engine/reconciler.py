@@ -48,6 +48,7 @@ from dispatcher.engine.slices import Slices
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Handover, Ledger
 from dispatcher.ledger.sessions import LeasedSession, LeaseLost
+from dispatcher.notices.outbox import NOBODY, Outbox
 from dispatcher.runtime.sealing import Unsealable
 from dispatcher.runtime.snapshot import ConfigHolder, ProjectRuntime
 from dispatcher.targets.breaker import Breaker
@@ -75,6 +76,7 @@ class Reconciler:
         breaker: Breaker,
         recorder: SessionRecorder,
         pauses: PauseBoard,
+        outbox: Outbox = NOBODY,
         tape: Tape | None = None,
         shared: bool = True,
     ) -> None:
@@ -84,6 +86,7 @@ class Reconciler:
         self.pacer = breaker.pacer
         self.recorder = recorder
         self.pauses = pauses
+        self.outbox = outbox
         self.tape = tape
         self.observer = Observer(breaker.pacer, recorder.calls)
         self.patience = Patience()
@@ -222,12 +225,20 @@ class _Interpreter:
                 return Asked(now=leased.now, outcome=Outcome.REFUSED, reason="metadata_unsealable")
         return await actions.ask(runtime.livekit, leased.key.room, ask, lambda: leased.now)
 
+    def _notices(self, save: Save) -> Sequence[bytes]:
+        """What receivers are told of with this save."""
+        leased, outbox = self.leased, self.reconciler.outbox
+        if not outbox.used:
+            return ()
+        entries = leased.new_entries(save.session)
+        return outbox.of_session(leased.key, leased.session, save.session, entries, leased.now)
+
     def _turn(self, wait: float) -> Turn:
         return Turn(self.leased.now, math.ceil(wait))
 
     async def _save(self, save: Save) -> Saved:
         """Save the session if we still hold the lease; then tell what is new, and let the pace follow it."""
-        saved, entries = await self.leased.save(save)
+        saved, entries = await self.leased.save(save, self._notices(save))
         self.reconciler.recorder.tell(self.leased.key, entries)
         self.reconciler.neighbours.consider(self.leased.key, self.seen, save.session, entries)
         self.reconciler.breaker.board.learn(self.project, save.session, entries)

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from dispatcher.client import AgentPause, AgentTarget, ListedAssignment, ListedRoom
 from dispatcher.core.facts import Ms
@@ -90,12 +89,7 @@ def paused(one: Paused, now: Ms) -> AgentPause:
 
 def masked(session: Session, mask: Mask) -> Session:
     """The session as it may be shown: with marks for people, where identities are masked."""
-    return replace(
-        session,
-        room=mask.numbers(session.room),
-        assignments=tuple(replace(one, identity=mask.identity(one.identity)) for one in session.assignments),
-        timeline=tuple(replace(entry, assignment=mask.assignment(entry.assignment)) for entry in session.timeline),
-    )
+    return mask.session(session)
 
 
 def summary(life: KnownSession, session: Session) -> ListedRoom:

@@ -21,6 +21,8 @@ OVER_FINAL_MS: Final = 60_000  # late events of a room that has ended come withi
 LIVE_TTL_MS: Final = 86_400_000  # a live session that no operation has changed for a day is forgotten, due or not
 ADJUST_TTL_MS: Final = 600_000  # what made a pace slower is forgotten
 MEMO_TTL_MS: Final = 86_400_000  # a memo that nobody has replaced for a day is forgotten
+NOTICES_MAX: Final = 16_384  # that nobody has collected, in the whole ledger; beyond them the oldest are lost
+NOTICES_TTL_MS: Final = 86_400_000  # nobody has collected any for a day: what is there is forgotten
 DEDUPE_MS: Final = 600_000  # at least; a webhook's token lives 6 minutes, an older repeat fails verification
 
 
@@ -129,6 +131,13 @@ class Slot(Struct, frozen=True):
     memo: bytes | None = None
 
 
+class PostedNotice(Struct, frozen=True):
+    """A notice that waits to be collected, and the name that it is discarded by. No two have had the same."""
+
+    id: str
+    notice: bytes
+
+
 class Counts(Struct, frozen=True, kw_only=True):
     """How many live sessions are in each of the three places; each is in exactly one (law 7)."""
 
@@ -137,8 +146,28 @@ class Counts(Struct, frozen=True, kw_only=True):
     rest: int
 
 
+class Notices(Protocol):
+    """The notices that wait to be collected: `save` and `replace_memo` have posted them."""
+
+    async def oldest(self, limit: int) -> Sequence[PostedNotice]:
+        """Read up to `limit` of them, the oldest of each partition. They stay. Raises LedgerUnavailable."""
+        ...
+
+    async def discard(self, ids: Sequence[str]) -> None:
+        """Take these out, which somebody has collected; those that are gone already are no trouble.
+
+        Raises LedgerUnavailable.
+        """
+        ...
+
+
 class Ledger(Protocol):
     """Every operation is atomic, and raises LedgerUnavailable when the home does not answer."""
+
+    @property
+    def notices(self) -> Notices:
+        """What waits to be collected."""
+        ...
 
     async def deliver(self, key: Key, event_id: str, event: bytes, *, take: bool = True) -> Delivery:
         """Record the event once, however often it comes, and make its session due at once.
@@ -156,7 +185,7 @@ class Ledger(Protocol):
         """Hand out up to `limit` sessions whose due time has come or whose lease has run out."""
         ...
 
-    async def save(
+    async def save(  # noqa: PLR0913 one atomic operation
         self,
         lease: Lease,
         record: bytes,
@@ -165,6 +194,7 @@ class Ledger(Protocol):
         *,
         due_at: Ms = 0,
         index: Sequence[Standing] = (),
+        notices: Sequence[bytes] = (),
     ) -> SaveAnswer:
         """Replace the record and drain the inbox up to `upto`, if the token is still the session's.
 
@@ -172,6 +202,7 @@ class Ledger(Protocol):
         KEEP: the lease is renewed; what came in stays in the inbox until the next save that is not KEEP.
         OVER: a tombstone stays, to be found; what came in is dropped.
         `index` replaces the session's lines in `standings` and `list`. Sent again after it ended the lease: LOST.
+        `notices` wait to be collected from then on; with LOST none does, and sent again none waits twice.
         """
         ...
 
@@ -234,10 +265,13 @@ class Ledger(Protocol):
         """Read what is kept under each of these names; None: nothing. It means what its readers make of it."""
         ...
 
-    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
+    async def replace_memo(
+        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+    ) -> bytes | None:
         """Replace the memo by `after` if it is `before` (None: there is none); what it is then.
 
-        Sent again, it changes nothing. It is forgotten MEMO_TTL_MS after it was last replaced.
+        `notices` wait to be collected where it was replaced, and only there. Sent again, it changes nothing.
+        It is forgotten MEMO_TTL_MS after it was last replaced.
         """
         ...
 

@@ -25,9 +25,11 @@ from dispatcher.ledger.interface import (
     Slot,
     Standing,
 )
+from dispatcher.ledger.memory_event_ids import EventIds
 from dispatcher.ledger.memory_memos import Memos
+from dispatcher.ledger.memory_notices import WaitingNotices
 from dispatcher.ledger.memory_rates import Slots
-from dispatcher.ledger.memory_store import Agenda, EventIds, Place, Sessions, StoredSession
+from dispatcher.ledger.memory_store import Agenda, Place, Sessions, StoredSession
 
 
 class MemoryLedger:
@@ -47,7 +49,8 @@ class MemoryLedger:
         self._event_ids = EventIds()
         self._turns = Slots()
         self._paces = Slots()
-        self._memos = Memos()
+        self.notices = WaitingNotices(clock)
+        self._memos = Memos(self.notices)
         self._process = secrets.token_hex(8)
         self._leases = count()
 
@@ -74,7 +77,7 @@ class MemoryLedger:
             taken.append(self._hand_out(first, now))
         return Claimed(taken, self._agenda.wait(now))
 
-    async def save(
+    async def save(  # noqa: PLR0913 one atomic operation
         self,
         lease: Lease,
         record: bytes,
@@ -83,11 +86,13 @@ class MemoryLedger:
         *,
         due_at: Ms = 0,
         index: Sequence[Standing] = (),
+        notices: Sequence[bytes] = (),
     ) -> SaveAnswer:
         now = self._begin()
         session = self._sessions.leased(lease)
         if not session:
             return SaveAnswer(result=SaveResult.LOST)
+        self.notices.post(notices)
         session.keep(record, upto, ended=then is not Then.KEEP)
         self._sessions.reindex(session, index)
         if then is Then.OVER:
@@ -120,11 +125,7 @@ class MemoryLedger:
         return [session.life() for session in self._sessions.lives(project, room)]
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
-        now = self._begin()
-        known = {key: session for key in keys if (session := self._sessions.known(key, now))}
-        for session in known.values():
-            self._sessions.renew(session, now)
-        return set(keys) - known.keys()
+        return self._sessions.touch(keys, self._begin())
 
     async def counts(self) -> Counts:
         self._begin()
@@ -135,8 +136,7 @@ class MemoryLedger:
         return dict(self._sessions.standings)
 
     async def turn(self, name: str, every: Ms) -> bool:
-        now = self._begin()
-        return self._turns.is_free(name, now) and self._turns.take(name, now, interval=every, burst=1) == 0
+        return self._turns.take_turn(name, self._begin(), every)
 
     async def pace(self, name: str, *, interval: float, burst: int) -> Slot:
         now = self._begin()
@@ -148,8 +148,10 @@ class MemoryLedger:
     async def memos(self, names: Sequence[str]) -> Sequence[bytes | None]:
         return self._memos.each(names, self._begin())
 
-    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
-        return self._memos.replace(name, before, after, self._begin())
+    async def replace_memo(
+        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+    ) -> bytes | None:
+        return self._memos.replace(name, before, after, self._begin(), notices)
 
     async def now(self) -> Ms:
         return self._clock()

@@ -6,6 +6,7 @@ from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import MEMO_TTL_MS
+from dispatcher.ledger.memory_notices import WaitingNotices
 
 MEMOS_MAX: Final = 10_000  # names; beyond them the one that was replaced longest ago is forgotten
 
@@ -13,7 +14,8 @@ MEMOS_MAX: Final = 10_000  # names; beyond them the one that was replaced longes
 class Memos:
     """Memos by name, those replaced longest ago first."""
 
-    def __init__(self) -> None:
+    def __init__(self, notices: WaitingNotices) -> None:
+        self._notices = notices
         self._kept: OrderedDict[str, tuple[bytes, Ms]] = OrderedDict()  # and until when
 
     def get(self, name: str, now: Ms) -> bytes | None:
@@ -27,10 +29,13 @@ class Memos:
         """The memo of each of these names."""
         return [self.get(name, now) for name in names]
 
-    def replace(self, name: str, before: bytes | None, after: bytes, now: Ms) -> bytes | None:
-        """Replace the memo by `after` if it is `before`; what it is then."""
+    def replace(
+        self, name: str, before: bytes | None, after: bytes, now: Ms, notices: Sequence[bytes] = ()
+    ) -> bytes | None:
+        """Replace the memo by `after`, and post the notices, if it is `before`; what it is then."""
         if (kept := self.get(name, now)) != before:
             return kept
+        self._notices.post(notices)
         self._kept[name] = (after, now + MEMO_TTL_MS)
         self._kept.move_to_end(name)
         if len(self._kept) > MEMOS_MAX:

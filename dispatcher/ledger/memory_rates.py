@@ -23,6 +23,10 @@ class Slots:
         heappush(self._passing, (arrival + interval, name))
         return max(0.0, arrival - (burst - 1) * interval - now)
 
+    def take_turn(self, name: str, now: Ms, every: Ms) -> bool:
+        """Whether the name's turn is free; then it is taken for `every` ms."""
+        return self.is_free(name, now) and self.take(name, now, interval=every, burst=1) == 0
+
     def adjust(self, name: str, by: float, most: float, now: Ms) -> float:
         """Spread the name's slots apart by the factor `by`, within 1 and `most`; returns the factor in force."""
         factor = min(most, max(1.0, self._slowness(name, now) * by))

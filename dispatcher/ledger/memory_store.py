@@ -1,4 +1,4 @@
-"""What the memory ledger keeps, and for how long: sessions by place, event ids, slots.
+"""What the memory ledger keeps, and for how long: sessions by place, and what is due.
 
 Nothing here reads a clock: `now` is handed in. What changed first expires first, so dropping what has expired never
 searches.
@@ -14,7 +14,6 @@ from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import (
-    DEDUPE_MS,
     INBOX_MAX,
     LIVE_TTL_MS,
     LIVES_MAX,
@@ -225,6 +224,13 @@ class Sessions:
         session.expires = now + LIVE_TTL_MS
         self._places[session.place].move_to_end(session.key)
 
+    def touch(self, keys: Sequence[Key], now: Ms) -> set[Key]:
+        """Keep those that are known, and find the others."""
+        known = {key: session for key in keys if (session := self.known(key, now))}
+        for session in known.values():
+            self.renew(session, now)
+        return set(keys) - known.keys()
+
     def reindex(self, session: StoredSession, index: Sequence[Standing]) -> None:
         """`standings` counts these lines for the session instead of those before."""
         project = session.key.project
@@ -272,29 +278,3 @@ class Sessions:
         self._names[name] = [life for life in self._names.get(name, []) if life is not session]
         if not self._names[name]:
             del self._names[name]
-
-
-class EventIds:
-    """Event ids, remembered in two buckets for DEDUPE_MS to twice that."""
-
-    def __init__(self) -> None:
-        self._number = 0
-        self._current: set[str] = set()
-        self._previous: set[str] = set()
-
-    def expire(self, now: Ms) -> None:
-        """Drop buckets older than the previous one."""
-        number = now // DEDUPE_MS
-        if number <= self._number:
-            return
-        self._previous = self._current if number == self._number + 1 else set()
-        self._current = set()
-        self._number = number
-
-    def __contains__(self, event_id: str) -> bool:
-        return event_id in self._current or event_id in self._previous
-
-    def add(self, event_id: str) -> None:
-        """Remember the id; never the empty one."""
-        if event_id:
-            self._current.add(event_id)

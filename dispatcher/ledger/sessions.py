@@ -1,6 +1,7 @@
 """Puts sessions and events into any ledger, and takes them out: above this file nobody sees the ledger's bytes."""
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -90,24 +91,34 @@ class LeasedSession:
         """The ledger's clock, carried on by our own since the session was handed over."""
         return int(time.monotonic() * 1000 + self._offset)
 
-    async def save(self, save: Save) -> tuple[Saved, tuple[Entry, ...]]:
-        """Save the session if we still hold the lease; also returns what is new in its timeline since the last save.
+    def new_entries(self, session: Session) -> tuple[Entry, ...]:
+        """What is new in its timeline since it was saved last."""
+        return entries_since(session, self.session.entries_total)
 
-        Raises LeaseLost: nothing was changed.
+    async def save(self, save: Save, notices: Sequence[bytes] = ()) -> tuple[Saved, tuple[Entry, ...]]:
+        """Save the session, and post the notices, if we still hold the lease; also returns its new entries.
+
+        Raises LeaseLost: nothing was changed, and nobody is told.
         """
-        session = save.session
+        session, entries = save.session, self.new_entries(save.session)
         standings = (
             () if session.finished else tuple(Standing(w.state, w.next_target.agent) for w in session.assignments)
         )
         saved = await self.ledger.save(
-            self._lease, record.dump(session), self._upto, save.then, due_at=save.due_at, index=standings
+            self._lease,
+            record.dump(session),
+            self._upto,
+            save.then,
+            due_at=save.due_at,
+            index=standings,
+            notices=notices,
         )
         if saved.result is SaveResult.LOST:
             raise LeaseLost
-        before, self.session = self.session, session
+        self.session = session
         inbox = self._take(saved.handover) if saved.handover is not None else ()
         more = inbox if saved.result is SaveResult.MORE else None
-        return Saved(self.now, more), entries_since(session, before.entries_total)
+        return Saved(self.now, more), entries
 
     async def renew(self) -> None:
         """Renew the lease, so that it outlives the next call. Raises LeaseLost."""

@@ -15,6 +15,7 @@ from dispatcher.ledger.interface import (
     Ledger,
     LedgerUnavailable,
     Life,
+    Notices,
     SaveAnswer,
     Slot,
     Standing,
@@ -30,6 +31,10 @@ class TimedLedger:
     def __init__(self, ledger: Ledger, observe: Observe) -> None:
         self._ledger = ledger
         self._observe = observe
+
+    @property
+    def notices(self) -> Notices:
+        return self._ledger.notices
 
     async def _timed(self, op: str, operation: Awaitable[T]) -> T:
         began = time.perf_counter()
@@ -48,10 +53,19 @@ class TimedLedger:
     async def claim(self, limit: int) -> Claimed:
         return await self._timed("claim", self._ledger.claim(limit))
 
-    async def save(
-        self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, index: Sequence[Standing] = ()
+    async def save(  # noqa: PLR0913 one atomic operation
+        self,
+        lease: Lease,
+        record: bytes,
+        upto: int,
+        then: Then,
+        *,
+        due_at: Ms = 0,
+        index: Sequence[Standing] = (),
+        notices: Sequence[bytes] = (),
     ) -> SaveAnswer:
-        return await self._timed("save", self._ledger.save(lease, record, upto, then, due_at=due_at, index=index))
+        saving = self._ledger.save(lease, record, upto, then, due_at=due_at, index=index, notices=notices)
+        return await self._timed("save", saving)
 
     async def renew(self, lease: Lease) -> Lease | None:
         return await self._timed("renew", self._ledger.renew(lease))
@@ -83,8 +97,10 @@ class TimedLedger:
     async def memos(self, names: Sequence[str]) -> Sequence[bytes | None]:
         return await self._timed("memos", self._ledger.memos(names))
 
-    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
-        return await self._timed("replace_memo", self._ledger.replace_memo(name, before, after))
+    async def replace_memo(
+        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+    ) -> bytes | None:
+        return await self._timed("replace_memo", self._ledger.replace_memo(name, before, after, notices=notices))
 
     async def now(self) -> Ms:
         return await self._timed("now", self._ledger.now())

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.config import BadConfig, Config, Source
+from dispatcher.config import BadConfig, Config, Problem, Source
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger
 from dispatcher.runtime.snapshot import ConfigSnapshot
@@ -45,6 +45,7 @@ class Reload:
         self.log = log
         self.metrics = metrics
         self.poll = poll
+        self.problems: tuple[Problem, ...] = ()  # of the last reading; the last good configuration is in force
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -69,8 +70,9 @@ class Reload:
         try:
             config = await asyncio.to_thread(self.source.read)
             await self._take(config)
-            good = True
+            good, self.problems = True, ()
         except BadConfig as bad:
+            self.problems = tuple(bad.problems)
             self.log.error("config.rejected", problems=[str(problem) for problem in bad.problems])
         finally:
             self.metrics.config_last_reload_successful.set(good)

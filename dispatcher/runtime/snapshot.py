@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from dispatcher.config import ApiRateLimit, ApiToken, Config, CreateRate, Project, SweepSettings, endpoint
+from dispatcher.config import ApiRateLimit, ApiToken, Config, CreateRate, Project, Receiver, SweepSettings, endpoint
 from dispatcher.core.audience import OBLIVION, Recollection
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.core.tags import Tags
@@ -43,6 +43,8 @@ class ConfigSnapshot(Struct, frozen=True, kw_only=True):
     sweep: SweepSettings = SweepSettings()
     callers: tuple[ApiToken, ...] = ()  # who may ask the API; nobody: it is off
     workers: tuple[str, ...] = ()  # where they are asked who they are
+    receivers: tuple[Receiver, ...] = ()  # of notices
+    public_url: str = ""  # for links
     livekits: Mapping[str, LiveKitAt] = {}  # by project: what tells this installation from another
 
 
@@ -56,6 +58,14 @@ class ConfigHolder:
         """The rules of a project; none of one that is not configured."""
         runtime = self.snapshot.projects.get(project)
         return runtime.rules if runtime else ()
+
+    def receivers(self) -> tuple[Receiver, ...]:
+        """Those who are told of what happens."""
+        return self.snapshot.receivers
+
+    def public_url(self) -> str:
+        """Where people reach this service; "": that is not configured."""
+        return self.snapshot.public_url
 
     def project_names(self) -> Collection[str]:
         """The projects that are configured now."""
@@ -78,6 +88,8 @@ def config_snapshot(
         callers=config.callers,
         workers=config.workers,
         livekits=livekits(config),
+        receivers=config.receivers,
+        public_url=config.public_url,
     )
 
 

@@ -20,6 +20,7 @@ from dispatcher.core.session import Session, State
 from dispatcher.core.targets import UNKNOWN, Absent, News, Seen, TargetFacts, learn
 from dispatcher.core.timeline import Entry
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
+from dispatcher.notices.outbox import NOBODY, Outbox
 from dispatcher.targets.rate import queue_of
 from dispatcher.telemetry.logs import Log
 
@@ -41,9 +42,10 @@ class _Read(Struct, frozen=True):
 class Board:
     """The facts of targets, by project and target."""
 
-    def __init__(self, ledger: Ledger, log: Log) -> None:
+    def __init__(self, ledger: Ledger, log: Log, outbox: Outbox = NOBODY) -> None:
         self.ledger = ledger
         self.log = log
+        self.outbox = outbox
         self._news: defaultdict[str, list[News]] = defaultdict(list)  # not told yet
         self._read: dict[str, _Read] = {}
         self._requested: dict[str, int] = {}
@@ -121,12 +123,19 @@ class Board:
             facts = _loaded(before)
             learnt = learn(facts, told)
             after = _ENCODER.encode(learnt)
-            kept = before if learnt == facts else await self.ledger.replace_memo(name, before, after)
+            notices = self._notices(name, facts, learnt)
+            kept = before
+            if learnt != facts:
+                kept = await self.ledger.replace_memo(name, before, after, notices=notices)
             if learnt == facts or kept == after:
                 self._told(name, told, _Read(kept, read.at if read else 0))
                 self._tell_circuit(name, facts, learnt)
                 return
             before = kept
+
+    def _notices(self, name: str, before: TargetFacts, after: TargetFacts) -> Sequence[bytes]:
+        project, _, agent = name.partition("/")
+        return self.outbox.of_circuit(project, agent, before, after)
 
     def _told(self, name: str, told: Sequence[News], read: _Read) -> None:
         left = self._news.pop(name)[len(told) :]

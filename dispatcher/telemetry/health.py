@@ -40,6 +40,7 @@ class Health:
         self.clock = clock
         self.dry_run = dry_run
         self._livekit: dict[str, _Failing] = {}  # by project
+        self._answering: set[str] = set()  # projects whose LiveKit has answered since it failed last
         self._ledger: dict[str, _Failing] = {}  # by operation
         self._rejected: dict[str, deque[Ms]] = {}  # by reason
         self._astray: dict[str, tuple[deque[Ms], str]] = {}  # by reason; and what the last one asked for
@@ -53,10 +54,12 @@ class Health:
         """Note that the project's LiveKit did not answer a look or a sweep."""
         took = timing.LOOK_LIMIT_MS if reason is Reason.TIMEOUT else 0
         _note(self._livekit, project, self.clock() - took, self.clock(), reason)
+        self._answering.discard(project)
 
     def livekit_answered(self, project: str) -> None:
         """Note that it did."""
         self._livekit.pop(project, None)
+        self._answering.add(project)
 
     def ledger_asked(self, operation: str, seconds: float, failed: LedgerUnavailable | None) -> None:
         """Note how an operation of the ledger ended, and how long it took."""
@@ -97,8 +100,19 @@ class Health:
         now = self.clock()
         found = [*self._of_the_service(now)]
         for project in projects:
-            found += self._of_project(project, now)
+            found += self._of_project(project)
         return sorted(found, key=by_weight)
+
+    def answers(self, project: str) -> bool:
+        """Whether the project's LiveKit has answered here, and has not failed since."""
+        return project in self._answering
+
+    def failing(self, project: str) -> Trouble | None:
+        """What is wrong with the project's LiveKit; None: nothing that is known."""
+        failing = self._livekit.get(project)
+        if failing is None or failing.last_at <= self.clock() - FAILING_MS:
+            return None
+        return _trouble(TroubleKind.LIVEKIT_FAILING, failing, project)
 
     def _of_the_service(self, now: Ms) -> Iterator[Trouble]:
         if self.dry_run:
@@ -111,10 +125,9 @@ class Health:
         for reason, (instants, asked) in self._astray.items():
             yield from _lately(TroubleKind.WEBHOOKS_ASTRAY, reason, instants, now, asked)
 
-    def _of_project(self, project: str, now: Ms) -> Iterator[Trouble]:
-        failing = self._livekit.get(project)
-        if failing is not None and failing.last_at > now - FAILING_MS:
-            yield _trouble(TroubleKind.LIVEKIT_FAILING, failing, project)
+    def _of_project(self, project: str) -> Iterator[Trouble]:
+        if failing := self.failing(project):
+            yield failing
         found = self._found.get(project)
         if found is not None:
             last, kind = self._webhook_at.get(project, 0), TroubleKind.WEBHOOKS_MISSING

@@ -8,6 +8,10 @@ import hmac
 import re
 from typing import Final
 
+from msgspec.structs import replace
+
+from dispatcher.core.session import Session
+
 _NUMBER: Final = re.compile(r"\+?(\d{7,})")  # as many digits as a phone number has at least, with its area
 _MARK: Final = 8  # hexadecimal digits: of 10,000 people two share a mark in one case of a hundred
 MARK: Final = re.compile(f"#[0-9a-f]{{{_MARK}}}")
@@ -44,6 +48,15 @@ class Mask:
         if self._key is None:
             return text
         return _NUMBER.sub(lambda found: self.identity(found[1]), text)
+
+    def session(self, session: Session) -> Session:
+        """The session as it may be shown: with marks for people."""
+        return replace(
+            session,
+            room=self.numbers(session.room),
+            assignments=tuple(replace(one, identity=self.identity(one.identity)) for one in session.assignments),
+            timeline=tuple(replace(entry, assignment=self.assignment(entry.assignment)) for entry in session.timeline),
+        )
 
     def field(self, name: str, value: object) -> object:
         """A log line's field, by its name."""

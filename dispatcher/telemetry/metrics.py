@@ -82,7 +82,7 @@ class Metrics:
         self._of_process(new, lines_dropped)
         self._of_agents(new)
         self._of_projects(new)
-        self._of_connections(new)
+        self._of_others(new)
 
     def _of_defects(self, new: NewMetrics) -> None:
         self.reconciler_rounds_exceeded_total = new.counter(
@@ -146,12 +146,12 @@ class Metrics:
             "config_last_reload_success_timestamp_seconds", "When the configuration in force was read."
         )
 
-    def _of_connections(self, new: NewMetrics) -> None:
+    def _of_others(self, new: NewMetrics) -> None:
         self.http_connections = new.gauge("http_connections", "Connections that are open.")
-        self.http_connections_ended_total = new.counter(
-            "http_connections_ended_total", "Connections that the service ended, by why.", "reason"
-        )
+        self.http_connections_ended_total = new.counter("http_connections_ended_total", "Ended here, by why.", "reason")
         self.api_requests_total = new.counter("api_requests_total", "Requests to the API.", "result")
+        self.notices_total = new.counter("notices_total", "Tries to send a notice.", "receiver", "result")
+        self.notices_waiting = new.gauge("notices_waiting", "Happenings not told yet.", "receiver")
 
     def know(self, *, agents: Iterable[str], rules: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
         """Allow these names as label values. Earlier agents and rules stay allowed: their assignments outlive a reload.

@@ -28,6 +28,7 @@ WALL_CLOCK: Mapping[str, str] = {
     "cli.doctor.livekits": "compares it with LiveKit's own",
     "cli.doctor.way_in": "signs what is sent, and says how long ago a webhook came",
     "cli.demo": "stamps the log",
+    "cli.notify_test": "signs what is sent",
     "cli.send_test": "signs what is sent",
     "cli.serve": "stamps the log",
     "ledger.redis.checkup": "compares it with Redis's own",

@@ -12,7 +12,7 @@ import aiohttp
 from msgspec.structs import replace
 
 from dispatcher.app import RecordTo, Service, running
-from dispatcher.config import Config, CreateRate, Project, Secret, SweepSettings
+from dispatcher.config import Config, CreateRate, Project, Receiver, Secret, SweepSettings
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Session
@@ -141,12 +141,14 @@ async def house(
     dry_run: bool = False,
     token: str | None = TOKEN,
     record: RecordTo | None = None,
+    receivers: tuple[Receiver, ...] = (),
 ) -> AsyncIterator[House]:
     """The service runs, and LiveKit's webhooks go to it. A `livekit` that is given outlives the service."""
     async with AsyncExitStack() as stack:
         if livekit is None:
             livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED)))
         settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace, token=token)
+        settings = replace(settings, receivers=receivers, public_url="https://dispatcher.example.com")
         ears = Ears()
         service = await stack.enter_async_context(
             running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run, record=record)

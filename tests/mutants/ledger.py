@@ -49,8 +49,7 @@ OPERATIONS = (
         "            self._sessions.release(session, now, alone_until)",
         "            pass",
     ),
-    Mutant("a touch touches nothing", "            self._sessions.renew(session, now)\n", "            pass\n"),
-    Mutant("asking for a turn puts it off", "self._turns.is_free(name, now) and ", ""),
+    Mutant("a save tells nobody", "        self.notices.post(notices)\n", ""),
     Mutant("nothing expires", "        self._sessions.drop_expired(now)\n", ""),
 )
 
@@ -97,6 +96,11 @@ PLACES = (
     Mutant(
         "an event makes the overdue less overdue", "min(session.at, now) if session.place is Place.DUE else now", "now"
     ),
+    Mutant(
+        "a touch touches nothing",
+        "            self.renew(session, now)\n        return set",
+        "            pass\n        return set",
+    ),
     Mutant("a touch keeps the order of expiry", "        self._places[session.place].move_to_end(session.key)\n", ""),
     Mutant("old lines stay in the standings", "            self.standings[project, gone] -= 1\n", ""),
     Mutant("it expires a millisecond late", ".expires <= now:", ".expires < now:"),
@@ -113,6 +117,9 @@ PLACES = (
         "            self._wake()",
     ),
     Mutant("the claimer is not told of the sooner", "session.at < self._announced", "self._announced == _NEVER"),
+)
+
+EVENT_IDS = (
     Mutant(
         "only this bucket's ids are known",
         "event_id in self._current or event_id in self._previous",
@@ -129,6 +136,7 @@ PLACES = (
 )
 
 SLOTS = (
+    Mutant("asking for a turn puts it off", "self.is_free(name, now) and ", ""),
     Mutant("a burst is one more", "(burst - 1) * interval", "burst * interval"),
     Mutant(
         "a pace begins with each call",
@@ -151,12 +159,22 @@ MEMOS = (
     Mutant("anybody replaces a memo", "if (kept := self.get(name, now)) != before:", "if (kept := None):"),
     Mutant("a memo lives a millisecond longer", "[1] <= now:", "[1] < now:"),
     Mutant("a memo is as old as its first", "        self._kept.move_to_end(name)\n", ""),
+    Mutant("a memo tells nobody", "        self._notices.post(notices)\n", ""),
     Mutant("memos without number", "if len(self._kept) > MEMOS_MAX:", "if not self:"),
+)
+
+NOTICES = (
+    Mutant("what is discarded waits on", "            self._waiting.pop(id_, None)\n", "            pass\n"),
+    Mutant("notices without number", "if len(self._waiting) > NOTICES_MAX:", "if not self:"),
+    Mutant("notices wait for ever", "if self._clock() >= self._until:", "if not self:"),
+    Mutant("reading knows no limit", "islice(self._waiting.items(), limit)", "self._waiting.items()"),
 )
 
 MUTANTS = {
     "dispatcher/ledger/memory.py": OPERATIONS,
     "dispatcher/ledger/memory_store.py": PLACES,
+    "dispatcher/ledger/memory_event_ids.py": EVENT_IDS,
+    "dispatcher/ledger/memory_notices.py": NOTICES,
     "dispatcher/ledger/memory_rates.py": SLOTS,
     "dispatcher/ledger/memory_memos.py": MEMOS,
 }

@@ -7,9 +7,8 @@ from typing import Final
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Key
 from dispatcher.ledger.redis.client import Argument, ScriptCall
-from dispatcher.ledger.redis.scripts import Op
+from dispatcher.ledger.redis.scripts import PARTITIONS, Op
 
-PARTITIONS: Final = 16  # an installation's sessions in as many cluster slots; part of the keys' names
 UNNAMED: Final = "default"  # the instance whose keys do not name it: releases that knew of one alone wrote them
 
 

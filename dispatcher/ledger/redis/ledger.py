@@ -5,9 +5,9 @@ by partition: what they say of several is true of each.
 """
 
 import secrets
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import nlargest, nsmallest
+from heapq import nsmallest
 from itertools import count
 from typing import Any, Final, TypeVar
 
@@ -32,13 +32,13 @@ from dispatcher.ledger.interface import (
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import Argument, Client
-from dispatcher.ledger.redis.keys import Keys, session_id
+from dispatcher.ledger.redis.keys import Keys
+from dispatcher.ledger.redis.listing import lives, newest, touched
+from dispatcher.ledger.redis.notices import RedisNotices
 from dispatcher.ledger.redis.owner import ALONE, Installation, Owner
 from dispatcher.ledger.redis.scripts import Op
 
 UNHEARD_MAX: Final = 1_000  # events of an outage; the sessions of older ones wait out their leases
-TOUCHED_MAX: Final = 256  # by one script: some 3 ms in which Redis does nothing else
-TOUCHES_MAX: Final = 16  # scripts within one deadline: 10,000 live rooms are not to be a matter of one second
 _NEVER: Final = float("inf")
 
 T = TypeVar("T")
@@ -62,6 +62,7 @@ class RedisLedger:
     ) -> None:
         self._keys = Keys(installation.instance, clock)
         self._client = Owner(Client(address), self._keys, installation)
+        self.notices = RedisNotices(self._client, self._keys)
         self._wake = wake
         self._announced = -_NEVER  # nobody waits
         self._unheard = deque[tuple[Key, str]](maxlen=UNHEARD_MAX)  # handed out, it may be, in answers that were lost
@@ -95,10 +96,19 @@ class RedisLedger:
         taken = [replies.handover(one) for _, _, *handed in answers for one in handed]
         return Claimed(sorted(taken, key=lambda handover: handover.due), soonest)
 
-    async def save(
-        self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, index: Sequence[Standing] = ()
+    async def save(  # noqa: PLR0913 one atomic operation
+        self,
+        lease: Lease,
+        record: bytes,
+        upto: int,
+        then: Then,
+        *,
+        due_at: Ms = 0,
+        index: Sequence[Standing] = (),
+        notices: Sequence[bytes] = (),
     ) -> SaveAnswer:
-        args = (lease.token, record, upto, then.value, due_at, replies.lines(index))
+        told = self._posting(notices)
+        args = (lease.token, record, upto, then.value, due_at, replies.lines(index), *told)
         said, *handed = await self._on(lease.key, Op.SAVE, *args)
         saved = SaveAnswer(result=SaveResult(said.decode()), handover=replies.handover(handed[0]) if handed else None)
         if saved.result is SaveResult.OK and then is Then.DUE:
@@ -114,19 +124,10 @@ class RedisLedger:
         self._sooner(alone_until or -_NEVER)
 
     async def find(self, project: str, room: str) -> list[Life]:
-        base, name = self._keys.base(project, room), f"{project}\0{room}".encode()
-        [lives] = await self._client.run([self._keys.call(Op.FIND, base, name, key=base + b"n:" + name)])
-        return [replies.life(one) for one in lives]
+        return await lives(self._client, self._keys, project, room)
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
-        asked = _grouped((self._keys.base(key.project, key.room), key) for key in set(keys))
-        batches = [(base, batch) for base, some in asked.items() for batch in _slices(some, TOUCHED_MAX)]
-        calls = [self._keys.call(Op.TOUCH, base, *map(session_id, batch)) for base, batch in batches]
-        known = [said for some in _slices(calls, TOUCHES_MAX) for said in await self._client.run(some)]
-        said_of = (
-            pair for (_, batch), said in zip(batches, known, strict=True) for pair in zip(batch, said, strict=True)
-        )
-        return {key for key, is_known in said_of if not is_known}
+        return await touched(self._client, self._keys, keys)
 
     async def counts(self) -> Counts:
         due, held, rest = map(sum, zip(*await self._everywhere(Op.COUNTS), strict=True))
@@ -147,8 +148,11 @@ class RedisLedger:
     async def memos(self, names: Sequence[str]) -> Sequence[bytes | None]:
         return replies.memos(await self._client.run([self._keys.named("m:", name, Op.MEMOS, name) for name in names]))
 
-    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
-        return await self._named("m:", name, Op.REPLACE_MEMO, name, before or b"", after) or None
+    async def replace_memo(
+        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+    ) -> bytes | None:
+        told = self._posting(notices)
+        return await self._named("m:", name, Op.REPLACE_MEMO, name, before or b"", after, *told) or None
 
     async def now(self) -> Ms:
         [now] = await self._client.run([self._keys.call(Op.NOW, self._keys.bases[0])])
@@ -158,14 +162,7 @@ class RedisLedger:
         await self._client.aclose()
 
     async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
-        listed = await self._everywhere(Op.LIST, f"{project}\0{state or ''}", limit)
-        found = ((*entry.split(b"\0", 1), base) for base, entries in self._by_base(listed) for entry in entries)
-        chosen = [(base, sid.decode()) for _, sid, base in nlargest(limit, found)]
-        asked = _grouped((base, session_id(Key(project, "", sid))) for base, sid in chosen)
-        answers = await self._client.run([self._keys.call(Op.LIVES, base, *ids) for base, ids in asked.items()])
-        lives = [(base, replies.life(one)) for base, some in zip(asked, answers, strict=True) for one in some]
-        shown = {(base, life.key.sid): life for base, life in lives}
-        return [shown[one] for one in chosen if one in shown]
+        return await newest(self._client, self._keys, project, state or "", limit)
 
     async def _give_back(self) -> None:
         """Make sessions due now that were handed out in lost answers, instead of waiting for their leases to end."""
@@ -187,6 +184,9 @@ class RedisLedger:
     def _by_base(self, answers: Sequence[T]) -> Iterable[tuple[bytes, T]]:
         return zip(self._keys.bases, answers, strict=True)
 
+    def _posting(self, notices: Sequence[bytes]) -> Sequence[Argument]:
+        return (self._token(), *notices) if notices else ()
+
     def _token(self) -> str:
         return f"{self._process}-{next(self._tokens)}"
 
@@ -194,14 +194,3 @@ class RedisLedger:
         if self._wake and at < self._announced:
             self._announced = -_NEVER
             self._wake()
-
-
-def _grouped(pairs: Iterable[tuple[bytes, T]]) -> Mapping[bytes, list[T]]:
-    groups: defaultdict[bytes, list[T]] = defaultdict(list)
-    for base, item in pairs:
-        groups[base].append(item)
-    return groups
-
-
-def _slices(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
-    return (items[n : n + size] for n in range(0, len(items), size))

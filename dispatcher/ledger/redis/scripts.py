@@ -17,6 +17,7 @@ from dispatcher.ledger import interface
 INDEX_TTL_MS: Final[Ms] = interface.LIVE_TTL_MS + 3_600_000
 SPARE_TTL_MS: Final[Ms] = INDEX_TTL_MS + 3_600_000
 OWN_MS: Final[Ms] = 600_000  # a process that has not asked for its keys for so long has them no more
+PARTITIONS: Final = 16  # an installation's sessions in as many cluster slots; part of the keys' names
 LATE_MS: Final[Ms] = 60_000  # as much later than they mean other keys go: the next master's clock may be behind
 
 _FOLDER: Final = Path(__file__).with_name("lua")
@@ -29,6 +30,8 @@ _NUMBERS: Final = {
     "LIVE_TTL_MS": interface.LIVE_TTL_MS,
     "ADJUST_TTL_MS": interface.ADJUST_TTL_MS,
     "MEMO_TTL_MS": interface.MEMO_TTL_MS,
+    "NOTICES_MAX": interface.NOTICES_MAX // PARTITIONS,
+    "NOTICES_TTL_MS": interface.NOTICES_TTL_MS,
     "DEDUPE_MS": interface.DEDUPE_MS,
     "INDEX_TTL_MS": INDEX_TTL_MS,
     "SPARE_TTL_MS": SPARE_TTL_MS,
@@ -44,6 +47,7 @@ class Op(StrEnum):
     CLAIM = "claim"
     COUNTS = "counts"
     DELIVER = "deliver"
+    DISCARD = "discard"
     FIND = "find"
     LIST = "list"
     LIVES = "lives"
@@ -52,6 +56,7 @@ class Op(StrEnum):
     OWN = "own"
     PACE = "pace"
     PEEK = "peek"
+    POSTED = "posted"
     RELEASE = "release"
     RENEW = "renew"
     REPLACE_MEMO = "replace_memo"

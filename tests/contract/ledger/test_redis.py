@@ -25,7 +25,8 @@ from dispatcher.ledger.redis import address, replies
 from dispatcher.ledger.redis.client import Client, ScriptCall
 from dispatcher.ledger.redis.connections import CONNECTIONS
 from dispatcher.ledger.redis.keys import Keys, session_id
-from dispatcher.ledger.redis.ledger import TOUCHED_MAX, TOUCHES_MAX, RedisLedger
+from dispatcher.ledger.redis.ledger import RedisLedger
+from dispatcher.ledger.redis.listing import TOUCHED_MAX, TOUCHES_MAX
 from dispatcher.ledger.redis.scripts import Op
 from tests.contract.ledger.homes import KEY, OTHER, START, RedisHome, held
 from tests.real.server import free_port
@@ -229,7 +230,7 @@ async def test_law_8_every_key_has_a_time_to_live(home: RedisHome) -> None:
         await home.ledger.turn(f"sweep {n}", 1)
         await home.ledger.pace(f"p1/agent-{n}", interval=0.5, burst=1)
         await home.ledger.adjust(f"p1/agent-{n}", 2.0, most=8.0)
-        await home.ledger.replace_memo(f"p1/agent-{n}", None, b"memo")
+        await home.ledger.replace_memo(f"p1/agent-{n}", None, b"memo", notices=[b"notice"])
     home.advance(1)
     await home.ledger.claim(1)
     await home.ledger.touch([Key("p1", f"room-{n}", f"RM_{n}") for n in range(6)])

@@ -9,8 +9,8 @@ import pytest
 from dispatcher.config import CreateRate, SweepSettings, load
 from dispatcher.config.document import Tree, read_text
 from dispatcher.config.environment import read_environment
-from dispatcher.config.fields import Section
-from dispatcher.config.model import SECTIONS, LimitFields, Origin, names
+from dispatcher.config.fields import Origin, Section
+from dispatcher.config.model import SECTIONS, LimitFields, names
 from dispatcher.core.rules import Policy, Target
 from tests.unit.config.files import CONNECTION, complaints, written
 
@@ -23,6 +23,8 @@ NEEDED: Mapping[str, dict[str, Tree]] = {  # what else must stand beside a field
     "rules[].agent.by": {"split": ({"name": "x", "weight": "1"},)},
     "rules[].agent.split[]": {"name": "x", "weight": "1"},
     "api_tokens[]": {"name": "x", "token": "x", "scopes": ("read",)},
+    "notices[]": {"name": "x", "url": "https://x", "secret": "whsec_" + "A" * 32},
+    "notices[].url": {"name": "x", "secret": "whsec_" + "A" * 32},
     "api_rate_limit.burst": {"calls_per_second": "9"},
 }
 ROWS = re.findall(r"^\| `([^`]+)` \|(?: (none|required|`[^`]+`) \|)? .* \| (`[^`]+`)? ?\|$", DOCUMENT, re.MULTILINE)

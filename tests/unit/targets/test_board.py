@@ -1,6 +1,7 @@
 """What is known of targets, told from replica to replica."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -135,9 +136,11 @@ async def test_what_comes_while_it_is_told_is_told_next() -> None:
     board.worker_seen("p", GREETER, NOW)
     replace_memo = here.ledger.replace_memo
 
-    async def meanwhile(name: str, before: bytes | None, after: bytes) -> bytes | None:
+    async def meanwhile(
+        name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+    ) -> bytes | None:
         board.worker_seen("p", GREETER, NOW + 9)
-        return await replace_memo(name, before, after)
+        return await replace_memo(name, before, after, notices=notices)
 
     here.ledger.replace_memo = meanwhile  # type: ignore[method-assign]
     await board.flush()
@@ -154,7 +157,7 @@ async def test_a_memo_that_others_keep_replacing_is_left_for_the_next_time() -> 
     board.worker_seen("p", GREETER, NOW)
     replace_memo = here.ledger.replace_memo
 
-    async def others(_name: str, _before: bytes | None, _after: bytes) -> bytes | None:
+    async def others(_name: str, _before: bytes | None, _after: bytes, **_notices: object) -> bytes | None:
         return b'{"probed_at":%d}' % next(turns)
 
     here.ledger.replace_memo = others  # type: ignore[method-assign, assignment]

@@ -157,12 +157,14 @@ class Racing:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the ledger has
         return getattr(self.ledger, name)
 
-    async def replace_memo(self, name: str, before: bytes | None, after: bytes) -> bytes | None:
+    async def replace_memo(
+        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+    ) -> bytes | None:
         """Something else comes first."""
         if self.times:
             self.times -= 1
             await self.happens()
-        return await self.ledger.replace_memo(name, before, after)
+        return await self.ledger.replace_memo(name, before, after, notices=notices)
 
 
 async def test_whoever_is_always_second_is_told_so() -> None:

@@ -51,10 +51,12 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "http_connections": (Gauge, set()),
     "http_connections_ended_total": (Counter, {"reason"}),
     "api_requests_total": (Counter, {"result"}),
+    "notices_total": (Counter, {"receiver", "result"}),
+    "notices_waiting": (Gauge, {"receiver"}),
 }
 BOUNDED = {
     *("event", "result", "agent", "state", "reason", "action", "kind", "method", "op", "rule", "field"),
-    *("loop", "version", "le", "project", "key", "whose"),
+    *("loop", "version", "le", "project", "key", "whose", "receiver"),
 }
 
 

@@ -63,6 +63,24 @@ local function memo_of(name)
   return ends and tonumber(ends) > now and memo or '', key
 end
 
+-- The script's arguments from `first` on are notices that wait: `nq` has their ids by age, `nb` what each says.
+local function post(token, first)
+  for n = first, #ARGV do
+    local id = string.format('%s-%06d', token, n) -- in the order of their names, too
+    redis.call('ZADD', base .. 'nq', whole(now), id)
+    redis.call('HSET', base .. 'nb', id, ARGV[n])
+  end
+  local more = redis.call('ZCARD', base .. 'nq') - NOTICES_MAX
+  if more > 0 then
+    local oldest = redis.call('ZPOPMIN', base .. 'nq', more)
+    for n = 1, #oldest, 2 do
+      redis.call('HDEL', base .. 'nb', oldest[n])
+    end
+  end
+  redis.call('PEXPIRE', base .. 'nq', NOTICES_TTL_MS + LATE_MS)
+  redis.call('PEXPIRE', base .. 'nb', NOTICES_TTL_MS + LATE_MS)
+end
+
 local function name_of(session)
   return base .. 'n:' .. session.project .. '\0' .. session.room
 end

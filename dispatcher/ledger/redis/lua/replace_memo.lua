@@ -1,8 +1,12 @@
--- ARGV: the name, its memo as it was ('' for none), and as it is to be. Answers what it is now.
+-- ARGV: the name, its memo as it was ('' for none), and as it is to be; where there are notices, a token and they. Answers
+-- what it is now.
 local name, before, after = ARGV[2], ARGV[3], ARGV[4]
 local memo, key = memo_of(name)
 if memo ~= before then
   return memo
+end
+if ARGV[5] then
+  post(ARGV[5], 6)
 end
 redis.call('SET', key, whole(now + MEMO_TTL_MS) .. ' ' .. after, 'PX', MEMO_TTL_MS + LATE_MS)
 return after

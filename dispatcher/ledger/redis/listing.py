@@ -1,0 +1,58 @@
+"""Operations on the sessions of a name, and on many, partition by partition."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
+from typing import Final, TypeVar
+
+from dispatcher.ledger.interface import Key, Life
+from dispatcher.ledger.redis import replies
+from dispatcher.ledger.redis.keys import Keys, session_id
+from dispatcher.ledger.redis.owner import Owner
+from dispatcher.ledger.redis.scripts import Op
+
+TOUCHED_MAX: Final = 256  # by one script: some 3 ms in which Redis does nothing else
+TOUCHES_MAX: Final = 16  # scripts within one deadline: 10,000 live rooms are not to be a matter of one second
+
+T = TypeVar("T")
+
+
+async def lives(client: Owner, keys: Keys, project: str, room: str) -> list[Life]:
+    """The lives of a room name, the newest first."""
+    base, name = keys.base(project, room), f"{project}\0{room}".encode()
+    [found] = await client.run([keys.call(Op.FIND, base, name, key=base + b"n:" + name)])
+    return [replies.life(one) for one in found]
+
+
+async def newest(client: Owner, keys: Keys, project: str, state: str, limit: int) -> list[Life]:
+    """The `limit` newest sessions of the project, with an assignment in `state` unless it is ""."""
+    listed = await client.run(keys.everywhere(Op.LIST, f"{project}\0{state}", limit))
+    by_base = zip(keys.bases, listed, strict=True)
+    found = ((*entry.split(b"\0", 1), base) for base, entries in by_base for entry in entries)
+    chosen = [(base, sid.decode()) for _, sid, base in nlargest(limit, found)]
+    asked = _grouped((base, session_id(Key(project, "", sid))) for base, sid in chosen)
+    answers = await client.run([keys.call(Op.LIVES, base, *ids) for base, ids in asked.items()])
+    living = [(base, replies.life(one)) for base, some in zip(asked, answers, strict=True) for one in some]
+    shown = {(base, life.key.sid): life for base, life in living}
+    return [shown[one] for one in chosen if one in shown]
+
+
+async def touched(client: Owner, keys: Keys, asked: Sequence[Key]) -> set[Key]:
+    """Keep those that are known, and find the others."""
+    by_base = _grouped((keys.base(key.project, key.room), key) for key in set(asked))
+    batches = [(base, batch) for base, some in by_base.items() for batch in _slices(some, TOUCHED_MAX)]
+    calls = [keys.call(Op.TOUCH, base, *map(session_id, batch)) for base, batch in batches]
+    known = [said for some in _slices(calls, TOUCHES_MAX) for said in await client.run(some)]
+    said_of = (pair for (_, batch), said in zip(batches, known, strict=True) for pair in zip(batch, said, strict=True))
+    return {key for key, is_known in said_of if not is_known}
+
+
+def _grouped(pairs: Iterable[tuple[bytes, T]]) -> Mapping[bytes, list[T]]:
+    groups: defaultdict[bytes, list[T]] = defaultdict(list)
+    for base, item in pairs:
+        groups[base].append(item)
+    return groups
+
+
+def _slices(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    return (items[n : n + size] for n in range(0, len(items), size))

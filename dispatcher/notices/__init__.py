@@ -1,0 +1,1 @@
+"""What leaves because something happened: notices to receivers outside."""
