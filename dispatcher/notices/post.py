@@ -93,13 +93,7 @@ def _read(answer: ClientResponse) -> Receipt:
         return Receipt(status=status)
     said = answer.headers.get("Retry-After", "")
     after = min(int(said), AFTER_MAX_S) * 1000 if said.isdecimal() and len(said) < 9 else 0
-    why = (
-        NotDelivered.REDIRECTED
-        if 300 <= status < 400
-        else NotDelivered.REFUSED
-        if 400 <= status < 500
-        else NotDelivered.FAILED
-    )
+    why = {3: NotDelivered.REDIRECTED, 4: NotDelivered.REFUSED}.get(status // 100, NotDelivered.FAILED)
     return Receipt(why, status, after)
 
 

@@ -8,7 +8,11 @@ from dispatcher.config import Config
 from dispatcher.runtime.reload import FIXED
 from tests.gates.tree import ROOT
 
-FOLLOWED_IN: Final = ("dispatcher/runtime/snapshot.py", "dispatcher/app.py")  # where a new configuration is made ready
+FOLLOWED_IN: Final = (  # where a new configuration is made ready
+    "dispatcher/runtime/snapshot.py",
+    "dispatcher/app.py",
+    "dispatcher/runtime/connection.py",
+)
 NO_SETTINGS: Final = {
     "file",
     "warnings",
@@ -39,8 +43,8 @@ def fields_behind(name: str) -> set[str]:
 
 def test_every_setting_is_followed_or_said_to_need_a_restart() -> None:
     """What neither `runtime/snapshot` nor `app` takes from a new configuration must stand in `runtime/reload.FIXED`."""
-    snapshot, app = ((ROOT / path).read_text() for path in FOLLOWED_IN)
-    taken = {*read_of_config(snapshot), *read_of_config(app, "_apply")}
+    snapshot, app, connection = ((ROOT / path).read_text() for path in FOLLOWED_IN)
+    taken = {*read_of_config(snapshot), *read_of_config(app, "_apply"), *read_of_config(connection, "mask_key")}
     followed = {field for name in taken for field in fields_behind(name)} - set(FIXED)
 
     assert followed | set(FIXED) | NO_SETTINGS == set(Config.__struct_fields__)
