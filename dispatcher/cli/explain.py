@@ -44,6 +44,7 @@ class _Session(Struct, frozen=True):
 class _Room(Struct, frozen=True):
     sessions: Annotated[Sequence[_Session], Meta(min_length=1)]
     troubles: Sequence[_Trouble] = ()
+    page: str | None = None
 
 
 class _Refused(Struct, frozen=True):
@@ -104,7 +105,8 @@ async def _answered(dispatcher: Dispatcher, room: str, tell: Callable[[_Session]
         return _refused(room, failed, failed.answer)
     told = answer.read(_Room)
     lines = [line for session in told.sessions for line in tell(session)]
-    return Reply([*(one.sentence for one in told.troubles), *lines], msgspec.json.decode(answer.body))
+    seen = [f"The page: {dispatcher.url}{told.page}"] if told.page and tell is _story else []
+    return Reply([*(one.sentence for one in told.troubles), *lines, *seen], msgspec.json.decode(answer.body))
 
 
 def _story(session: _Session) -> list[str]:

@@ -57,7 +57,7 @@ class Dispatcher:
     """
 
     def __init__(self, url: str, token: str, *, repeats: Sequence[float] = REPEATS_S) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._repeats = repeats  # seconds before each
         self._authorization = {"Authorization": f"Bearer {token}"}
 
@@ -136,7 +136,7 @@ class Dispatcher:
     async def _ask(self, request: _Request, wait: float = 0.0) -> Answer:
         waits = {"wait": f"{round(wait * 1000)}ms"} if wait else {}
         query = "&".join(f"{name}={_quoted(value)}" for name, value in {**request.query, **waits}.items() if value)
-        address = f"{self._url}{request.path}{query and f'?{query}'}"
+        address = f"{self.url}{request.path}{query and f'?{query}'}"
         headers = {**self._authorization, **request.headers}
         answer = await ask(self._http, request.method, address, headers, request.body, wait + WITHIN_S)
         if answer.status // 100 == 2:

@@ -21,6 +21,9 @@ class ListedAssignment(Struct, frozen=True):
     assignment: str
     state: AssignmentState
     agent: Annotated[str, Meta(description="whom to ask for next, or who was asked for last")]
+    cause: Annotated[
+        str | None, Meta(description="the likeliest why its agent is missing; null: nothing has failed")
+    ] = None
 
 
 class ListedRoom(Struct, frozen=True):

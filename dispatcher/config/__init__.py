@@ -13,6 +13,7 @@ from dispatcher.config.types import (
     Scope,
     Secret,
     SweepSettings,
+    Ui,
     endpoint,
 )
 from dispatcher.config.watch import Source
@@ -30,6 +31,7 @@ __all__ = [
     "Secret",
     "Source",
     "SweepSettings",
+    "Ui",
     "endpoint",
     "load",
     "load_offline",

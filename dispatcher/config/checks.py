@@ -31,6 +31,7 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
     yield from _same_keys(document)
     yield from _same_livekits(document)
     yield from _unknown_projects(document)
+    yield from _half_trusted(document)
     for rules in _rule_lists(document):
         for loc, rule in _mappings(document, rules):
             if rule.get("trigger") == "room_started" and rule.get("per") == "participant":
@@ -39,6 +40,17 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
             yield from _same_targets(document, loc, rule)
     yield from _agent(document, environment)
     yield from _connection(document, environment)
+
+
+def _half_trusted(document: Document) -> Iterator[Problem]:
+    """A header without proxies would be anybody's, and proxies without a header say nothing."""
+    ui = (document.tree or {}).get("ui")
+    if not isinstance(ui, dict):
+        return
+    if ui.get("trust_header") and not ui.get("proxies"):
+        yield document.problem(("ui", "trust_header"), "name the proxies that set it, too: proxies: [10.0.0.7]")
+    if ui.get("proxies") and not ui.get("trust_header"):
+        yield document.problem(("ui", "proxies"), "name the header that they set, too: trust_header: X-Forwarded-User")
 
 
 def unreachable(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """Makes one frozen Config of a file and the environment, or reports all their mistakes at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,11 +21,12 @@ from dispatcher.config.model import (
     LimitFields,
     ProjectFields,
     RuleFields,
+    UiFields,
     validate,
 )
 from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.render import shown
-from dispatcher.config.types import ApiRateLimit, ApiToken, Config, CreateRate, Project, SweepSettings
+from dispatcher.config.types import ApiRateLimit, ApiToken, Config, CreateRate, Project, SweepSettings, Ui
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.expressions import Language
 
@@ -109,6 +111,7 @@ def _config(read: _Read) -> Config:
         redis_url=environment.redis_url,
         api_token=environment.api_token,
         api_tokens=tuple(_api_token(one) for one in fields.api_tokens),
+        ui=_ui(fields.ui),
         file=read.file,
         warnings=environment.warnings,
         workers=fields.workers,
@@ -131,6 +134,15 @@ def _api_token(fields: ApiTokenFields) -> ApiToken:
         scopes=frozenset(fields.scopes),
         projects=frozenset(fields.projects) or None,
         agents=frozenset(fields.agents) or None,
+    )
+
+
+def _ui(fields: UiFields) -> Ui:
+    return Ui(
+        enabled=fields.enabled,
+        trust_header=fields.trust_header,
+        proxies=tuple(ip_network(one) for one in fields.proxies),
+        scopes=frozenset(fields.scopes),
     )
 
 

@@ -15,7 +15,7 @@ from dispatcher.config.document import Document, Loc
 from dispatcher.config.fields import Cel, CelMap, Hidden, Kind, Name, Origin, Section, Span, some, text
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.receivers import RECEIVERS_MAX, ReceiverFields
-from dispatcher.config.types import CreateRate, Scope, SweepSettings
+from dispatcher.config.types import CreateRate, Scope, SweepSettings, Ui
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, UnrequestedAgents, WorkerType
 
@@ -27,6 +27,8 @@ _POLICY: Final = Policy(targets=())
 RULE_KINDS: Final = _POLICY.kinds  # of a rule that names none
 _CREATE_RATE: Final = CreateRate()
 _SWEEP: Final = SweepSettings()
+_UI: Final = Ui()
+PROXIES_MAX: Final = 64
 
 
 def _or_null(example: str) -> BeforeValidator:
@@ -127,6 +129,19 @@ class CreateRateFields(Section):
     burst: Annotated[int, text(values.whole(1, 100))] = _CREATE_RATE.burst
 
 
+class UiFields(Section):
+    """The page. `true` and `false` stand for `enabled` alone."""
+
+    enabled: Annotated[bool, text(values.truth)] = _UI.enabled
+    trust_header: Annotated[str, text(values.header)] = _UI.trust_header
+    proxies: Annotated[tuple[Annotated[str, text(values.network)], ...], Field(max_length=PROXIES_MAX)] = ()
+    scopes: Annotated[tuple[Scope, ...], AfterValidator(some)] = tuple(sorted(_UI.scopes))
+
+
+def _short(value: object) -> object:
+    return {"enabled": value} if isinstance(value, str) else value
+
+
 class File(Section):
     """A whole file."""
 
@@ -142,6 +157,7 @@ class File(Section):
     api_tokens: Annotated[tuple[ApiTokenFields, ...], Field(max_length=API_TOKENS_MAX)] = ()
     public_url: Annotated[str, text(values.public_url)] = ""
     notices: Annotated[tuple[ReceiverFields, ...], Field(max_length=RECEIVERS_MAX)] = ()
+    ui: Annotated[UiFields, BeforeValidator(_short)] = UiFields()
     redact_identities: Annotated[bool, text(values.truth)] = False
     concurrency: Annotated[int, text(values.whole(1, 10_000))] = 256
 
@@ -160,6 +176,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "sweep": SweepFields,
     "create_rate": CreateRateFields,
     "api_rate_limit": ApiRateLimitFields,
+    "ui": UiFields,
 }
 NULLABLE: Final = frozenset({"create_rate", "api_rate_limit"})  # null: no such limit; with nothing written, a mistake
 

@@ -74,6 +74,7 @@ def schema() -> str:
     agent = definitions["Agent"]
     ways = [{"required": [way]} for way in ("name", "cel", "split")]
     definitions["Agent"] = {"anyOf": [{"type": "string", "minLength": 1}, agent | {"oneOf": ways}]}
+    definitions["UiFields"] = {"anyOf": [{"type": "boolean"}, definitions["UiFields"]]}
     return json.dumps({"$schema": _SCHEMA, "title": "livekit-dispatcher", **made}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,6 +1,7 @@
 """The configuration as the rest of the program sees it: frozen, complete, every default filled in."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -44,6 +45,15 @@ class ApiToken(Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope]  # `admin` may all
     projects: frozenset[str] | None = None  # None: all
     agents: frozenset[str] | None = None  # that it may ask for, and cancel; None: all
+
+
+class Ui(Struct, frozen=True, kw_only=True):
+    """The page, and who is signed in by the operator's own proxy: nobody, unless a header and proxies are named."""
+
+    enabled: bool = True
+    trust_header: str = ""  # names who it is, in requests from one of
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    scopes: frozenset[Scope] = frozenset({"read"})  # of whoever comes so
 
 
 class Project(Struct, frozen=True, kw_only=True):
@@ -109,6 +119,7 @@ class Config(Struct, frozen=True, kw_only=True):
     take_over: bool = False  # the ledger, at the start, from another installation: the command line says so
     api_token: Secret | None  # the environment's, which may all
     api_tokens: tuple[ApiToken, ...] = ()  # the file's
+    ui: Ui = Ui()
     file: Path | None
     warnings: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()  # what is right, and may not be meant so

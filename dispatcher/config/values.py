@@ -5,6 +5,7 @@ No message repeats what was written: a secret may have been put in the wrong fie
 
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -151,6 +152,24 @@ def public_url(text: str) -> str:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(f"{wrong}, without user, password, ? or #")
     return text.rstrip("/")
+
+
+def header(text: str) -> str:
+    """The name of an HTTP header (RFC 9110 §5.1)."""
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text) or text.lower() in {"authorization", "cookie", "host"}:
+        raise ValueError("write the name of a header that your proxy sets, such as X-Forwarded-User")
+    return text
+
+
+def network(text: str) -> str:
+    """The address of a proxy, or a network of them."""
+    try:
+        found = ip_network(text)
+    except ValueError:
+        raise ValueError("write an address or a network, such as 10.0.0.7 or 10.1.0.0/16") from None
+    if not found.prefixlen:
+        raise ValueError("everybody would be a proxy; write your proxies' own addresses")
+    return str(found)
 
 
 def redis_url(text: str) -> str:

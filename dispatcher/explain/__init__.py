@@ -4,9 +4,10 @@ All of it is written as `visible` shows it: people read this on terminals.
 """
 
 from dispatcher.explain.absent import UnknownRoom, absence, resembling
-from dispatcher.explain.causes import WAITING
+from dispatcher.explain.causes import WAITING, likeliest
 from dispatcher.explain.diagnosis import diagnosis
 from dispatcher.explain.known import Known
+from dispatcher.explain.link import page_of
 from dispatcher.explain.narrative import SENTENCES, narrative
 from dispatcher.explain.pauses import paused_by
 from dispatcher.explain.service import trouble_told
@@ -20,7 +21,9 @@ __all__ = [
     "absence",
     "clock",
     "diagnosis",
+    "likeliest",
     "narrative",
+    "page_of",
     "paused_by",
     "resembling",
     "trouble_told",

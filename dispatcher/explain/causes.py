@@ -4,9 +4,10 @@ from typing import Final
 
 from dispatcher.core.rules import WorkerType
 from dispatcher.core.session import Assignment, Attempt, Session, State
+from dispatcher.core.text import visible
 from dispatcher.core.timeline import Said, Verdict
 from dispatcher.core.workers import FULL, Missing, Sighting, WorkersSeen
-from dispatcher.explain.known import Known
+from dispatcher.explain.known import NOTHING, Known
 from dispatcher.explain.narrative import CONNECTION_TIMEOUT, NAMELESS_WORKER
 from dispatcher.explain.service import FAILURES, ended
 from dispatcher.explain.words import ago, at_utc, named, span
@@ -44,6 +45,13 @@ def causes(session: Session, assignment: Assignment, known: Known) -> list[str]:
     if said := of_workers(wanted, assignment.policy.worker_type, known.workers):
         told.append(said)
     return told
+
+
+def likeliest(session: Session, assignment: Assignment) -> str:
+    """Why its agent is missing, in one sentence; "" where none is, or nothing has failed yet."""
+    if assignment.state not in WAITING:
+        return ""
+    return visible(next(iter(causes(session, assignment, NOTHING)), ""))
 
 
 def _likeliest(session: Session, assignment: Assignment, attempt: Attempt) -> str:

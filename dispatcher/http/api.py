@@ -15,6 +15,7 @@ from dispatcher.http.inquiry import Inquiry
 from dispatcher.http.openapi import DocumentApi
 from dispatcher.http.rooms import RoomsApi
 from dispatcher.http.steering import Steering
+from dispatcher.http.whoami import WhoAmI
 from dispatcher.targets.presence import Presence
 from dispatcher.telemetry.recorder import SessionRecorder
 
@@ -35,6 +36,7 @@ def api_routes(
     answers = OrderAnswers(runner.ledger, pauses, recorder.log.mask)
     parts = (
         DocumentApi(guard, recorder.metrics.version),
+        WhoAmI(guard),
         RoomsApi(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen)),
         AgentsApi(guard, breaker, pauses, lambda: presence.seen, dry_run=recorder.health.dry_run),
         Steering(guard, Orders(runner.ledger, intake, holder), answers, sweep=sweep.order, reload=reload),

@@ -81,6 +81,7 @@ class RoomAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     room: RoomName
     rules: Annotated[bool, Meta(description="tell what each rule says of everybody in the room")] = False
+    present: Annotated[bool, Meta(description="tell who is in the room, also where an agent is there")] = False
 
 
 class RoomNamed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

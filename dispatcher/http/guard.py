@@ -15,6 +15,7 @@ from msgspec import Struct
 from dispatcher.config import ApiToken, Scope
 from dispatcher.http import shown
 from dispatcher.http.problems import ApiError
+from dispatcher.http.proxied import signed_in
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.telemetry.health import Health
@@ -75,8 +76,8 @@ class Guard:
         self._guesses = deque[float](maxlen=GUESSES)  # when, monotonic
         self._slowed = 0
 
-    def guarded(self, scope: Scope, handler: Guarded) -> Handler:
-        """The handler, for those whose token has the scope. Every error is a problem."""
+    def guarded(self, scope: Scope | None, handler: Guarded) -> Handler:
+        """The handler, for those whose token has the scope; None: for every token. Every error is a problem."""
 
         async def answered(request: web.Request) -> web.StreamResponse:
             answer = await self._answer(request, scope, handler)
@@ -85,10 +86,11 @@ class Guard:
 
         return answered
 
-    async def _answer(self, request: web.Request, scope: Scope, handler: Guarded) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, scope: Scope | None, handler: Guarded) -> web.StreamResponse:
         try:
             caller = await self._caller(request)
-            caller.need(scope)
+            if scope is not None:
+                caller.need(scope)
             return await handler(request, caller)
         except ApiError as problem:
             return problem.answer
@@ -102,8 +104,10 @@ class Guard:
         return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", headers=again, more=told)
 
     async def _caller(self, request: web.Request) -> Caller:
-        tokens = self.holder.snapshot.callers
-        if not tokens:
+        tokens, ui = self.holder.snapshot.callers, self.holder.snapshot.ui
+        if proxied := signed_in(request, ui):
+            return Caller(proxied)
+        if not tokens and not ui.trust_header:
             raise ApiError(HTTPStatus.NOT_FOUND, "not_found", "the API is off: no token is configured")
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
         given = sent.strip().encode(errors="surrogateescape")  # as aiohttp keeps bytes that are no UTF-8

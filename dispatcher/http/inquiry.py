@@ -8,7 +8,7 @@ from dispatcher.core.rules import Rule
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.workers import WorkersSeen
-from dispatcher.explain import Known, UnknownRoom, absence, resembling
+from dispatcher.explain import Known, UnknownRoom, absence, page_of, resembling
 from dispatcher.http import shown
 from dispatcher.http.live import Live, RuleAnswers
 from dispatcher.http.resources import ToldRoom, ToldSession, ToldTrouble
@@ -42,22 +42,31 @@ class Inquiry:
         self.workers = workers
         self.live = Live(holder, self.mask)
 
-    async def room(self, room: str, projects: Collection[str], *, rules: bool) -> ToldRoom | None:
+    async def room(
+        self, room: str, projects: Collection[str], *, rules: bool, present: bool = False
+    ) -> ToldRoom | None:
         """Every session of the name that these projects know, newest first; None: they know none.
 
-        With `rules`, each rule's answer to everybody in the room is told, also where an agent is there.
+        With `rules`, each rule's answer to everybody in the room is told, also where an agent is there; with
+        `present`, who is in the room.
         Raises LedgerUnavailable.
         """
         lives = [life for name in projects for life in await sessions.find(self.ledger, name, room)]
         if not lives:
             return None
-        details = [await self._detail(life, rules=rules) for life in lives]
+        details = [await self._detail(life, rules=rules, present=present) for life in lives]
         return ToldRoom(
             troubles=self.troubles({life.key.project for life in lives}),
             room=self.mask.numbers(room),
+            page=self._page(room),
             sessions=tuple(details),
             dry_run=self.health.dry_run,
         )
+
+    def _page(self, room: str) -> str | None:
+        """Where the page shows the room; None: there is none, or its address would tell what is masked."""
+        told = self.holder.snapshot.ui.enabled and self.mask.numbers(room) == room
+        return page_of(room) if told else None
 
     async def unknown(self, room: str, projects: Collection[str]) -> Mapping[str, Any]:
         """What can be said of a room name that the ledger does not know: fields of the problem."""
@@ -71,11 +80,12 @@ class Inquiry:
         """The session as it may be shown: with marks for people, where identities are masked."""
         return shown.masked(life.session, self.mask)
 
-    async def _detail(self, life: KnownSession, *, rules: bool) -> ToldSession:
+    async def _detail(self, life: KnownSession, *, rules: bool, present: bool) -> ToldSession:
         """The session; where an agent is missing, with what LiveKit and the rules say of its room now."""
         session, configured = life.session, self.holder.rules_of(life.key.project)
         judged = not session.finished and (rules or shown.asks_for_rules(session))
-        look = await self.live.look(life.key) if judged or shown.asks_for_a_look(session) else None
+        looked = judged or (present and not session.finished) or shown.asks_for_a_look(session)
+        look = await self.live.look(life.key) if looked else None
         now = await self.ledger.now()
         known = Known(
             now=now,

@@ -74,7 +74,7 @@ def _operation(route: AnyRoute, asks: Node) -> Node:
     operation: Node = {
         "operationId": "_".join([route.method.lower(), *parts]).replace(".", "_"),
         "summary": route.says,
-        "security": [{"token": [route.scope]}],
+        "security": [{"token": [route.scope] if route.scope else []}],
         "parameters": [*_parameters(route, asks), *([_IDEMPOTENCY_KEY] if route.idempotent else [])],
         "responses": dict(_responses(route)),
     }

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from dispatcher.client.agents import Instant
 from dispatcher.client.rooms import AssignmentState
+from dispatcher.config import Scope
 from dispatcher.core.timeline import Part, Said, Verdict
 from dispatcher.core.troubles import TroubleKind
 from dispatcher.core.workers import Missing
@@ -36,6 +37,15 @@ class RuledPerson(Struct, frozen=True):
     identity: Annotated[str | None, Meta(description="null: the room itself")]
     kind: str | None
     rules: tuple[str, ...]
+
+
+class PresentPerson(Struct, frozen=True):
+    """Somebody who is in the room, people and agents alike."""
+
+    identity: str
+    kind: str
+    agent: Annotated[str | None, Meta(description="the name that its worker registered under; null: it is no agent")]
+    joined_at: Annotated[int | None, Meta(description="milliseconds since 1970, by LiveKit's clock")]
 
 
 class ApiProblem(Struct, frozen=True, kw_only=True):
@@ -86,6 +96,7 @@ class ToldEntry(Struct, frozen=True, kw_only=True):
     verdict: Annotated[Verdict, Meta(description="how the attempt ended")] | UnsetType = UNSET
     part: Annotated[Part, Meta(description="what was taken back")] | UnsetType = UNSET
     reason: Annotated[str, Meta(description="LiveKit's, or that of the patience with an agent")] | UnsetType = UNSET
+    by: Annotated[str, Meta(description="whose token ordered it")] | UnsetType = UNSET
     duration_ms: int | UnsetType = UNSET
     usual_ms: Annotated[int, Meta(description="how soon the agent usually comes")] | UnsetType = UNSET
 
@@ -101,6 +112,7 @@ class ToldSession(Struct, frozen=True, kw_only=True):
     due_at: Annotated[int | None, Meta(description="the next look; null: nothing to do, or it is worked on now")]
     timeline: tuple[ToldEntry, ...]
     people: Annotated[tuple[RuledPerson, ...] | None, Meta(description="null: it was not asked")]
+    present: Annotated[tuple[PresentPerson, ...] | None, Meta(description="null: the room was not looked at")]
     diagnosis: Annotated[tuple[str, ...], Meta(description="how the session stands, for people")]
     narrative: Annotated[tuple[str, ...], Meta(description="the timeline in words")]
 
@@ -110,7 +122,18 @@ class ToldRoom(Struct, frozen=True, kw_only=True):
 
     troubles: tuple[ToldTrouble, ...]
     room: str
+    page: Annotated[str | None, Meta(description="where the page shows it; null: nowhere")]
     sessions: tuple[ToldSession, ...]
+    dry_run: DRY_RUN
+
+
+class AskingUser(Struct, frozen=True, kw_only=True):
+    """Who asks, and what they may do."""
+
+    name: Annotated[str, Meta(description="the token's, or that of whom a proxy has signed in")]
+    scopes: Annotated[tuple[Scope, ...], Meta(description="all of them, those too that `admin` has in it")]
+    projects: Annotated[tuple[str, ...], Meta(description="that they may know of")]
+    agents: Annotated[tuple[str, ...] | None, Meta(description="that they may order; null: all")]
     dry_run: DRY_RUN
 
 

@@ -49,7 +49,7 @@ class RoomsApi:
     async def _room(self, call: ApiCall[RoomAsked, None]) -> ToldRoom:
         """Answer with every known session of the room name, newest first; of an unknown one, with what can be said."""
         room, projects = call.asked.room, call.caller.sees(self.guard.holder.snapshot.projects)
-        known = await self.inquiry.room(room, projects, rules=call.asked.rules)
+        known = await self.inquiry.room(room, projects, rules=call.asked.rules, present=call.asked.present)
         if known is None:
             raise ApiError(HTTPStatus.NOT_FOUND, "unknown_room", more=await self.inquiry.unknown(room, projects))
         return known

@@ -51,7 +51,7 @@ class Route(Struct, Generic[P, B, A], frozen=True, kw_only=True):
 
     method: str
     path: str  # a field of `asks` that stands in it as {field} is a part of the path, the others are of the query
-    scope: Scope
+    scope: Scope | None  # None: every token
     says: str  # what it is for, in one sentence
     asks: type[P]
     takes: type[B]  # the body; NoneType: none is read

@@ -18,7 +18,7 @@ from dispatcher.http.asked import (
     RoomsAsked,
     WaitAsked,
 )
-from dispatcher.http.resources import ApiDocument, Reloading, Swept, ToldRoom, ToldWorkers
+from dispatcher.http.resources import ApiDocument, AskingUser, Reloading, Swept, ToldRoom, ToldWorkers
 from dispatcher.http.route import Nothing, Route
 
 _ORDERED: Final = (HTTPStatus.OK, HTTPStatus.ACCEPTED)  # it is known how it ended; it is under way
@@ -32,6 +32,15 @@ DOCUMENT: Final = Route(
     asks=Nothing,
     takes=NoneType,
     answers=ApiDocument,
+)
+WHO_AM_I: Final = Route(
+    method="GET",
+    path="/v1/whoami",
+    scope=None,
+    says="Who asks, and what they may do.",
+    asks=Nothing,
+    takes=NoneType,
+    answers=AskingUser,
 )
 ROOMS: Final = Route(
     method="GET",
@@ -163,6 +172,7 @@ RETRY_BY_NAME: Final = RETRY.at("/v1/room/assignment/retry")
 
 ROUTES: Final[tuple[Route[Any, Any, Any], ...]] = (
     DOCUMENT,
+    WHO_AM_I,
     ROOMS,
     ROOM,
     LOOK,

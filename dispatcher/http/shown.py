@@ -1,6 +1,7 @@
 """Makes what the API shows of what the service knows: sessions, targets, workers and troubles."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from msgspec import UNSET
 
@@ -8,13 +9,15 @@ from dispatcher.client import AgentPause, AgentTarget, ListedAssignment, ListedR
 from dispatcher.core.facts import Ms
 from dispatcher.core.pauses import Paused
 from dispatcher.core.session import Assignment, Attempt, Session
+from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.targets import TargetFacts, circuit, usual
 from dispatcher.core.timeline import Entry
 from dispatcher.core.workers import Missing, Registered, Sighting
-from dispatcher.explain import WAITING, Known, diagnosis, narrative, paused_by, trouble_told
+from dispatcher.explain import WAITING, Known, diagnosis, likeliest, narrative, paused_by, trouble_told
 from dispatcher.http.live import RuleAnswers
 from dispatcher.http.resources import (
     AskedWorker,
+    PresentPerson,
     RuledPerson,
     SeenAgent,
     ToldAssignment,
@@ -26,6 +29,8 @@ from dispatcher.http.resources import (
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.masks import Mask
+
+PRESENT_MAX: Final = 24  # people of one room that are told, those who joined first
 
 
 def asks_for_a_look(session: Session) -> bool:
@@ -99,7 +104,10 @@ def summary(life: KnownSession, session: Session) -> ListedRoom:
         room=session.room,
         sid=life.key.sid,
         finished=session.finished,
-        assignments=tuple(ListedAssignment(one.key, one.state, one.next_target.agent) for one in session.assignments),
+        assignments=tuple(
+            ListedAssignment(one.key, one.state, one.next_target.agent, likeliest(session, one) or None)
+            for one in session.assignments
+        ),
     )
 
 
@@ -114,9 +122,16 @@ def detail(life: KnownSession, session: Session, known: Known, judged: Sequence[
         due_at=life.due_at,
         timeline=tuple(_entry(one) for one in session.timeline),
         people=None if judged is None else people(judged),
+        present=None if known.look is None else present(known.look),
         diagnosis=tuple(diagnosis(session, known)),
         narrative=tuple(narrative(session, known.now)),
     )
+
+
+def present(look: RoomSnapshot) -> tuple[PresentPerson, ...]:
+    """Who is in a room, those who joined first before the others."""
+    there = sorted(look.participants, key=lambda one: one.joined_at)[:PRESENT_MAX]
+    return tuple(PresentPerson(one.identity, one.kind, one.agent_name or None, one.joined_at or None) for one in there)
 
 
 def sighting(one: Sighting) -> SeenAgent:
@@ -150,6 +165,7 @@ def _entry(one: Entry) -> ToldEntry:
         verdict=one.verdict or UNSET,
         part=one.part or UNSET,
         reason=reason or UNSET,
+        by=one.by or UNSET,
         duration_ms=UNSET if one.took is None else one.took,
         usual_ms=(one.patience.usual or UNSET) if one.patience else UNSET,
     )

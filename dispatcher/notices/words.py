@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
 
 from dispatcher.core.notices import Happening, Message, NoticeKind
 from dispatcher.core.text import visible
+from dispatcher.explain import page_of
 from dispatcher.telemetry.masks import MARK
 
 _ONE: Final[Mapping[NoticeKind, str]] = {
@@ -42,4 +42,4 @@ def link(public_url: str, happening: Happening) -> str:
     """Where a person sees the room; "" where nobody knows, or the room's name is hidden."""
     if not public_url or not happening.room or MARK.search(happening.room):
         return ""
-    return f"{public_url}/ui/rooms/{quote(happening.room, safe='')}"
+    return f"{public_url}{page_of(happening.room)}"

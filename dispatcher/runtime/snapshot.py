@@ -8,7 +8,17 @@ from functools import partial
 
 from msgspec import Struct
 
-from dispatcher.config import ApiRateLimit, ApiToken, Config, CreateRate, Project, Receiver, SweepSettings, endpoint
+from dispatcher.config import (
+    ApiRateLimit,
+    ApiToken,
+    Config,
+    CreateRate,
+    Project,
+    Receiver,
+    SweepSettings,
+    Ui,
+    endpoint,
+)
 from dispatcher.core.audience import OBLIVION, Recollection
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.core.tags import Tags
@@ -42,6 +52,7 @@ class ConfigSnapshot(Struct, frozen=True, kw_only=True):
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
     sweep: SweepSettings = SweepSettings()
     callers: tuple[ApiToken, ...] = ()  # who may ask the API; nobody: it is off
+    ui: Ui = Ui()
     workers: tuple[str, ...] = ()  # where they are asked who they are
     receivers: tuple[Receiver, ...] = ()  # of notices
     public_url: str = ""  # for links
@@ -86,6 +97,7 @@ def config_snapshot(
         keys=keys,
         sweep=config.sweep,
         callers=config.callers,
+        ui=config.ui,
         workers=config.workers,
         livekits=livekits(config),
         receivers=config.receivers,

@@ -34,13 +34,14 @@ async def test_a_healed_silent_drop_explained() -> None:
     assert code == 0
     assert lines[0].startswith("Served: `greeter` has been in the room for 0.")
     assert lines[1].startswith("lobby (RM_")
-    assert [line[32:].split(",")[0] for line in lines[2:]] == [
+    assert [line[32:].split(",")[0] for line in lines[2:-1]] == [
         "default needs an agent: greeter",
         "asked for greeter (attempt 1)",
         "attempt 1 at greeter ended after 0.4 s: no worker took the job: that is its `confirm_within` (silent)",
         "asked for greeter (attempt 2)",
         "greeter is in the room (attempt 2)",
     ]
+    assert lines[-1] == f"The page: {here.service.admin_url}/ui/rooms/lobby"
 
 
 async def test_a_starved_room_explained() -> None:

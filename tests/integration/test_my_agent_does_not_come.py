@@ -103,6 +103,6 @@ async def test_what_explain_says_where_no_rule_applies(tmp_path: Path) -> None:
         await here.livekit.rooms.join("call-1", "sip_442079460000", kind="SIP", attributes=line)
         await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) > 1)
         assert await explain(here.service.url, TOKEN, "call-1", written.append) == 0
-    story = re.sub(r"\(RM_\w+, ", "(RM_nhZogPX67nVf, ", "".join(written))
+    story = re.sub(r"\(RM_\w+, ", "(RM_nhZogPX67nVf, ", "".join(written)).replace(here.service.url, SERVICE)
 
     assert f"$ dispatcher explain call-1\n{story}```" in PAGE

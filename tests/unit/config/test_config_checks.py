@@ -208,3 +208,38 @@ def test_production_is_the_deployment_without_a_name(tmp_path: Path) -> None:
 def test_a_token_that_would_be_of_no_use_is_told(tmp_path: Path, tokens: str, said: str) -> None:
     """Its name is what the timeline shows, its scopes and projects what it may do and see."""
     assert told(tmp_path, f"{RULE}api_tokens: {tokens}", CONNECTION) == [f"bad.yaml:{said}"]
+
+
+@pytest.mark.parametrize(
+    ("ui", "says"),
+    [
+        ("maybe", "ui: write true or false"),
+        ("{trust_header: X-User}", "ui.trust_header: name the proxies that set it, too: proxies: [10.0.0.7]"),
+        ("{proxies: [10.0.0.7]}", "ui.proxies: name the header that they set, too: trust_header: X-Forwarded-User"),
+        (
+            "{trust_header: Authorization, proxies: [10.0.0.7]}",
+            "ui.trust_header: write the name of a header that your proxy sets, such as X-Forwarded-User",
+        ),
+        (
+            "{trust_header: X-User, proxies: [proxy]}",
+            "ui.proxies[0]: write an address or a network, such as 10.0.0.7 or 10.1.0.0/16",
+        ),
+        (
+            "{trust_header: X-User, proxies: [0.0.0.0/0]}",
+            "ui.proxies[0]: everybody would be a proxy; write your proxies' own addresses",
+        ),
+    ],
+)
+def test_whom_the_page_trusts_is_said_whole(tmp_path: Path, ui: str, says: str) -> None:
+    """A header alone would be anybody's, and a network of all addresses is none."""
+    assert [line.split(": ", 1)[1] for line in told(tmp_path, f"ui: {ui}\n{RULE}")] == [says]
+
+
+def test_the_page_is_said_short_or_with_fields(tmp_path: Path) -> None:
+    """`false` is `enabled: false`; a header has its proxies and what they may do."""
+    fields = "{trust_header: X-User, proxies: [10.0.0.7, 'fd00::/8'], scopes: [read, dispatch]}"
+    trusted = loaded(tmp_path, f"ui: {fields}\n{RULE}").ui
+
+    assert not loaded(tmp_path, f"ui: false\n{RULE}").ui.enabled
+    assert (trusted.trust_header, [str(one) for one in trusted.proxies]) == ("X-User", ["10.0.0.7/32", "fd00::/8"])
+    assert trusted.scopes == {"read", "dispatch"}

@@ -124,6 +124,10 @@ create_rate: null
 api_rate_limit:
   calls_per_second: 20
   burst: 8
+ui:
+  enabled: true
+  scopes:
+  - read
 redact_identities: false
 concurrency: 256
 """
@@ -189,7 +193,8 @@ def test_the_schema_has_every_field_of_the_model() -> None:
     """Section by section, and no other."""
     document = json.loads(schema())
     agent = document["$defs"]["Agent"]["anyOf"][1]
-    sections: Mapping[str, object] = {**document["$defs"], "File": document, "Agent": agent}
+    ui = document["$defs"]["UiFields"]["anyOf"][1]
+    sections: Mapping[str, object] = {**document["$defs"], "File": document, "Agent": agent, "UiFields": ui}
 
     for section in SECTIONS.values():
         known = sections[section.__name__]
