@@ -43,14 +43,14 @@ check: $(INSTALLED)  ## check format, lint, types and imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server (fetched once; needs go)
+e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server, and in a real browser (fetched once; needs go)
 	$(BIN)/python -m tests.real.install
-	$(BIN)/python -m tests.real.debian
+	$(BIN)/python -m tests.real.debian redis chromium
 	$(BIN)/pytest -m "real and not long"
 
 e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
 	$(BIN)/python -m tests.real.install v1.13.5 v1.11.0 v1.9.11
-	$(BIN)/python -m tests.real.debian
+	$(BIN)/python -m tests.real.debian redis chromium
 	$(BIN)/pytest -m long --ignore=tests/attack
 	$(BIN)/python -m pytest -n auto --dist worksteal -p tests.deep -m "hypothesis and not real" --ignore=tests/attack
 	$(BIN)/python -m tests.simulation --lives 30000 --jobs $$(nproc)
@@ -91,7 +91,7 @@ check-deploy: $(INSTALLED_RELEASE)  ## lint the image, the workflows and the cha
 lock: $(INSTALLED_RELEASE)  ## write the lock files anew (COMPILE_FLAGS=--upgrade: with the newest versions)
 	$(COMPILE) --group dev -o requirements.lock
 	$(COMPILE) -c requirements.lock -o deploy/requirements.lock
-	$(COMPILE) -c requirements.lock --group dev --group e2e -o tests/e2e/requirements.lock
+	$(COMPILE) -c requirements.lock --group dev --group e2e --group browser -o tests/e2e/requirements.lock
 	$(COMPILE) -c tests/e2e/requirements.lock --group e2e -o examples/requirements.lock
 	$(COMPILE_GROUPS) -c requirements.lock --group build -o deploy/build.lock
 	$(COMPILE_GROUPS) -c requirements.lock --group release -o release/requirements.lock

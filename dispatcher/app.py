@@ -22,6 +22,7 @@ from dispatcher.engine.sweep import Sweep
 from dispatcher.http.api import api_routes
 from dispatcher.http.ports import open_ports
 from dispatcher.http.server import Applications, applications
+from dispatcher.http.ui import Page
 from dispatcher.http.webhook import WebhookEndpoint
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
@@ -264,7 +265,7 @@ def _apps(
     return applications(
         endpoint,
         ready=lambda: runner.not_ready,
-        api=api_routes(runner, intake, presence, recorder, sweep=sweep, reload=reload),
+        api=[*api_routes(runner, intake, presence, recorder, sweep=sweep, reload=reload), *Page(holder).routes()],
         port=config.port if config.admin_port is not None else None,
         tracing=recorder.tracing,
     )

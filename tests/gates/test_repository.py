@@ -87,7 +87,7 @@ def test_the_lock_files_are_in_step_with_the_project() -> None:
 
     assert not unlocked(runtime + groups["dev"], dev)
     assert not unlocked(runtime, deploy)
-    assert not unlocked(runtime + groups["dev"] + groups["e2e"], e2e)
+    assert not unlocked(runtime + groups["dev"] + groups["e2e"] + groups["browser"], e2e)
     assert not unlocked(runtime + groups["e2e"], tried)
     for group, lock in zip(("build", "release"), TOOL_LOCKS, strict=True):
         assert not unlocked(groups[group], pins((ROOT / lock).read_text()))

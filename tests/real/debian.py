@@ -1,6 +1,7 @@
-"""`python -m tests.real.debian`: Debian's redis-server is in `.tools/`, unpacked from its packages without root.
+"""`python -m tests.real.debian [redis|chromium …]`: Debian's packages are in `.tools/`, unpacked without root.
 
-Valkey's wheel is what most tests run on; Redis itself, and TLS, are tested on this one.
+Valkey's wheel is what most tests of the ledger run on; Redis itself, and TLS, are tested on Debian's redis-server. The
+page is tested in Debian's Chromium. Without arguments it is redis alone.
 """
 
 import os
@@ -11,38 +12,59 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from tests.real.install import TOOLS
 
-FOLDER: Final = TOOLS / "redis"
-BINARY: Final = FOLDER / "usr" / "bin" / "redis-server"
+
+class Unpacked(Struct, frozen=True):
+    """A program of Debian's, in a folder of its own with the libraries that this machine lacks."""
+
+    folder: Path
+    packages: tuple[str, ...]  # the first is what is wanted; the others must come with it
+    path: str
+
+    @property
+    def binary(self) -> Path:
+        """Where the program is, or would be."""
+        return self.folder / self.path
+
+    def environment(self) -> Mapping[str, str]:
+        """What the program needs to find the libraries that came with it."""
+        found = [*self.folder.glob("usr/lib/*-linux-*"), *self.folder.glob("usr/lib/*-linux-*/pulseaudio")]
+        return {"LD_LIBRARY_PATH": ":".join(str(one) for one in found)}
 
 
-def install() -> None:
-    """BINARY is there where apt is, and in CI; elsewhere nothing is. Raises SystemExit with what failed."""
-    if BINARY.exists():
+REDIS: Final = Unpacked(TOOLS / "redis", ("redis-server", "redis-tools"), "usr/bin/redis-server")
+CHROMIUM: Final = Unpacked(
+    TOOLS / "chromium", ("chromium-headless-shell", "chromium-common"), "usr/lib/chromium/chromium-headless-shell"
+)
+PROGRAMS: Final = {"redis": REDIS, "chromium": CHROMIUM}
+
+
+def install(program: Unpacked) -> None:
+    """Its binary is there where apt is, and in CI; elsewhere nothing is. Raises SystemExit with what failed."""
+    if program.binary.exists():
         return
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         if "CI" in os.environ:
-            raise SystemExit("apt-get and dpkg are needed for Debian's redis-server")
+            raise SystemExit(f"apt-get and dpkg are needed for Debian's {program.packages[0]}")
         return
-    apt = FOLDER / "apt"
-    for folder in ("lists/partial", "cache/archives/partial"):
-        (apt / folder).mkdir(parents=True, exist_ok=True)
+    folder = program.folder
+    apt = folder / "apt"
+    for one in ("lists/partial", "cache/archives/partial"):
+        (apt / one).mkdir(parents=True, exist_ok=True)
     options = [f"Dir::State::lists={apt}/lists", f"Dir::Cache={apt}/cache", "Debug::NoLocking=1"]
     options.append("APT::Sandbox::User=root")  # else root's apt warns that it cannot step down
     get = ["apt-get", "-qq", *(f"-o{option}" for option in options)]
-    _run([*get, "update"], FOLDER)
-    planned = _run([*get, "--simulate", "--no-install-recommends", "install", "redis-server"], FOLDER)
+    _run([*get, "update"], folder)
+    planned = _run([*get, "--simulate", "--no-install-recommends", "install", program.packages[0]], folder)
     missing = [line.split()[1] for line in planned.splitlines() if line.startswith("Inst ")]
-    _run([*get, "download", *(missing or ["redis-server", "redis-tools"])], FOLDER)
-    for package in FOLDER.glob("*.deb"):
-        _run(["dpkg", "-x", package.name, "."], FOLDER)
+    _run([*get, "download", *(missing or program.packages)], folder)
+    for package in folder.glob("*.deb"):
+        _run(["dpkg", "-x", package.name, "."], folder)
+        package.unlink()
     shutil.rmtree(apt)
-
-
-def environment() -> Mapping[str, str]:
-    """What BINARY needs to find the libraries that came with it."""
-    return {"LD_LIBRARY_PATH": ":".join(str(one) for one in FOLDER.glob("usr/lib/*-linux-*"))}
 
 
 def _run(command: list[str], folder: Path) -> str:
@@ -53,5 +75,8 @@ def _run(command: list[str], folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    install()
-    sys.stdout.write(f"{BINARY}\n" if BINARY.exists() else "no apt here: tests on Debian's redis-server are skipped\n")
+    for name in sys.argv[1:] or ["redis"]:
+        wanted = PROGRAMS[name]
+        install(wanted)
+        absent = f"no apt here: tests on Debian's {name} are skipped"
+        sys.stdout.write(f"{wanted.binary if wanted.binary.exists() else absent}\n")

@@ -47,7 +47,7 @@ def valkey() -> Make:
 
 def debian_redis() -> Make:
     """Redis, as Debian packages it."""
-    return Make(debian.BINARY, "python -m tests.real.debian", debian.environment())
+    return Make(debian.REDIS.binary, "python -m tests.real.debian", debian.REDIS.environment())
 
 
 class Redis:

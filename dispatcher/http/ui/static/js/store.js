@@ -1,0 +1,51 @@
+// What the page knows, in one object. Whoever changes it says what is new; the page is drawn at the next frame.
+
+export const state = {
+  user: null, // what /v1/whoami says
+  door: 'opening', // opening, sign-in, off, open
+  refused: '', // why the last token was refused
+  path: '', // the view: what stands in the address
+  agents: null,
+  stats: null,
+  waiting: null, // rooms in which somebody waits, those who have waited longest first
+  rooms: null, // one page of the list: {rooms, next_cursor}
+  room: null, // {name, answer} or {name, unknown}
+  filter: {q: '', state: '', project: ''},
+  cursors: [], // of the list's pages before this one
+  live: 'polling', // live, polling
+  failing: null, // {since, why}: the service does not answer
+  freshAt: 0, // when it last did
+  skew: 0, // the service's clock less the browser's, in ms
+  asking: null, // the order that waits for its confirmation
+  told: '', // what became of the last order
+  tick: 0,
+};
+
+let draw = () => {};
+let drawing = false;
+
+/** Have `view` called at the next frame after each change. */
+export function drawWith(view) {
+  draw = view;
+  later();
+}
+
+/** Take over what is new. */
+export function change(news) {
+  Object.assign(state, news);
+  later();
+}
+
+/** Now, by the service's clock, in epoch ms. */
+export function now() {
+  return Date.now() + state.skew;
+}
+
+function later() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    draw();
+  });
+}
