@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import Final
 
+from dispatcher.config import Source
 from dispatcher.config.environment import service_url
+from dispatcher.config.lk import LK_FILE, with_lk_project
 
 LIVEKIT: Final = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_KEYS")
 RULES: Final = ("DISPATCHER_CONFIG", "DISPATCHER_AGENT")
@@ -26,6 +29,22 @@ def take_config(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="the configuration file; default: $DISPATCHER_CONFIG, else ./dispatcher.yaml if it exists",
     )
+
+
+def take_connection(parser: argparse.ArgumentParser) -> None:
+    """Add `--lk-project` and `--config`."""
+    whose = f"connect to this project of lk's, LiveKit's own command: the URL, key and secret in ~/{LK_FILE}"
+    parser.add_argument("--lk-project", metavar="NAME", help=whose)
+    take_config(parser)
+
+
+def source_of(arguments: argparse.Namespace) -> Source:
+    """Where the configuration comes from; of loose permissions of lk's file is warned. Raises BadConfig."""
+    if arguments.lk_project is None:
+        return Source(arguments.config, os.environ)
+    environ, warnings = with_lk_project(arguments.lk_project, arguments.config, os.environ, Path.home())
+    sys.stderr.write("".join(f"{warning}\n" for warning in warnings))
+    return Source(arguments.config, environ)
 
 
 def take_project(parser: argparse.ArgumentParser, whose: str) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import secrets
 import sys
 import time
@@ -17,9 +16,19 @@ from msgspec import Struct
 
 from dispatcher import offline
 from dispatcher.cli.client import asked
-from dispatcher.cli.options import LISTENS, LIVEKIT, RULES, WEBHOOK, base, take_config, take_project, take_url
+from dispatcher.cli.options import (
+    LISTENS,
+    LIVEKIT,
+    RULES,
+    WEBHOOK,
+    base,
+    source_of,
+    take_connection,
+    take_project,
+    take_url,
+)
 from dispatcher.client import Answer, RequestFailed
-from dispatcher.config import Secret, Source
+from dispatcher.config import Secret
 from dispatcher.core.text import visible
 from dispatcher.livekit.webhook import BadWebhook, Rejected, sign
 
@@ -49,12 +58,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--like", type=_release, default=SIGNS_IAT, metavar="VERSION", help=like)
     take_url(parser)
     take_project(parser, "the project whose keys sign it, once each")
-    take_config(parser)
+    take_connection(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Send the webhook once for each key of the project."""
-    config = Source(arguments.config, os.environ).read()
+    config = source_of(arguments).read()
     project = offline.project_of(config, arguments.project)
     body = offline.read_body(arguments.event) if arguments.event else None
     signed = partial(sign, now=time.time_ns() // 1_000_000, iat=arguments.like >= SIGNS_IAT)

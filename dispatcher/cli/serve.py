@@ -16,7 +16,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.app import RecordTo, redis_address, running
-from dispatcher.cli.options import EVERYTHING, take_config
+from dispatcher.cli.options import EVERYTHING, source_of, take_connection
 from dispatcher.cli.signals import on_hangup, stopping
 from dispatcher.config import Config, Source
 from dispatcher.offline import Unusable
@@ -46,12 +46,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--log", choices=("json", "text"), help="how the log is written; default: text on a terminal, else json"
     )
     parser.add_argument("--log-level", choices=LEVELS, default=LEVELS[0], help=LEVEL)
-    take_config(parser)
+    take_connection(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; exit code 1 if the address cannot be used, 143 or 130 at a second signal."""
-    source = Source(arguments.config, os.environ)
+    source = source_of(arguments)
     config = source.read()
     redis_address(config)
     aside("".join(f"{warning}\n" for warning in config.warnings))

@@ -147,3 +147,21 @@ async def test_what_cannot_be_sent(capsys: pytest.CaptureFixture[str]) -> None:
         "no.json: No such file or directory",
         "no project is named defualt; did you mean 'default'?",
     ]
+
+
+async def test_a_project_of_lk_s_signs_it(
+    shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its key and secret, and a warning of who else may read them."""
+    for name in ENVIRONMENT.keys() - {"DISPATCHER_AGENT"}:
+        shell.delenv(name)
+    shell.setenv("HOME", str(tmp_path))
+    file = tmp_path / ".livekit" / "cli-config.yaml"
+    file.parent.mkdir()
+    file.write_text(f"projects: [{{name: here, url: 'ws://127.0.0.1:9', api_key: {KEY}, api_secret: {SECRET}}}]\n")
+    file.chmod(0o644)
+    async with house() as here:
+        assert await sent(here.service.url, "--lk-project", "here") == 0
+    out, err = capsys.readouterr()
+    assert out == f"{here.service.url}/webhook: 200 ignored, signed with {KEY}\n"
+    assert err == f"{file}: others may read the secrets in it (644): chmod 600 {file}\n"

@@ -14,8 +14,8 @@ from dispatcher.cli.doctor.livekits import of_livekits
 from dispatcher.cli.doctor.redis import of_redis
 from dispatcher.cli.doctor.way_in import WayIn
 from dispatcher.cli.doctor.workers import of_workers, seen
-from dispatcher.cli.options import EVERYTHING, base, take_config
-from dispatcher.config import Config, Source
+from dispatcher.cli.options import EVERYTHING, base, source_of, take_connection
+from dispatcher.config import Config
 from dispatcher.config.environment import service_url
 from dispatcher.config.types import SECRET_MIN
 from dispatcher.ledger.redis.address import Address
@@ -42,12 +42,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--admin-url", type=base, metavar="URL", help=ADMIN_URL)
     parser.add_argument("--room-trip", action="store_true", help=ROOM_TRIP)
     parser.add_argument("--json", action="store_true", help=JSON)
-    take_config(parser)
+    take_connection(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check everything that the service will depend on."""
-    config = Source(arguments.config, os.environ).read()
+    config = source_of(arguments).read()
     at = arguments.url
     if not at and (arguments.room_trip or arguments.admin_url):
         raise Unusable("--room-trip and --admin-url go with --url, which names the running service")
