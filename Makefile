@@ -45,12 +45,12 @@ check: $(INSTALLED)  ## check format, lint, types and imports
 
 e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server, and in a real browser (fetched once; needs go)
 	$(BIN)/python -m tests.real.install
-	$(BIN)/python -m tests.real.debian redis chromium
+	$(BIN)/python -m tests.real.debian redis chromium prometheus
 	$(BIN)/pytest -m "real and not long"
 
 e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
 	$(BIN)/python -m tests.real.install v1.13.5 v1.11.0 v1.9.11
-	$(BIN)/python -m tests.real.debian redis chromium
+	$(BIN)/python -m tests.real.debian redis chromium prometheus
 	$(BIN)/pytest -m long --ignore=tests/attack
 	$(BIN)/python -m pytest -n auto --dist worksteal -p tests.deep -m "hypothesis and not real" --ignore=tests/attack
 	$(BIN)/python -m tests.simulation --lives 30000 --jobs $$(nproc)

@@ -22,6 +22,8 @@ EXPOSED_EVERY: Final = 0.25  # seconds between two expositions of the metrics at
 
 API: Final = "/v1/"  # below it every error is a problem
 
+OPEN_METRICS: Final = "application/openmetrics-text"
+
 Ready: TypeAlias = Callable[[], str | None]  # None, or the reason why not
 
 
@@ -67,7 +69,7 @@ def _probes(ready: Ready, metrics: Metrics) -> list[web.RouteDef]:
     return [
         web.get("/healthz", _alive),
         web.get("/readyz", _readiness(ready)),
-        web.get("/metrics", _Exposition(metrics).answer),
+        web.get("/metrics", _expositions(metrics)),
     ]
 
 
@@ -85,11 +87,23 @@ def _readiness(ready: Ready) -> Handler:
     return readiness
 
 
-class _Exposition:
-    """The metrics as text. Making it takes as long as 30 webhooks, so requests meanwhile share the next one."""
+def _expositions(metrics: Metrics) -> Handler:
+    """The metrics in the format that the request accepts: OpenMetrics, with exemplars, or Prometheus' text."""
+    text, as_open_metrics = _Exposition(metrics), _Exposition(metrics, as_open_metrics=True)
 
-    def __init__(self, metrics: Metrics) -> None:
+    async def exposition(request: web.Request) -> web.Response:
+        accepted = [one.partition(";")[0].strip().lower() for one in request.headers.get("Accept", "").split(",")]
+        return await (as_open_metrics if OPEN_METRICS in accepted else text).answer(request)
+
+    return exposition
+
+
+class _Exposition:
+    """The metrics in one format. Making it takes as long as 30 webhooks, so requests meanwhile share the next one."""
+
+    def __init__(self, metrics: Metrics, *, as_open_metrics: bool = False) -> None:
         self._metrics = metrics
+        self._as_open_metrics = as_open_metrics
         self._making: asyncio.Task[tuple[bytes, str]] | None = None
         self._not_before = 0.0  # by the loop's clock
 
@@ -103,7 +117,7 @@ class _Exposition:
         now = asyncio.get_running_loop().time
         await asyncio.sleep(self._not_before - now())
         self._not_before = now() + EXPOSED_EVERY
-        return self._metrics.exposition()
+        return self._metrics.exposition(as_open_metrics=self._as_open_metrics)
 
 
 def _json_errors(metrics: Metrics, log: Log, refused: Callable[[web.Request, web.HTTPException], None]) -> Middleware:

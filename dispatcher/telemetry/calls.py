@@ -67,8 +67,11 @@ class CallRecorder:
         if self.tracing:
             self.tracing.called(LEDGER, op, "unavailable" if trouble else "ok", seconds)
         if trouble is not None:
+            self.metrics.ledger_consecutive_failures.inc()
             self._ledger_failed(trouble)
-        elif over := self.outages.answered(LEDGER):
+            return
+        self.metrics.ledger_consecutive_failures.set(0)
+        if over := self.outages.answered(LEDGER):
             self.log.info("ledger.recovered", **over.fields)
 
     def _failed(self, project: str, error: LiveKitError) -> Callable[..., None] | None:

@@ -43,13 +43,17 @@ class _Read(Collector):
 class WithoutCreated(Collector):
     """A registry without the `_created` series, one for each counter and histogram: the text format does not need them.
 
-    The library can leave them out only for the whole process.
+    The library can leave them out only for the whole process. `as_open_metrics`: also without the `_count` of a
+    histogram that has no `_sum`, as its values may be negative: OpenMetrics knows none without the other.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, as_open_metrics: bool = False) -> None:
         self._registry = registry
+        self._as_open_metrics = as_open_metrics
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            alone = self._as_open_metrics and not any(sample.name.endswith("_sum") for sample in metric.samples)
+            left_out = ("_created", "_count") if alone and metric.type == "histogram" else ("_created",)
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith(left_out)]
             yield metric

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
 
 from dispatcher.core.timeline import Verdict
 from dispatcher.expressions import FailureReason
@@ -29,6 +29,8 @@ DEPARTURES: Final = frozenset({  # LiveKit's DisconnectReason; a test holds it e
     "ROOM_DELETED", "STATE_MISMATCH", "JOIN_FAILURE", "MIGRATION", "SIGNAL_CLOSE", "ROOM_CLOSED", "USER_UNAVAILABLE",
     "USER_REJECTED", "SIP_TRUNK_FAILURE", "CONNECTION_TIMEOUT", "MEDIA_FAILURE", "AGENT_ERROR",
 })  # fmt: skip
+
+_OPEN_METRICS: Final = "application/openmetrics-text; version=1.0.0"
 
 RULE_FIELDS: Final = ("when", "agent", "metadata")  # that an expression may stand in
 
@@ -73,6 +75,9 @@ class Metrics:
         self.session_pickup_delay_seconds = new.histogram(
             "session_pickup_delay_seconds", "How late a due session was taken up.", _LAG
         )
+        self.ledger_consecutive_failures = new.gauge(
+            "ledger_consecutive_failures", "Operations that the ledger failed in a row."
+        )
         self.rule_errors_total = new.counter("rule_errors_total", "Expressions that failed.", "rule", "field", "reason")
         self.metadata_unread_total = new.counter(
             "metadata_unread_total", "Rooms of unread metadata.", "whose", "reason"
@@ -116,6 +121,9 @@ class Metrics:
         self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
         self.time_to_agent_seconds = new.histogram(
             "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
+        )
+        self.assignments_starved_total = new.counter(
+            "assignments_starved_total", "Assignments that have used up all their targets."
         )
         self.assignments = new.gauge("assignments", "Assignments of live rooms, by state.", "state")
         self.oldest_wait_seconds = new.gauge("oldest_wait_seconds", "How long who waits longest has waited.")
@@ -188,12 +196,13 @@ class Metrics:
         """The rule's name if the configuration has it, else "other"."""
         return name if name in self._rules else OTHER
 
-    def exposition(self) -> tuple[bytes, str]:
-        """All metrics in Prometheus' text format, and the content type to send them with."""
-        return generate_latest(WithoutCreated(self._registry)), CONTENT_TYPE_LATEST
+    def exposition(self, *, as_open_metrics: bool = False) -> tuple[bytes, str]:
+        """All metrics in Prometheus' text format, or as OpenMetrics, and the content type to send them with."""
+        encode, content_type = choose_encoder(_OPEN_METRICS if as_open_metrics else "")
+        return encode(WithoutCreated(self._registry, as_open_metrics=as_open_metrics)), content_type
 
 
-def begin(metric: Counter | Gauge, *values: Iterable[str]) -> None:
+def begin(metric: Counter | Gauge | Histogram, *values: Iterable[str]) -> None:
     """Show the metric at 0 for each combination of its labels' values: an alarm sees the first that is counted."""
     for labels in product(*values):
         metric.labels(*labels)
@@ -205,6 +214,7 @@ def _begin_names(metrics: Metrics, agents: Sequence[str], rules: Sequence[str]) 
     for counter in (metrics.agents_joined_total, metrics.targets_bypassed_total, metrics.deployments_ignored_total):
         begin(counter, [*agents, OTHER])
     begin(metrics.rule_errors_total, rules, RULE_FIELDS, FailureReason)
+    begin(metrics.time_to_agent_seconds, [*agents, OTHER])
 
 
 def event_label(name: str) -> str:

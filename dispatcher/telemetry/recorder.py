@@ -118,7 +118,8 @@ class SessionRecorder:
             case Said.AGENT_JOINED:
                 metrics.agents_joined_total.labels(agent=agent).inc()
                 if entry.took is not None:
-                    metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000)
+                    exemplar = self.tracing.fields() if self.tracing else None
+                    metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000, exemplar or None)
             case Said.ATTEMPT_ENDED:
                 self._count_end(entry, agent)
             case Said.ATTEMPT_RETRACTED if entry.part is Part.AGENT and not entry.reason:
@@ -129,6 +130,8 @@ class SessionRecorder:
                 metrics.targets_bypassed_total.labels(agent=agent).inc()
             case Said.DEPLOYMENT_IGNORED:
                 metrics.deployments_ignored_total.labels(agent=agent).inc()
+            case Said.ASSIGNMENT_STARVED:
+                metrics.assignments_starved_total.inc()
             case Said.AGENT_UNREQUESTED:
                 metrics.surplus_agents_total.labels(action="reported").inc()
             case _:

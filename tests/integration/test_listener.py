@@ -433,10 +433,10 @@ async def test_metrics_are_made_for_all_who_ask_together(world: World) -> None:
     now = asyncio.get_running_loop().time
     exposition = world.metrics.exposition
 
-    def counted() -> tuple[bytes, str]:
+    def counted(*, as_open_metrics: bool = False) -> tuple[bytes, str]:
         nonlocal made
         made += 1
-        return exposition()
+        return exposition(as_open_metrics=as_open_metrics)
 
     world.metrics.exposition = counted  # type: ignore[method-assign]
     async with served(world) as client:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, TraceConfig, web
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
+from prometheus_client.parser import text_string_to_metric_families
 
 from dispatcher.core.events import Event
 from dispatcher.core.facts import Ms
@@ -324,6 +326,30 @@ async def test_metrics_are_prometheus_text(client: Client) -> None:
 
     assert answer.content_type == "text/plain"
     assert 'livekit_dispatcher_webhooks_total{event="unknown",result="no_token"} 1.0' in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        (None, "text/plain"),
+        ("*/*", "text/plain"),
+        ("text/plain;version=0.0.4;q=0.5,*/*;q=0.1", "text/plain"),
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", "application/openmetrics-text"),
+        ("Application/OpenMetrics-Text; version=0.0.1", "application/openmetrics-text"),
+        ("application/openmetrics-text; version=" + "9" * 5_000, "application/openmetrics-text"),
+        (",;,=", "text/plain"),
+    ],
+)
+async def test_metrics_have_the_format_that_is_accepted(client: Client, accept: str | None, given: str) -> None:
+    """OpenMetrics where the request names it, whatever else stands there; each as its own parser reads it."""
+    answer = await client.get(
+        "/metrics", headers={"Accept": accept} if accept is not None else {}, skip_auto_headers=["Accept"]
+    )
+    text = await answer.text()
+    assert answer.content_type == given
+    read = open_metrics_families if given != "text/plain" else text_string_to_metric_families
+    assert "livekit_dispatcher_webhooks" in {family.name.removesuffix("_total") for family in read(text)}
+    assert text.endswith("# EOF\n") is (given != "text/plain")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""`python -m tests.real.debian [redis|chromium …]`: Debian's packages are in `.tools/`, unpacked without root.
+"""`python -m tests.real.debian [redis|chromium|prometheus …]`: Debian's packages are in `.tools/`, unpacked without root.
 
 Valkey's wheel is what most tests of the ledger run on; Redis itself, and TLS, are tested on Debian's redis-server. The
-page is tested in Debian's Chromium. Without arguments it is redis alone.
+page is tested in Debian's Chromium, alerts by its Prometheus and promtool. Without arguments it is redis alone.
 """
 
 import os
@@ -39,7 +39,8 @@ REDIS: Final = Unpacked(TOOLS / "redis", ("redis-server", "redis-tools"), "usr/b
 CHROMIUM: Final = Unpacked(
     TOOLS / "chromium", ("chromium-headless-shell", "chromium-common"), "usr/lib/chromium/chromium-headless-shell"
 )
-PROGRAMS: Final = {"redis": REDIS, "chromium": CHROMIUM}
+PROMETHEUS: Final = Unpacked(TOOLS / "prometheus", ("prometheus",), "usr/bin/prometheus")
+PROGRAMS: Final = {"redis": REDIS, "chromium": CHROMIUM, "prometheus": PROMETHEUS}
 
 
 def install(program: Unpacked) -> None:

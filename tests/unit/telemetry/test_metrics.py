@@ -27,6 +27,8 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "targets_bypassed_total": (Counter, {"agent"}),
     "time_to_agent_seconds": (Histogram, {"agent"}),
     "assignments": (Gauge, {"state"}),
+    "assignments_starved_total": (Counter, set()),
+    "ledger_consecutive_failures": (Gauge, set()),
     "oldest_wait_seconds": (Gauge, set()),
     "agents_left_total": (Counter, {"agent", "reason"}),
     "surplus_agents_total": (Counter, {"action"}),

@@ -108,6 +108,7 @@ def test_of_a_silent_attempt_it_is_told_why_it_was_given_up_then() -> None:
         (entry(Said.ATTEMPT_RETRACTED, part=Part.DISPATCH), {}),
         (entry(Said.ATTEMPT_RETRACTED, part=Part.AGENT, reason="timeout"), {}),
         (entry(Said.AGENT_UNREQUESTED), {"surplus_agents_total,reported": 1}),
+        (entry(Said.ASSIGNMENT_STARVED), {"assignments_starved_total": 1}),
         (entry(Said.TARGET_BYPASSED), {"targets_bypassed_total,greeter": 1}),
         (entry(Said.DEPLOYMENT_IGNORED), {"deployments_ignored_total,greeter": 1}),
         (
