@@ -43,7 +43,37 @@ _JOIN: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20
 _LAG: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
-class Metrics:
+class _AgentMetrics:
+    """Those of agents, and of the people who wait for them."""
+
+    def _of_agents(self, new: NewMetrics) -> None:
+        self.dispatches_total = new.counter(
+            "dispatches_total", "Dispatches, once each, by how they ended.", "agent", "result"
+        )
+        self.agents_joined_total = new.counter("agents_joined_total", "Agents that joined their room.", "agent")
+        self.target_circuit_open = new.gauge(
+            "target_circuit_open", "Whether other targets are asked instead.", "project", "agent"
+        )
+        self.agent_paused = new.gauge("agent_paused", "Whether nobody is given the agent.", "project", "agent")
+        self.targets_bypassed_total = new.counter("targets_bypassed_total", "Targets not asked, as so.", "agent")
+        self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
+        self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
+        self.time_to_agent_seconds = new.histogram(
+            "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
+        )
+        self.assignments_starved_total = new.counter(
+            "assignments_starved_total", "Assignments that have used up all their targets."
+        )
+        self.assignments = new.gauge("assignments", "Assignments of live rooms, by state.", "state")
+        self.oldest_wait_seconds = new.gauge("oldest_wait_seconds", "How long who waits longest has waited.")
+        self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
+        self.workers = new.gauge("workers", "Workers that answer at the configured addresses.", "agent")
+        self.worker_polls_total = new.counter("worker_polls_total", "Questions to workers, by answer.", "result")
+        self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
+        begin(self.surplus_agents_total, ("found", "removed", "reported"))
+
+
+class Metrics(_AgentMetrics):
     """What the dispatcher counts and times. `agents` and `rules` are the names that may become label values.
 
     `lines_dropped` says how many lines the log has lost.
@@ -106,32 +136,6 @@ class Metrics:
         new.read("log_lines_dropped_total", "Lines of the log that could not be written.", lines_dropped)
         ProcessCollector(registry=self._registry)  # process_…: memory, CPU, open files, start
         self.tape_claims_dropped_total = new.counter("tape_claims_dropped_total", "Claims that a tape has lost.")
-
-    def _of_agents(self, new: NewMetrics) -> None:
-        self.dispatches_total = new.counter(
-            "dispatches_total", "Dispatches, once each, by how they ended.", "agent", "result"
-        )
-        self.agents_joined_total = new.counter("agents_joined_total", "Agents that joined their room.", "agent")
-        self.target_circuit_open = new.gauge(
-            "target_circuit_open", "Whether other targets are asked instead.", "project", "agent"
-        )
-        self.agent_paused = new.gauge("agent_paused", "Whether nobody is given the agent.", "project", "agent")
-        self.targets_bypassed_total = new.counter("targets_bypassed_total", "Targets not asked, as so.", "agent")
-        self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")
-        self.create_seconds = new.histogram("create_seconds", "How long CreateDispatch took.", _CALL)
-        self.time_to_agent_seconds = new.histogram(
-            "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
-        )
-        self.assignments_starved_total = new.counter(
-            "assignments_starved_total", "Assignments that have used up all their targets."
-        )
-        self.assignments = new.gauge("assignments", "Assignments of live rooms, by state.", "state")
-        self.oldest_wait_seconds = new.gauge("oldest_wait_seconds", "How long who waits longest has waited.")
-        self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
-        self.workers = new.gauge("workers", "Workers that answer at the configured addresses.", "agent")
-        self.worker_polls_total = new.counter("worker_polls_total", "Questions to workers, by answer.", "result")
-        self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
-        begin(self.surplus_agents_total, ("found", "removed", "reported"))
 
     def _of_projects(self, new: NewMetrics) -> None:
         self.livekit_consecutive_failures = new.gauge(

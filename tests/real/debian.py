@@ -1,4 +1,4 @@
-"""`python -m tests.real.debian [redis|chromium|prometheus …]`: Debian's packages are in `.tools/`, unpacked without root.
+"""`python -m tests.real.debian [redis|chromium|prometheus …]`: Debian's packages are in `.tools/`, without root.
 
 Valkey's wheel is what most tests of the ledger run on; Redis itself, and TLS, are tested on Debian's redis-server. The
 page is tested in Debian's Chromium, alerts by its Prometheus and promtool. Without arguments it is redis alone.
