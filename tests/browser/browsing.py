@@ -47,7 +47,8 @@ class Tab:
 
     async def text(self) -> str:
         """All that is to be read."""
-        return await self.page.inner_text("body")
+        shown: str = await self.page.inner_text("body")
+        return shown
 
 
 @asynccontextmanager
