@@ -86,8 +86,8 @@ def installed(python: str, folder: Path, *more: str) -> Path:
 
 
 def smoke(python: str, folder: Path) -> None:
-    """Its commands work, and it serves from Redis, whose scripts are files in the wheel, until it is told to end."""
-    programs = installed(python, folder)
+    """Its fixtures serve a user's tests, and it serves from Redis, whose scripts are files in the wheel."""
+    programs = installed(python, folder, "pytest")
     [wheel] = DIST.glob("*.whl")
     said = _run([programs / "dispatcher", "--version"], folder).strip()
     if said != wheel.name.split("-")[1]:
@@ -95,7 +95,8 @@ def smoke(python: str, folder: Path) -> None:
     where = _run([programs / "python", "-c", "import dispatcher; print(*dispatcher.__path__)"], folder)
     if not Path(where.strip()).is_relative_to(folder):
         raise SystemExit(f"the package was imported from {where}")
-    _run([programs / "dispatcher", "demo"], folder)
+    shutil.copytree(ROOT / "examples" / "testing", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    _run([programs / "pytest", "-q", "-p", "no:cacheprovider", "tests"], folder)
     with running_valkey(folder) as valkey, serving(programs, folder, REDIS_URL=valkey.url) as (process, port):
         _run([programs / "dispatcher", "send-test", "--url", f"http://127.0.0.1:{port}"], folder)
         process.send_signal(signal.SIGTERM)

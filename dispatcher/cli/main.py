@@ -15,6 +15,7 @@ from dispatcher.cli import (
     dispatch,
     doctor,
     explain,
+    fake_livekit,
     healthcheck,
     look,
     notify_test,
@@ -40,6 +41,7 @@ COMMANDS = (  # as `--help` lists them
     *(rooms, explain, dispatch, retry, look),
     *(agents, pause, resume),
     *(send_test, notify_test, healthcheck, schema, rules, replay),
+    fake_livekit,
 )
 
 

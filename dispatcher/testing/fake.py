@@ -1,16 +1,17 @@
 """The fake LiveKit, put together: rooms, workers and faults, the server that answers, the webhooks it sends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from aiohttp import web
 from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
 
 from dispatcher.testing.changes import Changes
 from dispatcher.testing.faults import Faults
 from dispatcher.testing.release import SEEN, ServerRelease, Version
 from dispatcher.testing.rooms import Rooms
-from dispatcher.testing.server import Server
+from dispatcher.testing.server import LOOPBACK, Server
 from dispatcher.testing.services import AgentDispatchService, RoomService
 from dispatcher.testing.timers import Timers, Timings
 from dispatcher.testing.twirp import ReceivedCall, Twirp
@@ -24,7 +25,7 @@ DEV_KEYS: Final[Mapping[str, str]] = {"devkey": "devsecret-devsecret-devsecret-d
 
 
 class FakeLiveKit:
-    """LiveKit without media, on 127.0.0.1: `async with FakeLiveKit(webhook_url=…) as livekit`, then `livekit.url`.
+    """LiveKit without media, at `listen`: `async with FakeLiveKit(webhook_url=…) as livekit`, then `livekit.url`.
 
     `rooms` says who comes and goes, `workers` what becomes of dispatches, `faults` what goes wrong. It answers the API,
     sends webhooks and runs workers as livekit-server 1.13.5 was seen to, or as another `version` would: (1, 9) to
@@ -40,6 +41,7 @@ class FakeLiveKit:
         auto_create: bool = True,
         version: Version = SEEN,
         timings: Timings | None = None,
+        listen: tuple[str, int] = (LOOPBACK, 0),
     ) -> None:
         spans, release = timings or Timings(), ServerRelease(version)
         self.api_key, self.api_secret = next(iter(keys.items()))
@@ -55,7 +57,7 @@ class FakeLiveKit:
         )
         methods = RoomService(self._world).methods() | dispatches.methods()
         self._api = Twirp(keys, methods, self._timers, self._changes.announce)
-        self._server = Server(self._api.app)
+        self._server = Server(self._api.app, *listen)
         self.faults = Faults(self._api.faults, self._sender.faults)
 
     async def __aenter__(self) -> Self:
@@ -93,6 +95,10 @@ class FakeLiveKit:
     @webhook_key.setter
     def webhook_key(self, key: str) -> None:
         self._sender.key = key
+
+    def answer_more(self, routes: Iterable[web.RouteDef]) -> None:
+        """From its start on it answers these requests, too, which LiveKit does not know."""
+        self._api.more.extend(routes)
 
     async def stop_api(self) -> None:
         """The API refuses connections. The world goes on, and so do its webhooks."""

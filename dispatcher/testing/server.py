@@ -5,28 +5,29 @@ from typing import Final
 
 from aiohttp import web
 
-_HOST: Final = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
 _PATIENCE: Final = 0.05  # seconds that a call under way has left when the server stops
 
 
 class Server:
-    """One server after another on one port, which is chosen when the first one starts."""
+    """One server after another at one address. Port 0: the first one that starts chooses a free one."""
 
-    def __init__(self, app: Callable[[], web.Application]) -> None:
-        self.port = 0
+    def __init__(self, app: Callable[[], web.Application], host: str = LOOPBACK, port: int = 0) -> None:
+        self.host = host
+        self.port = port
         self._app = app
         self._runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
         """Where it listens, or would."""
-        return f"http://{_HOST}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     async def start(self) -> None:
         """It listens."""
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_PATIENCE)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, _HOST, self.port)
+        site = web.TCPSite(self._runner, self.host, self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

@@ -82,6 +82,7 @@ class Twirp:
     ) -> None:
         self.calls: list[ReceivedCall] = []
         self.faults: Armed[ApiFault] = Armed()
+        self.more: list[web.RouteDef] = []  # that LiveKit does not have
         self._keys = keys
         self._methods = methods
         self._timers = timers
@@ -91,6 +92,7 @@ class Twirp:
         """The web application, for one start of a server."""
         app = web.Application(client_max_size=10 * 2**20)  # LiveKit's own limit (docs/livekit.md §2.7)
         app.router.add_post("/twirp/livekit.{service}/{method}", self._answer)
+        app.add_routes(self.more)
         app.on_response_prepare.append(self._date)
         return app
 

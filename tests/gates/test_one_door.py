@@ -21,7 +21,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "yaml": ("config",),
     "pydantic": ("config",),
     "tenacity": ("livekit.client",),
-    "dispatcher.testing": ("testing", "cli.demo"),
+    "dispatcher.testing": ("testing", "kit", "cli.demo", "cli.fake_livekit"),
 }
 WALL_CLOCK: Mapping[str, str] = {
     "app": "webhooks' tokens are judged by it, and the memory ledger's clock begins with it",
@@ -31,6 +31,7 @@ WALL_CLOCK: Mapping[str, str] = {
     "cli.notify_test": "signs what is sent",
     "cli.send_test": "signs what is sent",
     "cli.serve": "stamps the log",
+    "kit": "stamps the log",
     "ledger.redis.checkup": "compares it with Redis's own",
     "telemetry.tracing": "stamps spans",
     "testing": "LiveKit's clock",

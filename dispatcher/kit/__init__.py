@@ -1,0 +1,1 @@
+"""The test kit for users: pytest's fixtures `livekit` and `dispatcher`, which docs/testing.md explains."""
