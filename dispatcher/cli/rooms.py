@@ -1,6 +1,7 @@
 """`dispatcher rooms`: the live rooms, a line for each assignment."""
 
 import argparse
+import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -9,7 +10,9 @@ from dispatcher.cli.options import SERVICE
 from dispatcher.cli.screen import table
 from dispatcher.client import Dispatcher, ListedRoom
 from dispatcher.core.session import State
-from dispatcher.http.asked import LIMIT, LIMIT_MAX
+from dispatcher.explain.words import about
+from dispatcher.http.asked import LIMIT
+from dispatcher.ledger.order import Order
 
 NAME: Final = "rooms"
 HELP: Final = "list live rooms, and how their assignments stand"
@@ -20,9 +23,13 @@ READS: Final = SERVICE
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its options."""
     parser.add_argument("--state", default="", choices=[*State], help="rooms with an assignment in this state")
+    parser.add_argument("--agent-name", default="", metavar="NAME", help="rooms with an assignment of this agent")
+    parser.add_argument("--rule", default="", metavar="NAME", help="rooms with an assignment of this rule")
+    parser.add_argument("--match", default="", metavar="TEXT", help="rooms with this text in their name")
     parser.add_argument("--project", default="", help="rooms of this project; default: of all")
-    most = f"so many rooms at most, the newest; default: {LIMIT}, at most {LIMIT_MAX}"
-    parser.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=most)
+    order = "newest: the newest first, as is usual; wait: those alone where somebody waits, the longest wait first"
+    parser.add_argument("--sort", default=Order.NEWEST, choices=[*Order], help=order)
+    parser.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"so many at most; default: {LIMIT}")
     take_watch(parser)
     take_service(parser)
 
@@ -31,18 +38,34 @@ def run(arguments: argparse.Namespace) -> int:
     """List them."""
 
     async def rooms(dispatcher: Dispatcher) -> Reply:
-        listed = await dispatcher.rooms(state=arguments.state, project=arguments.project, limit=arguments.limit)
-        lines = table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT"), _rows(listed))
-        more = f"the newest {arguments.limit}, there may be more: --limit" if len(listed) == arguments.limit else ""
+        listed = await dispatcher.rooms(
+            state=arguments.state,
+            agent=arguments.agent_name,
+            rule=arguments.rule,
+            q=arguments.match,
+            project=arguments.project,
+            sort=arguments.sort,
+            limit=arguments.limit,
+        )
+        now = int(time.time() * 1000)
+        lines = table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS"), _rows(listed, now))
+        more = f"the first {arguments.limit}, there may be more: --limit" if len(listed) == arguments.limit else ""
         return Reply(lines, {"rooms": listed}, aside=more)
 
     return ask_service(arguments, rooms)
 
 
-def _rows(rooms: Iterable[ListedRoom]) -> Iterator[tuple[str, ...]]:
+def _limit(text: str) -> int:
+    if not text.isdecimal() or int(text[:9]) < 1:
+        raise argparse.ArgumentTypeError("write a number from 1 on")
+    return int(text[:9])
+
+
+def _rows(rooms: Iterable[ListedRoom], now: int) -> Iterator[tuple[str, ...]]:
     """A row for each assignment; of a room without one, a row that says so."""
     for room in rooms:
+        waits = about(max(0, now - room.waiting_since)) if room.waiting_since else ""
         for one in room.assignments:
-            yield room.room, room.project, one.assignment, one.state, one.agent
+            yield room.room, room.project, one.assignment, one.state, one.agent, waits
         if not room.assignments:
-            yield room.room, room.project, "", "", ""
+            yield room.room, room.project, "", "", "", ""

@@ -1,7 +1,7 @@
 """For applications: ask the running service for an agent. It needs aiohttp and msgspec, and nothing of the service."""
 
 from dispatcher.client.agents import AgentPause, AgentTarget, ListedAgent, ListedAgents
-from dispatcher.client.dispatcher import Dispatcher, DispatchFields
+from dispatcher.client.dispatcher import Dispatcher, DispatchFields, RoomsFields
 from dispatcher.client.rooms import Dispatched, ListedAssignment, ListedRoom, LookedAt
 from dispatcher.client.transport import Answer, RequestFailed
 
@@ -18,4 +18,5 @@ __all__ = [
     "ListedRoom",
     "LookedAt",
     "RequestFailed",
+    "RoomsFields",
 ]

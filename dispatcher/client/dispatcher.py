@@ -16,6 +16,7 @@ from dispatcher.client.agents import ListedAgent, ListedAgents
 from dispatcher.client.rooms import Dispatched, ListedRoom, ListedRooms, LookedAt, Looks
 from dispatcher.client.transport import WITHIN_S, Answer, RequestFailed, ask
 
+PAGE_MAX: Final = 1_000  # rooms in one answer
 REPEATS_S: Final = (0.5, 1.0, 2.0)  # before each repeat of an order: a service that restarts is back by then
 _PASSES: Final = frozenset(
     {0, 502, 503, 504}
@@ -34,6 +35,17 @@ class DispatchFields(TypedDict, total=False):
     project: str
     create_room: bool
     participant: str
+
+
+class RoomsFields(TypedDict, total=False):
+    """What `GET /v1/rooms` takes; what is empty is not asked for."""
+
+    state: str
+    agent: str
+    rule: str
+    project: str
+    q: str
+    sort: str
 
 
 class _Problem(Struct, frozen=True):
@@ -111,10 +123,17 @@ class Dispatcher:
         request = _Request("POST", f"/v1/agents/{_quoted(agent)}/resume", body=body)
         return (await self._repeated(request)).read(ListedAgent)
 
-    async def rooms(self, *, state: str = "", project: str = "", limit: int = 100) -> tuple[ListedRoom, ...]:
-        """List live rooms, newest first: those with an assignment in `state`, if one is given."""
-        query = {"state": state, "project": project, "limit": str(limit)}
-        return (await self.get("/v1/rooms", query)).read(ListedRooms).rooms
+    async def rooms(self, *, limit: int = 100, **asked: Unpack[RoomsFields]) -> tuple[ListedRoom, ...]:
+        """List live rooms, `limit` at most: as many pages are asked for as it takes."""
+        query = {name: str(value) for name, value in asked.items()}
+        found: list[ListedRoom] = []
+        cursor: str | None = ""
+        while cursor is not None and len(found) < limit:
+            page = {"limit": str(min(PAGE_MAX, limit - len(found))), "cursor": cursor}
+            told = (await self.get("/v1/rooms", query | page)).read(ListedRooms)
+            found += told.rooms
+            cursor = told.next_cursor
+        return tuple(found)
 
     async def get(self, path: str, query: Mapping[str, str] = NOTHING) -> Answer:
         """Read anything else of the API, such as `/v1/workers`; of the query, what is not empty."""

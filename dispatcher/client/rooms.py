@@ -33,6 +33,8 @@ class ListedRoom(Struct, frozen=True):
     room: str
     sid: str
     finished: bool
+    since: Annotated[int, Meta(description="when it was first heard of: milliseconds since 1970")]
+    waiting_since: Annotated[int | None, Meta(description="somebody has waited since then; null: nobody waits")]
     assignments: tuple[ListedAssignment, ...]
 
 
@@ -40,6 +42,7 @@ class ListedRooms(Struct, frozen=True):
     """Live sessions, those that were asked for."""
 
     rooms: tuple[ListedRoom, ...]
+    next_cursor: Annotated[str | None, Meta(description="of the next page; null: there is none")]
     dry_run: Annotated[bool, Meta(description="the service asks for no agent, and has a ledger of its own")]
 
 

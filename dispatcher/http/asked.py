@@ -14,6 +14,7 @@ from dispatcher.core.session import State
 from dispatcher.engine.orders import METADATA_MAX, AgentRequest
 from dispatcher.http.guard import Caller
 from dispatcher.http.problems import bad_request, unprocessable
+from dispatcher.ledger.order import Order
 from dispatcher.runtime.snapshot import ProjectRuntime
 
 T = TypeVar("T")
@@ -72,7 +73,14 @@ class RoomsAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which rooms are listed."""
 
     state: Annotated[State, Meta(description="rooms with an assignment in this state")] | UnsetType = UNSET
+    agent: Annotated[str, Meta(description="with one whose agent is this")] | UnsetType = UNSET
+    rule: Annotated[str, Meta(description="with one of this rule's")] | UnsetType = UNSET
     project: Annotated[str, Meta(description="rooms of this project")] | UnsetType = UNSET
+    q: Annotated[str, Meta(min_length=1, description="rooms with this in their name, or of this sid")] | UnsetType = (
+        UNSET
+    )
+    sort: Annotated[Order, Meta(description="wait: those alone where somebody waits, the longest first")] = Order.NEWEST
+    cursor: Annotated[str, Meta(description="`next_cursor` of the page before")] | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="so many at most")] = LIMIT
 
 

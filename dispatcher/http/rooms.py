@@ -3,17 +3,16 @@
 from http import HTTPStatus
 
 from aiohttp import web
-from msgspec import UNSET
 
 from dispatcher.client.rooms import ListedRooms
 from dispatcher.http import routes, shown
 from dispatcher.http.asked import RoomAsked, RoomsAsked, projects_of
 from dispatcher.http.guard import Guard
 from dispatcher.http.inquiry import Inquiry
+from dispatcher.http.listing import Pages
 from dispatcher.http.problems import ApiError
 from dispatcher.http.resources import ToldRoom, ToldWorkers
 from dispatcher.http.route import ApiCall, Nothing
-from dispatcher.ledger import sessions
 
 
 class RoomsApi:
@@ -25,7 +24,7 @@ class RoomsApi:
     def __init__(self, guard: Guard, inquiry: Inquiry) -> None:
         self.guard = guard
         self.inquiry = inquiry
-        self.ledger = inquiry.ledger
+        self.pages = Pages(inquiry.ledger, inquiry.mask)
         self.dry_run = inquiry.health.dry_run
 
     def routes(self) -> list[web.RouteDef]:
@@ -38,13 +37,10 @@ class RoomsApi:
         ]
 
     async def _rooms(self, call: ApiCall[RoomsAsked, None]) -> ListedRooms:
-        """Answer with live rooms, newest first."""
-        asked = call.asked
-        projects = projects_of(asked.project, call.caller, self.guard.holder.snapshot.projects)
-        state = None if asked.state is UNSET else asked.state
-        lives = [life for name in projects for life in await sessions.live(self.ledger, name, state, limit=asked.limit)]
-        newest = sorted(lives, key=lambda life: life.born, reverse=True)[: asked.limit]
-        return ListedRooms(tuple(shown.summary(life, self.inquiry.shown(life)) for life in newest), self.dry_run)
+        """Answer with a page of the live rooms."""
+        projects = projects_of(call.asked.project, call.caller, self.guard.holder.snapshot.projects)
+        rooms, following = await self.pages.page(call.asked, projects)
+        return ListedRooms(rooms, following, self.dry_run)
 
     async def _room(self, call: ApiCall[RoomAsked, None]) -> ToldRoom:
         """Answer with every known session of the room name, newest first; of an unknown one, with what can be said."""

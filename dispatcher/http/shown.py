@@ -26,7 +26,7 @@ from dispatcher.http.resources import (
     ToldSession,
     ToldTrouble,
 )
-from dispatcher.ledger.sessions import KnownSession
+from dispatcher.ledger.sessions import KnownSession, waiting_since
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.masks import Mask
 
@@ -104,6 +104,8 @@ def summary(life: KnownSession, session: Session) -> ListedRoom:
         room=session.room,
         sid=life.key.sid,
         finished=session.finished,
+        since=life.born,
+        waiting_since=waiting_since(session) or None,
         assignments=tuple(
             ListedAssignment(one.key, one.state, one.next_target.agent, likeliest(session, one) or None)
             for one in session.assignments

@@ -13,6 +13,7 @@ from msgspec import Struct
 from dispatcher.core.effects import Then
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.order import Order, Position
 
 INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said
 LIVES_MAX: Final = 8  # sessions remembered under one room name
@@ -107,11 +108,12 @@ class SaveAnswer(Struct, frozen=True, kw_only=True):
     handover: Handover | None = None  # with KEPT (the inbox is empty: it is folded once per claim) and MORE
 
 
-class Standing(Struct, frozen=True, order=True):
+class Standing(Struct, frozen=True, order=True, omit_defaults=True):
     """One line of the index that `save` carries: an assignment's state and the agent it is about. Fit for a label."""
 
     state: str
     agent: str
+    since: Ms = 0  # somebody waits for it, and no agent is there; `standings` counts without it
 
 
 class Life(Struct, frozen=True, kw_only=True):
@@ -122,6 +124,7 @@ class Life(Struct, frozen=True, kw_only=True):
     born: Ms  # when it was first heard of
     due_at: Ms | None  # None: at rest, held or over
     finished: bool
+    waiting_since: Ms = 0  # as Order.WAIT has it; else 0
 
 
 class Slot(Struct, frozen=True):
@@ -222,8 +225,20 @@ class Ledger(Protocol):
         """The lives of a room name, newest first, LIVES_MAX at most; ended ones for OVER_TTL_MS."""
         ...
 
-    async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
-        """Live sessions of the project, those with an assignment in `state` if one is named, newest first."""
+    async def list(
+        self,
+        project: str,
+        state: str | None = None,
+        *,
+        order: Order = Order.NEWEST,
+        after: Position | None = None,
+        limit: int = 100,
+    ) -> list[Life]:
+        """Live sessions of the project, those with an assignment in `state` if one is named, newest first.
+
+        With Order.WAIT those in which somebody waits, whatever the state. Sessions of the same instant follow each
+        other by their sid. What comes `after` a position is the same however the sessions before it change.
+        """
         ...
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:

@@ -1,12 +1,14 @@
 """The ledger in this process's memory: the default, nothing to install. A restart empties it and the sweep restores it.
 
-One event loop and no await inside an operation: each is atomic without locks. None but `list` searches all sessions.
+One event loop and no await inside an operation: each is atomic without locks. None searches all sessions.
 What has expired is dropped as each operation begins, so that none sees it.
 """
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count, islice
+from itertools import count
+
+from msgspec.structs import replace
 
 from dispatcher.core import timing
 from dispatcher.core.effects import Then
@@ -30,6 +32,7 @@ from dispatcher.ledger.memory_memos import Memos
 from dispatcher.ledger.memory_notices import WaitingNotices
 from dispatcher.ledger.memory_rates import Slots
 from dispatcher.ledger.memory_store import Agenda, Place, Sessions, StoredSession
+from dispatcher.ledger.order import Order, Position
 
 
 class MemoryLedger:
@@ -159,10 +162,21 @@ class MemoryLedger:
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
+    async def list(
+        self,
+        project: str,
+        state: str | None = None,
+        *,
+        order: Order = Order.NEWEST,
+        after: Position | None = None,
+        limit: int = 100,
+    ) -> list[Life]:
         self._begin()
-        matching = (session.life() for session in self._sessions.newest() if session.is_listed(project, state))
-        return list(islice(matching, limit))
+        page = self._sessions.lists.page(project, state, order, after, limit)
+        lives = [self._sessions.life(key) for _, key in page]
+        if order is not Order.WAIT:
+            return lives
+        return [replace(life, waiting_since=since) for (since, _), life in zip(page, lives, strict=True)]
 
     def _begin(self) -> Ms:
         now = self._clock()

@@ -5,7 +5,7 @@ searches.
 """
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from heapq import heapify, heappop, heappush
@@ -27,6 +27,7 @@ from dispatcher.ledger.interface import (
     Life,
     Standing,
 )
+from dispatcher.ledger.memory_lists import Lists, listings
 
 _SLACK: Final = 64  # outdated agenda entries that do not yet make a rebuild worth it
 _NEVER: Final = float("inf")
@@ -52,6 +53,7 @@ class StoredSession:
     expires: Ms = 0
     record: bytes | None = None
     index: tuple[Standing, ...] = ()
+    listed: frozenset[tuple[str, Ms]] = frozenset()  # in which lists, and where
     inbox: deque[bytes] = field(default_factory=deque)
     head: int = 0  # absolute position of the inbox's first entry
     lapses: int = 0  # leases in a row that ran out
@@ -88,12 +90,6 @@ class StoredSession:
     def is_taken(self, now: Ms) -> bool:
         """Whether somebody has a lease that has not run out, or it is left alone."""
         return (self.place is Place.HELD and self.at > now) or self.alone_until > now
-
-    def is_listed(self, project: str, state: str | None) -> bool:
-        """Whether it is a live one of the project, with an assignment in that state if one is named."""
-        if self.place is Place.OVER or self.key.project != project:
-            return False
-        return state is None or any(line.state == state for line in self.index)
 
     def lease(self) -> Lease:
         """The lease it is held under."""
@@ -164,6 +160,7 @@ class Sessions:
         self._by_key: dict[Key, StoredSession] = {}  # the oldest first
         self._places: dict[Place, OrderedDict[Key, StoredSession]] = {place: OrderedDict() for place in Place}
         self._names: dict[tuple[str, str], list[StoredSession]] = {}
+        self.lists = Lists()
         self.standings: Counter[tuple[str, Standing]] = Counter()
 
     def known(self, key: Key, now: Ms) -> StoredSession | None:
@@ -187,6 +184,7 @@ class Sessions:
         lives = self._names.setdefault((key.project, key.room), [])
         lives.append(session)
         del lives[:-LIVES_MAX]
+        self.reindex(session, ())
         return session
 
     def move(self, session: StoredSession, place: Place, now: Ms, at: Ms = 0) -> None:
@@ -201,7 +199,7 @@ class Sessions:
     def end(self, session: StoredSession, now: Ms) -> None:
         """End the session: its record stays and can be found."""
         session.inbox.clear()
-        self.reindex(session, ())
+        self.reindex(session, None)
         self.move(session, Place.OVER, now, now)
 
     def release(self, session: StoredSession, now: Ms, alone_until: Ms) -> None:
@@ -231,23 +229,25 @@ class Sessions:
             self.renew(session, now)
         return set(keys) - known.keys()
 
-    def reindex(self, session: StoredSession, index: Sequence[Standing]) -> None:
-        """`standings` counts these lines for the session instead of those before."""
+    def reindex(self, session: StoredSession, index: Sequence[Standing] | None) -> None:
+        """`standings` and `lists` have these lines for the session instead of those before; None: it is in no list."""
         project = session.key.project
         for gone in session.index:
             self.standings[project, gone] -= 1
             if not self.standings[project, gone]:
                 del self.standings[project, gone]
-        session.index = tuple(index)
+        session.index = tuple(Standing(line.state, line.agent) for line in index or ())
         self.standings.update((project, line) for line in session.index)
+        before, session.listed = session.listed, frozenset() if index is None else listings(session.born, index)
+        self.lists.move(session.key, before, session.listed)
 
     def lives(self, project: str, room: str) -> list[StoredSession]:
         """The LIVES_MAX newest that were opened under the name and are still here, the newest first."""
         return self._names.get((project, room), [])[::-1]
 
-    def newest(self) -> Iterator[StoredSession]:
-        """All sessions, the newest first."""
-        return reversed(self._by_key.values())
+    def life(self, key: Key) -> Life:
+        """The session that is here, to read only."""
+        return self._by_key[key].life()
 
     def counts(self) -> Counts:
         """How many are in each place of the living."""
@@ -270,7 +270,7 @@ class Sessions:
 
     def forget(self, session: StoredSession) -> None:
         """Forget the session."""
-        self.reindex(session, ())
+        self.reindex(session, None)
         session.ticket = 0
         del self._by_key[session.key]
         del self._places[session.place][session.key]

@@ -11,7 +11,7 @@ from dispatcher.core.effects import Save, Saved
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.events import Event
 from dispatcher.core.facts import Ms, Room, RoomSid
-from dispatcher.core.session import Session, State, entries_since
+from dispatcher.core.session import Assignment, Session, State, entries_since
 from dispatcher.core.timeline import Entry
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, SaveResult, Standing
@@ -19,6 +19,7 @@ from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, S
 REMINDED_MAX: Final = 1_000  # sessions of a project and state; the sweep finds the others
 
 _WAITING: Final = (State.PAUSED, State.WAITING, State.STARVED)  # whom a pause stops, or its end sets going
+_UNSERVED: Final = frozenset({*_WAITING, State.REQUESTED})  # somebody there has no agent
 
 
 class KnownSession(Struct, frozen=True, kw_only=True):
@@ -53,7 +54,7 @@ async def remind_waiting(ledger: Ledger, project: str, why: str) -> None:
 
 async def find(ledger: Ledger, project: str, room: str) -> list[KnownSession]:
     """The sessions of a room name, as `Ledger.find`."""
-    return [_known(life) for life in await ledger.find(project, room)]
+    return [known(life) for life in await ledger.find(project, room)]
 
 
 async def earlier(ledger: Ledger, key: Key) -> tuple[Session, ...]:
@@ -63,11 +64,25 @@ async def earlier(ledger: Ledger, key: Key) -> tuple[Session, ...]:
 
 
 async def live(ledger: Ledger, project: str, state: str | None = None, *, limit: int = 100) -> list[KnownSession]:
-    """Live sessions of the project, as `Ledger.list`."""
-    return [_known(life) for life in await ledger.list(project, state, limit=limit)]
+    """Live sessions of the project, the newest first, as `Ledger.list`."""
+    return [known(life) for life in await ledger.list(project, state, limit=limit)]
 
 
-def _known(life: Life) -> KnownSession:
+def waiting_since(session: Session) -> Ms:
+    """Since when somebody in it has waited for an agent; 0: nobody waits."""
+    return min((since for one in session.assignments if (since := _waited(one))), default=0)
+
+
+def _waited(one: Assignment) -> Ms:
+    return one.waiting_since if one.state in _UNSERVED else 0
+
+
+def _standing(one: Assignment) -> Standing:
+    return Standing(one.state, one.next_target.agent, _waited(one))
+
+
+def known(life: Life) -> KnownSession:
+    """The session of a life."""
     session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
     return KnownSession(key=life.key, session=session, born=life.born, due_at=life.due_at, over=life.finished)
 
@@ -101,9 +116,7 @@ class LeasedSession:
         Raises LeaseLost: nothing was changed, and nobody is told.
         """
         session, entries = save.session, self.new_entries(save.session)
-        standings = (
-            () if session.finished else tuple(Standing(w.state, w.next_target.agent) for w in session.assignments)
-        )
+        standings = () if session.finished else tuple(_standing(one) for one in session.assignments)
         saved = await self.ledger.save(
             self._lease,
             record.dump(session),

@@ -20,6 +20,7 @@ from dispatcher.ledger.interface import (
     Slot,
     Standing,
 )
+from dispatcher.ledger.order import Order, Position
 
 T = TypeVar("T")
 Observe: TypeAlias = Callable[[str, float, LedgerUnavailable | None], None]  # operation, seconds, why it failed
@@ -108,5 +109,13 @@ class TimedLedger:
     async def aclose(self) -> None:
         await self._ledger.aclose()
 
-    async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
-        return await self._timed("list", self._ledger.list(project, state, limit=limit))
+    async def list(
+        self,
+        project: str,
+        state: str | None = None,
+        *,
+        order: Order = Order.NEWEST,
+        after: Position | None = None,
+        limit: int = 100,
+    ) -> list[Life]:
+        return await self._timed("list", self._ledger.list(project, state, order=order, after=after, limit=limit))

@@ -140,15 +140,18 @@ async def test_rooms_are_listed(typed: Type) -> None:
         code, out, err = await typed(here, "rooms", "--limit", "10")
         assert (code, err) == (0, "")
         head, *rows = out.splitlines()
-        assert head.split() == ["ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT"]
+        assert head.split() == ["ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS"]
         assert sorted(row.split() for row in rows) == [
-            ["lobby", "default", "front", "served", "greeter"],
-            [r"x\x1b[2Jy", "default", "-", "-", "-"],
+            ["lobby", "default", "front", "served", "greeter", "-"],
+            [r"x\x1b[2Jy", "default", "-", "-", "-", "-"],
         ]
         code, out, err = await typed(here, "rooms", "--limit", "1")
-        assert (len(out.splitlines()), err) == (2, "the newest 1, there may be more: --limit\n")
+        assert (len(out.splitlines()), err) == (2, "the first 1, there may be more: --limit\n")
         code, out, _ = await typed(here, "rooms", "--state", "served", "--project", "default", "--json")
         [room] = told(out)["rooms"]
+        for narrowed in (("--match", "LOB"), ("--rule", "front"), ("--agent-name", "greeter")):
+            assert told((await typed(here, "rooms", *narrowed, "--json"))[1])["rooms"] == [room]
+        assert told((await typed(here, "rooms", "--sort", "wait", "--json"))[1])["rooms"] == []
         assert (code, room["room"], room["assignments"][0]["state"]) == (0, "lobby", "served")
 
 

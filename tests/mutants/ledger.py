@@ -85,12 +85,12 @@ PLACES = (
     Mutant("a touched tombstone lives on", "        if session.place is Place.OVER:\n            return\n", ""),
     Mutant(
         "an ended session stands for something",
-        "        self.reindex(session, ())\n        self.move",
+        "        self.reindex(session, None)\n        self.move",
         "        self.move",
     ),
     Mutant(
         "a forgotten session stands for something",
-        "        self.reindex(session, ())\n        session.ticket",
+        "        self.reindex(session, None)\n        session.ticket",
         "        session.ticket",
     ),
     Mutant(

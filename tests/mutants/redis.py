@@ -127,7 +127,13 @@ PACE = (
     Mutant("the factor is not asked for", "  interval = interval * tonumber(factor)\n", ""),
 )
 
-LIST = (Mutant("all states are one", "'[' .. lines, 'LIMIT'", "'[' .. string.match(ARGV[2], '^.-%z'), 'LIMIT'"),)
+LIST = (
+    Mutant(
+        "all states are one",
+        "or first, '[' .. lines, 'LIMIT'",
+        "or first, '[' .. string.match(ARGV[2], '^.-%z'), 'LIMIT'",
+    ),
+)
 
 KEYS = (
     Mutant("all instances have the same keys", 'else f"{instance}/"', 'else ""'),

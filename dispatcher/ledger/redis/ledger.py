@@ -29,11 +29,12 @@ from dispatcher.ledger.interface import (
     Slot,
     Standing,
 )
+from dispatcher.ledger.order import Order, Position
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import Argument, Client
 from dispatcher.ledger.redis.keys import Keys
-from dispatcher.ledger.redis.listing import lives, newest, touched
+from dispatcher.ledger.redis.listing import lives, page, touched
 from dispatcher.ledger.redis.notices import RedisNotices
 from dispatcher.ledger.redis.owner import ALONE, Installation, Owner
 from dispatcher.ledger.redis.scripts import Op
@@ -161,8 +162,16 @@ class RedisLedger:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def list(self, project: str, state: str | None = None, *, limit: int = 100) -> list[Life]:
-        return await newest(self._client, self._keys, project, state or "", limit)
+    async def list(
+        self,
+        project: str,
+        state: str | None = None,
+        *,
+        order: Order = Order.NEWEST,
+        after: Position | None = None,
+        limit: int = 100,
+    ) -> list[Life]:
+        return await page(self._client, self._keys, replies.list_of(project, state, order, after, limit))
 
     async def _give_back(self) -> None:
         """Make sessions due now that were handed out in lost answers, instead of waiting for their leases to end."""

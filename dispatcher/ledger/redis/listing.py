@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from typing import Final, TypeVar
+
+from msgspec.structs import replace
 
 from dispatcher.ledger.interface import Key, Life
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.keys import Keys, session_id
 from dispatcher.ledger.redis.owner import Owner
+from dispatcher.ledger.redis.replies import ListAsked
 from dispatcher.ledger.redis.scripts import Op
 
 TOUCHED_MAX: Final = 256  # by one script: some 3 ms in which Redis does nothing else
@@ -24,17 +27,18 @@ async def lives(client: Owner, keys: Keys, project: str, room: str) -> list[Life
     return [replies.life(one) for one in found]
 
 
-async def newest(client: Owner, keys: Keys, project: str, state: str, limit: int) -> list[Life]:
-    """The `limit` newest sessions of the project, with an assignment in `state` unless it is ""."""
-    listed = await client.run(keys.everywhere(Op.LIST, f"{project}\0{state}", limit))
+async def page(client: Owner, keys: Keys, asked: ListAsked) -> list[Life]:
+    """So many sessions of a list, in its order; those that have gone meanwhile are left out."""
+    listed = await client.run(keys.everywhere(Op.LIST, *asked))
     by_base = zip(keys.bases, listed, strict=True)
     found = ((*entry.split(b"\0", 1), base) for base, entries in by_base for entry in entries)
-    chosen = [(base, sid.decode()) for _, sid, base in nlargest(limit, found)]
-    asked = _grouped((base, session_id(Key(project, "", sid))) for base, sid in chosen)
-    answers = await client.run([keys.call(Op.LIVES, base, *ids) for base, ids in asked.items()])
-    living = [(base, replies.life(one)) for base, some in zip(asked, answers, strict=True) for one in some]
-    shown = {(base, life.key.sid): life for base, life in living}
-    return [shown[one] for one in chosen if one in shown]
+    chosen = (nsmallest if asked.order else nlargest)(asked.limit, found)
+    by_id = _grouped((base, session_id(Key(asked.project, "", sid.decode()))) for _, sid, base in chosen)
+    answers = await client.run([keys.call(Op.LIVES, base, *ids) for base, ids in by_id.items()])
+    living = [(base, replies.life(one)) for base, some in zip(by_id, answers, strict=True) for one in some]
+    shown = {(base, life.key.sid.encode()): life for base, life in living}
+    here = [(int(at), shown[base, sid]) for at, sid, base in chosen if (base, sid) in shown]
+    return [replace(life, waiting_since=at) if asked.order else life for at, life in here]
 
 
 async def touched(client: Owner, keys: Keys, asked: Sequence[Key]) -> set[Key]:

@@ -1,16 +1,41 @@
-"""Makes the interface's types from the scripts' answers."""
+"""Makes the interface's types from the scripts' answers, and what scripts read from the interface's types."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from dispatcher.ledger.interface import Handover, Key, Lease, Life, Slot, Standing
+from dispatcher.ledger.order import Order, Position
+
+WAITING: Final = "~"  # the list of sessions in which somebody waits; no state is called so
 
 
 def lines(index: Sequence[Standing]) -> bytes:
     """The lines of the index as the scripts read them."""
     return msgspec.json.encode(index)
+
+
+class ListAsked(NamedTuple):
+    """Which list, and where it goes on, as list.lua reads it."""
+
+    lines: str
+    limit: int
+    after: str
+    order: str
+
+    @property
+    def project(self) -> str:
+        return self.lines.partition("\0")[0]
+
+
+def list_of(project: str, state: str | None, order: Order, after: Position | None, limit: int) -> ListAsked:
+    """What list.lua is asked."""
+    waits = order is Order.WAIT
+    place = ""
+    if after is not None:
+        place = f"{after.at:013d}\0{after.sid}" if waits else f"{after.at}\0{after.sid}"
+    return ListAsked(f"{project}\0{WAITING if waits else state or ''}", limit, place, "wait" if waits else "")
 
 
 def handover(answer: Sequence[Any]) -> Handover:

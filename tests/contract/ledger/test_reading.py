@@ -13,6 +13,7 @@ from dispatcher.ledger.interface import (
     Life,
     Standing,
 )
+from dispatcher.ledger.order import Order, Position
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 
 FAR = Key("p2", "lobby", "RM_9")
@@ -217,3 +218,41 @@ async def test_the_list_has_an_end(home: Home) -> None:
         home.advance(1)
 
     assert [life.key.sid for life in await home.ledger.list("p1", limit=2)] == ["RM_2", "RM_1"]
+
+
+async def test_the_list_goes_on_after_a_position(home: Home) -> None:
+    """Newest first, by sid at the same instant; the session that stood there may be gone."""
+    for sid in ("RM_1", "RM_3", "RM_2"):
+        await place(home.ledger, Key("p1", sid, sid), Then.REST, ASKED)
+    home.advance(1)
+    await place(home.ledger, OTHER, Then.REST, SERVED)
+
+    async def sids(state: str | None = None, after: Position | None = None) -> list[str]:
+        return [life.key.sid for life in await home.ledger.list("p1", state, after=after, limit=2)]
+
+    assert await sids() == [OTHER.sid, "RM_3"]
+    assert await sids(after=Position(START, "RM_3")) == ["RM_2", "RM_1"]
+    await place(home.ledger, Key("p1", "RM_2", "RM_2"), Then.OVER)
+    assert await sids("requested", after=Position(START, "RM_2")) == ["RM_1"]
+    assert await sids(after=Position(START, "RM_1")) == []
+    assert await sids("served", after=Position(START + 1, OTHER.sid)) == []
+
+
+async def test_who_waits_longest_is_listed_first(home: Home) -> None:
+    """Only while somebody waits; of several waits in a session the longest counts; standings know no waits."""
+    waits = {"RM_1": (START - 5, START - 900), "RM_2": (START - 7,), "RM_3": (), "RM_4": (START - 7,)}
+    for sid, since in waits.items():
+        lines = (Standing("waiting", "greeter", one) for one in since)
+        await place(home.ledger, Key("p1", sid, sid), Then.REST, SERVED, *lines)
+
+    async def sids(after: Position | None = None, limit: int = 2) -> list[tuple[str, int]]:
+        lives = await home.ledger.list("p1", order=Order.WAIT, after=after, limit=limit)
+        return [(life.key.sid, life.waiting_since) for life in lives]
+
+    assert await sids() == [("RM_1", START - 900), ("RM_2", START - 7)]
+    assert await sids(after=Position(START - 7, "RM_2")) == [("RM_4", START - 7)]
+    assert (await home.ledger.standings())["p1", Standing("waiting", "greeter")] == 4
+    await place(home.ledger, Key("p1", "RM_1", "RM_1"), Then.REST, SERVED)
+    await place(home.ledger, Key("p1", "RM_2", "RM_2"), Then.OVER)
+    assert await sids(limit=9) == [("RM_4", START - 7)]
+    assert await home.ledger.list("p2", order=Order.WAIT) == []

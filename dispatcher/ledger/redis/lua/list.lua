@@ -1,7 +1,15 @@
--- ARGV: project \0 state, or project \0 for all; a limit. Answers birth \0 sid of the newest.
+-- ARGV: project \0 state, or project \0 for all, or project \0~ for those in which somebody waits; a limit; birth \0 sid
+-- after which the list goes on, or ''; 'wait', or ''. Answers birth \0 sid of the newest; with 'wait', since when \0 sid of
+-- those who have waited longest.
 forget_expired()
-local lines = ARGV[2] .. '\0'
-local found = redis.call('ZREVRANGEBYLEX', base .. 'list', '(' .. ARGV[2] .. '\1', '[' .. lines, 'LIMIT', 0, ARGV[3])
+local lines, limit, after = ARGV[2] .. '\0', ARGV[3], ARGV[4]
+local first, last = '(' .. lines .. after, '(' .. ARGV[2] .. '\1'
+local found
+if ARGV[5] == 'wait' then
+  found = redis.call('ZRANGEBYLEX', base .. 'list', after == '' and '[' .. lines or first, last, 'LIMIT', 0, limit)
+else
+  found = redis.call('ZREVRANGEBYLEX', base .. 'list', after == '' and last or first, '[' .. lines, 'LIMIT', 0, limit)
+end
 for n, member in ipairs(found) do
   found[n] = string.sub(member, #lines + 1)
 end

@@ -13,6 +13,7 @@ if not now then
 end
 
 local INDEXES = { 'due', 'held', 'rest', 'age', 'list', 'count' }
+local WAITING = '~' -- no state is called so: sessions in which somebody waits, by since when
 local FORGET_MAX = 100 -- by one script, that none takes long
 
 local function whole(number) -- Lua itself prints 14 digits
@@ -32,17 +33,19 @@ local function stand_for(session, lines)
     return
   end
   local function each(text, by)
-    local states = {}
+    local states, since = {}, nil
     for _, line in ipairs(text ~= '' and cjson.decode(text) or {}) do
       local field = session.project .. '\0' .. line.state .. '\0' .. line.agent
       if redis.call('HINCRBY', base .. 'count', field, by) <= 0 then
         redis.call('HDEL', base .. 'count', field)
       end
-      states[line.state] = true
+      states[line.state] = session.born
+      since = line.since and math.min(line.since, since or line.since) or since
     end
-    states[''] = text ~= '' or nil
-    for state in pairs(states) do
-      local member = session.project .. '\0' .. state .. '\0' .. session.born .. '\0' .. session.sid
+    states[''] = text ~= '' and session.born or nil
+    states[WAITING] = since and string.format('%013d', since)
+    for state, at in pairs(states) do
+      local member = session.project .. '\0' .. state .. '\0' .. at .. '\0' .. session.sid
       if by > 0 then
         redis.call('ZADD', base .. 'list', 0, member)
       else

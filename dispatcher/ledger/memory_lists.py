@@ -1,0 +1,62 @@
+"""The memory ledger's lists: live sessions in order, so that a page of them costs the same however many there are."""
+
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from dispatcher.core.facts import Ms
+from dispatcher.ledger.interface import Key, Standing
+from dispatcher.ledger.order import Order, Position
+
+_ALL: Final = ""
+_WAITING: Final = "~"  # no state is called so
+_LAST: Final = "\U0010ffff"  # no room's name comes after it
+
+
+class Listing(Struct, frozen=True, order=True):
+    """A session's place in one list."""
+
+    at: Ms  # its birth, or since when somebody waits
+    sid: str
+    room: str
+
+
+def listings(born: Ms, index: Sequence[Standing]) -> frozenset[tuple[str, Ms]]:
+    """In which lists of its project a live session is, and where."""
+    states = {(line.state, born) for line in index}
+    waits = [line.since for line in index if line.since]
+    return frozenset({(_ALL, born), *states, *([(_WAITING, min(waits))] if waits else [])})
+
+
+class Lists:
+    """Of each project: all, those with an assignment in each state, and those in which somebody waits."""
+
+    def __init__(self) -> None:
+        self._lists: defaultdict[tuple[str, str], list[Listing]] = defaultdict(list)
+
+    def move(self, key: Key, before: Collection[tuple[str, Ms]], after: Collection[tuple[str, Ms]]) -> None:
+        """The session is in these lists, and no more in those."""
+        for name, at in set(before) - set(after):
+            listed = self._lists[key.project, name]
+            del listed[bisect_left(listed, Listing(at, key.sid, key.room))]
+            if not listed:
+                del self._lists[key.project, name]
+        for name, at in set(after) - set(before):
+            insort(self._lists[key.project, name], Listing(at, key.sid, key.room))
+
+    def page(
+        self, project: str, state: str | None, order: Order, after: Position | None, limit: int
+    ) -> list[tuple[Ms, Key]]:
+        """So many of the list, as `Ledger.list` has it."""
+        name = _WAITING if order is Order.WAIT else state or _ALL
+        listed = self._lists.get((project, name), [])
+        if order is Order.WAIT:
+            begin = 0 if after is None else bisect_right(listed, Listing(*after, _LAST))
+            some = listed[begin : begin + limit]
+        else:
+            end = len(listed) if after is None else bisect_left(listed, Listing(*after, ""))
+            some = listed[max(0, end - limit) : end][::-1]
+        return [(one.at, Key(project, one.room, one.sid)) for one in some]

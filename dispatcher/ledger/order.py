@@ -1,0 +1,20 @@
+"""In which order a ledger lists sessions, and where a list goes on."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from dispatcher.core.facts import Ms
+
+
+class Order(StrEnum):
+    """In which order sessions are listed."""
+
+    NEWEST = "newest"  # by birth, the newest first
+    WAIT = "wait"  # those in which somebody waits, the longest wait first
+
+
+class Position(NamedTuple):
+    """Where a list goes on: after the session that stands there, whether or not it still does."""
+
+    at: Ms  # its birth, or since when somebody waits
+    sid: str
