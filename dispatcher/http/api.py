@@ -35,7 +35,7 @@ def api_routes(
     guard = Guard(holder, recorder.metrics, recorder.health)
     answers = OrderAnswers(runner.ledger, pauses, recorder.log.mask)
     parts = (
-        DocumentApi(guard, recorder.metrics.version),
+        DocumentApi(guard, recorder.health.version),
         WhoAmI(guard),
         RoomsApi(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen)),
         AgentsApi(guard, breaker, pauses, lambda: presence.seen, dry_run=recorder.health.dry_run),

@@ -27,7 +27,7 @@ _CURSOR_MAX: Final = 1_024  # characters of a cursor that are read
 _ANY: Final = "\U0010ffff"  # no sid comes after it
 
 
-class Place(Struct, frozen=True):
+class Cursor(Struct, frozen=True):
     """Where a session stands among those of all projects."""
 
     order: Order
@@ -50,7 +50,7 @@ class Place(Struct, frozen=True):
         return Position(self.at, _ANY if newest is behind else "")
 
 
-def place_of(cursor: str, order: Order) -> Place:
+def place_of(cursor: str, order: Order) -> Cursor:
     """Where a page begins. Raises ApiError: no page has named it, or one of another order."""
     try:
         padded = cursor[:_CURSOR_MAX] + "=" * (-len(cursor) % 4)
@@ -59,7 +59,7 @@ def place_of(cursor: str, order: Order) -> Place:
         raise bad_request("cursor", "as `next_cursor` of an answer has it") from None
     if said != order or not at.isdecimal() or len(at) > 15:
         raise bad_request("cursor", "as `next_cursor` of an answer to the same `sort` has it")
-    return Place(order, int(at), project, sid)
+    return Cursor(order, int(at), project, sid)
 
 
 class Pages:
@@ -82,14 +82,14 @@ class Pages:
                 if room is not None and len(found) == asked.limit:
                     return tuple(found), place.cursor if place else None
                 found += [room] if room else []
-                place = Place(asked.sort, life.waiting_since or life.born, life.key.project, life.key.sid)
+                place = Cursor(asked.sort, life.waiting_since or life.born, life.key.project, life.key.sid)
                 await slices.give_way()
             if not batch:  # a short one may have lost sessions that ended while it was read
                 return tuple(found), None
             if place is not None and time.monotonic() > end:
                 return tuple(found), place.cursor
 
-    async def _batch(self, asked: RoomsAsked, projects: Sequence[str], place: Place | None, most: int) -> list[Life]:
+    async def _batch(self, asked: RoomsAsked, projects: Sequence[str], place: Cursor | None, most: int) -> list[Life]:
         """The next sessions of all projects, in order."""
         state = None if asked.state is UNSET else asked.state
         lives = [

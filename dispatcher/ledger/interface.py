@@ -6,14 +6,14 @@ Records and inbox entries are opaque bytes here: the ledger never looks inside t
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, Unpack
 
 from msgspec import Struct
 
 from dispatcher.core.effects import Then
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms
-from dispatcher.ledger.order import Order, Position
+from dispatcher.ledger.order import PageFields
 
 INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said
 LIVES_MAX: Final = 8  # sessions remembered under one room name
@@ -225,15 +225,7 @@ class Ledger(Protocol):
         """The lives of a room name, newest first, LIVES_MAX at most; ended ones for OVER_TTL_MS."""
         ...
 
-    async def list(
-        self,
-        project: str,
-        state: str | None = None,
-        *,
-        order: Order = Order.NEWEST,
-        after: Position | None = None,
-        limit: int = 100,
-    ) -> list[Life]:
+    async def list(self, project: str, state: str | None = None, **page: Unpack[PageFields]) -> list[Life]:
         """Live sessions of the project, those with an assignment in `state` if one is named, newest first.
 
         With Order.WAIT those in which somebody waits, whatever the state. Sessions of the same instant follow each

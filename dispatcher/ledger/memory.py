@@ -7,8 +7,7 @@ What has expired is dropped as each operation begins, so that none sees it.
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-
-from msgspec.structs import replace
+from typing import Unpack
 
 from dispatcher.core import timing
 from dispatcher.core.effects import Then
@@ -32,7 +31,7 @@ from dispatcher.ledger.memory_memos import Memos
 from dispatcher.ledger.memory_notices import WaitingNotices
 from dispatcher.ledger.memory_rates import Slots
 from dispatcher.ledger.memory_store import Agenda, Place, Sessions, StoredSession
-from dispatcher.ledger.order import Order, Position
+from dispatcher.ledger.order import Page, PageFields
 
 
 class MemoryLedger:
@@ -162,21 +161,9 @@ class MemoryLedger:
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    async def list(
-        self,
-        project: str,
-        state: str | None = None,
-        *,
-        order: Order = Order.NEWEST,
-        after: Position | None = None,
-        limit: int = 100,
-    ) -> list[Life]:
+    async def list(self, project: str, state: str | None = None, **page: Unpack[PageFields]) -> list[Life]:
         self._begin()
-        page = self._sessions.lists.page(project, state, order, after, limit)
-        lives = [self._sessions.life(key) for _, key in page]
-        if order is not Order.WAIT:
-            return lives
-        return [replace(life, waiting_since=since) for (since, _), life in zip(page, lives, strict=True)]
+        return self._sessions.page(project, state, Page(**page))
 
     def _begin(self) -> Ms:
         now = self._clock()

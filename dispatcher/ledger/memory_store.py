@@ -12,6 +12,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
+from msgspec.structs import replace
+
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import (
     INBOX_MAX,
@@ -28,6 +30,7 @@ from dispatcher.ledger.interface import (
     Standing,
 )
 from dispatcher.ledger.memory_lists import Lists, listings
+from dispatcher.ledger.order import Order, Page
 
 _SLACK: Final = 64  # outdated agenda entries that do not yet make a rebuild worth it
 _NEVER: Final = float("inf")
@@ -245,9 +248,10 @@ class Sessions:
         """The LIVES_MAX newest that were opened under the name and are still here, the newest first."""
         return self._names.get((project, room), [])[::-1]
 
-    def life(self, key: Key) -> Life:
-        """The session that is here, to read only."""
-        return self._by_key[key].life()
+    def page(self, project: str, state: str | None, page: Page) -> list[Life]:
+        """So many sessions of a list, as `Ledger.list` has it."""
+        lives = [(at, self._by_key[key].life()) for at, key in self.lists.page(project, state, page)]
+        return [replace(life, waiting_since=at) if page.order is Order.WAIT else life for at, life in lives]
 
     def counts(self) -> Counts:
         """How many are in each place of the living."""

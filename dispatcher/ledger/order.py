@@ -1,7 +1,9 @@
 """In which order a ledger lists sessions, and where a list goes on."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
+
+from msgspec import Struct
 
 from dispatcher.core.facts import Ms
 
@@ -18,3 +20,19 @@ class Position(NamedTuple):
 
     at: Ms  # its birth, or since when somebody waits
     sid: str
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """So many sessions of a list, from its beginning or after a position."""
+
+    order: Order = Order.NEWEST
+    after: Position | None = None
+    limit: int = 100
+
+
+class PageFields(TypedDict, total=False):
+    """The fields of a Page."""
+
+    order: Order
+    after: Position | None
+    limit: int

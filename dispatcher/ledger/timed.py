@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, Unpack
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
@@ -20,7 +20,7 @@ from dispatcher.ledger.interface import (
     Slot,
     Standing,
 )
-from dispatcher.ledger.order import Order, Position
+from dispatcher.ledger.order import PageFields
 
 T = TypeVar("T")
 Observe: TypeAlias = Callable[[str, float, LedgerUnavailable | None], None]  # operation, seconds, why it failed
@@ -109,13 +109,5 @@ class TimedLedger:
     async def aclose(self) -> None:
         await self._ledger.aclose()
 
-    async def list(
-        self,
-        project: str,
-        state: str | None = None,
-        *,
-        order: Order = Order.NEWEST,
-        after: Position | None = None,
-        limit: int = 100,
-    ) -> list[Life]:
-        return await self._timed("list", self._ledger.list(project, state, order=order, after=after, limit=limit))
+    async def list(self, project: str, state: str | None = None, **page: Unpack[PageFields]) -> list[Life]:
+        return await self._timed("list", self._ledger.list(project, state, **page))

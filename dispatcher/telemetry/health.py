@@ -36,9 +36,10 @@ class _Failing(Struct):
 class Health:
     """Keeps what is wrong now. `clock` is this machine's, in epoch ms."""
 
-    def __init__(self, clock: Callable[[], Ms], *, dry_run: bool = False) -> None:
+    def __init__(self, clock: Callable[[], Ms], *, dry_run: bool = False, version: str = "unknown") -> None:
         self.clock = clock
         self.dry_run = dry_run
+        self.version = version
         self._livekit: dict[str, _Failing] = {}  # by project
         self._answering: set[str] = set()  # projects whose LiveKit has answered since it failed last
         self._ledger: dict[str, _Failing] = {}  # by operation

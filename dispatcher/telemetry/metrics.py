@@ -112,17 +112,11 @@ class Metrics(_AgentMetrics):
         self.metadata_unread_total = new.counter(
             "metadata_unread_total", "Rooms of unread metadata.", "whose", "reason"
         )
-        self._version = version
         self._of_defects(new)
-        self._of_process(new, lines_dropped)
+        self._of_process(new, version, lines_dropped)
         self._of_agents(new)
         self._of_projects(new)
         self._of_others(new)
-
-    @property
-    def version(self) -> str:
-        """The release's."""
-        return self._version
 
     def _of_defects(self, new: NewMetrics) -> None:
         self.reconciler_rounds_exceeded_total = new.counter(
@@ -136,8 +130,8 @@ class Metrics(_AgentMetrics):
         )
         self.loop_errors_total = new.counter("loop_errors_total", "Unexpected errors that a loop survived.", "loop")
 
-    def _of_process(self, new: NewMetrics, lines_dropped: Callable[[], int]) -> None:
-        new.gauge("build_info", "Always 1; the version is the label.", "version").labels(self._version).set(1)
+    def _of_process(self, new: NewMetrics, version: str, lines_dropped: Callable[[], int]) -> None:
+        new.gauge("build_info", "Always 1; the version is the label.", "version").labels(version).set(1)
         new.read("log_lines_dropped_total", "Lines of the log that could not be written.", lines_dropped)
         ProcessCollector(registry=self._registry)  # process_…: memory, CPU, open files, start
         self.tape_claims_dropped_total = new.counter("tape_claims_dropped_total", "Claims that a tape has lost.")

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nsmallest
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 
 from msgspec.structs import replace
 
@@ -29,7 +29,7 @@ from dispatcher.ledger.interface import (
     Slot,
     Standing,
 )
-from dispatcher.ledger.order import Order, Position
+from dispatcher.ledger.order import Page, PageFields
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import Argument, Client
@@ -162,16 +162,8 @@ class RedisLedger:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def list(
-        self,
-        project: str,
-        state: str | None = None,
-        *,
-        order: Order = Order.NEWEST,
-        after: Position | None = None,
-        limit: int = 100,
-    ) -> list[Life]:
-        return await page(self._client, self._keys, replies.list_of(project, state, order, after, limit))
+    async def list(self, project: str, state: str | None = None, **asked: Unpack[PageFields]) -> list[Life]:
+        return await page(self._client, self._keys, replies.list_of(project, state, Page(**asked)))
 
     async def _give_back(self) -> None:
         """Make sessions due now that were handed out in lost answers, instead of waiting for their leases to end."""

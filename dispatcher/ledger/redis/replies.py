@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from dispatcher.ledger.interface import Handover, Key, Lease, Life, Slot, Standing
-from dispatcher.ledger.order import Order, Position
+from dispatcher.ledger.order import Order, Page
 
 WAITING: Final = "~"  # the list of sessions in which somebody waits; no state is called so
 
@@ -29,13 +29,13 @@ class ListAsked(NamedTuple):
         return self.lines.partition("\0")[0]
 
 
-def list_of(project: str, state: str | None, order: Order, after: Position | None, limit: int) -> ListAsked:
+def list_of(project: str, state: str | None, page: Page) -> ListAsked:
     """What list.lua is asked."""
-    waits = order is Order.WAIT
+    waits, after = page.order is Order.WAIT, page.after
     place = ""
     if after is not None:
         place = f"{after.at:013d}\0{after.sid}" if waits else f"{after.at}\0{after.sid}"
-    return ListAsked(f"{project}\0{WAITING if waits else state or ''}", limit, place, "wait" if waits else "")
+    return ListAsked(f"{project}\0{WAITING if waits else state or ''}", page.limit, place, "wait" if waits else "")
 
 
 def handover(answer: Sequence[Any]) -> Handover:
