@@ -31,7 +31,7 @@ from dispatcher.ledger.memory_memos import Memos
 from dispatcher.ledger.memory_notices import WaitingNotices
 from dispatcher.ledger.memory_rates import Slots
 from dispatcher.ledger.memory_store import Agenda, Place, Sessions, StoredSession
-from dispatcher.ledger.order import Page, PageFields
+from dispatcher.ledger.order import ListedPage, PageFields
 
 
 class MemoryLedger:
@@ -163,7 +163,7 @@ class MemoryLedger:
 
     async def list(self, project: str, state: str | None = None, **page: Unpack[PageFields]) -> list[Life]:
         self._begin()
-        return self._sessions.page(project, state, Page(**page))
+        return self._sessions.page(project, state, ListedPage(**page))
 
     def _begin(self) -> Ms:
         now = self._clock()

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Key, Standing
-from dispatcher.ledger.order import Order, Page
+from dispatcher.ledger.order import ListedPage, Order
 
 _ALL: Final = ""
 _WAITING: Final = "~"  # no state is called so
@@ -47,7 +47,7 @@ class Lists:
         for name, at in set(after) - set(before):
             insort(self._lists[key.project, name], Listing(at, key.sid, key.room))
 
-    def page(self, project: str, state: str | None, page: Page) -> list[tuple[Ms, Key]]:
+    def page(self, project: str, state: str | None, page: ListedPage) -> list[tuple[Ms, Key]]:
         """So many of the list, in its order."""
         order, after, limit = page.order, page.after, page.limit
         name = _WAITING if order is Order.WAIT else state or _ALL

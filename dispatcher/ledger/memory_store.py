@@ -30,7 +30,7 @@ from dispatcher.ledger.interface import (
     Standing,
 )
 from dispatcher.ledger.memory_lists import Lists, listings
-from dispatcher.ledger.order import Order, Page
+from dispatcher.ledger.order import ListedPage, Order
 
 _SLACK: Final = 64  # outdated agenda entries that do not yet make a rebuild worth it
 _NEVER: Final = float("inf")
@@ -248,7 +248,7 @@ class Sessions:
         """The LIVES_MAX newest that were opened under the name and are still here, the newest first."""
         return self._names.get((project, room), [])[::-1]
 
-    def page(self, project: str, state: str | None, page: Page) -> list[Life]:
+    def page(self, project: str, state: str | None, page: ListedPage) -> list[Life]:
         """So many sessions of a list, as `Ledger.list` has it."""
         lives = [(at, self._by_key[key].life()) for at, key in self.lists.page(project, state, page)]
         return [replace(life, waiting_since=at) if page.order is Order.WAIT else life for at, life in lives]

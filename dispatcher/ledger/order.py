@@ -22,7 +22,7 @@ class Position(NamedTuple):
     sid: str
 
 
-class Page(Struct, frozen=True, kw_only=True):
+class ListedPage(Struct, frozen=True, kw_only=True):
     """So many sessions of a list, from its beginning or after a position."""
 
     order: Order = Order.NEWEST
@@ -31,7 +31,7 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class PageFields(TypedDict, total=False):
-    """The fields of a Page."""
+    """The fields of a ListedPage."""
 
     order: Order
     after: Position | None

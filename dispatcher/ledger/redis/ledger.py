@@ -29,7 +29,7 @@ from dispatcher.ledger.interface import (
     Slot,
     Standing,
 )
-from dispatcher.ledger.order import Page, PageFields
+from dispatcher.ledger.order import ListedPage, PageFields
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import Argument, Client
@@ -163,7 +163,7 @@ class RedisLedger:
         await self._client.aclose()
 
     async def list(self, project: str, state: str | None = None, **asked: Unpack[PageFields]) -> list[Life]:
-        return await page(self._client, self._keys, replies.list_of(project, state, Page(**asked)))
+        return await page(self._client, self._keys, replies.list_of(project, state, ListedPage(**asked)))
 
     async def _give_back(self) -> None:
         """Make sessions due now that were handed out in lost answers, instead of waiting for their leases to end."""

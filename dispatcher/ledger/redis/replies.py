@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from dispatcher.ledger.interface import Handover, Key, Lease, Life, Slot, Standing
-from dispatcher.ledger.order import Order, Page
+from dispatcher.ledger.order import ListedPage, Order
 
 WAITING: Final = "~"  # the list of sessions in which somebody waits; no state is called so
 
@@ -29,7 +29,7 @@ class ListAsked(NamedTuple):
         return self.lines.partition("\0")[0]
 
 
-def list_of(project: str, state: str | None, page: Page) -> ListAsked:
+def list_of(project: str, state: str | None, page: ListedPage) -> ListAsked:
     """What list.lua is asked."""
     waits, after = page.order is Order.WAIT, page.after
     place = ""
