@@ -1,7 +1,6 @@
 """`dispatcher rooms`: the live rooms, a line for each assignment."""
 
 import argparse
-import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -10,7 +9,7 @@ from dispatcher.cli.options import SERVICE
 from dispatcher.cli.screen import table
 from dispatcher.client import Dispatcher, ListedRoom
 from dispatcher.core.session import State
-from dispatcher.explain.words import about
+from dispatcher.explain.words import at_utc
 from dispatcher.http.asked import LIMIT
 from dispatcher.ledger.order import Order
 
@@ -47,8 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             sort=arguments.sort,
             limit=arguments.limit,
         )
-        now = int(time.time() * 1000)
-        lines = table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS"), _rows(listed, now))
+        lines = table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS SINCE"), _rows(listed))
         more = f"the first {arguments.limit}, there may be more: --limit" if len(listed) == arguments.limit else ""
         return Reply(lines, {"rooms": listed}, aside=more)
 
@@ -61,10 +59,10 @@ def _limit(text: str) -> int:
     return int(text[:9])
 
 
-def _rows(rooms: Iterable[ListedRoom], now: int) -> Iterator[tuple[str, ...]]:
+def _rows(rooms: Iterable[ListedRoom]) -> Iterator[tuple[str, ...]]:
     """A row for each assignment; of a room without one, a row that says so."""
     for room in rooms:
-        waits = about(max(0, now - room.waiting_since)) if room.waiting_since else ""
+        waits = at_utc(room.waiting_since) if room.waiting_since else ""
         for one in room.assignments:
             yield room.room, room.project, one.assignment, one.state, one.agent, waits
         if not room.assignments:

@@ -140,7 +140,7 @@ async def test_rooms_are_listed(typed: Type) -> None:
         code, out, err = await typed(here, "rooms", "--limit", "10")
         assert (code, err) == (0, "")
         head, *rows = out.splitlines()
-        assert head.split() == ["ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS"]
+        assert head.split() == ["ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS", "SINCE"]
         assert sorted(row.split() for row in rows) == [
             ["lobby", "default", "front", "served", "greeter", "-"],
             [r"x\x1b[2Jy", "default", "-", "-", "-", "-"],
