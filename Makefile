@@ -84,6 +84,8 @@ check-deps: $(INSTALLED_RELEASE)  ## list what the service needs (SBOM, licences
 
 check-deploy: $(INSTALLED_RELEASE)  ## lint the image, the workflows and the chart (needs go, once)
 	$(BIN)/python -m release.tools actionlint
+	$(BIN)/python -m release.chart
+	if type systemd-analyze >/dev/null 2>&1; then $(BIN)/python -m release.unit; fi
 	$(BIN)/hadolint Dockerfile examples/agent/Dockerfile
 	.tools/actionlint@*/actionlint
 	$(BIN)/zizmor --offline --quiet .github

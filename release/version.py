@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-REPEATED: Final[Mapping[str, str]] = {}  # file to the pattern of each version in it
+REPEATED: Final[Mapping[str, str]] = {  # file to the pattern of each version in it
+    "deploy/helm/livekit-dispatcher/Chart.yaml": r'^(?:appV|v)ersion: "?([^"\n]+)"?$',
+}
 
 
 def main(tag: str) -> int:

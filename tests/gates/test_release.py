@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from release.distributions import missing, strangers
 from release.inventory import LICENCES
 from release.smoke import supported
-from release.version import disagreements, notes
+from release.version import REPEATED, disagreements, notes, version
 from tests.gates.test_docs import targets
 from tests.gates.test_repository import pins
 from tests.gates.tree import ROOT
@@ -83,7 +83,14 @@ def test_a_tag_that_is_another_version_is_found() -> None:
     assert disagreements("1.0.0", "Chart.yaml", []) == ["Chart.yaml names no version"]
 
 
-@pytest.mark.parametrize(("version", "said"), [("1.1.0", "- b\n\n"), ("1.0.0", "- a\n"), ("1", ""), ("2.0.0", "")])
-def test_the_notes_of_a_release_are_its_section_of_the_changelog(version: str, said: str) -> None:
+def test_the_version_is_repeated_as_it_is() -> None:
+    """The chart's own and its image's, whatever pyproject.toml says."""
+    found = {name: re.findall(pattern, (ROOT / name).read_text(), re.MULTILINE) for name, pattern in REPEATED.items()}
+
+    assert found == {"deploy/helm/livekit-dispatcher/Chart.yaml": [version(), version()]}
+
+
+@pytest.mark.parametrize(("released", "said"), [("1.1.0", "- b\n\n"), ("1.0.0", "- a\n"), ("1", ""), ("2.0.0", "")])
+def test_the_notes_of_a_release_are_its_section_of_the_changelog(released: str, said: str) -> None:
     """And of no other release."""
-    assert notes(CHANGELOG, version) == said
+    assert notes(CHANGELOG, released) == said
