@@ -203,7 +203,9 @@ def attribute(session: Session, agents: Sequence[Participant], now: Ms) -> Attri
             here = sorted(here, key=lambda agent: agent.sid != attempt.agent_sid)[:1]
         for agent in here:
             del free[agent.sid]
-        session = with_assignment(session, with_attempt(assignment, _attributed(attempt, here, now)))
+        attributed = _attributed(attempt, here, now)
+        if attributed is not attempt:
+            session = with_assignment(session, with_attempt(assignment, attributed))
     return Attributed(session, tuple(free.values()))
 
 

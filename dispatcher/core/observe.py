@@ -190,6 +190,7 @@ def _took(assignment: Assignment, arrived: Ms, now: Ms) -> Ms | None:
 def _since_when(session: Session, key: str, now: Ms) -> Session:
     assignment = session.assignment(key)
     unserved = assignment.attended and not (assignment.serving or assignment.served_by_name or assignment.finished_at)
-    return with_assignment(
-        session, replace(assignment, waiting_since=(assignment.waiting_since or now) if unserved else 0)
-    )
+    since = (assignment.waiting_since or now) if unserved else 0
+    if since == assignment.waiting_since:
+        return session
+    return with_assignment(session, replace(assignment, waiting_since=since))

@@ -129,7 +129,7 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def open(self) -> tuple[Attempt, ...]:
-        return tuple(attempt for attempt in self.attempts if attempt.open)
+        return tuple([attempt for attempt in self.attempts if attempt.verdict is None])
 
     @property
     def serving(self) -> Attempt | None:
@@ -252,14 +252,21 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def find(self, key: str) -> Assignment | None:
         """The assignment of this key, where there may be none."""
-        return next((assignment for assignment in self.assignments if assignment.key == key), None)
+        for assignment in self.assignments:
+            if assignment.key == key:
+                return assignment
+        return None
 
 
 def with_assignment(session: Session, assignment: Assignment) -> Session:
     """The assignment replaces the one of its key, or is the newest."""
     key, olds = assignment.key, session.assignments
-    place = next((number for number, old in enumerate(olds) if old.key == key), len(olds))
-    return replace(session, assignments=(*olds[:place], assignment, *olds[place + 1 :]))
+    for place, old in enumerate(olds):
+        if old is assignment:
+            return session
+        if old.key == key:
+            return replace(session, assignments=(*olds[:place], assignment, *olds[place + 1 :]))
+    return replace(session, assignments=(*olds, assignment))
 
 
 def with_attempt(assignment: Assignment, attempt: Attempt) -> Assignment:

@@ -26,6 +26,8 @@ def serve_by_name(session: Session, unattributed: Sequence[Participant], now: Ms
     """
     names = {target.agent for assignment in session.assignments for target in assignment.policy.targets if target.agent}
     free = [agent.agent_name for agent in unattributed if agent.granted and agent.agent_name in names]
+    if not (free or session.named_since):  # no agent serves by its name, and none did
+        return session
     since = (session.named_since or now) if free else 0
     session = replace(session, named_since=since)
     for assignment in sorted(
@@ -38,7 +40,8 @@ def serve_by_name(session: Session, unattributed: Sequence[Participant], now: Ms
         by_name = name is not None and may_serve and now < since + assignment.policy.join_within
         if by_name and name is not None:
             free.remove(name)
-        session = with_assignment(session, replace(assignment, served_by_name=by_name))
+        if by_name != assignment.served_by_name:
+            session = with_assignment(session, replace(assignment, served_by_name=by_name))
     return session
 
 
@@ -69,7 +72,7 @@ def reopen(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Sessio
     assignment = session.assignment(key)
     if assignment.finished_at or assignment.remnant or assignment.abandoned(now):
         return session
-    late = [one for one in assignment.attempts if not one.open and one.agent_sid and _may_serve(one)]
+    late = [one for one in assignment.attempts if one.agent_sid and not one.open and _may_serve(one)]
     for attempt in sorted(late, key=lambda one: (one.ours, joined.get(one.agent_sid, 0))):
         if attempt.ours and assignment.serving is not None:
             break
@@ -119,7 +122,8 @@ def part_abandoned(session: Session, key: str, now: Ms) -> Session:
     ours = tuple(attempt for attempt in assignment.open if attempt.ours)
     alone = assignment.identity and not assignment.attended and (ours or assignment.alone_since)
     since = (assignment.alone_since or now) if alone else 0
-    session = with_assignment(session, replace(assignment, alone_since=since))
+    if since != assignment.alone_since:
+        session = with_assignment(session, replace(assignment, alone_since=since))
     if not session.assignment(key).abandoned(now):
         return session
     for attempt in ours:
