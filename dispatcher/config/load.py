@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from dispatcher.config import expressions
 from dispatcher.config.agents import Agent
@@ -99,27 +99,18 @@ def _connected(tree: dict[str, Tree]) -> dict[str, Tree]:
 
 def _config(read: _Read) -> Config:
     environment, fields = read.environment, read.fields
-    config = Config(
-        projects=_projects(read),
-        rules=_rules(fields.rules, fields.defaults, read.language),
-        instance=fields.instance,
-        sweep=SweepSettings(**dict(fields.sweep)),
-        create_rate=CreateRate(**dict(fields.create_rate)) if fields.create_rate else None,
-        host=environment.host,
-        port=environment.port,
-        admin_port=environment.admin_port,
-        redis_url=environment.redis_url,
-        api_token=environment.api_token,
-        api_tokens=tuple(_api_token(one) for one in fields.api_tokens),
-        ui=_ui(fields.ui),
-        file=read.file,
-        warnings=environment.warnings,
-        workers=fields.workers,
-        public_url=fields.public_url,
-        receivers=tuple(one.receiver for one in fields.notices),
-        redact_identities=fields.redact_identities,
-        concurrency=fields.concurrency,
-    )
+    made = {
+        "projects": _projects(read),
+        "rules": _rules(fields.rules, fields.defaults, read.language),
+        "sweep": SweepSettings(**dict(fields.sweep)),
+        "create_rate": CreateRate(**dict(fields.create_rate)) if fields.create_rate else None,
+        "api_tokens": tuple(_api_token(one) for one in fields.api_tokens),
+        "receivers": tuple(one.receiver for one in fields.notices),
+        "ui": _ui(fields.ui),
+        "file": read.file,
+    }
+    said = asdict(environment) | dict(fields)  # every other setting is in force as it is written, under its own name
+    config = Config(**{name: value for name, value in (said | made).items() if name in Config.__struct_fields__})
     return replace(
         config,
         warnings=(*_warnings(config, read), *config.warnings),

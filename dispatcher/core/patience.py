@@ -15,7 +15,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Assignment, Attempt, Session, with_assignment, with_attempt
 from dispatcher.core.targets import Outlook
-from dispatcher.core.timeline import Because, Deadline
+from dispatcher.core.timeline import Because, Patience
 
 CROWD: Final = 5  # assignments of a project that wait for an agent that was asked for
 
@@ -50,21 +50,21 @@ def _informed(assignment: Assignment, attempt: Attempt, known: Mapping[Target, O
     return replace(attempt, patience=patience(assignment, attempt, own, another=another))
 
 
-def patience(assignment: Assignment, attempt: Attempt, outlook: Outlook, *, another: bool) -> Deadline:
+def patience(assignment: Assignment, attempt: Attempt, outlook: Outlook, *, another: bool) -> Patience:
     """How long the attempt is waited for. `another`: a target ahead could be asked, whose circuit is closed.
 
     One whose Create nobody has answered may have been sent late: it is waited for as long as the rule says.
     """
     policy = assignment.policy
     if outlook.open and attempt.lifeless and another:
-        found = Deadline(after=timing.PROBE_MS, because=Because.CIRCUIT)
+        found = Patience(after=timing.PROBE_MS, because=Because.CIRCUIT)
     elif attempt.queued:
-        return Deadline(after=policy.confirm_within, because=Because.QUEUED)
+        return Patience(after=policy.confirm_within, because=Because.QUEUED)
     elif attempt.crowded or not attempt.dispatch or not policy.confirm_early:
-        found = Deadline(after=policy.confirm_within, because=Because.LIMIT)
+        found = Patience(after=policy.confirm_within, because=Because.LIMIT)
     elif outlook.usual:
-        found = Deadline(after=timing.SILENT_FAST_MS, because=Because.FAST, usual=outlook.usual)
+        found = Patience(after=timing.SILENT_FAST_MS, because=Because.FAST, usual=outlook.usual)
     else:
-        found = Deadline(after=timing.SILENT_FEW_MS, because=Because.FEW)
-    limit = Deadline(after=policy.confirm_within, because=Because.LIMIT)
+        found = Patience(after=timing.SILENT_FEW_MS, because=Because.FEW)
+    limit = Patience(after=policy.confirm_within, because=Because.LIMIT)
     return min(limit, found, key=lambda one: one.after)

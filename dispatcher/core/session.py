@@ -15,7 +15,7 @@ from dispatcher.core.departures import Attendee, Departed, Note
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.rules import Policy, Target
-from dispatcher.core.timeline import Deadline, Entry, Verdict
+from dispatcher.core.timeline import Entry, Patience, Verdict
 
 ATTEMPTS_MAX: Final = 8
 CROWD: Final = 100  # participants: a look at so many takes some 3 ms of ours, and as much of LiveKit's
@@ -66,7 +66,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lifeless: bool = False  # its target has shown no sign of life since it began, anywhere
     queued: bool = False  # the last look showed its job in LiveKit's queue: no worker has taken it
     probe: bool = False  # it was made to find out whether its target is back
-    patience: Deadline | None = None  # None: nothing is known of its target; it is silent after `confirm_within`
+    patience: Patience | None = None  # None: nothing is known of its target; it is silent after `confirm_within`
 
     @property
     def open(self) -> bool:

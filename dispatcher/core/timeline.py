@@ -43,8 +43,8 @@ class Because(StrEnum):
     CIRCUIT = "circuit_open"  # no agent of the target is seen in any room, and another target can be asked
 
 
-class Deadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How long an attempt is waited for, before it is silent."""
+class Patience(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long an attempt without a job is waited for before it is silent, and why so long (`core.patience`)."""
 
     after: Ms
     because: Because
@@ -106,6 +106,6 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""  # LiveKit's or the expression's, in lower case; ATTEMPT_RETRACTED: why it could not be asked
     done: str = ""  # CLOSED: how it is known that the agent was done, or was taken to be
     took: Ms | None = None
-    patience: Deadline | None = None  # ATTEMPT_ENDED, silent: why it was given up then
+    patience: Patience | None = None  # ATTEMPT_ENDED, silent: why it was given up then
     by: str = ""  # who ordered it; "" of an order that was found by its tag, the ledger having lost it
     again: bool = False  # an attempt that had ended before has ended once more

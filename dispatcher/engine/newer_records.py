@@ -18,7 +18,7 @@ PATIENCE_MS: Final[Ms] = 6 * timing.LEASE_MS  # a replica that can read it has h
 MET_MAX: Final = 10_000  # sessions remembered; beyond, all begin anew
 
 
-class Patience:
+class NewerRecords:
     """Remembers which records this process met and could not read, and since when."""
 
     def __init__(self) -> None:

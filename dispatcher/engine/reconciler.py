@@ -42,7 +42,7 @@ from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.engine import actions
 from dispatcher.engine.neighbours import Neighbours
-from dispatcher.engine.newer_records import Patience
+from dispatcher.engine.newer_records import NewerRecords
 from dispatcher.engine.observer import Observer
 from dispatcher.engine.slices import Slices
 from dispatcher.ledger import sessions
@@ -89,7 +89,7 @@ class Reconciler:
         self.outbox = outbox
         self.tape = tape
         self.observer = Observer(breaker.pacer, recorder.calls)
-        self.patience = Patience()
+        self.newer_records = NewerRecords()
         self.neighbours = Neighbours(recorder, alone=not (shared or recorder.health.dry_run))
 
     async def drive(self, handover: Handover) -> Ms | None:
@@ -98,7 +98,7 @@ class Reconciler:
         Raises LedgerUnavailable: the lease runs out, and whoever claims it then goes on. A session that is left to a
         later release is due when the lease would have ended, and nothing is saved.
         """
-        if self.patience.defers(handover):
+        if self.newer_records.defers(handover):
             self.recorder.deferred(handover.lease.key)
             await self.ledger.release(handover.lease, alone_until=handover.lease.until)
             return None

@@ -84,7 +84,7 @@ class Runner:
             self.woken.clear()
             pause = await self._claim()
             await _either(self.woken, pause)
-            if self.reconciler.patience.deferred_lately:
+            if self.reconciler.newer_records.deferred_lately:
                 await asyncio.sleep(COURTESY_S)
 
     def drain(self) -> None:

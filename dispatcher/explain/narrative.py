@@ -6,7 +6,7 @@ from typing import Final, assert_never
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session, is_ordered
 from dispatcher.core.text import visible
-from dispatcher.core.timeline import Because, Deadline, Entry, Said, Verdict
+from dispatcher.core.timeline import Because, Entry, Patience, Said, Verdict
 from dispatcher.explain.words import about, ago, clock
 
 SENTENCES: Final = {
@@ -114,7 +114,7 @@ def unrequested(entry: Entry) -> str:
     return told if all(names) else f"{told} ({NAMELESS_WORKER})"
 
 
-def _why_then(patience: Deadline) -> str:
+def _why_then(patience: Patience) -> str:
     match patience.because:
         case Because.LIMIT:
             return "that is its `confirm_within`"

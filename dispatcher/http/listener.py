@@ -175,8 +175,10 @@ class Connections:
     def _accept(self, listener: socket.socket) -> None:
         """Accept those who wait; when all places are taken, close the longest idle connection for each of them."""
         for number in range(ACCEPTS):
-            if self._is_full() and (len(self._ending) >= ACCEPTS or not self._may_make_room()):
+            if self._is_full() and ((wait := self._until_room()) is None or wait > 0):
                 self._pause()
+                if wait is not None:
+                    self._loop.call_later(wait, self._resume)
                 return
             try:
                 accepted, _ = listener.accept()
@@ -198,15 +200,12 @@ class Connections:
     def _is_full(self) -> bool:
         return self._open - len(self._ending) >= self.limits.connections
 
-    def _may_make_room(self) -> bool:
-        """Whether a connection has been idle for SPEAK_S; if one will have been, people are accepted again then."""
+    def _until_room(self) -> float | None:
+        """In how many seconds a connection will have been idle for SPEAK_S and may be closed; None: nobody knows."""
         since = next(iter(self._idle.values()), None)
-        if since is None:
-            return False
-        wait = since + SPEAK_S - self._loop.time()
-        if wait > 0:
-            self._loop.call_later(wait, self._resume)
-        return wait <= 0
+        if since is None or len(self._ending) >= ACCEPTS:
+            return None
+        return max(0.0, since + SPEAK_S - self._loop.time())
 
     def _make_room(self) -> None:
         """Close the longest idle connection, if one is idle."""

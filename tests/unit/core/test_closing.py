@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from dispatcher.core.closing import ON_PURPOSE, Why, close
 from dispatcher.core.rules import Policy
 from dispatcher.core.session import Attempt
-from dispatcher.core.timeline import Because, Deadline, Said, Verdict
+from dispatcher.core.timeline import Because, Patience, Said, Verdict
 from dispatcher.core.timing import LINGER_MS
 from tests.unit.core.world import NOW, assignment, attempt, policy, seconds, session
 
@@ -79,7 +79,7 @@ def test_a_silent_attempt_says_why_then_and_leads_on_where_its_target_shows_no_l
     agent: str, *, lifeless: bool
 ) -> None:
     """Its patience is in the timeline; another verdict has none."""
-    few = Deadline(after=9_000, because=Because.FEW)
+    few = Patience(after=9_000, because=Because.FEW)
     waited_for = replace(ASKED, patience=few, lifeless=lifeless)
     before = session(assignment(waited_for, policy=policy("a", "b")))
 

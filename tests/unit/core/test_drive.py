@@ -35,7 +35,7 @@ from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Assignment, Session
 from dispatcher.core.snapshot import Dispatch, Job, RoomSnapshot
 from dispatcher.core.targets import Outlook
-from dispatcher.core.timeline import Because, Deadline, Entry, Part, Said, Verdict
+from dispatcher.core.timeline import Because, Entry, Part, Patience, Said, Verdict
 from dispatcher.core.timing import AGAIN_MS, SLOT_MS
 from tests.unit.core.world import (
     GREETER,
@@ -452,6 +452,6 @@ def test_a_look_at_who_waits_long_knows_what_is_known() -> None:
     ended = talk.session.timeline[-1]
     assert (ended.verdict, ended.patience) == (
         Verdict.SILENT,
-        Deadline(after=6_000, because=Because.FAST, usual=300),
+        Patience(after=6_000, because=Because.FAST, usual=300),
     )
     assert following == TurnToCreate(target=BACKUP, ahead=(LAST,))

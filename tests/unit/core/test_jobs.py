@@ -10,7 +10,7 @@ from dispatcher.core.patience import patience
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.snapshot import Job, JobCondition
 from dispatcher.core.targets import Outlook
-from dispatcher.core.timeline import Because, Deadline, Verdict
+from dispatcher.core.timeline import Because, Patience, Verdict
 from dispatcher.core.verdicts import overdue
 from tests.unit.core.scene import Scene
 from tests.unit.core.world import GREETER, NO, NOW, assignment, attempt, dispatch, job, person, rule, seconds, session
@@ -100,4 +100,4 @@ def test_who_waits_for_a_queue_is_told_so() -> None:
 
     found = patience(assignment(asked), asked, Outlook(target=GREETER, usual=300), another=True)
 
-    assert found == Deadline(after=12_000, because=Because.QUEUED)
+    assert found == Patience(after=12_000, because=Because.QUEUED)

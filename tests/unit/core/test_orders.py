@@ -339,6 +339,22 @@ def test_an_order_that_was_cancelled_does_not_come_back_with_an_emptied_ledger()
     assert scene.session.find(KEY) is None
 
 
+def test_that_a_rules_agent_was_cancelled_is_forgotten_with_the_ledger() -> None:
+    """Its dispatch is deleted, and LiveKit shows nothing else of it: whoever is still there has an agent again."""
+    scene = Scene()
+    scene.on_create = scene.comes
+    scene.joins(person())
+    scene.run(2)
+    orders(scene, CancelAssignment(assignment="greeter"))
+    scene.run(60)
+    assert (scene.state(), scene.agents(), scene.listed) == (State.FINISHED, [], {})
+
+    scene.session = Session(room=LOBBY.name, sid=LOBBY.sid)
+    scene.hear("swept")
+    scene.run(1)
+    assert scene.agents() == ["agent-AD_2"]
+
+
 def test_law_8_a_session_has_room_for_so_many_orders_and_no_more() -> None:
     """What is left out is told; an idle assignment makes room."""
     scene = Scene()

@@ -8,7 +8,7 @@ from dispatcher.core.patience import CROWD, concerned, informed, patience
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Attempt
 from dispatcher.core.targets import Outlook
-from dispatcher.core.timeline import Because, Deadline
+from dispatcher.core.timeline import Because, Patience
 from tests.unit.core.world import GREETER, NOW, assignment, attempt, policy, seconds, session
 
 ASKED = attempt(dispatch="AD_1", lifeless=True)
@@ -48,7 +48,7 @@ def test_confirm_within_is_the_bound(limit: float, outlook: Outlook) -> None:
     """Nobody waits longer than the rule says."""
     quick = assignment(ASKED, policy=policy(confirm_within=seconds(limit)))
 
-    assert patience(quick, ASKED, outlook, another=True) == Deadline(after=seconds(limit), because=Because.LIMIT)
+    assert patience(quick, ASKED, outlook, another=True) == Patience(after=seconds(limit), because=Because.LIMIT)
 
 
 @pytest.mark.parametrize("outlook", [KNOWN, FAST])
@@ -56,7 +56,7 @@ def test_a_rule_may_want_its_own_span(outlook: Outlook) -> None:
     """`confirm_early: false`: what is learnt counts for nothing."""
     fixed = assignment(ASKED, policy=policy(confirm_early=False))
 
-    assert patience(fixed, ASKED, outlook, another=True) == Deadline(after=12_000, because=Because.LIMIT)
+    assert patience(fixed, ASKED, outlook, another=True) == Patience(after=12_000, because=Because.LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_who_was_one_of_many_stays_so() -> None:
 
     one = informed(before, [FAST], 1, NOW + seconds(6)).assignment("greeter").attempt(1)
 
-    assert one.patience == Deadline(after=12_000, because=Because.LIMIT)
+    assert one.patience == Patience(after=12_000, because=Because.LIMIT)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dispatcher.core.departures import Note
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, Attempt
 from dispatcher.core.snapshot import Dispatch
-from dispatcher.core.timeline import Because, Deadline, Verdict
+from dispatcher.core.timeline import Because, Patience, Verdict
 from dispatcher.core.verdicts import confirming_since, departure, overdue
 from tests.unit.core.world import LIVEKIT_AHEAD, NO, NOW, assignment, attempt, dispatch, job, policy, seconds, session
 
@@ -53,7 +53,7 @@ def test_times_are_the_rules() -> None:
 @pytest.mark.parametrize(("waited", "verdict"), [(5.999, None), (6, Verdict.SILENT)])
 def test_what_is_known_of_the_target_may_make_it_silent_sooner(waited: float, verdict: Verdict | None) -> None:
     """After its patience, not after `confirm_within`; a job counts as ever."""
-    asked = replace(ASKED, patience=Deadline(after=6_000, because=Because.FAST, usual=300))
+    asked = replace(ASKED, patience=Patience(after=6_000, because=Because.FAST, usual=300))
 
     assert overdue(session(), assignment(asked), asked, NO_JOB, NOW + seconds(waited)) is verdict
     assert overdue(session(), assignment(asked), asked, HAS_JOB, NOW + seconds(waited)) is None

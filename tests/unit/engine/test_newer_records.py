@@ -5,7 +5,7 @@ import pytest
 from dispatcher.core.effects import Then
 from dispatcher.core.session import Session
 from dispatcher.core.timing import LEASE_MS
-from dispatcher.engine.newer_records import MET_MAX, PATIENCE_MS, Patience
+from dispatcher.engine.newer_records import MET_MAX, PATIENCE_MS, NewerRecords
 from dispatcher.ledger.interface import Handover, Key, Lease
 from dispatcher.ledger.record import VERSION, dump
 from tests.unit.core.world import LOBBY, NOW, person
@@ -25,7 +25,7 @@ def met(record: bytes | None, now: int, key: Key = KEY) -> Handover:
 @pytest.mark.parametrize("record", [None, OURS, b"", b"garbage"])
 def test_what_no_later_release_wrote_is_ours(record: bytes | None) -> None:
     """Also what is no record: a look rebuilds it."""
-    assert not Patience().defers(met(record, NOW))
+    assert not NewerRecords().defers(met(record, NOW))
 
 
 @pytest.mark.parametrize(
@@ -42,27 +42,27 @@ def test_patience_runs_out_where_nobody_advances_the_record(
     meetings: list[tuple[bytes, int]], *, asked_for: bool
 ) -> None:
     """It counts from the first meeting with the same bytes."""
-    patience = Patience()
-    assert [patience.defers(met(record, NOW + later)) for record, later in meetings][-1] is asked_for
+    records = NewerRecords()
+    assert [records.defers(met(record, NOW + later)) for record, later in meetings][-1] is asked_for
 
 
 def test_patience_is_exercised_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a session was left to somebody else, and not for ever."""
-    patience = Patience()
-    assert [(patience.defers(met(one, NOW)), patience.deferred_lately) for one in (OURS, NEWER)] == [
+    records = NewerRecords()
+    assert [(records.defers(met(one, NOW)), records.deferred_lately) for one in (OURS, NEWER)] == [
         (False, False),
         (True, True),
     ]
     monkeypatch.setattr("dispatcher.engine.newer_records.PATIENCE_MS", 0)
-    assert not patience.deferred_lately
+    assert not records.deferred_lately
 
 
 def test_patience_remembers_no_more_than_it_may() -> None:
     """With more sessions than that it begins anew: slower, not bigger."""
-    patience = Patience()
+    records = NewerRecords()
     for n in range(MET_MAX + 1):
-        patience.defers(met(NEWER, NOW, Key("p1", "lobby", f"RM_{n}")))
-    assert patience.defers(met(NEWER, NOW + PATIENCE_MS, Key("p1", "lobby", "RM_0")))
+        records.defers(met(NEWER, NOW, Key("p1", "lobby", f"RM_{n}")))
+    assert records.defers(met(NEWER, NOW + PATIENCE_MS, Key("p1", "lobby", "RM_0")))
 
 
 async def written_by_a_later_release() -> Desk:

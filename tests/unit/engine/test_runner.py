@@ -9,7 +9,7 @@ import pytest
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.core.timing import LEASE_MS
-from dispatcher.engine.newer_records import Patience
+from dispatcher.engine.newer_records import NewerRecords
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import CLAIM_MAX, Runner
 from dispatcher.ledger.interface import Handover, Key, Lease, Ledger, LedgerUnavailable
@@ -26,7 +26,7 @@ class Drives(Reconciler):
         self.ended: list[str] = []
         self.gate = asyncio.Event()
         self.troubles: dict[str, Exception] = {}
-        self.patience = Patience()
+        self.newer_records = NewerRecords()
 
     async def drive(self, handover: Handover) -> Ms | None:
         sid = handover.lease.key.sid
@@ -153,7 +153,7 @@ async def test_a_later_release_is_let_first(monkeypatch: pytest.MonkeyPatch) -> 
     place.drives.gate.set()
     lease = Lease(key=KEY, token="t", until=LEASE_MS)
     newer = b'{"v":%d}' % (VERSION + 1)
-    assert place.drives.patience.defers(Handover(lease=lease, record=newer, inbox=(), upto=0, now=0, due=0))
+    assert place.drives.newer_records.defers(Handover(lease=lease, record=newer, inbox=(), upto=0, now=0, due=0))
     async with place.running():
         await until(lambda: place.runner.not_ready is None)
         began = asyncio.get_running_loop().time()

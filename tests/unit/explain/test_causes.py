@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session, with_entry
 from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.core.timeline import Because, Deadline, Entry, Said, Verdict
+from dispatcher.core.timeline import Because, Entry, Patience, Said, Verdict
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.explain import Known, diagnosis
 from dispatcher.livekit.failures import Reason
@@ -48,7 +48,7 @@ def test_the_last_failure_counts_and_how_often() -> None:
 
 def test_silence_is_told_with_the_span_that_was_waited() -> None:
     """Which may be shorter than the rule's."""
-    known = attempt(1, verdict=Verdict.SILENT, patience=Deadline(after=6_000, because=Because.FAST))
+    known = attempt(1, verdict=Verdict.SILENT, patience=Patience(after=6_000, because=Because.FAST))
 
     assert "within 6 s:" in causes(session(replace(WAITING, attempts=(known,))))
 

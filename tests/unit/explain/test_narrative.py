@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import with_entry
-from dispatcher.core.timeline import Because, Deadline, Entry, Part, Said, Verdict
+from dispatcher.core.timeline import Because, Entry, Part, Patience, Said, Verdict
 from dispatcher.explain import narrative
 from tests.unit.core.world import session
 
@@ -62,18 +62,18 @@ def test_an_agent_without_a_name_is_told_as_what_it_is(agents: str, told: str) -
 @pytest.mark.parametrize(
     ("patience", "why"),
     [
-        pytest.param(Deadline(after=12_000, because=Because.LIMIT), "that is its `confirm_within`", id="limit"),
+        pytest.param(Patience(after=12_000, because=Because.LIMIT), "that is its `confirm_within`", id="limit"),
         pytest.param(
-            Deadline(after=9_000, because=Because.FEW), "no job comes later while few agents are asked for", id="few"
+            Patience(after=9_000, because=Because.FEW), "no job comes later while few agents are asked for", id="few"
         ),
-        pytest.param(Deadline(after=6_000, because=Because.FAST, usual=310), "its agents come in 0.3 s", id="fast"),
-        pytest.param(Deadline(after=9, because=Because.QUEUED), "its job still waits in LiveKit's queue", id="queued"),
+        pytest.param(Patience(after=6_000, because=Because.FAST, usual=310), "its agents come in 0.3 s", id="fast"),
+        pytest.param(Patience(after=9, because=Because.QUEUED), "its job still waits in LiveKit's queue", id="queued"),
         pytest.param(
-            Deadline(after=1_500, because=Because.CIRCUIT), "no agent of it is seen in any room", id="circuit-open"
+            Patience(after=1_500, because=Because.CIRCUIT), "no agent of it is seen in any room", id="circuit-open"
         ),
     ],
 )
-def test_a_silent_attempt_says_when_and_why_it_was_given_up(patience: Deadline, why: str) -> None:
+def test_a_silent_attempt_says_when_and_why_it_was_given_up(patience: Patience, why: str) -> None:
     """In words, and not as the log has it."""
     entry = Entry(
         at=0, said=Said.ATTEMPT_ENDED, number=1, agent="sales", verdict=Verdict.SILENT, took=6_012, patience=patience

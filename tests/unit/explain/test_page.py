@@ -10,7 +10,7 @@ from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.pauses import Pause, Paused
 from dispatcher.core.rules import NAMELESS, Target
 from dispatcher.core.session import Assignment, Attempt, Session, with_entry
-from dispatcher.core.timeline import Because, Deadline, Entry, Said, Verdict
+from dispatcher.core.timeline import Because, Entry, Patience, Said, Verdict
 from dispatcher.core.timing import SILENT_FEW_MS
 from dispatcher.core.verdicts import LEFT_AGAIN
 from dispatcher.explain import Known, diagnosis, narrative
@@ -19,7 +19,7 @@ from tests.unit.core.world import assignment, attempt, policy
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "my-agent-does-not-come.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.+)\n((?:.*\n)+?)(?=^## |\Z)", PAGE, re.MULTILINE))
 START: Ms = 1_795_281_214_990  # 17:13:34.990 UTC
-FEW = Deadline(after=SILENT_FEW_MS, because=Because.FEW)
+FEW = Patience(after=SILENT_FEW_MS, because=Because.FEW)
 EVERYONE = replace(assignment(attended=True), rule="everyone", waiting_since=START)
 BY_MARIA = Pause(by="maria", at=START - 60_000, until=START + 985_010, reason="deploy")
 NEEDED = Entry(at=START, said=Said.ASSIGNMENT_CREATED, assignment="everyone", agent="greeter")

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.session import TIMELINE_MAX, Session, entries_since, with_entry
-from dispatcher.core.timeline import Because, Deadline, Entry, Part, Said, Verdict
+from dispatcher.core.timeline import Because, Entry, Part, Patience, Said, Verdict
 from dispatcher.expressions import Failed, FailureReason, Unread, UnreadMetadata
 from dispatcher.telemetry.masks import MARK
 from dispatcher.telemetry.recorder import TOLD_MAX, SessionRecorder
@@ -71,8 +71,8 @@ def test_a_line_has_what_the_entry_says_and_no_more() -> None:
 
 def test_of_a_silent_attempt_it_is_told_why_it_was_given_up_then() -> None:
     """By a word of ours; and how soon the target's agents come, where that is why."""
-    fast = Deadline(after=6_000, because=Because.FAST, usual=300)
-    few = Deadline(after=9_000, because=Because.FEW)
+    fast = Patience(after=6_000, because=Because.FAST, usual=300)
+    few = Patience(after=9_000, because=Because.FEW)
     ended = [entry(Said.ATTEMPT_ENDED, verdict=Verdict.SILENT, patience=one) for one in (fast, few)]
     lines = told(*ended).lines
     assert [(line["reason"], line.get("usual_ms")) for line in lines] == [("fast_target", 300), ("few_at_once", None)]
