@@ -15,7 +15,15 @@ from release.smoke import empty_venv
 
 LICENCES: Final = (  # each as some package writes it, whole: "GPL-3.0-only AND MIT" is not "MIT"
     *("Apache-2.0", "Apache Software License", "Apache-2.0 AND MIT", "Apache-2.0 OR BSD-3-Clause"),
-    *("Apache-2.0 AND BSD-2-Clause", "BSD-3-Clause", "3-Clause BSD License", "MIT", "MIT License", "MIT-0"),
+    *(
+        "Apache-2.0 AND BSD-2-Clause",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "3-Clause BSD License",
+        "MIT",
+        "MIT License",
+        "MIT-0",
+    ),
     *("PSF-2.0", "Python Software Foundation License"),
 )
 LISTED: Final = ROOT / "deploy" / "licences.md"

@@ -6,7 +6,7 @@ from typing import Final
 
 from dispatcher.cli.client import Reply, ask_service, take_service, take_watch
 from dispatcher.cli.options import SERVICE
-from dispatcher.cli.screen import table
+from dispatcher.cli.screen import Table
 from dispatcher.client import AgentTarget, Dispatcher, ListedAgent
 from dispatcher.explain.words import about, ago
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     async def agents(dispatcher: Dispatcher) -> Reply:
         listed = await dispatcher.agents()
-        return Reply(table(_HEAD, (row for one in listed.agents for row in _rows(one, listed.now))), listed)
+        return Reply([Table(_HEAD, [row for one in listed.agents for row in _rows(one, listed.now)])], listed)
 
     return ask_service(arguments, agents)
 

@@ -15,10 +15,9 @@ from aiohttp import ClientSession
 from msgspec import Struct
 
 from dispatcher.cli.options import take_url
-from dispatcher.cli.screen import watch
+from dispatcher.cli.screen import Line, watch, write
 from dispatcher.client import Answer, Dispatcher, RequestFailed
 from dispatcher.client.transport import ask
-from dispatcher.core.text import visible
 from dispatcher.offline import Unusable
 
 _SAYS: Final[Mapping[str, str]] = {  # for whoever types; the API's own words are for whoever programs
@@ -31,7 +30,7 @@ _SAYS: Final[Mapping[str, str]] = {  # for whoever types; the API's own words ar
 class Reply(Struct, frozen=True):
     """What a command shows of the service's answer: lines, or with `--json` one object."""
 
-    lines: Sequence[str]
+    lines: Sequence[Line]
     json: object
     code: int = 0
     aside: str = ""  # said on standard error, so that the lines stay what they are
@@ -81,7 +80,7 @@ async def _once(arguments: argparse.Namespace, given: str, asking: Asking) -> in
             reply, out = await asking(dispatcher), sys.stdout
         except RequestFailed as failed:
             reply, out = _refused(failed), sys.stdout if arguments.json else sys.stderr
-    out.write(_text(reply, as_json=arguments.json))
+    write(_lines(reply, as_json=arguments.json), out)
     sys.stderr.write(reply.aside and f"{reply.aside}\n")
     return reply.code
 
@@ -89,12 +88,12 @@ async def _once(arguments: argparse.Namespace, given: str, asking: Asking) -> in
 async def _again_and_again(arguments: argparse.Namespace, given: str, asking: Asking) -> None:
     async with Dispatcher(arguments.url, given) as dispatcher:
 
-        async def show() -> str:
+        async def show() -> Sequence[Line]:
             try:
                 reply = await asking(dispatcher)
             except RequestFailed as failed:  # it may be back when it is asked again
                 reply = _refused(failed)
-            return _text(reply, as_json=arguments.json)
+            return _lines(reply, as_json=arguments.json)
 
         await watch(show, sys.stdout)
 
@@ -108,10 +107,8 @@ def _refused(failed: RequestFailed) -> Reply:
     return Reply([says(failed)], failure(failed), 1)
 
 
-def _text(reply: Reply, *, as_json: bool) -> str:
-    if as_json:
-        return f"{json.dumps(msgspec.to_builtins(reply.json))}\n"
-    return "".join(f"{visible(line)}\n" for line in reply.lines)
+def _lines(reply: Reply, *, as_json: bool) -> Sequence[Line]:
+    return [json.dumps(msgspec.to_builtins(reply.json))] if as_json else reply.lines
 
 
 async def asked(method: str, address: str, authorization: str, body: bytes | None = None) -> Answer:

@@ -11,8 +11,8 @@ from msgspec import Meta, Struct
 
 from dispatcher.cli.client import Reply, ask_service, failure, says, take_service, take_watch, token
 from dispatcher.cli.options import SERVICE
+from dispatcher.cli.screen import plain
 from dispatcher.client import Answer, Dispatcher, RequestFailed
-from dispatcher.core.text import visible
 
 NAME: Final = "explain"
 HELP: Final = "ask the running service what happened in a room, and why no agent came"
@@ -84,7 +84,7 @@ async def explain_rules(url: str, given: str, room: str, write: Write) -> int:
 
 
 def _written(reply: Reply, write: Write) -> int:
-    write("".join(f"{visible(line)}\n" for line in reply.lines))
+    write(plain(reply.lines))
     return reply.code
 
 

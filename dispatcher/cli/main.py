@@ -11,6 +11,7 @@ from importlib.metadata import version
 from dispatcher.cli import (
     agents,
     check,
+    completion,
     demo,
     dispatch,
     doctor,
@@ -41,7 +42,7 @@ COMMANDS = (  # as `--help` lists them
     *(rooms, explain, dispatch, retry, look),
     *(agents, pause, resume),
     *(send_test, notify_test, healthcheck, schema, rules, replay),
-    fake_livekit,
+    *(fake_livekit, completion),
 )
 
 
@@ -77,5 +78,5 @@ def _parser() -> argparse.ArgumentParser:
         own = commands.add_parser(command.NAME, help=command.HELP, description=says)
         command.add(own)
         end_help(own, command.EXAMPLE, command.READS)
-        own.set_defaults(run=command.run)
+        own.set_defaults(run=command.run, parser=parser)
     return parser

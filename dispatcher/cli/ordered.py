@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Final
 
 from dispatcher.cli.client import Reply, take_service
-from dispatcher.cli.screen import table
+from dispatcher.cli.screen import Table
 from dispatcher.client import Dispatched
 from dispatcher.config.values import span
 from dispatcher.http.asked import WAIT_MAX
@@ -43,8 +43,8 @@ def reply(stands: Dispatched, *, wait: float | None, good: Collection[str]) -> R
     """How the assignment stands; exit code 1 where somebody waited for one of the `good` states in vain."""
     code = 1 if wait is not None and stands.state not in good else 0
     row = (stands.room, stands.project, stands.assignment, stands.state, stands.agent or "")
-    lines = table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT"), [row])
-    return Reply([*lines, *stands.diagnosis], stands, code)
+    table = Table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT"), [row])
+    return Reply([table, *stands.diagnosis], stands, code)
 
 
 def _wait(text: str) -> float:

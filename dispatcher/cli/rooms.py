@@ -6,7 +6,7 @@ from typing import Final
 
 from dispatcher.cli.client import Reply, ask_service, take_service, take_watch
 from dispatcher.cli.options import SERVICE
-from dispatcher.cli.screen import table
+from dispatcher.cli.screen import Table
 from dispatcher.client import Dispatcher, ListedRoom
 from dispatcher.core.session import State
 from dispatcher.explain.words import at_utc
@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
             sort=arguments.sort,
             limit=arguments.limit,
         )
-        lines = table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS SINCE"), _rows(listed))
+        table = Table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS SINCE"), list(_rows(listed)))
         more = f"the first {arguments.limit}, there may be more: --limit" if len(listed) == arguments.limit else ""
-        return Reply(lines, {"rooms": listed}, aside=more)
+        return Reply([table], {"rooms": listed}, aside=more)
 
     return ask_service(arguments, rooms)
 

@@ -1,38 +1,110 @@
-"""How answers look: plain tables, and views that are shown anew. No colours; what cannot be printed is written out."""
+"""How answers look: with columns and colours on a terminal, as plain text elsewhere, and views that are shown anew.
+
+What outsiders have written is written out where it has no shape of its own: it commands no terminal.
+"""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, TextIO
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TextIO, TypeAlias
+
+from msgspec import Struct
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table as Drawn
+from rich.text import Text
 
 from dispatcher.core.text import visible
 
 EVERY_S: Final = 2.0
-OVER: Final = "\x1b[H\x1b[J"  # from the top of the terminal, over all that stands there
+
+_STYLES: Final[Mapping[str, str]] = {  # of cells that say how something stands
+    "served": "green",
+    "waiting": "yellow",
+    "requested": "yellow",
+    "starved": "bold red",
+    "paused": "magenta",
+    "open": "bold red",
+    "idle": "dim",
+    "finished": "dim",
+}
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table: each column is as wide as its widest cell, with two spaces between."""
-    cells = [[visible(cell) or "-" for cell in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+class Table(Struct, frozen=True):
+    """A head, and rows as long as it."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
-async def watch(show: Callable[[], Awaitable[str]], out: TextIO, every: float = EVERY_S) -> None:
+Line: TypeAlias = str | Table
+
+
+def plain(lines: Sequence[Line]) -> str:
+    """The text, without colours; each column of a table is as wide as its widest cell, two spaces from the next."""
+    return "".join(f"{one}\n" for line in lines for one in ([visible(line)] if isinstance(line, str) else _plain(line)))
+
+
+def write(lines: Sequence[Line], out: TextIO) -> None:
+    """Write it: tables drawn on a terminal, plain elsewhere. No line of text is broken: it may be copied."""
+    draws = _draws(out)
+    for line in lines:
+        if draws and isinstance(line, Table):
+            _console(out).print(_drawn_table(line))
+        else:
+            out.write(plain([line]))
+
+
+async def watch(show: Callable[[], Awaitable[Sequence[Line]]], out: TextIO, every: float = EVERY_S) -> None:
     """Write what `show` gives, again and again: over the last on a terminal, elsewhere below it where it has changed.
 
     It ends when it is cancelled.
     """
-    over, before = _draws(out), ""
+    if not _draws(out):
+        await _told_when_changed(show, out, every)
+    with Live(console=_console(out), auto_refresh=False, vertical_overflow="ellipsis") as live:
+        while True:
+            live.update(_drawn(await show()), refresh=True)
+            await asyncio.sleep(every)
+
+
+async def _told_when_changed(show: Callable[[], Awaitable[Sequence[Line]]], out: TextIO, every: float) -> None:
+    before = ""
     while True:
-        text = await show()
-        if over or text != before:
-            out.write(f"{OVER if over else ''}{text}")
+        if (text := plain(await show())) != before:
+            out.write(text)
             out.flush()
         before = text
         await asyncio.sleep(every)
 
 
+def _plain(table: Table) -> list[str]:
+    cells = [[_cell(cell) for cell in row] for row in (table.head, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+
+
+def _drawn(lines: Sequence[Line]) -> Group:
+    return Group(*(Text(visible(line)) if isinstance(line, str) else _drawn_table(line) for line in lines))
+
+
+def _drawn_table(table: Table) -> Drawn:
+    drawn = Drawn(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in table.head:
+        drawn.add_column(Text(name), overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(_cell(cell), style=_STYLES.get(cell, "")) for cell in row))
+    return drawn
+
+
+def _cell(text: str) -> str:
+    return visible(text) or "-"
+
+
+def _console(out: TextIO) -> Console:
+    return Console(file=out, force_terminal=True, highlight=False)
+
+
 def _draws(out: TextIO) -> bool:
-    """Whether it is a terminal that may be told where to write."""
+    """Whether it is a terminal that may be told where to write, and in which colour."""
     return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -16,6 +16,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "livekit.protocol": ("livekit", "expressions", "testing"),
     "prometheus_client": ("telemetry.metrics", "telemetry.exposition"),
     "opentelemetry": ("telemetry.tracing",),
+    "rich": ("cli.screen",),
     "jwt": ("livekit.webhook", "testing"),
     "cel_expr_python": ("expressions",),
     "yaml": ("config",),

@@ -55,7 +55,7 @@ def test_each_help_has_an_example_that_can_be_typed(typed: str, capsys: pytest.C
     words = shlex.split(example[1].partition(" > ")[0])
     assert words[0] == typed.split(maxsplit=1)[0]
     assert [word for word in words if word.startswith("--") and word not in text] == []
-    assert ("environment" in text) == (typed not in {"demo", "schema", "replay"})
+    assert ("environment" in text) == (typed not in {"completion", "demo", "schema", "replay"})
 
 
 def test_every_variable_that_a_help_names_is_documented() -> None:
