@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 OURS: Final = "livekit_dispatcher_"
-OF_OURS: Final = '{job="dispatcher"}'  # as deploy/prometheus.yml calls it
+OF_OURS: Final = '{job="dispatcher"}'  # as deploy/compose/prometheus.yml calls it
 WIDTH: Final = 24  # of Grafana's grid
 SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deploy.grafana.dashboard import OF_OURS
 from dispatcher.config import load, load_offline
+from dispatcher.config.environment import PORT
 from dispatcher.core.rules import Target
 from tests.gates.tree import ROOT, repository_files
 
-COMPOSE = ROOT / "deploy" / "compose.yaml"
+COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 
 
 def copied(dockerfile: str) -> Iterator[str]:
@@ -74,15 +76,66 @@ def test_everything_compose_mounts_is_there() -> None:
 
 
 def test_livekit_and_prometheus_point_at_the_service() -> None:
-    """LiveKit's webhooks and Prometheus's scrapes go to the service that compose names."""
+    """LiveKit's webhooks go to the balancer, and from there to each replica; Prometheus asks each of them."""
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     livekit = yaml.safe_load((COMPOSE.parent / "livekit.yaml").read_text())["webhook"]
-    prometheus = yaml.safe_load((COMPOSE.parent / "prometheus.yml").read_text())["scrape_configs"][0]
+    prometheus = yaml.safe_load((COMPOSE.parent / "prometheus.yml").read_text())
+    [scraped] = prometheus["scrape_configs"][0]["dns_sd_configs"]
+    balancer = (COMPOSE.parent / "haproxy.cfg").read_text()
+    replicas, behind = re.findall(r"server-template replica (\d+) (\S+) ", balancer)[0]
 
-    assert "dispatcher" in services
-    assert livekit["urls"] == ["http://dispatcher:8080/webhook"]
+    assert livekit["urls"] == ["http://balancer:8080/webhook"]
     assert livekit["api_key"] == services["dispatcher"]["environment"]["LIVEKIT_API_KEY"]
-    assert prometheus["static_configs"][0]["targets"] == ["dispatcher:8080"]
+    assert re.findall(r"bind :(\d+)$", balancer, re.MULTILINE) == ["8080"]
+    assert (int(replicas), behind) == (services["dispatcher"]["deploy"]["replicas"], f"dispatcher:{PORT}")
+    assert (scraped["names"], scraped["port"]) == (["dispatcher"], PORT)
+    assert prometheus["scrape_configs"][0]["job_name"] in OF_OURS
+
+
+def test_every_name_and_every_file_inside_is_there() -> None:
+    """Hosts are services, files that a program reads are mounted, and what is built has its Dockerfile."""
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    mounted = {mount.split(":")[1] for one in services.values() for mount in one.get("volumes", [])}
+    files = [*COMPOSE.parent.rglob("*.y*ml"), COMPOSE.parent / "haproxy.cfg"]
+    named = {
+        host
+        for path in files
+        for host in re.findall(r"\b([a-z]+):(?:7880|8080|8081|9090|9093|6379)\b", path.read_text())
+    }
+    prometheus = yaml.safe_load((COMPOSE.parent / "prometheus.yml").read_text())
+    [provider] = yaml.safe_load((COMPOSE.parent / "grafana/dashboards.yaml").read_text())["providers"]
+    [source] = yaml.safe_load((COMPOSE.parent / "grafana/datasources.yaml").read_text())["datasources"]
+
+    assert named == {"livekit", "dispatcher", "balancer", "valkey", "prometheus", "alertmanager"}
+    assert named <= set(services)
+    assert {needed for one in services.values() for needed in one.get("depends_on", [])} <= set(services)
+    assert set(prometheus["rule_files"]) <= mounted
+    assert any(path.startswith(provider["options"]["path"]) for path in mounted)
+    assert f'"query": "{source["type"]}"' in (ROOT / "deploy/grafana/dashboard.json").read_text()
+    built = [COMPOSE.parent / one["build"] / "Dockerfile" for one in services.values() if "build" in one]
+    assert [path.resolve().relative_to(ROOT).as_posix() for path in built] == [
+        "Dockerfile",
+        "examples/agent/Dockerfile",
+    ]
+
+
+def test_every_port_is_open_on_this_machine_alone() -> None:
+    """Nobody else reaches a LiveKit, a Grafana and a service that are there to be tried."""
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    ports = [port for one in services.values() for port in one.get("ports", [])]
+
+    assert ports
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_the_page_names_what_compose_opens() -> None:
+    """Each address that somebody is told to open is one that is there."""
+    page = (ROOT / "docs" / "compose.md").read_text()
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    ports = {port.split(":")[1] for one in services.values() for port in one.get("ports", [])}
+
+    assert set(re.findall(r"//127\.0\.0\.1:(\d+)", page)) <= ports
+    assert f"docker compose -f {COMPOSE.relative_to(ROOT)} up --build" in page
 
 
 def given(value: str, environment: Mapping[str, str]) -> str:
@@ -129,7 +182,7 @@ def test_the_agent_of_compose_is_the_one_that_is_asked_for() -> None:
 
     assert name
     assert installed
-    for file in ("deploy/rules.yaml", "examples/rules.yaml"):
+    for file in ("deploy/compose/rules.yaml", "examples/rules.yaml"):
         assert ROOT / file in repository_files(), "a clone lacks it"
         [rule] = load_offline(ROOT / file, {}).rules
         assert rule.policy.targets == (Target(name[1]),)
