@@ -45,6 +45,23 @@ def test_every_file_function_and_class_is_within_its_budget() -> None:
     assert not found, "\n".join(found)
 
 
+def test_every_file_of_the_page_is_within_its_budget() -> None:
+    """No script, style or document of ours is longer than a file of the package; what others publish is theirs."""
+    own = [
+        path for path in (ROOT / "dispatcher").rglob("static/**/*") if path.is_file() and path.parent.name != "vendor"
+    ]
+
+    assert {path.suffix for path in own} == {".css", ".html", ".js", ".svg"}
+    assert [path for path in own if len(path.read_text().splitlines()) > FILE_LINES["dispatcher"]] == []
+
+
+def test_the_page_is_small() -> None:
+    """All that a browser gets, before compression, what others publish included: docs/page.md says how much."""
+    files = [path for path in (ROOT / "dispatcher").rglob("static/**/*") if path.is_file() and path.suffix != ".txt"]
+
+    assert 0 < sum(path.stat().st_size for path in files) <= 120_000
+
+
 def body(lines: int) -> str:
     """A function or class body of so many lines."""
     return "    x = 1\n" * lines

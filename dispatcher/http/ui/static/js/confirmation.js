@@ -107,7 +107,7 @@ async function carryOut(order, fields) {
   try {
     await ask(order.path, {method: order.method, values: order.values, body: sent});
   } catch (error) {
-    return error instanceof Refused ? `The service refused it: ${error.message}` : `Nobody knows whether it was carried out: ${error.message}.`;
+    return error instanceof Refused ? `The service refused it: ${error.message}` : `Nobody knows whether it was carried out: ${error.message}`;
   }
   change({told: order.done});
   soon(0);

@@ -42,7 +42,7 @@ function signIn(given) {
 function signOut() {
   end();
   token.forget();
-  change({door: 'sign-in', user: null, refused: '', agents: null, stats: null, waiting: null, rooms: null, room: null});
+  change({door: 'sign-in', user: null, refused: '', agents: null, standing: null, waiting: null, rooms: null, room: null});
 }
 
 function Page() {
@@ -63,7 +63,7 @@ function Page() {
       </span>
     </header>
     ${state.user.dry_run && html`<p class="band">Dry run: the service asks for no agent.</p>`}
-    ${state.failing && html`<p class="band bad" role="alert">The service does not answer, since ${clock(state.failing.since)} (${visible(state.failing.why)}).
+    ${state.failing && html`<p class="band bad" role="alert">${state.failing.answers ? 'The service cannot tell' : 'The service does not answer'}, since ${clock(state.failing.since)}: ${visible(state.failing.why)}
       ${state.freshAt ? ` What is shown here is of ${clock(state.freshAt)}.` : ''}</p>`}
     <main id="main">${room ? html`<${Room} name=${room} />` : html`<${Overview} />`}</main>
     <p class="told" role="status">${state.told}</p>
@@ -72,7 +72,7 @@ function Page() {
 }
 
 function Connection() {
-  if (state.failing) return html`<span class="connection bad">No answer</span>`;
+  if (state.failing) return html`<span class="connection bad">${state.failing.answers ? 'Cannot tell' : 'No answer'}</span>`;
   const [name, title] = state.live === 'live'
     ? ['Live', 'Changes are shown as they happen']
     : ['Every 3 s', 'The service is asked every 3 s: its events cannot be heard'];

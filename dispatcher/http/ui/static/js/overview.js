@@ -2,7 +2,7 @@
 
 import {Agents} from './agents.js';
 import {Component, html} from './html.js';
-import {Incoming} from './incoming.js';
+import {Incoming, troublesOf} from './incoming.js';
 import {Rooms} from './rooms.js';
 import {WAITING_MAX} from './refresh.js';
 import {WAITS, stateOf} from './states.js';
@@ -11,15 +11,17 @@ import {Troubles} from './troubles.js';
 import {Waiting} from './waiting.js';
 import {age, count} from './words.js';
 
+const NONE = {};
+
 export function Overview() {
   if (!state.waiting) return html`<h1 tabindex="-1">Rooms</h1><p class="loading">Asking the service…</p>`;
   return html`
     <${Verdict} />
-    <${Troubles} troubles=${state.stats?.troubles || []} />
+    <${Troubles} troubles=${troublesOf(state.standing)} />
     <${Waiting} rooms=${state.waiting} second=${state.tick} user=${state.user} total=${waitingTotal()} />
     <div class="columns">
-      <${Agents} agents=${state.agents} user=${state.user} />
-      <${Incoming} stats=${state.stats} second=${state.tick} />
+      <${Agents} agents=${state.agents} user=${state.user} counted=${state.standing?.agents || NONE} />
+      <${Incoming} standing=${state.standing} second=${state.tick} />
     </div>
     <${Rooms} rooms=${state.rooms} filter=${state.filter} cursors=${state.cursors} projects=${state.user.projects} />
   `;
@@ -54,8 +56,7 @@ function Figure({name, value, tone = ''}) {
 
 /** How many assignments are in a state, over all projects that the user may see. */
 function figure(name) {
-  const told = state.stats?.rooms?.[name];
-  return told ?? state.agents.reduce((sum, row) => sum + (row.assignments[name] || 0), 0);
+  return state.agents.reduce((sum, row) => sum + (row.assignments[name] || 0), 0);
 }
 
 function waitingTotal() {

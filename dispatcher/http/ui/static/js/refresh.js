@@ -1,11 +1,13 @@
 // Keeps what is shown true: asks again when an event tells of something new, and every few seconds where none can come.
 
 import {hearEvents} from './events.js';
-import {ask, Refused, token} from './server.js';
+import {standing} from './exposition.js';
+import {ask, askText, Refused, token} from './server.js';
 import {change, state} from './store.js';
 import {roomIn} from './views.js';
 
 const POLL = 3_000; // ms between two askings without events
+const STANDING = 5_000; // between two readings of the metrics
 const CHECK = 15_000; // with events: what no event tells of, such as workers
 const GATHER = 400; // events that come together are one asking
 const APART = 1_000; // between two askings at least: a thousand events a second are one, too
@@ -18,6 +20,7 @@ let timer = 0;
 let asking = false;
 let again = false;
 let askedAt = 0;
+let standingAt = 0;
 
 /** Begin: the user may ask. */
 export function begin() {
@@ -72,20 +75,20 @@ async function askAll() {
     asking = false;
     const wait = again ? APART : state.live === 'live' && !state.failing ? CHECK : POLL;
     again = false;
-    if (!signal.aborted) soon(wait);
+    if (!stop.signal.aborted) soon(wait); // it may be another user's by now
   }
 }
 
 async function askWhole() {
   const {filter, cursors} = state;
   const values = {...filter, limit: PAGE, cursor: cursors.at(-1)};
-  const [agents, stats, waiting, rooms] = await Promise.all([
+  const [agents, told, waiting, rooms] = await Promise.all([
     ask('v1/agents'),
-    optional('v1/stats'),
-    listed({sort: 'wait', limit: WAITING_MAX}),
-    listed(values),
+    askStanding(),
+    ask('v1/rooms', {values: {sort: 'wait', limit: WAITING_MAX}}),
+    ask('v1/rooms', {values}),
   ]);
-  const news = {agents: agents.agents, stats, waiting: waiting.rooms, skew: agents.now - Date.now()};
+  const news = {agents: agents.agents, standing: told, waiting: waiting.rooms, skew: agents.now - Date.now()};
   if (filter === state.filter && cursors === state.cursors) news.rooms = rooms;
   change(news);
 }
@@ -104,24 +107,14 @@ async function askRoom(name) {
   }
 }
 
-/** A page of live rooms. */
-async function listed(values) {
+/** What this replica's metrics say: asked for now and then, as making them takes the service some milliseconds. */
+async function askStanding() {
+  if (state.standing && Date.now() - standingAt < STANDING) return state.standing;
+  standingAt = Date.now();
   try {
-    return await ask('v1/rooms', {values});
-  } catch (error) {
-    if (!(error instanceof Refused && error.status === 400)) throw error;
-    const {sort, q, cursor, ...known} = values;
-    return ask('v1/rooms', {values: known});
-  }
-}
-
-/** The answer, or null where this service has no such path. */
-async function optional(path) {
-  try {
-    return await ask(path);
-  } catch (error) {
-    if (error instanceof Refused && error.status === 404) return null;
-    throw error;
+    return standing(await askText('metrics'));
+  } catch {
+    return null; // a proxy may keep them to itself
   }
 }
 
@@ -133,6 +126,7 @@ function failed(error) {
     change({door: 'sign-in', user: null, refused: bearer ? 'The service does not take this token any more.' : ''});
     return;
   }
-  const why = error instanceof Refused ? (error.body.troubles?.[0]?.sentence || error.message) : error.message;
-  change({failing: state.failing ? {...state.failing, why} : {since: Date.now(), why}});
+  const answers = error instanceof Refused;
+  const why = answers ? error.body.troubles?.[0]?.sentence || error.message : error.message;
+  change({failing: {since: state.failing?.since || Date.now(), why, answers}});
 }

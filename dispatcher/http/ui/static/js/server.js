@@ -39,11 +39,28 @@ export function address(path, values = {}) {
 }
 
 /** The service's answer as JSON. Raises Refused or Unreachable. */
-export async function ask(path, {values, method = 'GET', body} = {}) {
-  let answer;
-  let text;
+export async function ask(path, asked = {}) {
+  const {answer, text} = await sent(path, asked);
+  let told;
   try {
-    answer = await fetch(address(path, values), {
+    told = JSON.parse(text);
+  } catch {
+    throw new Unreachable(`something else answers there (HTTP ${answer.status}).`);
+  }
+  if (!answer.ok) throw new Refused(answer.status, told);
+  return told;
+}
+
+/** The service's answer as text. Raises Refused or Unreachable. */
+export async function askText(path) {
+  const {answer, text} = await sent(path, {});
+  if (!answer.ok) throw new Refused(answer.status, {});
+  return text;
+}
+
+async function sent(path, {values, method = 'GET', body}) {
+  try {
+    const answer = await fetch(address(path, values), {
       method,
       headers: headers(),
       body: body && JSON.stringify(body),
@@ -51,18 +68,10 @@ export async function ask(path, {values, method = 'GET', body} = {}) {
       credentials: 'same-origin',
       signal: AbortSignal.timeout(PATIENCE),
     });
-    text = await answer.text();
+    return {answer, text: await answer.text()};
   } catch (error) {
-    throw new Unreachable(error.name === 'TimeoutError' ? 'no answer in time' : 'the connection failed');
+    throw new Unreachable(error.name === 'TimeoutError' ? 'no answer in time.' : 'the connection failed.');
   }
-  let told;
-  try {
-    told = JSON.parse(text);
-  } catch {
-    throw new Unreachable(`something else answers there (HTTP ${answer.status})`);
-  }
-  if (!answer.ok) throw new Refused(answer.status, told);
-  return told;
 }
 
 /** Where a view of the page is, as a link may have it. */

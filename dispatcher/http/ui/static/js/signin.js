@@ -6,7 +6,7 @@ import {visible} from './words.js';
 export function SignIn({door, refused, failing, signIn}) {
   return html`<section class="signin">
     <h1 tabindex="-1">livekit-dispatcher</h1>
-    ${failing && html`<p class="note bad" role="alert">The service does not answer (${visible(failing.why)}). It is asked again every few seconds.</p>`}
+    ${failing && html`<p class="note bad" role="alert">The service does not answer: ${visible(failing.why)} It is asked again every few seconds.</p>`}
     ${door === 'opening' && !failing && html`<p role="status">Asking who you are…</p>`}
     ${door === 'off' && html`<p class="note">The API is off, and this page shows what the API tells. Start the service with <code>DISPATCHER_API_TOKEN</code>,
       or with <code>api_tokens</code> in its file, and load this page again.</p>`}

@@ -6,7 +6,7 @@ export const state = {
   refused: '', // why the last token was refused
   path: '', // the view: what stands in the address
   agents: null,
-  stats: null,
+  standing: null, // what /metrics of this replica says
   waiting: null, // rooms in which somebody waits, those who have waited longest first
   rooms: null, // one page of the list: {rooms, next_cursor}
   room: null, // {name, answer} or {name, unknown}
