@@ -19,13 +19,9 @@ PHONE: Final = ViewportSize(width=360, height=740)
 PATIENCE: Final = 15_000.0  # ms that the page has for anything: a loaded machine is slow
 WATCHED: Final = """
 window.violations = [];
-window.longTasks = [];
 document.addEventListener('securitypolicyviolation', one => {
   window.violations.push(`${one.violatedDirective} ${one.blockedURI}`);
 });
-new PerformanceObserver(list => {
-  window.longTasks.push(...list.getEntries().map(one => one.duration));
-}).observe({type: 'longtask'});
 """
 
 

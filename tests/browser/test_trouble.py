@@ -14,7 +14,7 @@ from dispatcher.config import Config, Secret
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit
 from tests.browser.browsing import browser, tab
-from tests.browser.scenes import healthy
+from tests.browser.scenes import healthy, staged
 from tests.integration.house import config, rule
 
 pytestmark = pytest.mark.real
@@ -103,3 +103,24 @@ async def test_without_a_token_the_page_says_how_to_have_one() -> None:
         tab(chromium, f"{service.admin_url}/ui", token=None) as shown,
     ):
         await shown.shows("The API is off")
+
+
+async def test_webhooks_that_never_come_are_told_of_with_what_to_look_at() -> None:
+    """The sweep finds the rooms, and LiveKit's URL is another service's."""
+    async with staged() as here, browser() as chromium:
+        here.livekit.faults.lose_webhooks(100)
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.told("room.found", room="lobby", within=10)
+        async with tab(chromium, f"{here.service.admin_url}/ui") as shown:
+            await shown.shows("No webhook has come since the start, and a room was found by the sweep")
+            await shown.shows("name this service's /webhook?")
+
+
+async def test_a_livekit_that_is_away_is_told_of() -> None:
+    """Beside its name, and in a sentence."""
+    async with staged() as here, browser() as chromium:
+        await here.livekit.stop_api()
+        async with tab(chromium, f"{here.service.admin_url}/ui") as shown:
+            await shown.shows("LiveKit has not answered")
+            incoming = shown.page.get_by_role("region", name="What comes in")
+            assert "times in a row" in await incoming.inner_text()

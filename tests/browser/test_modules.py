@@ -1,0 +1,157 @@
+"""What the page computes, by tables, in the browser that runs it: the event stream, the picture, the words."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+
+from tests.browser.browsing import Tab, browser, tab
+from tests.integration.house import house
+
+pytestmark = pytest.mark.real
+
+STREAM: Final = (
+    ': a comment\n\nid: 1-0\nevent: room\ndata: {"room": "lobby",\ndata:  "at": 5}\n\n'
+    "event: gap\r\ndata: null\r\n\r\nid: 2\ndata: no JSON\n\nevent: never ended\ndata: 1\n"
+)
+HEARD: Final = [
+    {"id": "1-0", "event": "room", "data": {"room": "lobby", "at": 5}},
+    {"event": "gap", "data": None},
+    {"id": "2", "event": "message", "data": None},
+]
+KEY: Final = {"assignment": "line"}
+STORY: Final[dict[str, Any]] = {
+    "finished": False,
+    "present": [{"identity": "alice", "kind": "STANDARD", "agent": None, "joined_at": 900}],
+    "assignments": [
+        {
+            **KEY,
+            "state": "served",
+            "attempts": [{"number": 2, "agent": "greeter", "ours": True, "started_at": 4_100, "verdict": "open"}],
+        }
+    ],
+    "timeline": [
+        {**KEY, "at": 1_000, "event": "assignment.created", "number": 0, "agent": "sales"},
+        {**KEY, "at": 1_100, "event": "dispatch.requested", "number": 1, "agent": "sales"},
+        {**KEY, "at": 4_000, "event": "attempt.ended", "number": 1, "agent": "sales", "verdict": "silent"},
+        {**KEY, "at": 4_100, "event": "dispatch.requested", "number": 2, "agent": "greeter"},
+        {**KEY, "at": 4_150, "event": "attempt.retracted", "number": 1, "agent": "sales", "part": "dispatch"},
+        {**KEY, "at": 4_500, "event": "agent.joined", "number": 2, "agent": "greeter", "duration_ms": 3_600},
+    ],
+}
+
+SPANS: Final = {
+    0: "0.00 s",
+    320: "0.32 s",
+    9_940: "9.9 s",
+    42_900: "42 s",
+    192_000: "3 min 12 s",
+    7_500_000: "2 h 5 min",
+    273_600_000: "3 d 4 h",
+}
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Tab]:
+    """The page at its door: its modules can be imported."""
+    async with house() as here, browser() as chromium, tab(chromium, here.service.admin_url, token=None) as shown:
+        await shown.page.get_by_label("API token").wait_for()
+        yield shown
+
+
+async def computed(door: Tab, module: str, script: str, argument: object = None) -> Any:  # noqa: ANN401 - JSON
+    """What the script makes of the module, called `it`, and of the argument."""
+    asked = f"""async argument => {{
+        const main = document.querySelector('script[type=module]').src;
+        const it = await import(new URL('{module}', main).href);
+        {script}
+    }}"""
+    return await door.page.evaluate(asked, argument)
+
+
+async def test_a_stream_of_events_is_read_however_it_is_cut(door: Tab) -> None:
+    """Cut at each place in turn; what has not ended is not told."""
+    script = """
+        const all = [];
+        for (let at = 0; at <= argument.length; at++) {
+          const heard = [];
+          const read = it.reader(one => heard.push(one));
+          read(argument.slice(0, at));
+          read(argument.slice(at));
+          all.push(JSON.stringify(heard));
+        }
+        return [...new Set(all)].map(one => JSON.parse(one));"""
+
+    assert await computed(door, "events.js", script, STREAM) == [HEARD]
+
+
+async def test_the_picture_has_a_lane_for_everybody_and_each_attempt(door: Tab) -> None:
+    """With bars from when to when, and a sign for what was taken back."""
+    told = await computed(door, "story.js", "return it.picture(argument, 10_000);", STORY)
+    bars = [[(bar["from"], bar["to"], bar["colour"]) for bar in lane["bars"]] for lane in told["lanes"]]
+
+    assert (told["from"], told["to"], told["busy"], told["left"]) == (900, 10_000, 4_500, 0)
+    assert [lane["kind"] for lane in told["lanes"]] == ["person", "assignment", "attempt", "attempt"]
+    assert bars == [
+        [(900, 10_000, "person")],
+        [(1_000, 4_500, "wait")],
+        [(1_100, 4_000, "silent")],
+        [(4_100, 4_500, "coming"), (4_500, 10_000, "serving")],
+    ]
+    assert [(sign["at"], sign["kind"]) for sign in told["lanes"][1]["signs"]] == [(4_150, "back")]
+
+
+async def test_the_parts_of_the_time_come_to_all_of_it(door: Tab) -> None:
+    """From the first person's joining, by which LiveKit counts, to the agent's."""
+    parts = await computed(door, "story.js", "return it.timeSpent(argument, argument.assignments[0], 10_000);", STORY)
+
+    assert [(part["name"], part["ms"]) for part in parts] == [
+        ("until a webhook told of it", 100),
+        ("until it had its turn", 100),
+        ("attempt 1 at sales: silent", 2_900),
+        ("between two attempts", 100),
+        ("LiveKit, and the start of greeter", 400),
+    ]
+    assert sum(part["ms"] for part in parts) == 3_600
+
+
+async def test_spans_are_read_at_a_glance(door: Tab) -> None:
+    """Two units at most."""
+    said = await computed(door, "words.js", "return argument.map(it.span);", list(SPANS))
+
+    assert said == list(SPANS.values())
+
+
+async def test_what_has_no_shape_is_written_out(door: Tab) -> None:
+    """As the commands and the log do."""
+    odd = "a\u202eb\u0007\n\u200b\U000e0001é部"
+
+    assert await computed(door, "words.js", "return it.visible(argument);", odd) == (
+        "a\\u202eb\\x07\\x0a\\u200b\\U000e0001é部"
+    )
+
+
+async def test_the_metrics_are_read_as_they_are_written(door: Tab) -> None:
+    """Labels with quotes and backslashes, counts over all events, instants in ms, quantiles inside their bucket."""
+    text = """# HELP livekit_dispatcher_webhooks_total Requests.
+livekit_dispatcher_webhooks_total{event="room_started",result="recorded"} 3.0
+livekit_dispatcher_webhooks_total{event="participant_joined",result="recorded"} 4.0
+livekit_dispatcher_livekit_consecutive_failures{project="eu"} 2.0
+livekit_dispatcher_webhook_last_received_timestamp_seconds{project="eu"} 1.5e+03
+livekit_dispatcher_last_sweep_success_timestamp_seconds{project="eu"} 0.0
+livekit_dispatcher_sweep_repairs_total{kind="unknown_room"} 5.0
+livekit_dispatcher_config_last_reload_successful 0.0
+livekit_dispatcher_agents_joined_total{agent="a\\\\"b\\\\\\\\n"} 6.0
+livekit_dispatcher_dispatches_total{agent="a\\\\"b\\\\\\\\n",result="silent"} 1.0
+livekit_dispatcher_dispatches_total{agent="a\\\\"b\\\\\\\\n",result="finished"} 9.0
+livekit_dispatcher_time_to_agent_seconds_bucket{agent="a\\\\"b\\\\\\\\n",le="0.1"} 0.0
+livekit_dispatcher_time_to_agent_seconds_bucket{agent="a\\\\"b\\\\\\\\n",le="0.3"} 4.0
+livekit_dispatcher_time_to_agent_seconds_bucket{agent="a\\\\"b\\\\\\\\n",le="+Inf"} 4.0
+process_open_fds 12.0
+""".replace("\\\\\\\\", "\\\\").replace('\\\\"', '\\"')
+    told = await computed(door, "exposition.js", "return it.standing(argument);", text)
+
+    assert told["webhooks"] == {"recorded": 7}
+    assert (told["webhookAt"], told["found"], told["ledgerFailures"], told["configRefused"]) == (1_500_000, 5, 0, True)
+    assert told["projects"] == [{"project": "eu", "failures": 2, "sweptAt": None, "webhookAt": 1_500_000}]
+    assert list(told["agents"].values()) == [{"served": 6, "failed": 1, "p50_ms": 200, "p95_ms": 290}]
