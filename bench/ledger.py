@@ -16,7 +16,7 @@ from typing import NamedTuple
 from redis import Redis
 
 from dispatcher.core.effects import Then
-from dispatcher.ledger.interface import Key, Ledger, SaveResult, Standing
+from dispatcher.ledger.interface import Key, Ledger, SaveResult, Standing, Telling
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
@@ -95,7 +95,9 @@ async def sizes(valkey: Valkey, open_home: Open) -> tuple[float, float]:
             delivery = await ledger.deliver(Key("bench", f"room-{n}", f"RM_{n:012}"), "", EVENT)
             assert delivery.handover is not None, "the session was held by somebody else"
             mine = delivery.handover
-            await ledger.save(mine.lease, RECORD, mine.upto, Then.REST, index=[Standing("served", "greeter")])
+            await ledger.save(
+                mine.lease, RECORD, mine.upto, Then.REST, telling=Telling(index=[Standing("served", "greeter")])
+            )
         resting = used()
         busy = (await ledger.deliver(Key("bench", "busy", "RM_busy"), "", EVENT)).handover
         assert busy is not None, "the session was held by somebody else"

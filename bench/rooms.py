@@ -25,7 +25,7 @@ from dispatcher.core.rules import Policy, Target
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.timeline import Entry, Said
 from dispatcher.ledger import record
-from dispatcher.ledger.interface import Key, Ledger, Standing
+from dispatcher.ledger.interface import Key, Ledger, Standing, Telling
 from dispatcher.telemetry.logs import Log
 from tests.integration.house import TOKEN, config, rule
 from tests.real.valkey import running_valkey
@@ -75,7 +75,7 @@ async def fill(ledger: Ledger) -> int:
         lines = [Standing(one.state, one.next_target.agent, one.waiting_since) for one in session.assignments]
         sizes.append(len(record.dump(session)))
         handover = delivery.handover
-        await ledger.save(handover.lease, record.dump(session), handover.upto, Then.REST, index=lines)
+        await ledger.save(handover.lease, record.dump(session), handover.upto, Then.REST, telling=Telling(index=lines))
 
     for begin in range(0, MANY, AT_ONCE):
         await asyncio.gather(*(one(n) for n in range(begin, begin + AT_ONCE)))

@@ -20,7 +20,9 @@ from dispatcher.engine.runner import Runner
 from dispatcher.engine.supervise import Supervisor
 from dispatcher.engine.sweep import Sweep
 from dispatcher.http.api import api_routes
-from dispatcher.http.ports import open_ports
+from dispatcher.http.events import told
+from dispatcher.http.feed import Feed
+from dispatcher.http.ports import open_ports, readers_max
 from dispatcher.http.server import Applications, applications
 from dispatcher.http.ui import Page
 from dispatcher.http.webhook import WebhookEndpoint
@@ -107,12 +109,13 @@ async def running(
         sweep = Sweep(runner.ledger, current.holder, runner.reconciler.pacer, recorder.calls)
         reload = Reload(source, config, partial(current.swap, runner.ledger), log, metrics) if source else None
         ask = reload.ask if reload else lambda: None
-        apps = _apps(config, runner, presence, recorder, sweep, ask)
+        feed = Feed(runner.ledger.changes, partial(told, mask=log.mask), metrics, most=readers_max(config))
+        apps = _apps(config, runner, presence, recorder, sweep, ask, feed=feed)
         url, admin_url = await stack.enter_async_context(open_ports(apps, config, metrics, log))
         stack.push_async_callback(runner.stop, DRAIN_S)
         post = await stack.enter_async_context(posting())
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
-        _start(supervisor, runner, presence, recorder, sweep)
+        _start(supervisor, runner, presence, recorder, sweep, feed)
         notices = NoticeLoops(runner.ledger, runner.reconciler.outbox, current.holder, recorder, config.instance)
         notices.start(supervisor, post, _epoch_ms, lambda: reload.problems if reload else ())
         if reload:
@@ -149,7 +152,9 @@ def _runner(
     return Runner(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)
 
 
-def _start(supervisor: Supervisor, runner: Runner, presence: Presence, recorder: SessionRecorder, sweep: Sweep) -> None:
+def _start(
+    supervisor: Supervisor, runner: Runner, presence: Presence, recorder: SessionRecorder, sweep: Sweep, feed: Feed
+) -> None:
     ledger, holder, metrics = runner.ledger, runner.reconciler.holder, recorder.metrics
     supervisor.start("runner", runner.run)
     supervisor.start("board", runner.reconciler.breaker.board.run)
@@ -158,6 +163,7 @@ def _start(supervisor: Supervisor, runner: Runner, presence: Presence, recorder:
     circuits = Circuits(runner.reconciler.breaker, holder, metrics, lambda: presence.seen)
     supervisor.start("circuits", circuits.run)
     supervisor.start("presence", presence.run)
+    supervisor.start("events", feed.run)
     supervisor.start_for_each(holder.project_names, "sweep", sweep.run)
 
 
@@ -243,13 +249,15 @@ def _connect(project: Project, session: TwirpSession, calls: CallRecorder) -> Li
     return connect(project, session, calls, ONCE if project.api_rate_limit else LIMITS)
 
 
-def _apps(
+def _apps(  # noqa: PLR0913 the parts
     config: Config,
     runner: Runner,
     presence: Presence,
     recorder: SessionRecorder,
     sweep: Sweep,
     reload: Callable[[], None],
+    *,
+    feed: Feed,
 ) -> Applications:
     """What the service answers, on one port or on two."""
     holder = runner.reconciler.holder
@@ -262,10 +270,11 @@ def _apps(
         health=recorder.health,
         clock=_epoch_ms,
     )
+    api = api_routes(runner, intake, presence, recorder, sweep=sweep, reload=reload, feed=feed)
     return applications(
         endpoint,
         ready=lambda: runner.not_ready,
-        api=[*api_routes(runner, intake, presence, recorder, sweep=sweep, reload=reload), *Page(holder).routes()],
+        api=[*api, *Page(holder).routes()],
         port=config.port if config.admin_port is not None else None,
         tracing=recorder.tracing,
     )

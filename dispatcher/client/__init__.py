@@ -2,6 +2,7 @@
 
 from dispatcher.client.agents import AgentPause, AgentTarget, ListedAgent, ListedAgents
 from dispatcher.client.dispatcher import Dispatcher, DispatchFields, RoomsFields
+from dispatcher.client.events import Happened
 from dispatcher.client.rooms import Dispatched, ListedAssignment, ListedRoom, LookedAt
 from dispatcher.client.transport import Answer, RequestFailed
 
@@ -12,6 +13,7 @@ __all__ = [
     "DispatchFields",
     "Dispatched",
     "Dispatcher",
+    "Happened",
     "ListedAgent",
     "ListedAgents",
     "ListedAssignment",

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from time import monotonic
 from types import MappingProxyType
 from typing import Final, Required, Self, TypedDict, Unpack
@@ -13,11 +14,13 @@ from aiohttp import ClientSession, DummyCookieJar
 from msgspec import Struct
 
 from dispatcher.client.agents import ListedAgent, ListedAgents
+from dispatcher.client.events import Happened, Told, listen
 from dispatcher.client.rooms import Dispatched, ListedRoom, ListedRooms, LookedAt, Looks
 from dispatcher.client.transport import WITHIN_S, Answer, RequestFailed, ask
 
 PAGE_MAX: Final = 1_000  # rooms in one answer
 REPEATS_S: Final = (0.5, 1.0, 2.0)  # before each repeat of an order: a service that restarts is back by then
+EVENTS_AGAIN_S: Final = 5.0  # before each further try to listen again
 _PASSES: Final = frozenset(
     {0, 502, 503, 504}
 )  # nobody answers; or LiveKit, the ledger or what a proxy leads to is away
@@ -135,6 +138,33 @@ class Dispatcher:
             cursor = told.next_cursor
         return tuple(found)
 
+    async def events(self, *, room: str = "", project: str = "", after: str = "") -> AsyncGenerator[Happened]:
+        """Give what changes from now on, or since the id `after`, for as long as you go on asking.
+
+        Where the stream ends it is taken up again where it was, as often as it takes; only a refusal is raised.
+        Whoever was away too long gets a `gap`.
+        """
+        pauses = iter(self._repeats)
+        while True:
+            try:
+                async with aclosing(self._listen({"room": room, "project": project}, after)) as stream:
+                    async for told in stream:
+                        after, pauses = told.id, iter(self._repeats)
+                        if told.happened is not None:
+                            yield told.happened
+            except RequestFailed as failed:
+                if failed.status not in _PASSES:
+                    raise
+            await asyncio.sleep(next(pauses, EVENTS_AGAIN_S))
+
+    async def _listen(self, query: Mapping[str, str], after: str) -> AsyncGenerator[Told]:
+        headers = {**self._authorization, **({"Last-Event-ID": after} if after else {})}
+        async with aclosing(listen(self._http, self._address("/v1/events", query), headers)) as stream:
+            async for told in stream:
+                if isinstance(told, Answer):
+                    raise _refusal(told)
+                yield told
+
     async def get(self, path: str, query: Mapping[str, str] = NOTHING) -> Answer:
         """Read anything else of the API, such as `/v1/workers`; of the query, what is not empty."""
         return await self._ask(_Request("GET", path, query))
@@ -154,20 +184,23 @@ class Dispatcher:
 
     async def _ask(self, request: _Request, wait: float = 0.0) -> Answer:
         waits = {"wait": f"{round(wait * 1000)}ms"} if wait else {}
-        query = "&".join(f"{name}={_quoted(value)}" for name, value in {**request.query, **waits}.items() if value)
-        address = f"{self.url}{request.path}{query and f'?{query}'}"
+        address = self._address(request.path, {**request.query, **waits})
         headers = {**self._authorization, **request.headers}
         answer = await ask(self._http, request.method, address, headers, request.body, wait + WITHIN_S)
         if answer.status // 100 == 2:
             return answer
-        problem = answer.read(_Problem)
-        raise RequestFailed(
-            problem.detail or problem.error,
-            error=problem.error,
-            status=answer.status,
-            field=problem.field,
-            answer=answer,
-        )
+        raise _refusal(answer)
+
+    def _address(self, path: str, query: Mapping[str, str]) -> str:
+        asked = "&".join(f"{name}={_quoted(value)}" for name, value in query.items() if value)
+        return f"{self.url}{path}{asked and f'?{asked}'}"
+
+
+def _refusal(answer: Answer) -> RequestFailed:
+    """What the service says of why it does not do it; raises RequestFailed itself where it was not the service."""
+    problem = answer.read(_Problem)
+    detail = problem.detail or problem.error
+    return RequestFailed(detail, error=problem.error, status=answer.status, field=problem.field, answer=answer)
 
 
 def _quoted(text: str) -> str:

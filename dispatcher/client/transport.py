@@ -4,11 +4,12 @@ Answers have a bound, and redirects end here.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from msgspec import Struct
 from yarl import URL
 
@@ -70,18 +71,36 @@ async def ask(
     within: float = WITHIN_S,
 ) -> Answer:
     """Send the request and read the answer, `within` seconds. Raises RequestFailed: none came, or one without end."""
-    request = http.request(
-        method, address, data=body, headers=headers, allow_redirects=False, timeout=ClientTimeout(total=within)
-    )
+    async with answering(http, method, address, headers, body, ClientTimeout(total=within)) as answer:
+        return await whole(address, answer)
+
+
+@asynccontextmanager
+async def answering(
+    http: ClientSession,
+    method: str,
+    address: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    within: ClientTimeout,
+) -> AsyncIterator[ClientResponse]:
+    """Send the request; its answer, whose body is still to be read. Raises RequestFailed: none came, or it broke."""
     try:
-        async with request as answer:
-            try:
-                await answer.content.readexactly(ANSWER_MAX + 1)
-            except asyncio.IncompleteReadError as whole:
-                return Answer(address, answer.status, whole.partial, _origin(answer.headers.get("Location", "")))
+        async with http.request(
+            method, address, data=body, headers=headers, allow_redirects=False, timeout=within
+        ) as answer:
+            yield answer
     except (ClientError, TimeoutError, ValueError) as error:
         reason = why(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
         raise RequestFailed(f"{address}: {reason}: is the service running there?", error=NOBODY) from None
+
+
+async def whole(address: str, answer: ClientResponse) -> Answer:
+    """Read the answer to its end. Raises RequestFailed: it has none."""
+    try:
+        await answer.content.readexactly(ANSWER_MAX + 1)
+    except asyncio.IncompleteReadError as read:
+        return Answer(address, answer.status, read.partial, _origin(answer.headers.get("Location", "")))
     raise RequestFailed(f"{address}: an answer without end: is the service running there?", error=ANOTHER)
 
 

@@ -8,7 +8,7 @@ from dispatcher.explain.causes import WAITING, likeliest
 from dispatcher.explain.diagnosis import diagnosis
 from dispatcher.explain.known import Known
 from dispatcher.explain.link import page_of
-from dispatcher.explain.narrative import SENTENCES, narrative
+from dispatcher.explain.narrative import SENTENCES, in_words, narrative
 from dispatcher.explain.pauses import paused_by
 from dispatcher.explain.service import trouble_told
 from dispatcher.explain.words import clock
@@ -21,6 +21,7 @@ __all__ = [
     "absence",
     "clock",
     "diagnosis",
+    "in_words",
     "likeliest",
     "narrative",
     "page_of",

@@ -69,10 +69,11 @@ _NOTICED: Final = "LiveKit noticed 20 s later"  # docs/livekit.md §0
 def narrative(session: Session, now: Ms) -> Iterator[str]:
     """The timeline in words, each line with its time and how long ago that was."""
     for entry in session.timeline:
-        yield visible(f"{clock(entry.at)} UTC  {ago(entry.at, now):>10}  {_sentence(entry)}")
+        yield visible(f"{clock(entry.at)} UTC  {ago(entry.at, now):>10}  {in_words(entry)}")
 
 
-def _sentence(entry: Entry) -> str:
+def in_words(entry: Entry) -> str:
+    """What the entry tells, as a sentence."""
     match entry.said:
         case Said.ATTEMPT_ENDED:
             return _ended(entry)

@@ -10,6 +10,8 @@ from dispatcher.engine.runner import Runner
 from dispatcher.engine.sweep import Sweep
 from dispatcher.http.agents import AgentsApi
 from dispatcher.http.answers import OrderAnswers
+from dispatcher.http.events import EventsApi
+from dispatcher.http.feed import Feed
 from dispatcher.http.guard import Guard
 from dispatcher.http.inquiry import Inquiry
 from dispatcher.http.openapi import DocumentApi
@@ -20,7 +22,7 @@ from dispatcher.targets.presence import Presence
 from dispatcher.telemetry.recorder import SessionRecorder
 
 
-def api_routes(
+def api_routes(  # noqa: PLR0913 the parts
     runner: Runner,
     intake: Intake,
     presence: Presence,
@@ -28,6 +30,7 @@ def api_routes(
     *,
     sweep: Sweep,
     reload: Callable[[], None],
+    feed: Feed,
 ) -> list[web.RouteDef]:
     """All that `http/routes` lists, for an application."""
     reconciler = runner.reconciler
@@ -39,6 +42,7 @@ def api_routes(
         WhoAmI(guard),
         RoomsApi(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen)),
         AgentsApi(guard, breaker, pauses, lambda: presence.seen, dry_run=recorder.health.dry_run),
+        EventsApi(guard, feed),
         Steering(guard, Orders(runner.ledger, intake, holder), answers, sweep=sweep.order, reload=reload),
     )
     return [route for part in parts for route in part.routes()]

@@ -108,6 +108,13 @@ class AssignmentNamed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     wait: Waiting = "0s"
 
 
+class EventsAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of what changes are told."""
+
+    room: Annotated[str, Meta(min_length=1, description="of this room alone")] | UnsetType = UNSET
+    project: Annotated[str, Meta(description="of this project alone")] | UnsetType = UNSET
+
+
 class WaitAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long the answer may wait."""
 

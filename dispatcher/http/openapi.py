@@ -75,7 +75,7 @@ def _operation(route: AnyRoute, asks: Node) -> Node:
         "operationId": "_".join([route.method.lower(), *parts]).replace(".", "_"),
         "summary": route.says,
         "security": [{"token": [route.scope] if route.scope else []}],
-        "parameters": [*_parameters(route, asks), *([_IDEMPOTENCY_KEY] if route.idempotent else [])],
+        "parameters": [*_parameters(route, asks), *_headers(route)],
         "responses": dict(_responses(route)),
     }
     if route.takes is not NoneType:
@@ -88,6 +88,13 @@ def _parameters(route: AnyRoute, asks: Node) -> Iterator[Node]:
     for name, schema in asks["properties"].items():
         place = "path" if name in route.in_path else "query"
         yield {"name": name, "in": place, "required": name in asks["required"], "schema": schema}
+
+
+def _headers(route: AnyRoute) -> Iterator[Node]:
+    if route.idempotent:
+        yield _IDEMPOTENCY_KEY
+    if route.resumable:
+        yield _LAST_EVENT_ID
 
 
 def _responses(route: AnyRoute) -> Iterator[tuple[str, Node]]:
@@ -123,4 +130,11 @@ _IDEMPOTENCY_KEY: Final[Node] = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX},
+}
+_LAST_EVENT_ID: Final[Node] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "the id of the last event that was heard",
 }

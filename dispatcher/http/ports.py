@@ -15,6 +15,7 @@ from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 
 ADMIN_CONNECTIONS: Final = 50  # probes, scrapes and people: on a port of their own they have places of their own
+READERS_OF: Final = 2 / 5  # of the places, for whoever reads `/v1/events`: they stay connected, and are never idle
 GRACE_S: Final = 2.0  # that requests under way have when the service stops
 
 
@@ -26,6 +27,17 @@ async def open_ports(apps: Applications, config: Config, metrics: Metrics, log: 
         webhook = await stack.enter_async_context(serve(apps.webhook, config.host, config.port, limits=limits))
         admin = webhook
         if apps.admin is not None and config.admin_port is not None:
-            limits = replace(limits, connections=min(ADMIN_CONNECTIONS, limits.connections))
+            limits = replace(limits, connections=_admin_places(config))
             admin = await stack.enter_async_context(serve(apps.admin, config.host, config.admin_port, limits=limits))
         yield http_url(*webhook), http_url(*admin)
+
+
+def readers_max(config: Config) -> int:
+    """How many may read `/v1/events` at once, so that there are places left for all the rest."""
+    return int(_admin_places(config) * READERS_OF)
+
+
+def _admin_places(config: Config) -> int:
+    """How many may connect where probes, metrics and API are."""
+    places = limits_here().connections
+    return places if config.admin_port is None else min(ADMIN_CONNECTIONS, places)

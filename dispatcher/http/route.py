@@ -61,6 +61,7 @@ class Route(Struct, Generic[P, B, A], frozen=True, kw_only=True):
     content_type: str = JSON
     idempotent: bool = False  # by the header Idempotency-Key
     body_optional: bool = False
+    resumable: bool = False  # a stream without end; by the header Last-Event-ID
 
     def at(self, path: str) -> "Route[P, B, A]":
         """The same at another path."""
@@ -82,8 +83,10 @@ class Route(Struct, Generic[P, B, A], frozen=True, kw_only=True):
         pattern = self.path
         for place, regex in _PLACES.items():
             pattern = pattern.replace(place, regex)
-        add = web.get if self.method == "GET" else web.post if self.method == "POST" else web.delete
-        return add(pattern, guard.guarded(self.scope, answer))
+        guarded = guard.guarded(self.scope, answer)
+        if self.method == "GET":
+            return web.get(pattern, guarded, allow_head=not self.resumable)
+        return web.post(pattern, guarded) if self.method == "POST" else web.delete(pattern, guarded)
 
 
 Handler: TypeAlias = Callable[[ApiCall[P, B]], Awaitable[A | Answered[A] | web.StreamResponse]]

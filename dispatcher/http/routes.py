@@ -5,11 +5,13 @@ from types import NoneType
 from typing import Any, Final
 
 from dispatcher.client.agents import ListedAgent, ListedAgents
+from dispatcher.client.events import Happened
 from dispatcher.client.rooms import Dispatched, ListedRooms, Looks
 from dispatcher.http.asked import (
     AgentNamed,
     AssignmentNamed,
     DispatchRequest,
+    EventsAsked,
     PauseRequest,
     ProjectAsked,
     ResumeRequest,
@@ -134,6 +136,17 @@ RESUME: Final = Route(
     answers=ListedAgent,
     body_optional=True,
 )
+EVENTS: Final = Route(
+    method="GET",
+    path="/v1/events",
+    scope="read",
+    says="What changes, as server-sent events, whose data is a Happened; after Last-Event-ID what was missed.",
+    asks=EventsAsked,
+    takes=NoneType,
+    answers=Happened,
+    content_type="text/event-stream",
+    resumable=True,
+)
 WORKERS: Final = Route(
     method="GET",
     path="/v1/workers",
@@ -186,6 +199,7 @@ ROUTES: Final[tuple[Route[Any, Any, Any], ...]] = (
     AGENTS,
     PAUSE,
     RESUME,
+    EVENTS,
     WORKERS,
     SWEEP,
     RELOAD,

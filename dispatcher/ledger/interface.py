@@ -13,6 +13,7 @@ from msgspec import Struct
 from dispatcher.core.effects import Then
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.changes import Announced
 from dispatcher.ledger.order import PageFields
 
 INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said
@@ -116,6 +117,17 @@ class Standing(Struct, frozen=True, order=True, omit_defaults=True):
     since: Ms = 0  # somebody waits for it, and no agent is there; `standings` counts without it
 
 
+class Telling(Struct, frozen=True, kw_only=True):
+    """What others learn of something that is saved, in the same step: nothing of what is not, and nothing twice."""
+
+    index: Sequence[Standing] = ()  # takes the place of the session's lines in `standings` and `list`
+    notices: Sequence[bytes] = ()  # wait to be collected: `Ledger.notices`
+    change: bytes = b""  # is announced to whoever watches: `Ledger.changes`
+
+
+SILENT: Final = Telling()
+
+
 class Life(Struct, frozen=True, kw_only=True):
     """A session as `find` and `list` show it: without a lease, to read only."""
 
@@ -188,24 +200,14 @@ class Ledger(Protocol):
         """Hand out up to `limit` sessions whose due time has come or whose lease has run out."""
         ...
 
-    async def save(  # noqa: PLR0913 one atomic operation
-        self,
-        lease: Lease,
-        record: bytes,
-        upto: int,
-        then: Then,
-        *,
-        due_at: Ms = 0,
-        index: Sequence[Standing] = (),
-        notices: Sequence[bytes] = (),
+    async def save(
+        self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, telling: Telling = SILENT
     ) -> SaveAnswer:
         """Replace the record and drain the inbox up to `upto`, if the token is still the session's.
 
         DUE, REST: the lease ends, unless more came in (MORE: the lease is renewed and the rest handed out).
         KEEP: the lease is renewed; what came in stays in the inbox until the next save that is not KEEP.
-        OVER: a tombstone stays, to be found; what came in is dropped.
-        `index` replaces the session's lines in `standings` and `list`. Sent again after it ended the lease: LOST.
-        `notices` wait to be collected from then on; with LOST none does, and sent again none waits twice.
+        OVER: a tombstone stays, to be found; what came in is dropped. Sent again after it ended the lease: LOST.
         """
         ...
 
@@ -273,12 +275,19 @@ class Ledger(Protocol):
         ...
 
     async def replace_memo(
-        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+        self, name: str, before: bytes | None, after: bytes, *, telling: Telling = SILENT
     ) -> bytes | None:
         """Replace the memo by `after` if it is `before` (None: there is none); what it is then.
 
-        `notices` wait to be collected where it was replaced, and only there. Sent again, it changes nothing.
+        Sent again, it changes nothing; what stays the same announces no change.
         It is forgotten MEMO_TTL_MS after it was last replaced.
+        """
+        ...
+
+    async def changes(self, since: Ms) -> Announced:
+        """Read what was announced from `since` on; whoever asks next from `until` on misses nothing.
+
+        Changes are announced from the first call on, until WATCH_MS after the last. The newest CHANGES_MAX are kept.
         """
         ...
 

@@ -12,7 +12,9 @@ from typing import Unpack
 from dispatcher.core import timing
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.changes import Announced
 from dispatcher.ledger.interface import (
+    SILENT,
     Claimed,
     Counts,
     Delivered,
@@ -25,7 +27,9 @@ from dispatcher.ledger.interface import (
     SaveResult,
     Slot,
     Standing,
+    Telling,
 )
+from dispatcher.ledger.memory_changes import KeptChanges
 from dispatcher.ledger.memory_event_ids import EventIds
 from dispatcher.ledger.memory_memos import Memos
 from dispatcher.ledger.memory_notices import WaitingNotices
@@ -52,7 +56,8 @@ class MemoryLedger:
         self._turns = Slots()
         self._paces = Slots()
         self.notices = WaitingNotices(clock)
-        self._memos = Memos(self.notices)
+        self._changes = KeptChanges()
+        self._memos = Memos(self.notices, self._changes)
         self._process = secrets.token_hex(8)
         self._leases = count()
 
@@ -79,24 +84,17 @@ class MemoryLedger:
             taken.append(self._hand_out(first, now))
         return Claimed(taken, self._agenda.wait(now))
 
-    async def save(  # noqa: PLR0913 one atomic operation
-        self,
-        lease: Lease,
-        record: bytes,
-        upto: int,
-        then: Then,
-        *,
-        due_at: Ms = 0,
-        index: Sequence[Standing] = (),
-        notices: Sequence[bytes] = (),
+    async def save(
+        self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, telling: Telling = SILENT
     ) -> SaveAnswer:
         now = self._begin()
         session = self._sessions.leased(lease)
         if not session:
             return SaveAnswer(result=SaveResult.LOST)
-        self.notices.post(notices)
+        self.notices.post(telling.notices)
+        self._changes.announce(telling.change if record != session.record else b"", now)
         session.keep(record, upto, ended=then is not Then.KEEP)
-        self._sessions.reindex(session, index)
+        self._sessions.reindex(session, telling.index)
         if then is Then.OVER:
             self._sessions.end(session, now)
         elif then is Then.KEEP:
@@ -151,9 +149,12 @@ class MemoryLedger:
         return self._memos.each(names, self._begin())
 
     async def replace_memo(
-        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+        self, name: str, before: bytes | None, after: bytes, *, telling: Telling = SILENT
     ) -> bytes | None:
-        return self._memos.replace(name, before, after, self._begin(), notices)
+        return self._memos.replace(name, before, after, self._begin(), telling)
+
+    async def changes(self, since: Ms) -> Announced:
+        return self._changes.read(since, self._begin())
 
     async def now(self) -> Ms:
         return self._clock()

@@ -13,8 +13,9 @@ from dispatcher.core.events import Event
 from dispatcher.core.facts import Ms, Room, RoomSid
 from dispatcher.core.session import Assignment, Session, State, entries_since
 from dispatcher.core.timeline import Entry
-from dispatcher.ledger import record
-from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, SaveResult, Standing
+from dispatcher.ledger import changes, record
+from dispatcher.ledger.changes import SessionChanged
+from dispatcher.ledger.interface import Delivery, Handover, Key, Ledger, Life, SaveResult, Standing, Telling
 
 REMINDED_MAX: Final = 1_000  # sessions of a project and state; the sweep finds the others
 
@@ -113,7 +114,7 @@ class LeasedSession:
     async def save(self, save: Save, notices: Sequence[bytes] = ()) -> tuple[Saved, tuple[Entry, ...]]:
         """Save the session, and post the notices, if we still hold the lease; also returns its new entries.
 
-        Raises LeaseLost: nothing was changed, and nobody is told.
+        Whoever watches is told of these. Raises LeaseLost: nothing was changed, and nobody is told.
         """
         session, entries = save.session, self.new_entries(save.session)
         standings = () if session.finished else tuple(_standing(one) for one in session.assignments)
@@ -123,8 +124,7 @@ class LeasedSession:
             self._upto,
             save.then,
             due_at=save.due_at,
-            index=standings,
-            notices=notices,
+            telling=Telling(index=standings, notices=notices, change=changes.dump(self._changed(entries))),
         )
         if saved.result is SaveResult.LOST:
             raise LeaseLost
@@ -132,6 +132,10 @@ class LeasedSession:
         inbox = self._take(saved.handover) if saved.handover is not None else ()
         more = inbox if saved.result is SaveResult.MORE else None
         return Saved(self.now, more), entries
+
+    def _changed(self, entries: tuple[Entry, ...]) -> SessionChanged | None:
+        key = self.key
+        return SessionChanged(project=key.project, room=key.room, sid=key.sid, entries=entries) if entries else None
 
     async def renew(self) -> None:
         """Renew the lease, so that it outlives the next call. Raises LeaseLost."""

@@ -6,7 +6,9 @@ from typing import TypeAlias, TypeVar, Unpack
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.changes import Announced
 from dispatcher.ledger.interface import (
+    SILENT,
     Claimed,
     Counts,
     Delivery,
@@ -19,6 +21,7 @@ from dispatcher.ledger.interface import (
     SaveAnswer,
     Slot,
     Standing,
+    Telling,
 )
 from dispatcher.ledger.order import PageFields
 
@@ -54,18 +57,10 @@ class TimedLedger:
     async def claim(self, limit: int) -> Claimed:
         return await self._timed("claim", self._ledger.claim(limit))
 
-    async def save(  # noqa: PLR0913 one atomic operation
-        self,
-        lease: Lease,
-        record: bytes,
-        upto: int,
-        then: Then,
-        *,
-        due_at: Ms = 0,
-        index: Sequence[Standing] = (),
-        notices: Sequence[bytes] = (),
+    async def save(
+        self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, telling: Telling = SILENT
     ) -> SaveAnswer:
-        saving = self._ledger.save(lease, record, upto, then, due_at=due_at, index=index, notices=notices)
+        saving = self._ledger.save(lease, record, upto, then, due_at=due_at, telling=telling)
         return await self._timed("save", saving)
 
     async def renew(self, lease: Lease) -> Lease | None:
@@ -99,9 +94,12 @@ class TimedLedger:
         return await self._timed("memos", self._ledger.memos(names))
 
     async def replace_memo(
-        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+        self, name: str, before: bytes | None, after: bytes, *, telling: Telling = SILENT
     ) -> bytes | None:
-        return await self._timed("replace_memo", self._ledger.replace_memo(name, before, after, notices=notices))
+        return await self._timed("replace_memo", self._ledger.replace_memo(name, before, after, telling=telling))
+
+    async def changes(self, since: Ms) -> Announced:
+        return await self._timed("changes", self._ledger.changes(since))
 
     async def now(self) -> Ms:
         return await self._timed("now", self._ledger.now())

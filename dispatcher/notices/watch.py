@@ -16,7 +16,7 @@ from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.notices import Effect, Happening, NoticeKind, effect_of
 from dispatcher.explain import trouble_told
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Telling
 from dispatcher.livekit.failures import Reason
 from dispatcher.notices.outbox import Outbox
 from dispatcher.telemetry.health import Health
@@ -76,7 +76,7 @@ class Watch:
         at = await self.ledger.now()
         notices = self.outbox.posted(Happening(kind=one.kind, at=at, project=one.project, text=one.text))
         after = one.kind.encode()
-        return await self.ledger.replace_memo(name, memo, after, notices=notices) == after
+        return await self.ledger.replace_memo(name, memo, after, telling=Telling(notices=notices)) == after
 
     def _standings(self) -> Iterator[ServiceState]:
         problems = [str(problem) for problem in self.problems()]

@@ -19,7 +19,9 @@ from dispatcher.core.rules import Target
 from dispatcher.core.session import Session, State
 from dispatcher.core.targets import UNKNOWN, Absent, News, Seen, TargetFacts, learn
 from dispatcher.core.timeline import Entry
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable
+from dispatcher.ledger import changes
+from dispatcher.ledger.changes import CircuitChanged
+from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Telling
 from dispatcher.notices.outbox import NOBODY, Outbox
 from dispatcher.targets.rate import queue_of
 from dispatcher.telemetry.logs import Log
@@ -122,14 +124,17 @@ class Board:
         for _ in range(TRIES):
             facts = _loaded(before)
             learnt = learn(facts, told)
-            after = _ENCODER.encode(learnt)
+            after, changed = _ENCODER.encode(learnt), _circuit(name, facts, learnt)
             notices = self._notices(name, facts, learnt)
             kept = before
             if learnt != facts:
-                kept = await self.ledger.replace_memo(name, before, after, notices=notices)
+                change = changes.dump(changed)
+                kept = await self.ledger.replace_memo(
+                    name, before, after, telling=Telling(notices=notices, change=change)
+                )
             if learnt == facts or kept == after:
                 self._told(name, told, _Read(kept, read.at if read else 0))
-                self._tell_circuit(name, facts, learnt)
+                self._log(changed)
                 return
             before = kept
 
@@ -148,13 +153,22 @@ class Board:
             self._read.clear()
         self._read[name] = read
 
-    def _tell_circuit(self, name: str, before: TargetFacts, after: TargetFacts) -> None:
+    def _log(self, changed: CircuitChanged | None) -> None:
         """Log a circuit that this replica has changed: no other does, unless it had exactly the same news."""
-        project, _, agent = name.partition("/")
-        if after.opened_at and not before.opened_at:
-            self.log.warning("circuit.opened", project=project, agent=agent)
-        elif before.opened_at and not after.opened_at:
-            self.log.info("circuit.closed", project=project, agent=agent)
+        if changed is None:
+            return
+        if changed.open:
+            self.log.warning("circuit.opened", project=changed.project, agent=changed.target)
+        else:
+            self.log.info("circuit.closed", project=changed.project, agent=changed.target)
+
+
+def _circuit(name: str, before: TargetFacts, after: TargetFacts) -> CircuitChanged | None:
+    """What became of the circuit; None: nothing."""
+    if bool(before.opened_at) is bool(after.opened_at):
+        return None
+    project, _, target = name.partition("/")
+    return CircuitChanged(project=project, target=target, open=bool(after.opened_at))
 
 
 def _loaded(memo: bytes | None) -> TargetFacts:

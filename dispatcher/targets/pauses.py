@@ -17,8 +17,9 @@ from msgspec import Struct
 from dispatcher.core.facts import Ms
 from dispatcher.core.pauses import Pause, Paused, Pauses, begun, ended, holding, paused, reason_of
 from dispatcher.explain import paused_by
-from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import MEMO_TTL_MS, Ledger, LedgerUnavailable
+from dispatcher.ledger import changes, sessions
+from dispatcher.ledger.changes import PausesChanged
+from dispatcher.ledger.interface import MEMO_TTL_MS, Ledger, LedgerUnavailable, Telling
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.targets.breaker import named_by
 from dispatcher.telemetry.logs import Log
@@ -80,7 +81,7 @@ class PauseBoard:
             until = now + lasts if lasts is not None else 0
             return begun(pauses, agent, Pause(by=by, at=now, until=until, reason=reason_of(reason)))
 
-        _, after = await self._change(project, change)
+        _, after = await self._change(project, change, by)
         pause = after[agent]
         self.log.info(
             "agent.paused",
@@ -94,20 +95,21 @@ class PauseBoard:
 
     async def resume(self, project: str, agent: str, *, by: str) -> None:
         """No order pauses the agent any more. Raises LedgerUnavailable."""
-        before, _ = await self._change(project, lambda pauses, _: ended(pauses, agent))
+        before, _ = await self._change(project, lambda pauses, _: ended(pauses, agent), by)
         if agent in before:
             self.log.info("agent.resumed", project=project, agent=agent, by=by, why=f"{by} has resumed it")
 
-    async def _change(self, project: str, change: Callable[[Pauses, Ms], Pauses]) -> tuple[Pauses, Pauses]:
+    async def _change(self, project: str, change: Callable[[Pauses, Ms], Pauses], by: str) -> tuple[Pauses, Pauses]:
         """Change the memo, whoever else does at the same time; which pauses held before, and which do now."""
         for _ in range(TRIES):
             [memo] = await self.ledger.memos([_name(project)])
             now = await self.ledger.now()
-            before = holding(self._remember(project, memo, now).pauses, now)
+            known = self._remember(project, memo, now).pauses
+            before = holding(known, now)
             after = change(before, now)
             if after == before:
                 return before, after
-            if await self._replace(project, memo, after, now):
+            if await self._replace(project, memo, after, now, _changed(project, known, after, by)):
                 self._owe(project)
                 return before, after
         raise LedgerUnavailable("others change the pauses of this project at the same time")
@@ -149,15 +151,19 @@ class PauseBoard:
         written_at = _loaded(memo).written_at
         if not pauses or (not over and now < written_at + KEPT_MS):
             return
-        if await self._replace(project, memo, held, now) and over:
+        if await self._replace(project, memo, held, now, _changed(project, pauses, held)) and over:
             self._owe(project)
             for agent in over:
                 self.log.info("agent.resumed", project=project, agent=agent, by=None, why="its time is over")
 
-    async def _replace(self, project: str, before: bytes | None, pauses: Pauses, now: Ms) -> bool:
+    async def _replace(
+        self, project: str, before: bytes | None, pauses: Pauses, now: Ms, changed: PausesChanged | None
+    ) -> bool:
         """Whether it was we who have replaced the memo."""
         after = msgspec.json.encode(_Memo(agents=dict(pauses), written_at=now, writer=uuid4().hex))
-        kept = await self.ledger.replace_memo(_name(project), before, after)
+        kept = await self.ledger.replace_memo(
+            _name(project), before, after, telling=Telling(change=changes.dump(changed))
+        )
         self._remember(project, kept, now)
         return kept == after
 
@@ -187,6 +193,13 @@ class PauseBoard:
             known = self._read.get(project)
             for agent in paused(runtime.paused, known.pauses if known else {}, now):
                 gauge.labels(project=project, agent=agent if agent in named else OTHER).set(1)
+
+
+def _changed(project: str, before: Pauses, after: Pauses, by: str = "") -> PausesChanged | None:
+    """Which pauses have begun and ended; None: none has."""
+    began = {agent: one for agent, one in after.items() if before.get(agent) != one}
+    over = tuple(sorted(set(before) - set(after)))
+    return PausesChanged(project=project, begun=began, ended=over, by=by) if began or over else None
 
 
 def _name(project: str) -> str:

@@ -161,6 +161,8 @@ class Metrics(_AgentMetrics):
         self.http_connections = new.gauge("http_connections", "Connections that are open.")
         self.http_connections_ended_total = new.counter("http_connections_ended_total", "Ended here, by why.", "reason")
         self.api_requests_total = new.counter("api_requests_total", "Requests to the API.", "result")
+        self.event_readers = new.gauge("event_readers", "Who reads GET /v1/events here.")
+        self.event_gaps_total = new.counter("event_gaps_total", "Readers told that they have missed some.", "reason")
         self.notices_total = new.counter("notices_total", "Tries to send a notice.", "receiver", "result")
         self.notices_waiting = new.gauge("notices_waiting", "Happenings not told yet.", "receiver")
 

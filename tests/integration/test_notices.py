@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from dispatcher.config import Receiver, Secret
 from dispatcher.config.receivers import signing_key
 from dispatcher.core.notices import Happening, NoticeKind, Pacing
+from dispatcher.ledger.interface import Telling
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.notices.bodies import request
@@ -190,7 +191,7 @@ class _Process:
     async def tell(self, name: str) -> None:
         """A save that tells of something."""
         told = Happening(kind=NoticeKind.ROOM_STARVED, at=NOW, room="lobby", agent="greeter")
-        await self.ledger.replace_memo(name, None, b"saved", notices=self.outbox.posted(told))
+        await self.ledger.replace_memo(name, None, b"saved", telling=Telling(notices=self.outbox.posted(told)))
 
 
 async def test_whatever_dies_when_a_notice_arrives(tmp_path: Path) -> None:

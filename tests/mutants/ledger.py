@@ -38,7 +38,7 @@ OPERATIONS = (
         "session.keep(record, then is not Then.KEEP and upto,",
     ),
     Mutant("what came in is left to itself", "        elif session.inbox:\n", "        elif not self:\n"),
-    Mutant("a save keeps the old index", "        self._sessions.reindex(session, index)\n", ""),
+    Mutant("a save keeps the old index", "        self._sessions.reindex(session, telling.index)\n", ""),
     Mutant(
         "a renewal renews nothing",
         "        self._lease(session, now)\n        return session.lease()",
@@ -49,7 +49,7 @@ OPERATIONS = (
         "            self._sessions.release(session, now, alone_until)",
         "            pass",
     ),
-    Mutant("a save tells nobody", "        self.notices.post(notices)\n", ""),
+    Mutant("a save tells nobody", "        self.notices.post(telling.notices)\n", ""),
     Mutant("nothing expires", "        self._sessions.drop_expired(now)\n", ""),
 )
 
@@ -159,7 +159,7 @@ MEMOS = (
     Mutant("anybody replaces a memo", "if (kept := self.get(name, now)) != before:", "if (kept := None):"),
     Mutant("a memo lives a millisecond longer", "[1] <= now:", "[1] < now:"),
     Mutant("a memo is as old as its first", "        self._kept.move_to_end(name)\n", ""),
-    Mutant("a memo tells nobody", "        self._notices.post(notices)\n", ""),
+    Mutant("a memo tells nobody", "        self._notices.post(telling.notices)\n", ""),
     Mutant("memos without number", "if len(self._kept) > MEMOS_MAX:", "if not self:"),
 )
 

@@ -88,6 +88,7 @@ SAVE = (
     Mutant("an ended session stands for something", "  stand_for(session, '')\n", ""),
     Mutant("an ended session keeps its inbox", "  redis.call('DEL', inbox)\n", ""),
     Mutant("a save keeps the old index", "  stand_for(session, lines)\n", ""),
+    Mutant("what is sent again is announced again", "if record ~= session.record then", "if true then"),
 )
 
 CLAIM = (
@@ -175,15 +176,41 @@ OWNER = (
 
 MEMO = (
     Mutant("anybody replaces a memo", "if memo ~= before then", "if memo ~= before and false then"),
+    Mutant("what stays the same is announced", "if after ~= before then", "if true then"),
     Mutant("memos are immortal", ", 'PX', MEMO_TTL_MS + LATE_MS)", ")"),
     Mutant("a memo has run out at once", "whole(now + MEMO_TTL_MS)", "whole(now)"),
+)
+
+ANNOUNCED = (
+    Mutant(
+        "they are announced for ever",
+        "  if not ends or tonumber(ends) <= now then\n    return",
+        "  if not ends then\n    return",
+    ),
+    Mutant("a clock that steps back loses them", "tonumber(at) < now and", "tonumber(at) ~= now and"),
+    Mutant("all are kept", "'MAXLEN', CHANGES_MAX, id", "id"),
+    Mutant("changes are immortal", "  redis.call('PEXPIRE', base .. 'changes', WATCH_MS + LATE_MS)\n", ""),
+)
+
+CHANGES = (
+    Mutant(
+        "who comes back late is told nothing", "  ends, begun = 0, whole(now)", "  ends, begun = 0, begun or whole(now)"
+    ),
+    Mutant("old changes come again", "  redis.call('DEL', base .. 'changes')\n", ""),
+    Mutant("a watch ends while somebody watches", "tonumber(ends) < now + WATCH_MS / 2", "tonumber(ends) <= now"),
+    Mutant(
+        "what was dropped is not missed",
+        "if redis.call('XLEN', base .. 'changes') >= CHANGES_MAX then",
+        "if false then",
+    ),
 )
 
 MUTANTS = {
     "dispatcher/ledger/redis/keys.py": KEYS,
     "dispatcher/ledger/redis/owner.py": OWNER,
     "dispatcher/ledger/redis/lua/own.lua": OWN,
-    "dispatcher/ledger/redis/lua/preamble.lua": PREAMBLE,
+    "dispatcher/ledger/redis/lua/preamble.lua": (*PREAMBLE, *ANNOUNCED),
+    "dispatcher/ledger/redis/lua/changes.lua": CHANGES,
     "dispatcher/ledger/redis/lua/deliver.lua": DELIVER,
     "dispatcher/ledger/redis/lua/save.lua": SAVE,
     "dispatcher/ledger/redis/lua/claim.lua": CLAIM,

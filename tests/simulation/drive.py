@@ -39,7 +39,7 @@ from dispatcher.core.rules import Target
 from dispatcher.core.session import entries_since
 from dispatcher.core.timing import CALL_MS, RETRY_MS, TROUBLE_MS
 from dispatcher.ledger import record, sessions
-from dispatcher.ledger.interface import Handover, Ledger, SaveResult, Standing
+from dispatcher.ledger.interface import Handover, Ledger, SaveResult, Standing, Telling
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.breaker import Breaker
 from dispatcher.telemetry.tape import Tape
@@ -153,7 +153,9 @@ class Claimed:
         yield 1
         made = record.dump(save.session)
         index = tuple(Standing(one.state, one.next_target.agent) for one in save.session.assignments)
-        saved = at_once(self.ledger().save(self.lease, made, self.upto, save.then, due_at=save.due_at, index=index))
+        saved = at_once(
+            self.ledger().save(self.lease, made, self.upto, save.then, due_at=save.due_at, telling=Telling(index=index))
+        )
         yield 1
         if saved.result is SaveResult.LOST:
             raise LostError

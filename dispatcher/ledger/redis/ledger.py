@@ -15,7 +15,9 @@ from msgspec.structs import replace
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.changes import Announced
 from dispatcher.ledger.interface import (
+    SILENT,
     Claimed,
     Counts,
     Delivered,
@@ -28,6 +30,7 @@ from dispatcher.ledger.interface import (
     SaveResult,
     Slot,
     Standing,
+    Telling,
 )
 from dispatcher.ledger.order import ListedPage, PageFields
 from dispatcher.ledger.redis import replies
@@ -97,19 +100,10 @@ class RedisLedger:
         taken = [replies.handover(one) for _, _, *handed in answers for one in handed]
         return Claimed(sorted(taken, key=lambda handover: handover.due), soonest)
 
-    async def save(  # noqa: PLR0913 one atomic operation
-        self,
-        lease: Lease,
-        record: bytes,
-        upto: int,
-        then: Then,
-        *,
-        due_at: Ms = 0,
-        index: Sequence[Standing] = (),
-        notices: Sequence[bytes] = (),
+    async def save(
+        self, lease: Lease, record: bytes, upto: int, then: Then, *, due_at: Ms = 0, telling: Telling = SILENT
     ) -> SaveAnswer:
-        told = self._posting(notices)
-        args = (lease.token, record, upto, then.value, due_at, replies.lines(index), *told)
+        args = (lease.token, record, upto, then.value, due_at, replies.lines(telling.index), *self._told(telling))
         said, *handed = await self._on(lease.key, Op.SAVE, *args)
         saved = SaveAnswer(result=SaveResult(said.decode()), handover=replies.handover(handed[0]) if handed else None)
         if saved.result is SaveResult.OK and then is Then.DUE:
@@ -150,14 +144,15 @@ class RedisLedger:
         return replies.memos(await self._client.run([self._keys.named("m:", name, Op.MEMOS, name) for name in names]))
 
     async def replace_memo(
-        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+        self, name: str, before: bytes | None, after: bytes, *, telling: Telling = SILENT
     ) -> bytes | None:
-        told = self._posting(notices)
-        return await self._named("m:", name, Op.REPLACE_MEMO, name, before or b"", after, *told) or None
+        return await self._named("m:", name, Op.REPLACE_MEMO, name, before or b"", after, *self._told(telling)) or None
+
+    async def changes(self, since: Ms) -> Announced:
+        return replies.changes(await self._everywhere(Op.CHANGES, since))
 
     async def now(self) -> Ms:
-        [now] = await self._client.run([self._keys.call(Op.NOW, self._keys.bases[0])])
-        return int(now)
+        return int(await self._named("age", "", Op.NOW))
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -185,8 +180,9 @@ class RedisLedger:
     def _by_base(self, answers: Sequence[T]) -> Iterable[tuple[bytes, T]]:
         return zip(self._keys.bases, answers, strict=True)
 
-    def _posting(self, notices: Sequence[bytes]) -> Sequence[Argument]:
-        return (self._token(), *notices) if notices else ()
+    def _told(self, telling: Telling) -> Sequence[Argument]:
+        notices: Sequence[Argument] = (self._token(), *telling.notices) if telling.notices else ()
+        return (telling.change, *notices)
 
     def _token(self) -> str:
         return f"{self._process}-{next(self._tokens)}"

@@ -1,10 +1,11 @@
 """Makes the interface's types from the scripts' answers, and what scripts read from the interface's types."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from dispatcher.ledger.changes import Announced, Change
 from dispatcher.ledger.interface import Handover, Key, Lease, Life, Slot, Standing
 from dispatcher.ledger.order import ListedPage, Order
 
@@ -71,6 +72,24 @@ def standings(answers: Iterable[Sequence[bytes]]) -> dict[tuple[str, Standing], 
             line = (project, Standing(state, agent))
             total[line] = total.get(line, 0) + int(number)
     return total
+
+
+def changes(answers: Sequence[Sequence[Any]]) -> Announced:
+    """What changes.lua answers in each partition, in one order.
+
+    What one partition has from the earliest of their readings on is left for the next time: others may have older ones
+    by then.
+    """
+    until = min(now for now, *_ in answers)
+    found = [one for partition, (_, _, *told) in enumerate(answers) for one in _announced(partition, told)]
+    complete_from = max(complete_from for _, complete_from, *_ in answers)
+    return Announced(tuple(sorted(one for one in found if one.at < until)), until, complete_from)
+
+
+def _announced(partition: int, told: Sequence[bytes]) -> Iterator[Change]:
+    for name, body in zip(told[::2], told[1::2], strict=True):
+        at, number = map(int, name.split(b"-"))
+        yield Change(at, number, partition, body)
 
 
 def _key(name: bytes, room: bytes) -> Key:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from dispatcher.core import timing
 from dispatcher.core.facts import Ms
-from dispatcher.ledger import interface
+from dispatcher.ledger import changes, interface
 
 # A session's keys outlive its logical end, which the scripts judge by their own clock, and the indexes it stands in
 # outlive the youngest session: so whatever stands in an index can still be read when it is taken out.
@@ -33,6 +33,8 @@ _NUMBERS: Final = {
     "NOTICES_MAX": interface.NOTICES_MAX // PARTITIONS,
     "NOTICES_TTL_MS": interface.NOTICES_TTL_MS,
     "DEDUPE_MS": interface.DEDUPE_MS,
+    "CHANGES_MAX": changes.CHANGES_MAX // PARTITIONS,
+    "WATCH_MS": changes.WATCH_MS,
     "INDEX_TTL_MS": INDEX_TTL_MS,
     "SPARE_TTL_MS": SPARE_TTL_MS,
     "LATE_MS": LATE_MS,
@@ -44,6 +46,7 @@ class Op(StrEnum):
     """A script, by the name of its file."""
 
     ADJUST = "adjust"
+    CHANGES = "changes"
     CLAIM = "claim"
     COUNTS = "counts"
     DELIVER = "deliver"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
-from dispatcher.ledger.interface import Handover, Key, Ledger, SaveResult, Standing
+from dispatcher.ledger.interface import Handover, Key, Ledger, SaveResult, Standing, Telling
 from tests.contract.ledger.homes import START, Home
 from tests.contract.ledger.model import Model, Modelled
 
@@ -87,7 +87,9 @@ class Pair:
         session = self.model.leased(lease.key, lease.token)
         result = self.model.save(session, record, holder.upto, then, due_at, index) if session else SaveResult.LOST
 
-        saved = self.run(self.ledger.save(lease, record, holder.held.upto, then, due_at=due_at, index=index))
+        saved = self.run(
+            self.ledger.save(lease, record, holder.held.upto, then, due_at=due_at, telling=Telling(index=index))
+        )
 
         assert saved.result is result
         assert (saved.handover is not None) == (result in (SaveResult.KEPT, SaveResult.MORE))

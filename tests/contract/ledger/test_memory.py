@@ -8,7 +8,16 @@ import pytest
 
 from dispatcher.core.effects import Then
 from dispatcher.core.timing import LEASE_MS
-from dispatcher.ledger.interface import DEDUPE_MS, LIVE_TTL_MS, Counts, Delivered, Key, LedgerUnavailable, Standing
+from dispatcher.ledger.interface import (
+    DEDUPE_MS,
+    LIVE_TTL_MS,
+    Counts,
+    Delivered,
+    Key,
+    LedgerUnavailable,
+    Standing,
+    Telling,
+)
 from dispatcher.ledger.memory import MemoryLedger
 from tests.contract.ledger.homes import START, held
 
@@ -153,7 +162,9 @@ async def fill(ledger: MemoryLedger) -> None:
         await ledger.turn(f"sweep {n}", 1_000)
         await ledger.pace(f"p1/agent-{n}", interval=20.0, burst=3)
         then = list(Then)[n % len(Then)]
-        await ledger.save(mine.lease, bytes(500), mine.upto + 1, then, index=[Standing("requested", f"agent-{n}")])
+        await ledger.save(
+            mine.lease, bytes(500), mine.upto + 1, then, telling=Telling(index=[Standing("requested", f"agent-{n}")])
+        )
 
 
 @pytest.mark.usefixtures("traced")

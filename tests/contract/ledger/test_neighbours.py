@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.core.effects import Then
 from dispatcher.core.timing import LEASE_MS
-from dispatcher.ledger.interface import Counts, Delivered, Ledger, Standing
+from dispatcher.ledger.interface import Counts, Delivered, Ledger, Standing, Telling
 from tests.contract.ledger.homes import KEY, OTHER, Home, held
 
 INSTANCES = ("blue", "green", "0", "default-")  # beside the home's own, which is `default`
@@ -38,7 +38,7 @@ async def test_what_one_has_is_unknown_to_the_others(ledgers: list[Ledger]) -> N
     """Found, listed, counted and touched by its own installation alone, by whichever name it is asked for."""
     first, *others = ledgers
     mine = await held(first)
-    await first.save(mine.lease, b"record", mine.upto, Then.REST, index=[SERVED])
+    await first.save(mine.lease, b"record", mine.upto, Then.REST, telling=Telling(index=[SERVED]))
 
     assert [life.key for life in await first.list("p1", "served")] == [KEY]
     assert await first.touch([KEY]) == set()

@@ -12,6 +12,7 @@ from dispatcher.ledger.interface import (
     Ledger,
     Life,
     Standing,
+    Telling,
 )
 from dispatcher.ledger.order import Order, Position
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
@@ -24,7 +25,7 @@ SERVED = Standing("served", "greeter")
 async def place(ledger: Ledger, key: Key, then: Then, *lines: Standing, due_at: int = 0) -> None:
     """The session was handled and saved so."""
     mine = await held(ledger, key)
-    await ledger.save(mine.lease, b"record", mine.upto, then, due_at=due_at, index=lines)
+    await ledger.save(mine.lease, b"record", mine.upto, then, due_at=due_at, telling=Telling(index=lines))
 
 
 async def test_a_room_name_finds_its_lives_newest_first(home: Home) -> None:
@@ -181,7 +182,7 @@ async def test_a_save_replaces_what_a_session_stands_for(ledger: Ledger) -> None
     await place(ledger, KEY, Then.REST, ASKED)
     mine = await held(ledger)
 
-    await ledger.save(mine.lease, b"record", mine.upto, Then.KEEP, index=[SERVED])
+    await ledger.save(mine.lease, b"record", mine.upto, Then.KEEP, telling=Telling(index=[SERVED]))
 
     assert await ledger.standings() == {("p1", SERVED): 1}
 

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from dispatcher.core.effects import Then
+from dispatcher.ledger.changes import WATCH_MS
 from dispatcher.ledger.interface import (
     INBOX_MAX,
     LIVE_TTL_MS,
@@ -20,6 +21,7 @@ from dispatcher.ledger.interface import (
     LedgerUnavailable,
     SaveResult,
     Standing,
+    Telling,
 )
 from dispatcher.ledger.redis import address, replies
 from dispatcher.ledger.redis.client import Client, ScriptCall
@@ -220,17 +222,20 @@ async def test_a_turn_asked_for_again_is_still_ours(home: RedisHome) -> None:
 
 async def test_law_8_every_key_has_a_time_to_live(home: RedisHome) -> None:
     """And each begins with the one prefix that an ACL has to allow; whatever was done, and after a touch too."""
+    await home.ledger.changes(0)
     for n, then in enumerate([*Then, Then.REST]):
         key = Key("p1", f"room-{n}", f"RM_{n}")
         mine = await held(home.ledger, key)
         for event in range(INBOX_MAX + 2 if then is Then.KEEP else 0):
             await home.ledger.deliver(key, f"e{event}", b"left")
         lines = [Standing("requested", "greeter")] * n
-        await home.ledger.save(mine.lease, b"record", mine.upto, then, due_at=START, index=lines)
+        await home.ledger.save(
+            mine.lease, b"record", mine.upto, then, due_at=START, telling=Telling(index=lines, change=b"change")
+        )
         await home.ledger.turn(f"sweep {n}", 1)
         await home.ledger.pace(f"p1/agent-{n}", interval=0.5, burst=1)
         await home.ledger.adjust(f"p1/agent-{n}", 2.0, most=8.0)
-        await home.ledger.replace_memo(f"p1/agent-{n}", None, b"memo", notices=[b"notice"])
+        await home.ledger.replace_memo(f"p1/agent-{n}", None, b"memo", telling=Telling(notices=[b"notice"]))
     home.advance(1)
     await home.ledger.claim(1)
     await home.ledger.touch([Key("p1", f"room-{n}", f"RM_{n}") for n in range(6)])
@@ -242,12 +247,41 @@ async def test_law_8_every_key_has_a_time_to_live(home: RedisHome) -> None:
     assert [key for key, ttl in keys.items() if ttl < 0] == []
 
 
+async def test_where_nobody_watches_any_more_nothing_is_added(home: RedisHome) -> None:
+    """The last watcher has gone for WATCH_MS: a change is not even kept."""
+    await home.ledger.changes(0)
+    home.advance(WATCH_MS)
+    mine = await held(home.ledger)
+    await home.ledger.save(mine.lease, b"record", mine.upto, Then.REST, telling=Telling(change=b"unheard"))
+
+    assert [key for key in keys_of(home.valkey) if key.endswith(b"changes")] == []
+
+
+async def test_a_clock_that_steps_back_loses_no_change(home: RedisHome) -> None:
+    """As at a failover: those that come meanwhile stand behind the last one, and are told when its time comes again."""
+    before = await home.ledger.changes(0)
+    home.advance(50)
+    for change in (b"1", b"2", b"3"):
+        mine = await held(home.ledger)
+        await home.ledger.save(mine.lease, change, mine.upto, Then.REST, telling=Telling(change=change))
+        home.advance(-20)
+    home.advance(100)
+
+    told = await home.ledger.changes(before.until)
+
+    assert [(one.at, one.number, one.body) for one in told.changes] == [
+        (START + 50, number, b"%d" % (number + 1)) for number in range(3)
+    ]
+
+
 async def test_what_has_expired_leaves_nothing_behind(home: RedisHome) -> None:
     """More than one script forgets; what is asked for by name is gone at once, the rest in a few more operations."""
     keys = [Key("p1", "lobby", f"RM_{n}") for n in range(2 * TOUCHED_MAX + 1)]
     for key in keys:
         mine = await held(home.ledger, key)
-        await home.ledger.save(mine.lease, b"record", mine.upto, Then.REST, index=[Standing("served", "greeter")])
+        await home.ledger.save(
+            mine.lease, b"record", mine.upto, Then.REST, telling=Telling(index=[Standing("served", "greeter")])
+        )
     assert await home.ledger.touch(keys) == set()
 
     home.advance(LIVE_TTL_MS)

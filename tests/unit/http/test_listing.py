@@ -17,7 +17,7 @@ from dispatcher.http.asked import RoomsAsked
 from dispatcher.http.listing import Pages
 from dispatcher.http.problems import ApiError
 from dispatcher.ledger import record
-from dispatcher.ledger.interface import Key, Standing
+from dispatcher.ledger.interface import Key, Standing, Telling
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.order import Order
 from dispatcher.telemetry.masks import Mask
@@ -42,7 +42,9 @@ class Home:
         index = [
             Standing(one.state, one.next_target.agent, one.waiting_since if one.attended else 0) for one in assignments
         ]
-        await self.ledger.save(delivery.handover.lease, record.dump(session), delivery.handover.upto, then, index=index)
+        await self.ledger.save(
+            delivery.handover.lease, record.dump(session), delivery.handover.upto, then, telling=Telling(index=index)
+        )
 
     async def listed(self, projects: Sequence[str] = PROJECTS, **asked: object) -> list[str]:
         """The sids of all pages."""

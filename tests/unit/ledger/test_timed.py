@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.core.effects import Then
 from dispatcher.core.timing import LEASE_MS
-from dispatcher.ledger.interface import Delivered, Key, LedgerUnavailable, SaveResult, Standing
+from dispatcher.ledger.interface import Delivered, Key, LedgerUnavailable, SaveResult, Standing, Telling
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.timed import TimedLedger
 from tests.unit.core.world import NOW
@@ -38,7 +38,7 @@ async def test_a_timed_ledger_is_the_ledger() -> None:
     assert handover is not None
     assert (await ledger.deliver(KEY, "EV_1", b"1")).outcome is Delivered.DUPLICATE
     waiting = Standing("waiting", "greeter")
-    kept = await ledger.save(handover.lease, b"record", handover.upto, Then.KEEP, index=(waiting,))
+    kept = await ledger.save(handover.lease, b"record", handover.upto, Then.KEEP, telling=Telling(index=(waiting,)))
     assert kept.result is SaveResult.KEPT
     stage.watch.later(1_000)
     renewed = await ledger.renew(handover.lease)

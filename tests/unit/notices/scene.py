@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from dispatcher.config import Receiver
 from dispatcher.core.notices import Happening, Pacing
-from dispatcher.ledger.interface import Ledger
+from dispatcher.ledger.interface import Ledger, Telling
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.notices.bodies import Request
 from dispatcher.notices.collector import Collector
@@ -56,7 +56,7 @@ class Scene:
         """The ledger has a notice of each, posted with some save."""
         self.saves += 1
         notices = self.outbox.posted(*happenings)
-        await self.ledger.replace_memo(f"save {self.saves}", None, b"saved", notices=notices)
+        await self.ledger.replace_memo(f"save {self.saves}", None, b"saved", telling=Telling(notices=notices))
 
     async def send_all(self, name: str = "ops") -> int:
         """Everything that is due now has been tried once; how many messages."""

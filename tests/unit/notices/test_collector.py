@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from dispatcher.core.notices import NoticeKind, waiting
+from dispatcher.ledger.interface import Telling
 from dispatcher.notices.queues import Queues
 from tests.unit.notices.scene import PACING, Scene
 from tests.unit.notices.tell import happening, receiver
@@ -88,7 +89,7 @@ async def test_two_replicas_that_collect_at_once_collect_once() -> None:
 async def test_what_a_later_release_wrote_is_taken_out_and_stops_nothing() -> None:
     """And a queue of another release is begun anew."""
     scene = Scene(receiver(pacing=PACING))
-    await scene.ledger.replace_memo("a", None, b"1", notices=[b"of tomorrow"])
+    await scene.ledger.replace_memo("a", None, b"1", telling=Telling(notices=[b"of tomorrow"]))
     await scene.ledger.replace_memo("notices/ops", None, b"of tomorrow")
     await scene.happen(happening())
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.config import Config, Source
 from dispatcher.core.effects import Then
 from dispatcher.core.session import State
-from dispatcher.ledger.interface import Key, Standing
+from dispatcher.ledger.interface import Key, Standing, Telling
 from dispatcher.runtime.reload import Reload, nudge
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
@@ -142,7 +142,9 @@ async def stands(desk: Desk, state: State) -> Key:
     key = Key(PROJECT, "lobby", f"RM_{state}")
     await desk.hear(key=key)
     handover = await desk.claim()
-    await desk.ledger.save(handover.lease, b"", handover.upto, Then.REST, index=(Standing(state, "greeter"),))
+    await desk.ledger.save(
+        handover.lease, b"", handover.upto, Then.REST, telling=Telling(index=(Standing(state, "greeter"),))
+    )
     return key
 
 

@@ -1,14 +1,13 @@
 """What is known of targets, told from replica to replica."""
 
 import json
-from collections.abc import Sequence
 
 import pytest
 
 from dispatcher.core.rules import Target
 from dispatcher.core.targets import UNKNOWN, Silence, TargetFacts
 from dispatcher.core.timeline import Entry, Said, Verdict
-from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.ledger.interface import LedgerUnavailable, Telling
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.targets.board import NEWS_MAX, READ_MAX, Board
 from dispatcher.telemetry.logs import Log
@@ -136,13 +135,11 @@ async def test_what_comes_while_it_is_told_is_told_next() -> None:
     board.worker_seen("p", GREETER, NOW)
     replace_memo = here.ledger.replace_memo
 
-    async def meanwhile(
-        name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
-    ) -> bytes | None:
+    async def meanwhile(name: str, before: bytes | None, after: bytes, *, telling: Telling) -> bytes | None:
         board.worker_seen("p", GREETER, NOW + 9)
-        return await replace_memo(name, before, after, notices=notices)
+        return await replace_memo(name, before, after, telling=telling)
 
-    here.ledger.replace_memo = meanwhile  # type: ignore[method-assign]
+    here.ledger.replace_memo = meanwhile  # type: ignore[method-assign, assignment]
     await board.flush()
     here.ledger.replace_memo = replace_memo  # type: ignore[method-assign]
     await board.flush()

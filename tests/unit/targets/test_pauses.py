@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dispatcher.core.pauses import PAUSES_MAX, REASON_MAX, TooManyPaused
 from dispatcher.core.session import State
-from dispatcher.ledger.interface import MEMO_TTL_MS, LedgerUnavailable
+from dispatcher.ledger.interface import MEMO_TTL_MS, SILENT, LedgerUnavailable, Telling
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.targets import pauses
 from dispatcher.targets.pauses import KEPT_MS, TRIES, PauseBoard
@@ -158,13 +158,13 @@ class Racing:
         return getattr(self.ledger, name)
 
     async def replace_memo(
-        self, name: str, before: bytes | None, after: bytes, *, notices: Sequence[bytes] = ()
+        self, name: str, before: bytes | None, after: bytes, *, telling: Telling = SILENT
     ) -> bytes | None:
         """Something else comes first."""
         if self.times:
             self.times -= 1
             await self.happens()
-        return await self.ledger.replace_memo(name, before, after, notices=notices)
+        return await self.ledger.replace_memo(name, before, after, telling=telling)
 
 
 async def test_whoever_is_always_second_is_told_so() -> None:

@@ -6,7 +6,7 @@ from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, State
 from dispatcher.ledger import record
-from dispatcher.ledger.interface import Key, Standing
+from dispatcher.ledger.interface import Key, Standing, Telling
 from dispatcher.livekit.client import LiveKit
 from dispatcher.telemetry.gauges import Gauges
 from tests.unit.core.world import NOW, assignment, session
@@ -19,7 +19,9 @@ async def stands(desk: Desk, sid: str, state: State, *, since: Ms = 0, project: 
     handover = await desk.claim()
     one: Assignment = assignment(waiting_since=since)
     index = (Standing(state, "greeter"),)
-    await desk.ledger.save(handover.lease, record.dump(session(one)), handover.upto, Then.REST, index=index)
+    await desk.ledger.save(
+        handover.lease, record.dump(session(one)), handover.upto, Then.REST, telling=Telling(index=index)
+    )
 
 
 def gauges(desk: Desk, *projects: str) -> Gauges:
@@ -46,7 +48,7 @@ async def test_what_an_earlier_release_called_otherwise_is_left_out() -> None:
     await desk.hear()
     handover = await desk.claim()
     index = (Standing("unattended", "greeter"), Standing("served", "greeter"))
-    await desk.ledger.save(handover.lease, b"", handover.upto, Then.REST, index=index)
+    await desk.ledger.save(handover.lease, b"", handover.upto, Then.REST, telling=Telling(index=index))
     await gauges(desk).refresh()
     assert {state: count for state in State if (count := desk.value("assignments", state=state))} == {State.SERVED: 1}
 
@@ -105,7 +107,7 @@ async def test_what_is_paused_waits_for_nobody() -> None:
         assignment(waiting_since=NOW - 9_000, paused=True), assignment(name="other", waiting_since=NOW - 2_000)
     )
     index = (Standing(State.PAUSED, "greeter"), Standing(State.WAITING, "other"))
-    await desk.ledger.save(handover.lease, record.dump(two), handover.upto, Then.REST, index=index)
+    await desk.ledger.save(handover.lease, record.dump(two), handover.upto, Then.REST, telling=Telling(index=index))
     await gauges(desk).refresh()
     assert desk.value("oldest_wait_seconds") == 2
 

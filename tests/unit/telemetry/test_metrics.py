@@ -53,6 +53,8 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "http_connections": (Gauge, set()),
     "http_connections_ended_total": (Counter, {"reason"}),
     "api_requests_total": (Counter, {"result"}),
+    "event_readers": (Gauge, set()),
+    "event_gaps_total": (Counter, {"reason"}),
     "notices_total": (Counter, {"receiver", "result"}),
     "notices_waiting": (Gauge, {"receiver"}),
 }

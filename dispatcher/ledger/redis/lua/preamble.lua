@@ -84,6 +84,19 @@ local function post(token, first)
   redis.call('PEXPIRE', base .. 'nb', NOTICES_TTL_MS + LATE_MS)
 end
 
+-- The change is announced, if there is one and somebody watches: see changes.lua. A clock that steps back stands still here.
+local function announce(change)
+  local ends = change ~= '' and string.match(redis.call('GET', base .. 'watch') or '', '^%d+')
+  if not ends or tonumber(ends) <= now then
+    return
+  end
+  local last = redis.call('XREVRANGE', base .. 'changes', '+', '-', 'COUNT', 1)[1]
+  local at, number = string.match(last and last[1] or '0-0', '^(%d+)-(%d+)$')
+  local id = tonumber(at) < now and whole(now) .. '-0' or at .. '-' .. whole(number + 1)
+  redis.call('XADD', base .. 'changes', 'MAXLEN', CHANGES_MAX, id, '', change)
+  redis.call('PEXPIRE', base .. 'changes', WATCH_MS + LATE_MS)
+end
+
 local function name_of(session)
   return base .. 'n:' .. session.project .. '\0' .. session.room
 end

@@ -1,5 +1,5 @@
--- ARGV: id, token, record, upto, what then, the due time, the session's lines; where there are notices, the token of this
--- save and they
+-- ARGV: id, token, record, upto, what then, the due time, the session's lines, the change; where there are notices, the
+-- token of this save and they
 local id, token, record, upto = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local next_place, due_at, lines = ARGV[6], tonumber(ARGV[7]), ARGV[8]
 
@@ -8,10 +8,13 @@ local session = find(id)
 if not is_leased(session, token) then
   return { 'lost' }
 end
+if record ~= session.record then -- else sent again
+  announce(ARGV[9])
+end
 redis.call('HSET', base .. 's:' .. id, 'record', record)
-if ARGV[9] and redis.call('HGET', base .. 's:' .. id, 'posted') ~= ARGV[9] then -- else sent again
-  post(ARGV[9], 10)
-  redis.call('HSET', base .. 's:' .. id, 'posted', ARGV[9])
+if ARGV[10] and redis.call('HGET', base .. 's:' .. id, 'posted') ~= ARGV[10] then -- else sent again
+  post(ARGV[10], 11)
+  redis.call('HSET', base .. 's:' .. id, 'posted', ARGV[10])
 end
 session.record = record
 local inbox = base .. 'i:' .. id
