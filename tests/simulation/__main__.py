@@ -18,6 +18,7 @@ from tests.simulation.walker import life_of, shrunk
 from tests.simulation.world import Outcome, live
 
 CHUNK = 50
+PROGRESS = 1_000  # lives
 
 
 def say(text: str) -> None:
@@ -74,7 +75,7 @@ def main() -> int:
         say(f"{outcome}")
         return int(not outcome.well)
     began, kinds, examples, worst = time.monotonic(), Counter[str](), dict[str, int](), dict[str, tuple[int, int]]()
-    for seed, outcome in walk(asked.seed, asked.lives, asked.jobs):
+    for number, (seed, outcome) in enumerate(walk(asked.seed, asked.lives, asked.jobs), 1):
         for name in outcome.worst.__struct_fields__:
             worst[name] = max(worst.get(name, (-1, 0)), (getattr(outcome.worst, name), seed))
         for name in ("excused", "left_alone"):
@@ -82,6 +83,8 @@ def main() -> int:
         if not outcome.well:
             kinds[kind(outcome)] += 1
             examples.setdefault(kind(outcome), seed)
+        if number % PROGRESS == 0:
+            sys.stderr.write(f"{number} lived, {sum(kinds.values())} went wrong\n")
     for name, seed in sorted(examples.items(), key=lambda one: kinds[one[0]]):
         smallest = shrunk(life_of(seed), partial(same_kind, name))
         say(f"\n{kinds[name]} x {name} (seed {seed})\n  {show(smallest)}")
