@@ -18,7 +18,7 @@ INSTALLED := .venv/installed
 INSTALLED_E2E := .venv/installed-e2e
 INSTALLED_RELEASE := .venv/installed-release
 
-.PHONY: help setup demo try run test check e2e e2e-long attack chaos soak bench dist smoke image check-deps check-deploy lock fmt clean
+.PHONY: help setup demo try run test check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
 attack: $(INSTALLED)  ## attack the service in every way that was tried, on loopback (minutes)
 	$(BIN)/python -m pytest -p tests.deep tests/attack --ignore=tests/attack/test_audience.py
 	$(BIN)/python -m pytest -p tests.deep tests/attack/test_audience.py  # spans of CPU: in a process without the others' heap
+
+fuzz: $(INSTALLED)  ## ask the API whatever its OpenAPI document allows, for SECONDS (600)
+	FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest tests/integration/test_openapi_fuzz.py
 
 chaos: $(INSTALLED)  ## break Redis, its network and the replicas in every way, and count (half an hour)
 	$(BIN)/python -m tests.real.debian

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.app import running
+from dispatcher.client import Dispatcher
 from dispatcher.config import ApiToken, Scope, Secret
 from dispatcher.core.rules import Aimed, Rule, Target
 from dispatcher.engine.orders import OrderRefused
@@ -210,23 +211,6 @@ async def test_while_livekit_does_not_answer_an_order_says_so() -> None:
         assert (status, problem["error"]) == (503, "livekit_failing")
 
 
-READ, DISPATCH, ADMIN = "read", "dispatch", "admin"
-ROUTES: Final[Mapping[tuple[str, str], str]] = {
-    ("GET", "/v1/rooms"): READ,
-    ("GET", "/v1/rooms/lobby"): READ,
-    ("GET", "/v1/workers"): READ,
-    ("GET", "/v1/agents"): READ,
-    ("POST", "/v1/dispatches"): DISPATCH,
-    ("DELETE", "/v1/rooms/lobby/assignments/front"): DISPATCH,
-    ("POST", "/v1/rooms/lobby/assignments/front/retry"): DISPATCH,
-    ("POST", "/v1/rooms/lobby/look"): DISPATCH,
-    ("POST", "/v1/agents/host/pause"): DISPATCH,
-    ("POST", "/v1/agents/host/resume"): DISPATCH,
-    ("POST", "/v1/sweep"): ADMIN,
-    ("POST", "/v1/reload"): ADMIN,
-}
-
-
 @asynccontextmanager
 async def tokens(*given: ApiToken, rules: tuple[Rule, ...] = (rule("greeter", name="front"),)) -> AsyncIterator[House]:
     """A service with these tokens, and none of the environment's; somebody is in the room `lobby`, and served."""
@@ -247,34 +231,17 @@ def token(*scopes: Scope, **bounds: frozenset[str]) -> ApiToken:
     return replace(ApiToken(name="one", token=Secret(TOKEN), scopes=frozenset(scopes)), **bounds)
 
 
-@pytest.mark.parametrize("scope", [READ, DISPATCH, ADMIN])
-async def test_a_token_may_what_its_scopes_say(scope: Scope) -> None:
-    """Each route by each scope; `admin` may all."""
-    async with tokens(token(scope)) as here, asking(here) as http:
-        for (method, path), needed in ROUTES.items():
-            body = None if path.startswith("/v1/agents") else {"room": "lobby", "agent": "greeter"}
-            status, told = await answered(http, method, path, json=body)
-            may = scope in {needed, ADMIN}
-            assert (status < 400) is may, (method, path, status, told)
-            assert may or (status, told["error"]) == (403, "forbidden")
-
-
-async def test_a_token_sees_its_projects_alone() -> None:
-    """The others' rooms are as if they were not there."""
-    async with tokens(token("admin", projects=frozenset({"other"}))) as here, asking(here) as http:
-        assert (await answered(http, "GET", "/v1/rooms"))[1]["rooms"] == []
-        assert (await answered(http, "GET", "/v1/agents"))[1]["agents"] == []
-        assert (await answered(http, "POST", "/v1/agents/greeter/pause"))[1]["field"] == "project"
-        assert (await answered(http, "POST", "/v1/agents/greeter/resume", json={"project": "default"}))[0] == 422
-        for method, path in (
-            ("GET", "/v1/rooms/lobby"),
-            ("DELETE", "/v1/rooms/lobby/assignments/front"),
-            ("POST", "/v1/rooms/lobby/look"),
-        ):
-            assert (await answered(http, method, path))[0] == 404
-        asked = {"room": "lobby", "agent": "greeter"}
-        assert (await answered(http, "POST", "/v1/dispatches", json=asked))[0] == 422
-        assert (await answered(http, "POST", "/v1/sweep"))[1] == {"projects": []}
+@pytest.mark.parametrize("room", [".", "..", "a/../b", "a%2Fb", "?"])
+async def test_a_room_of_any_name_is_steered(room: str) -> None:
+    """By its name as a parameter: in a path most clients resolve `..` before they send."""
+    async with house(rule("greeter", name="front")) as here, Dispatcher(here.service.admin_url, TOKEN) as dispatcher:
+        here.livekit.workers.register("greeter")
+        await here.livekit.rooms.join(room, "alice")
+        await here.told("agent.joined", room=room)
+        assert [one.project for one in await dispatcher.look(room)] == ["default"]
+        assert (await dispatcher.cancel(room, "front", wait=5.0)).state == "finished"
+        assert here.livekit.rooms.agents_in(room) == []
+        assert (await dispatcher.retry(room, "front", wait=5.0)).state == "served"
 
 
 async def test_a_token_asks_for_its_agents_alone() -> None:
