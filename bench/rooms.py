@@ -32,7 +32,7 @@ from tests.real.valkey import running_valkey
 
 MANY: Final = 20_000
 ASKED: Final = 100  # times each
-AT_ONCE: Final = 32
+AT_ONCE: Final = 8
 NOWHERE: Final = "http://127.0.0.1:9"
 QUERIES: Final = (
     "",

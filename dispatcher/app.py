@@ -39,7 +39,7 @@ from dispatcher.notices.loops import NoticeLoops
 from dispatcher.notices.outbox import Outbox
 from dispatcher.notices.post import posting
 from dispatcher.runtime.connection import connect, derived_key, mask_key
-from dispatcher.runtime.reload import Reload, nudge
+from dispatcher.runtime.reload import Reload, note_loaded, nudge
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_snapshot
 from dispatcher.targets.board import Board
 from dispatcher.targets.breaker import Breaker
@@ -107,7 +107,7 @@ async def running(
         http = await stack.enter_async_context(worker_http())
         presence = Presence(lambda: current.holder.snapshot.workers, http, _steady_clock(), log, metrics)
         sweep = Sweep(runner.ledger, current.holder, runner.reconciler.pacer, recorder.calls)
-        reload = Reload(source, config, partial(current.swap, runner.ledger), log, metrics) if source else None
+        reload = Reload(source, config, partial(current.swap, runner.ledger), recorder) if source else None
         ask = reload.ask if reload else lambda: None
         feed = Feed(runner.ledger.changes, partial(told, mask=log.mask), metrics, most=readers_max(config))
         apps = _apps(config, runner, presence, recorder, sweep, ask, feed=feed)
@@ -236,6 +236,7 @@ class ConfigInForce:
             keys={project.name: project.keys for project in config.projects},
         )
         log.mask.use(mask_key(config))
+        note_loaded(config, self._recorder.health.config)
         metrics.config_last_reload_successful.set(1)
         metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
 

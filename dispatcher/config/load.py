@@ -108,6 +108,7 @@ def _config(read: _Read) -> Config:
         "receivers": tuple(one.receiver for one in fields.notices),
         "ui": _ui(fields.ui),
         "file": read.file,
+        "text": shown(fields, _projects(read), environment),
     }
     said = asdict(environment) | dict(fields)  # every other setting is in force as it is written, under its own name
     config = Config(**{name: value for name, value in (said | made).items() if name in Config.__struct_fields__})

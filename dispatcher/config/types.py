@@ -121,6 +121,7 @@ class Config(Struct, frozen=True, kw_only=True):
     api_tokens: tuple[ApiToken, ...] = ()  # the file's
     ui: Ui = Ui()
     file: Path | None
+    text: str = ""  # all of it, as people may see it: without secrets
     warnings: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()  # what is right, and may not be meant so
 

@@ -10,6 +10,7 @@ from dispatcher.engine.runner import Runner
 from dispatcher.engine.sweep import Sweep
 from dispatcher.http.agents import AgentsApi
 from dispatcher.http.answers import OrderAnswers
+from dispatcher.http.configured import ConfigApi
 from dispatcher.http.events import EventsApi
 from dispatcher.http.feed import Feed
 from dispatcher.http.guard import Guard
@@ -40,6 +41,7 @@ def api_routes(  # noqa: PLR0913 the parts
     parts = (
         DocumentApi(guard, recorder.health.version),
         WhoAmI(guard),
+        ConfigApi(guard),
         RoomsApi(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen)),
         AgentsApi(guard, breaker, pauses, lambda: presence.seen, dry_run=recorder.health.dry_run),
         EventsApi(guard, feed),

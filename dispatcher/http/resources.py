@@ -176,6 +176,24 @@ class ApiDocument(Struct, frozen=True):
     components: Mapping[str, Any]
 
 
+class RefusedReload(Struct, frozen=True):
+    """A reading of the configuration that changed nothing."""
+
+    at: Here
+    problems: Annotated[tuple[str, ...], Meta(description="each with its file, line, field and reason")]
+
+
+class ToldConfig(Struct, frozen=True):
+    """The configuration in force."""
+
+    file: Annotated[str | None, Meta(description="null: the environment alone says it all")]
+    loaded_at: Here
+    yaml: Annotated[str, Meta(description="every field with its value, as `dispatcher check --print`; without secrets")]
+    warnings: tuple[str, ...]
+    deferred: Annotated[tuple[str, ...], Meta(description="settings whose change waits for the next start")]
+    refused: Annotated[RefusedReload | None, Meta(description="the last one; null: none since the start")]
+
+
 class Swept(Struct, frozen=True):
     """The projects whose live rooms are compared with the ledger now."""
 

@@ -20,7 +20,7 @@ from dispatcher.http.asked import (
     RoomsAsked,
     WaitAsked,
 )
-from dispatcher.http.resources import ApiDocument, AskingUser, Reloading, Swept, ToldRoom, ToldWorkers
+from dispatcher.http.resources import ApiDocument, AskingUser, Reloading, Swept, ToldConfig, ToldRoom, ToldWorkers
 from dispatcher.http.route import Nothing, Route
 
 _ORDERED: Final = (HTTPStatus.OK, HTTPStatus.ACCEPTED)  # it is known how it ended; it is under way
@@ -156,6 +156,15 @@ WORKERS: Final = Route(
     takes=NoneType,
     answers=ToldWorkers,
 )
+CONFIG: Final = Route(
+    method="GET",
+    path="/v1/config",
+    scope="admin",
+    says="The configuration in force, without secrets, when it was loaded, and the last reload that was refused.",
+    asks=Nothing,
+    takes=NoneType,
+    answers=ToldConfig,
+)
 SWEEP: Final = Route(
     method="POST",
     path="/v1/sweep",
@@ -201,6 +210,7 @@ ROUTES: Final[tuple[Route[Any, Any, Any], ...]] = (
     RESUME,
     EVENTS,
     WORKERS,
+    CONFIG,
     SWEEP,
     RELOAD,
 )

@@ -10,8 +10,8 @@ from dispatcher.config import BadConfig, Config, Problem, Source
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger
 from dispatcher.runtime.snapshot import ConfigSnapshot
-from dispatcher.telemetry.logs import Log
-from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.configured import Configured
+from dispatcher.telemetry.recorder import SessionRecorder
 
 POLL_S: Final = 1.0
 RELOADED: Final = "reloaded"  # the name of the reload's events
@@ -34,16 +34,16 @@ class Reload:
         source: Source,
         config: Config,
         apply: Callable[[Config], Awaitable[None]],
-        log: Log,
-        metrics: Metrics,
+        recorder: SessionRecorder,
         *,
         poll: float = POLL_S,
     ) -> None:
         self.source = source
         self.config = config
         self.apply = apply
-        self.log = log
-        self.metrics = metrics
+        self.log = recorder.log
+        self.metrics = recorder.metrics
+        self.told = recorder.health.config
         self.poll = poll
         self.problems: tuple[Problem, ...] = ()  # of the last reading; the last good configuration is in force
         self._asked = asyncio.Event()
@@ -73,6 +73,7 @@ class Reload:
             good, self.problems = True, ()
         except BadConfig as bad:
             self.problems = tuple(bad.problems)
+            self.told.refused(bad.problems)
             self.log.error("config.rejected", problems=[str(problem) for problem in bad.problems])
         finally:
             self.metrics.config_last_reload_successful.set(good)
@@ -80,12 +81,18 @@ class Reload:
     async def _take(self, config: Config) -> None:
         kept = {name: getattr(self.config, name) for name in FIXED}
         changed = [name for name in FIXED if getattr(config, name) != kept[name]]
+        self.told.deferred = tuple(changed)
         if changed:
             self.log.warning("config.deferred", settings=changed)
         self.config = replace(config, **kept)
         await self.apply(self.config)
         projects = [project.name for project in config.projects]
         self.log.info("config.reloaded", projects=projects, warnings=[str(warning) for warning in config.warnings])
+
+
+def note_loaded(config: Config, told: Configured) -> None:
+    """Whoever asks is told that this is in force now."""
+    told.loaded(str(config.file) if config.file else None, config.text, config.warnings)
 
 
 async def nudge(ledger: Ledger, before: ConfigSnapshot, after: ConfigSnapshot) -> None:

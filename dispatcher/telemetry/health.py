@@ -15,6 +15,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.troubles import Trouble, TroubleKind, by_weight
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.livekit.failures import Reason
+from dispatcher.telemetry.configured import Configured
 
 UNAVAILABLE: Final = "ledger_unavailable"  # as /readyz says
 TAKEN: Final = "ledger_taken"
@@ -40,6 +41,7 @@ class Health:
         self.clock = clock
         self.dry_run = dry_run
         self.version = version
+        self.config = Configured(clock)
         self._livekit: dict[str, _Failing] = {}  # by project
         self._answering: set[str] = set()  # projects whose LiveKit has answered since it failed last
         self._ledger: dict[str, _Failing] = {}  # by operation

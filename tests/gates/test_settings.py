@@ -15,10 +15,11 @@ FOLLOWED_IN: Final = (  # where a new configuration is made ready
 )
 NO_SETTINGS: Final = {
     "file",
+    "text",
     "warnings",
     "hints",
     "take_over",
-}  # where it is from, what is odd about it, `serve --take-over`
+}  # where it is from, how it is shown, what is odd about it, `serve --take-over`
 
 
 def read_of_config(source: str, *functions: str) -> Iterator[str]:

@@ -1,14 +1,15 @@
 """Who may do what: each route, by each scope, in a project of the token's and in another one."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import aiohttp
 import pytest
 from msgspec.structs import replace
 
 from dispatcher.config import ApiToken, Scope
 from dispatcher.http import guard
 from dispatcher.http.routes import ROUTES
-from tests.integration.test_steering import answered, asking, token, tokens
+from tests.integration.test_steering import asking, token, tokens
 
 EVERYBODY: Final = frozenset[Scope]({"read", "dispatch", "admin"})
 READERS: Final = frozenset[Scope]({"read", "admin"})
@@ -48,9 +49,20 @@ MATRIX: Final = {
     ("POST", "/v1/agents/{agent}/pause"): Row(DISPATCHERS, "/v1/agents/greeter/pause", elsewhere=422),
     ("POST", "/v1/agents/{agent}/resume"): Row(DISPATCHERS, "/v1/agents/greeter/resume", elsewhere=422),
     ("GET", "/v1/workers"): Row(READERS),
+    ("GET", "/v1/events"): Row(READERS),
+    ("GET", "/v1/config"): Row(ADMINS, elsewhere=403),
     ("POST", "/v1/sweep"): Row(ADMINS, elsewhere=202),
     ("POST", "/v1/reload"): Row(ADMINS, elsewhere=202),
 }
+
+
+async def asked(
+    http: aiohttp.ClientSession, method: str, path: str, body: bytes | None
+) -> tuple[int, dict[str, Any]]:
+    """The status and the body; of a stream, which has no end, the status."""
+    async with http.request(method, path, data=body) as answer:
+        stream = answer.content_type == "text/event-stream"
+        return answer.status, {} if stream else await answer.json(content_type=None)
 
 
 def test_each_route_has_its_row() -> None:
@@ -65,10 +77,10 @@ async def test_a_token_may_what_its_scope_says(scope: Scope, monkeypatch: pytest
     async with tokens(token(scope)) as here, asking(here) as http, asking(here, token="another") as guesser:
         for (method, route), row in MATRIX.items():
             path = row.path or route
-            status, told = await answered(http, method, path, data=row.body)
+            status, told = await asked(http, method, path, row.body)
             assert (status < 400) is (scope in row.may), (method, path, status, told)
             assert scope in row.may or (status, told["error"]) == (403, "forbidden")
-            status, told = await answered(guesser, method, path, data=row.body)
+            status, told = await asked(guesser, method, path, row.body)
             assert (status, told["error"]) == (401, "unauthorized")
 
 
@@ -77,7 +89,7 @@ async def test_a_token_of_another_project_reaches_nothing_of_this_one() -> None:
     stranger: ApiToken = replace(token("admin"), projects=frozenset({"other"}))
     async with tokens(stranger) as here, asking(here) as http:
         for (method, route), row in MATRIX.items():
-            status, told = await answered(http, method, row.path or route, data=row.body)
+            status, told = await asked(http, method, row.path or route, row.body)
             assert status == row.elsewhere, (method, route, told)
             assert "greeter" not in str(told) or route == "/v1/openapi.json", (method, route, told)
         assert {call.method for call in here.livekit.calls} & {"DeleteDispatch", "RemoveParticipant"} == set()

@@ -32,6 +32,7 @@ async def test_no_request_is_a_defect_and_each_answer_is_as_documented() -> None
             f"{here.service.admin_url}/v1/openapi.json",
             *("--header", f"Authorization: Bearer {TOKEN}"),
             *("--max-time", str(SECONDS)),
+            *("--exclude-path", "/v1/events"),  # a stream has no end
             *("--checks", ",".join(CHECKS)),
             "--no-color",
             stdout=asyncio.subprocess.PIPE,

@@ -13,8 +13,10 @@ from dispatcher.core.effects import Then
 from dispatcher.core.session import State
 from dispatcher.ledger.interface import Key, Standing, Telling
 from dispatcher.runtime.reload import Reload, nudge
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.recorder import SessionRecorder
 from tests.unit.config.files import CONNECTION, RULE, written
 from tests.unit.desk import PROJECT, Desk, until
 
@@ -31,7 +33,8 @@ class Place:
         self.taken: list[Config] = []
         source = Source(self.file, CONNECTION | environ)
         log = Log(lambda line: self.lines.append(json.loads(line)), lambda: 0.0)
-        self.reload = Reload(source, source.read(), self.apply, log, Metrics(self.registry), poll=0.01)
+        recorder = SessionRecorder(log, Metrics(self.registry), Health(lambda: 0))
+        self.reload = Reload(source, source.read(), self.apply, recorder, poll=0.01)
 
     async def apply(self, config: Config) -> None:
         """It is in force."""
