@@ -56,9 +56,7 @@ MATRIX: Final = {
 }
 
 
-async def asked(
-    http: aiohttp.ClientSession, method: str, path: str, body: bytes | None
-) -> tuple[int, dict[str, Any]]:
+async def asked(http: aiohttp.ClientSession, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
     """The status and the body; of a stream, which has no end, the status."""
     async with http.request(method, path, data=body) as answer:
         stream = answer.content_type == "text/event-stream"
