@@ -1,5 +1,7 @@
 """What an operator does with the page: sees who waits, looks into a room, orders something."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -147,3 +149,17 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways() -> None:
                 await shown.page.locator("section.panel").first.wait_for()
                 wide = await shown.page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= PHONE["width"]
+
+
+async def test_what_happens_is_shown_as_it_happens() -> None:
+    """By the service's events: long before the page would ask by itself."""
+    async with healthy() as here, browser() as chromium, tab(chromium, f"{here.service.admin_url}/ui") as shown:
+        await shown.shows("Live")
+        await asyncio.sleep(2)
+        await here.livekit.rooms.join("lobby-new", "zoe")
+        await shown.page.get_by_role("link", name="lobby-new").wait_for(timeout=5_000)
+        await shown.page.get_by_role("link", name="lobby-new").click()
+        await shown.shows("greeter is in the room")
+        await here.livekit.rooms.leave("lobby-new", "zoe")
+        await here.livekit.rooms.close("lobby-new")
+        await shown.page.get_by_text("The room has ended.", exact=True).wait_for(timeout=5_000)
