@@ -47,6 +47,7 @@ from dispatcher.targets.circuits import Circuits
 from dispatcher.targets.pauses import PauseBoard
 from dispatcher.targets.presence import Presence
 from dispatcher.targets.rate import Pacer
+from dispatcher.targets.splits import Splits
 from dispatcher.targets.worker_http import worker_http
 from dispatcher.telemetry.calls import CallRecorder
 from dispatcher.telemetry.gauges import Gauges
@@ -139,10 +140,11 @@ def _runner(
     ledger = TimedLedger(home(wake.set), recorder.calls.ledger_called)
     stack.push_async_callback(ledger.aclose)
     outbox = Outbox(current.holder.receivers, log.mask)
+    splits = Splits(ledger, current.holder, outbox, log, metrics)
     reconciler = Reconciler(
         ledger=ledger,
         holder=current.holder,
-        breaker=Breaker(Board(ledger, log, outbox), Pacer(ledger)),
+        breaker=Breaker(Board(ledger, log, outbox), Pacer(ledger), splits),
         outbox=outbox,
         recorder=recorder,
         pauses=PauseBoard(ledger, current.holder, log, metrics),
@@ -158,6 +160,8 @@ def _start(
     ledger, holder, metrics = runner.ledger, runner.reconciler.holder, recorder.metrics
     supervisor.start("runner", runner.run)
     supervisor.start("board", runner.reconciler.breaker.board.run)
+    if (splits := runner.reconciler.breaker.splits) is not None:
+        supervisor.start("splits", splits.run)
     supervisor.start("pauses", runner.reconciler.pauses.run)
     supervisor.start("gauges", Gauges(ledger, holder.project_names, metrics).run)
     circuits = Circuits(runner.reconciler.breaker, holder, metrics, lambda: presence.seen)

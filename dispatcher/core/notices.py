@@ -33,6 +33,8 @@ class NoticeKind(StrEnum):
     CIRCUIT_CLOSED = "circuit.closed"
     AGENT_REMOVED = "agent.removed"  # one beyond the one wanted, or one without a name
     AGENT_UNREQUESTED = "agent.unrequested"
+    SPLIT_STOPPED = "split.stopped"  # far more rooms go badly on this side than on the others
+    SPLIT_RESUMED = "split.resumed"
     KEY_REFUSED = "livekit.key_refused"
     LIVEKIT_FAILING = "livekit.failing"
     LIVEKIT_RECOVERED = "livekit.recovered"
@@ -58,6 +60,8 @@ _KINDS: Final[Mapping[NoticeKind, tuple[str, Effect]]] = {
     NoticeKind.CIRCUIT_CLOSED: ("circuit", Effect.CLOSES),
     NoticeKind.AGENT_REMOVED: ("removed", Effect.TELLS),
     NoticeKind.AGENT_UNREQUESTED: ("unrequested", Effect.TELLS),
+    NoticeKind.SPLIT_STOPPED: ("split", Effect.OPENS),
+    NoticeKind.SPLIT_RESUMED: ("split", Effect.CLOSES),
     NoticeKind.KEY_REFUSED: ("livekit", Effect.OPENS),
     NoticeKind.LIVEKIT_FAILING: ("livekit", Effect.OPENS),
     NoticeKind.LIVEKIT_RECOVERED: ("livekit", Effect.CLOSES),

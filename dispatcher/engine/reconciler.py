@@ -122,7 +122,7 @@ class Reconciler:
         changed = any(event.name == CHANGED for event in leased.inbox)
         return Terms(
             tags=runtime.tags,
-            rules=runtime.rules,
+            rules=self.breaker.rules(leased.key.project, runtime.rules),
             recollection=runtime.recollection,
             paused=frozenset(await self.pauses.paused(leased.key.project, leased.now, anew=changed)),
             limited=runtime.api_rate_limit is not None,
@@ -241,6 +241,6 @@ class _Interpreter:
         saved, entries = await self.leased.save(save, self._notices(save))
         self.reconciler.recorder.tell(self.leased.key, entries)
         self.reconciler.neighbours.consider(self.leased.key, self.seen, save.session, entries)
-        self.reconciler.breaker.board.learn(self.project, save.session, entries)
+        self.reconciler.breaker.learn(self.project, save.session, entries)
         await self.reconciler.pacer.learn(self.project, self.runtime, entries)
         return saved

@@ -5,7 +5,7 @@ computed, as no agent at all would be worse.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
@@ -154,6 +154,20 @@ class Agents(Struct, frozen=True):
     def fingerprint(self) -> str:
         """The same for the same choices, in every process."""
         return _fingerprint([_written(choice) for choice in self.choices])
+
+    @property
+    def weights(self) -> Mapping[Target, int]:
+        """The sides of the split that is asked first; none where that is no split."""
+        first = self.choices[0]
+        return {target: weight for weight, target in first.shares} if isinstance(first, Split) else {}
+
+    def without(self, targets: Collection[Target]) -> "Agents":
+        """As it is while nobody is given these sides of that split: their rooms go to the others, by their weights."""
+        first, *others = self.choices
+        if not isinstance(first, Split):
+            return self
+        left = tuple((weight, target) for weight, target in first.shares if target not in targets)
+        return replace(self, choices=(replace(first, shares=left), *others)) if left else self
 
     def __call__(self, room: Room, person: Participant | None) -> Aimed:
         found = [_named(choice, room, person) for choice in self.choices]

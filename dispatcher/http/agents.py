@@ -46,6 +46,7 @@ class AgentsApi:
         dry_run: bool,
     ) -> None:
         self.guard = guard
+        self.breaker = breaker
         self.board = breaker.board
         self.ledger = breaker.board.ledger
         self.pauses = pauses
@@ -83,11 +84,12 @@ class AgentsApi:
         return await self._stands(project, agent)
 
     async def _resume(self, call: ApiCall[AgentNamed, ResumeRequest]) -> ListedAgent:
-        """The pause that somebody ordered is over; one of the configuration's is not."""
+        """No order pauses the agent, and no split has stopped it; a pause of the configuration's is not over."""
         agent, caller = paused_agent(call.asked), call.caller
         caller.need_agents({agent})
         project, _ = project_of(call.body.project, caller, self.guard.holder.snapshot.projects)
         await self.pauses.resume(project, agent, by=caller.name)
+        await self.breaker.resume(project, agent, by=caller.name)
         return await self._stands(project, agent)
 
     async def _stands(self, project: str, agent: str) -> ListedAgent:

@@ -16,6 +16,8 @@ _ONE: Final[Mapping[NoticeKind, str]] = {
     NoticeKind.CIRCUIT_CLOSED: "{agent} shows signs of life: it is asked again",
     NoticeKind.AGENT_REMOVED: "An agent beyond the one wanted was removed: {agent}",
     NoticeKind.AGENT_UNREQUESTED: "An agent is in a room that no rule asked for: {agent}",
+    NoticeKind.SPLIT_STOPPED: "Far more rooms go badly with {agent} than beside it in its split: nobody is given it",
+    NoticeKind.SPLIT_RESUMED: "Its split gives {agent} again: somebody has resumed it",
     NoticeKind.KEY_REFUSED: "LiveKit refuses our API key",
     NoticeKind.LIVEKIT_FAILING: "LiveKit does not answer",
     NoticeKind.LIVEKIT_RECOVERED: "LiveKit answers again",

@@ -54,6 +54,7 @@ class _AgentMetrics:
         self.target_circuit_open = new.gauge(
             "target_circuit_open", "Whether other targets are asked instead.", "project", "agent"
         )
+        self.split_side_stopped = new.gauge("split_side_stopped", "Taken out by the guard.", "project", "rule", "agent")
         self.agent_paused = new.gauge("agent_paused", "Whether nobody is given the agent.", "project", "agent")
         self.targets_bypassed_total = new.counter("targets_bypassed_total", "Targets not asked, as so.", "agent")
         self.deployments_ignored_total = new.counter("deployments_ignored_total", "Ignored by a server.", "agent")

@@ -24,6 +24,8 @@ _OF_THE_SERVICE: Final = {
     "metadata.unread": "rules see no metadata of the {whose}: it is no JSON object that they can read ({why})",
     "circuit.opened": "no agent of {agent} is seen in any room: where another can be asked, it is not asked",
     "circuit.closed": "{agent} shows signs of life: it is asked again",
+    "split.stopped": "the split of {rule} gives {agent} to nobody, as far more of its rooms go badly: {why}",
+    "split.resumed": "the split of {rule} gives {agent} again: {by} has resumed it",
     "agent.paused": "{agent} is {how}",
     "agent.resumed": "{agent} is paused no longer: {why}",
     "session.left_alone": "{lapses} leases in a row have run out: nobody sees to the room for {seconds} s",

@@ -55,6 +55,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "api_requests_total": (Counter, {"result"}),
     "event_readers": (Gauge, set()),
     "event_gaps_total": (Counter, {"reason"}),
+    "split_side_stopped": (Gauge, {"project", "rule", "agent"}),
     "notices_total": (Counter, {"receiver", "result"}),
     "notices_waiting": (Gauge, {"receiver"}),
 }
