@@ -26,7 +26,7 @@ from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.metrics import Metrics
 from tests.integration import hooks as behaviours
 from tests.integration.hooks import Behaviour, hooks
-from tests.integration.house import house
+from tests.integration.house import house, rule
 from tests.real.redis_servers import ALL_DATA, alone
 from tests.real.server import free_port
 from tests.unit.notices.tell import NOW, SECRET, US, message
@@ -168,10 +168,10 @@ async def test_an_outage_of_many_rooms_is_few_messages() -> None:
     async with hooks() as ops:
         gathering = Pacing(wait=1_500, interval=60_000)
         to = receiver(ops.url, pacing=gathering, kinds=ROOMS)
-        async with house(receivers=(to,)) as home:
+        async with house(rule("greeter", attempts=1, retry_every=60_000), receivers=(to,)) as home:
             for number in range(40):
                 await home.livekit.rooms.join(f"room-{number}", "alice")
-            [starved] = await ops.wait_taken(1)
+            [starved] = await ops.wait_taken(1, within=40)
 
     assert len(ops.taken) == 1
     assert starved["data"]["count"] > 10

@@ -10,7 +10,7 @@ from tests.integration.house import TOKEN, House, house, rule
 
 def split() -> Rule:
     """Every second room is for the canary."""
-    plain = rule("greeter", "next", attempts=1)
+    plain = rule("greeter", "next", attempts=1, retry_every=60_000)
     return replace(plain, aim=Agents("default", (Split(((50, Target("greeter")), (50, Target("next")))),)))
 
 
@@ -18,7 +18,7 @@ async def agents_of(home: House, *rooms: str) -> set[str]:
     """Whom these new rooms ask for first."""
     for room in rooms:
         await home.livekit.rooms.join(room, "alice")
-        await home.told("dispatch.requested", room=room, number=1)
+        await home.told("dispatch.requested", room=room, number=1, within=20)
     asked = [line for line in home.lines if line["action"] == "dispatch.requested" and line["room"] in rooms]
     return {line["agent"] for line in asked if line["number"] == 1}
 
