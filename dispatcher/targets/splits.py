@@ -23,7 +23,7 @@ from dispatcher.core.session import Session
 from dispatcher.core.splits import Sides, Trial, learn, matched, resumed, stopped, trials
 from dispatcher.core.timeline import Entry
 from dispatcher.expressions import Agents
-from dispatcher.ledger.interface import MEMO_TTL_MS, Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import MEMO_TTL_MS, Ledger, LedgerUnavailable, Telling
 from dispatcher.notices.outbox import Outbox
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.telemetry.logs import Log
@@ -148,7 +148,8 @@ class Splits:
             for target in ended
         ]
         after = msgspec.json.encode(_Memo(sides=sides, written_at=now, writer=uuid4().hex))
-        kept = await self.ledger.replace_memo(_key(name), memo, after, notices=self.outbox.posted(*told))
+        telling = Telling(notices=self.outbox.posted(*told))
+        kept = await self.ledger.replace_memo(_key(name), memo, after, telling=telling)
         self._remember(name, kept)
         if kept != after:
             return False
