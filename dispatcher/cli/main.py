@@ -18,6 +18,8 @@ from dispatcher.cli import (
     explain,
     fake_livekit,
     healthcheck,
+    launcher,
+    launches,
     look,
     notify_test,
     pause,
@@ -41,6 +43,7 @@ COMMANDS = (  # as `--help` lists them
     *(serve, check, doctor, demo),
     *(rooms, explain, dispatch, retry, look),
     *(agents, pause, resume),
+    *(launcher, launches),
     *(send_test, notify_test, healthcheck, schema, rules, replay),
     *(fake_livekit, completion),
 )

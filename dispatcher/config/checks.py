@@ -176,13 +176,13 @@ def odd_deployments(document: Document) -> Iterator[Problem]:
 
 
 def _agent(document: Document, environment: Environment) -> Iterator[Problem]:
-    """Exactly one of the file and DISPATCHER_AGENT says which agent, for each project."""
+    """Exactly one of the file and DISPATCHER_AGENT says which agent, for each project; a launcher needs none."""
     ruled, named = _written(document, ("rules",)) != (), "DISPATCHER_AGENT" in environment.given
     projects = [fields for _, fields in _mappings(document, ("projects",))]
     own = [fields for fields in projects if "rules" in fields]
     if named and (ruled or own):
         yield in_environment("DISPATCHER_AGENT", f"{document.file} has rules; unset it, or take them out")
-    if ruled or named or (own and own == projects):
+    if ruled or named or (own and own == projects) or _written(document, ("launchers",)):
         return
     if document.file:
         yield document.problem(("rules",), "missing; write a rule, or set DISPATCHER_AGENT to your agent's name")

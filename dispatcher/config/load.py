@@ -15,6 +15,7 @@ from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.doubts import doubtful
 from dispatcher.config.environment import Environment, read_environment
 from dispatcher.config.fields import Origin
+from dispatcher.config.launchers import launcher_of
 from dispatcher.config.model import (
     ApiTokenFields,
     File,
@@ -107,6 +108,7 @@ def _config(read: _Read) -> Config:
         "api_tokens": tuple(_api_token(one) for one in fields.api_tokens),
         "receivers": tuple(one.receiver for one in fields.notices),
         "ui": _ui(fields.ui),
+        "launchers": tuple(launcher_of(name, one) for name, one in fields.launchers.items()),
         "file": read.file,
         "text": shown(fields, _projects(read), environment),
     }

@@ -13,6 +13,7 @@ from dispatcher.config import values
 from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
 from dispatcher.config.fields import Cel, CelMap, Hidden, Kind, Name, Origin, Section, Span, some, text
+from dispatcher.config.launchers import LauncherFields
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.receivers import RECEIVERS_MAX, ReceiverFields
 from dispatcher.config.types import CreateRate, Scope, SweepSettings, Ui
@@ -160,6 +161,7 @@ class File(Section):
     ui: Annotated[UiFields, BeforeValidator(_short)] = UiFields()
     redact_identities: Annotated[bool, text(values.truth)] = False
     concurrency: Annotated[int, text(values.whole(1, 10_000))] = 256
+    launchers: dict[Name, LauncherFields] = Field(default={})
 
 
 SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left out; a project's as they are outside it
@@ -177,6 +179,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "create_rate": CreateRateFields,
     "api_rate_limit": ApiRateLimitFields,
     "ui": UiFields,
+    "launchers.NAME": LauncherFields,
 }
 NULLABLE: Final = frozenset({"create_rate", "api_rate_limit"})  # null: no such limit; with nothing written, a mistake
 
@@ -238,6 +241,8 @@ def _problem(document: Document, details: ErrorDetails) -> Problem:
     loc: Loc = details["loc"]
     if details["type"] == "extra_forbidden":
         place = "".join("[]" if isinstance(part, int) else f".{part}" for part in loc[:-1]).lstrip(".")
+        if loc[0] == "launchers":
+            place = "launchers.NAME"
         section = SECTIONS[place] if place in SECTIONS else SECTIONS[place.removeprefix("projects[].")]
         return document.problem(loc, _unknown(str(loc[-1]), names(section)), at_name=True)
     if details["type"] != "missing":

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from dispatcher.core.notices import SUBSCRIBABLE, NoticeKind, Pacing
 from dispatcher.core.rules import Policy, Rule
 
 NoticeFormat: TypeAlias = Literal["standard", "slack", "pagerduty"]
+OnStop: TypeAlias = Literal["end", "wait"]
 Scope: TypeAlias = Literal["read", "dispatch", "admin"]
 Secret: TypeAlias = SecretStr  # shows itself as asterisks everywhere; `get_secret_value()` is the one way in
 
@@ -99,6 +101,24 @@ class CreateRate(Struct, frozen=True, kw_only=True):
     burst: int = 3
 
 
+class LauncherSettings(Struct, frozen=True, kw_only=True):
+    """A launcher: which process it starts for a room, how many at once, and for how long."""
+
+    name: str
+    command: tuple[str, ...]  # no shell reads it
+    limit: int  # processes at once; 0: none
+    join_within: Ms = 30_000
+    max_life: Ms = 7_200_000
+    stop_within: Ms = 5_000  # between SIGTERM and SIGKILL
+    env: Mapping[str, Secret] = MappingProxyType({})
+    passed: tuple[str, ...] = ("PATH", "HOME", "LANG")  # variables of ours that the process gets, too
+    warm: int = 0  # processes that are started ahead
+    cwd: Path | None = None  # None: the launcher's own
+    memory_max: int = 0  # bytes, of a process with all that it has started; 0: no limit
+    on_stop: OnStop = "end"
+    token: Secret | None = None  # whoever sends it may launch by any token that joins the room
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be set. `file` is None when the environment alone said it all."""
 
@@ -112,6 +132,7 @@ class Config(Struct, frozen=True, kw_only=True):
     receivers: tuple[Receiver, ...] = ()  # of notices
     redact_identities: bool = False  # identities, in what people read
     concurrency: int = 256  # driven by one process
+    launchers: tuple[LauncherSettings, ...] = ()  # of `dispatcher launcher`; the first one is asked by /launch
     host: str
     port: int  # 0: any free one
     admin_port: int | None = None  # of probes, metrics and API; None: on the webhooks' port too

@@ -23,6 +23,7 @@ WANTED_KINDS: Final = KINDS - {AGENT, "EGRESS"}  # who may want an agent: an age
 _DURATION: Final = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?(?:([0-9]{1,9})ms)?")
 SPAN_PATTERN: Final = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,9}ms)?$"  # the same, for a JSON Schema
 _UNITS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_MEMORY: Final = {"MiB": 1 << 20, "GiB": 1 << 30}
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _QUOTES: Final = "\"'`"
 _VISIBLE: Final = re.compile("[!-~]+")
@@ -64,6 +65,35 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def memory(text: str) -> int:
+    """Reads an amount of memory, such as 512MiB or 2GiB, in bytes."""
+    match = re.fullmatch("([0-9]{1,6})(MiB|GiB)", text)
+    if match is None or not int(match[1]):
+        raise ValueError("write an amount with its unit, such as 512MiB or 2GiB")
+    return int(match[1]) * _MEMORY[match[2]]
+
+
+def show_memory(value: int) -> str:
+    """An amount of memory as one would write it; none is nothing."""
+    if not value:
+        return ""
+    return f"{value >> 20}MiB" if value % _MEMORY["GiB"] else f"{value >> 30}GiB"
+
+
+def variable(text: str) -> str:
+    """The name of an environment variable."""
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueError("write a variable's name, such as PATH")
+    return text
+
+
+def argument(text: str) -> str:
+    """A word of a command line, as it is: no shell reads it."""
+    if not text or "\0" in text:
+        raise ValueError("write a word of the command, not empty")
+    return text
 
 
 def truth(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
@@ -24,6 +25,8 @@ API: Final = "/v1/"  # below it every error is a problem
 
 OPEN_METRICS: Final = "application/openmetrics-text"
 
+Expose: TypeAlias = Callable[[], tuple[bytes, str]]  # the metrics as text, and their content type
+Refused: TypeAlias = Callable[[web.Request, web.HTTPException], None]
 Ready: TypeAlias = Callable[[], str | None]  # None, or the reason why not
 
 
@@ -45,7 +48,6 @@ def applications(
     """Build them. `port`: the webhooks' own; None: they share theirs with probes, metrics and API."""
     metrics = webhooks.metrics
     begin_counting(metrics)
-    begin(metrics.loop_errors_total, ["http"])
     app = _bare(webhooks, tracing)
     app.router.add_post("/{before:/*}webhook{after:/*}", webhooks.answer)  # templates and proxies add slashes
     if port is None:
@@ -59,10 +61,22 @@ def applications(
 def _bare(webhooks: WebhookEndpoint, tracing: Tracing | None, port: int | None = None) -> web.Application:
     """Without routes: errors are JSON, and webhooks that go astray are told of."""
     astray = Astray(webhooks.metrics, webhooks.log, webhooks.health, port=port)
-    outermost = [traced(tracing)] if tracing else []
-    app = web.Application(middlewares=[*outermost, _json_errors(webhooks.metrics, webhooks.log, astray.met)])
+    return bare_application(webhooks.metrics, webhooks.log, astray.met, [traced(tracing)] if tracing else [])
+
+
+def bare_application(
+    metrics: Metrics, log: Log, refused: Refused, outermost: Sequence[Middleware] = ()
+) -> web.Application:
+    """An application without routes, whose errors are JSON. `refused` is told of requests that have no route."""
+    begin(metrics.loop_errors_total, ["http"])
+    app = web.Application(middlewares=[*outermost, _json_errors(metrics, log, refused)])
     app.on_response_prepare.append(_name_server)
     return app
+
+
+def alive_and_metrics(expose: Expose) -> list[web.RouteDef]:
+    """The routes that any process of ours has."""
+    return [web.get("/healthz", _alive), web.get("/metrics", _Exposition(expose).answer)]
 
 
 def _probes(ready: Ready, metrics: Metrics) -> list[web.RouteDef]:
@@ -89,7 +103,8 @@ def _readiness(ready: Ready) -> Handler:
 
 def _expositions(metrics: Metrics) -> Handler:
     """The metrics in the format that the request accepts: OpenMetrics, with exemplars, or Prometheus' text."""
-    text, as_open_metrics = _Exposition(metrics), _Exposition(metrics, as_open_metrics=True)
+    text = _Exposition(metrics.exposition)
+    as_open_metrics = _Exposition(partial(metrics.exposition, as_open_metrics=True))
 
     async def exposition(request: web.Request) -> web.Response:
         accepted = [one.partition(";")[0].strip().lower() for one in request.headers.get("Accept", "").split(",")]
@@ -101,9 +116,8 @@ def _expositions(metrics: Metrics) -> Handler:
 class _Exposition:
     """The metrics in one format. Making it takes as long as 30 webhooks, so requests meanwhile share the next one."""
 
-    def __init__(self, metrics: Metrics, *, as_open_metrics: bool = False) -> None:
-        self._metrics = metrics
-        self._as_open_metrics = as_open_metrics
+    def __init__(self, expose: Expose) -> None:
+        self._expose = expose
         self._making: asyncio.Task[tuple[bytes, str]] | None = None
         self._not_before = 0.0  # by the loop's clock
 
@@ -117,10 +131,10 @@ class _Exposition:
         now = asyncio.get_running_loop().time
         await asyncio.sleep(self._not_before - now())
         self._not_before = now() + EXPOSED_EVERY
-        return self._metrics.exposition(as_open_metrics=self._as_open_metrics)
+        return self._expose()
 
 
-def _json_errors(metrics: Metrics, log: Log, refused: Callable[[web.Request, web.HTTPException], None]) -> Middleware:
+def _json_errors(metrics: Metrics, log: Log, refused: Refused) -> Middleware:
     @web.middleware
     async def json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer every error as JSON, and every bug of ours with 503: the one place that catches all errors."""

@@ -20,7 +20,7 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from dispatcher.core import timing
-from dispatcher.core.facts import Room, RoomSid
+from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.livekit.answers import PROTOBUF, ROOM_MAX, TwirpSession, each
@@ -98,7 +98,7 @@ class LiveKit:
 
         ListDispatch takes 3 s and fails when the room is absent, so it is cancelled as soon as ListRooms says so.
         """
-        until = self._deadline(self._limits.look)
+        until = _deadline(self._limits.look)
         admin = VideoGrants(room_admin=True, room=room)
         people = room_service.ListParticipantsRequest(room=room)
         asked = agent_dispatch.ListAgentDispatchRequest(room=room)
@@ -118,8 +118,13 @@ class LiveKit:
     async def room(self, name: str) -> Room | None:
         """Read the room of this name, as it lives now. Raises Unavailable or Refused."""
         named = room_service.ListRoomsRequest(names=[name])
-        listed = await self._listed(_ROOM, named, VideoGrants(room_list=True), self._deadline(self._limits.look))
+        listed = await self._listed(_ROOM, named, VideoGrants(room_list=True), _deadline(self._limits.look))
         return next(iter(listed), None)
+
+    async def people(self, room: str) -> tuple[Participant, ...]:
+        """List who is in the room of this name, as it lives now; of an absent room nobody. Raises as `room` does."""
+        asked, admin = room_service.ListParticipantsRequest(room=room), VideoGrants(room_admin=True, room=room)
+        return await self._listed(_PEOPLE, asked, admin, _deadline(self._limits.look))
 
     async def open(self, room: str, empty_timeout: int = 0) -> Room:
         """Open the room, or find it where it lives. It ends so many seconds after nobody has come; 0: LiveKit's own.
@@ -134,7 +139,7 @@ class LiveKit:
 
         Raises Unavailable or Refused.
         """
-        until = self._deadline(self._limits.act)
+        until = _deadline(self._limits.act)
         return await self._listed(_ROOMS, room_service.ListRoomsRequest(), VideoGrants(room_list=True), until)
 
     async def create(self, room: str, target: Target, *, metadata: str, tag: str, trace: str = "") -> Dispatch:
@@ -191,7 +196,7 @@ class LiveKit:
                 raise
 
     async def _act(self, method: str, send: Callable[[], Awaitable[T]]) -> T:
-        return await self._call(method, send, self._deadline(self._limits.act), ACT)
+        return await self._call(method, send, _deadline(self._limits.act), ACT)
 
     async def _call(
         self,
@@ -214,9 +219,6 @@ class LiveKit:
         self._observe(method, OK, monotonic() - started)
         return reply
 
-    def _deadline(self, seconds: float) -> float:
-        return asyncio.get_running_loop().time() + seconds
-
 
 async def _named(send: Callable[[], Awaitable[agent_dispatch.AgentDispatch]]) -> agent_dispatch.AgentDispatch:
     """The dispatch that the server names. Raises DecodeError: an empty 200, as a proxy may send, parses too."""
@@ -224,3 +226,7 @@ async def _named(send: Callable[[], Awaitable[agent_dispatch.AgentDispatch]]) ->
     if not dispatch.id:
         raise DecodeError
     return dispatch
+
+
+def _deadline(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds

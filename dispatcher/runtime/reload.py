@@ -23,6 +23,7 @@ FIXED: Final = (
     "admin_port",
     "redis_url",
     "concurrency",
+    "launchers",
 )  # what changes at the next start only
 
 

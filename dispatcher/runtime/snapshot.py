@@ -87,14 +87,9 @@ def config_snapshot(
     config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed | UnreadMetadata], None]
 ) -> ConfigSnapshot:
     """Make the configuration ready; nothing is connected yet. `hear` gets the trouble with a project's expressions."""
-    keys = {
-        key: ApiKey(project.name, secret.get_secret_value())
-        for project in config.projects
-        for key, secret in project.keys.items()
-    }
     return ConfigSnapshot(
         projects={project.name: _project_runtime(project, config, connect, hear) for project in config.projects},
-        keys=keys,
+        keys=api_keys(config),
         sweep=config.sweep,
         callers=config.callers,
         ui=config.ui,
@@ -103,6 +98,15 @@ def config_snapshot(
         receivers=config.receivers,
         public_url=config.public_url,
     )
+
+
+def api_keys(config: Config) -> Mapping[str, ApiKey]:
+    """What each API key stands for, of all projects."""
+    return {
+        key: ApiKey(project.name, secret.get_secret_value())
+        for project in config.projects
+        for key, secret in project.keys.items()
+    }
 
 
 def livekits(config: Config) -> Mapping[str, LiveKitAt]:

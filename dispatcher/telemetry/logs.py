@@ -184,7 +184,7 @@ def _plain(value: object) -> Plain:
         value = value.value
     match value:
         case str():
-            return _capped(_SECRET.sub(_STARS, value[:_SCAN_MAX]))
+            return _capped(without_secrets(value[:_SCAN_MAX]))
         case None | bool() | int():
             return value
         case float():
@@ -193,6 +193,11 @@ def _plain(value: object) -> Plain:
             return [_plain(item) for item in islice(value, ITEMS_MAX)]
         case _:
             return type(value).__name__
+
+
+def without_secrets(text: str) -> str:
+    """The text without what looks like a token, or like the user and password of a URL."""
+    return _SECRET.sub(_STARS, text)
 
 
 def _capped(text: str) -> str:

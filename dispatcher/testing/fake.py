@@ -13,6 +13,7 @@ from dispatcher.testing.release import SEEN, ServerRelease, Version
 from dispatcher.testing.rooms import Rooms
 from dispatcher.testing.server import LOOPBACK, Server
 from dispatcher.testing.services import AgentDispatchService, RoomService
+from dispatcher.testing.signalling import Signalling
 from dispatcher.testing.timers import Timers, Timings
 from dispatcher.testing.twirp import ReceivedCall, Twirp
 from dispatcher.testing.webhooks import Sent, Webhooks
@@ -57,7 +58,8 @@ class FakeLiveKit:
         )
         methods = RoomService(self._world).methods() | dispatches.methods()
         self._api = Twirp(keys, methods, self._timers, self._changes.announce)
-        self._server = Server(self._api.app, *listen)
+        self._signal = Signalling(keys, self._world, self._timers, spans)
+        self._server = Server(self._app, *listen)
         self.faults = Faults(self._api.faults, self._sender.faults)
 
     async def __aenter__(self) -> Self:
@@ -72,6 +74,11 @@ class FakeLiveKit:
             await self._timers.aclose()
         finally:
             await self._sender.aclose()
+
+    def _app(self) -> web.Application:
+        app = self._api.app()
+        app.router.add_get("/rtc", self._signal.answer)
+        return app
 
     @property
     def url(self) -> str:

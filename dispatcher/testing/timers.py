@@ -24,6 +24,7 @@ class Timings:
     )
     empty_timeout: int = 300  # from the opening of a room that nobody ever joined to its closing (docs/livekit.md §3)
     departure_timeout: int = 20  # from the last leave to the closing
+    lost: float = 20.0  # from the death of somebody's process to their leaving (docs/livekit.md §0)
     webhook_retries: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # the waits between tries (docs/livekit.md §1.4)
     webhook_max_age: float = 30.0  # a webhook that waited longer is dropped
     webhook_max_depth: int = 200  # a webhook behind so many others of its room is dropped

@@ -25,6 +25,7 @@ NEEDED: Mapping[str, dict[str, Tree]] = {  # what else must stand beside a field
     "api_tokens[]": {"name": "x", "token": "x", "scopes": ("read",)},
     "notices[]": {"name": "x", "url": "https://x", "secret": "whsec_" + "A" * 32},
     "notices[].url": {"name": "x", "secret": "whsec_" + "A" * 32},
+    "launchers.NAME": {"command": ("x",), "limit": "1"},
     "api_rate_limit.burst": {"calls_per_second": "9"},
 }
 ROWS = re.findall(r"^\| `([^`]+)` \|(?: (none|required|`[^`]+`) \|)? .* \| (`[^`]+`)? ?\|$", DOCUMENT, re.MULTILINE)

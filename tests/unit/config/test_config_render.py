@@ -130,6 +130,7 @@ ui:
   - read
 redact_identities: false
 concurrency: 256
+launchers: {}
 """
 ENVIRON = {"HUSH": "hush-two", "DISPATCHER_PORT": "9000", "REDIS_URL": "redis://:hush@redis"}
 

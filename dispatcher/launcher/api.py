@@ -1,0 +1,108 @@
+"""What people and programs see of launches, and how they stop one: /v1/launches, behind the API's tokens."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from dispatcher.core.facts import Ms
+from dispatcher.http.guard import Caller, Guard
+from dispatcher.http.problems import ApiError, bad_request
+from dispatcher.launcher.interface import Home
+from dispatcher.launcher.kin import boot_id, boot_ms
+from dispatcher.launcher.launch import Launch
+from dispatcher.launcher.output import tail
+from dispatcher.launcher.pool import Pool
+from dispatcher.launcher.records import Records
+from dispatcher.telemetry.masks import Mask
+
+LINES: Final = 200  # of a log that are shown unless asked for more
+LINES_MAX: Final = 10_000
+
+
+class LaunchesApi:
+    """The routes. Whoever sees some projects only sees the launches of those."""
+
+    def __init__(self, guard: Guard, pool: Pool, home: Home, records: Records, mask: Mask) -> None:
+        self._guard = guard
+        self._pool = pool
+        self._home = home
+        self._records = records
+        self._mask = mask
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes to add to an application."""
+        guarded, one = self._guard.guarded, "/v1/launches/{launch}"
+        return [
+            web.get("/v1/launches", guarded("read", self._list)),
+            web.get(one, guarded("read", self._show)),
+            web.get(f"{one}/log", guarded("read", self._log)),
+            web.post(f"{one}/stop", guarded("dispatch", self._stop)),
+        ]
+
+    async def _list(self, request: web.Request, caller: Caller) -> web.Response:
+        """Those that run, the oldest first; with `?ended=true` also those that have ended, as long as they are kept."""
+        ended = request.query.get("ended", "false")
+        if ended not in {"true", "false"}:
+            raise bad_request("ended", "write true or false")
+        memory = await self._home.memory()
+        launches = [one for one in self._pool.launches.values() if self._sees(caller, one)]
+        shown = [self._shown(one, memory) for one in launches if ended == "true" or not one.ended]
+        return web.json_response({"launches": shown, "free": self._free()})
+
+    async def _show(self, request: web.Request, caller: Caller) -> web.Response:
+        return web.json_response(self._shown(self._found(request, caller), await self._home.memory()))
+
+    async def _log(self, request: web.Request, caller: Caller) -> web.Response:
+        """The last lines that its process wrote, `?lines=` of them at most."""
+        launch = self._found(request, caller)
+        asked = request.query.get("lines", str(LINES))
+        if not asked.isdecimal() or not 1 <= int(asked) <= LINES_MAX:
+            raise bad_request("lines", f"write a whole number from 1 to {LINES_MAX}")
+        lines = tail(self._records.folder(launch.id), int(asked))
+        return web.Response(text="".join(f"{line}\n" for line in lines), content_type="text/plain", charset="utf-8")
+
+    async def _stop(self, request: web.Request, caller: Caller) -> web.Response:
+        """It is answered when nothing of it runs."""
+        launch = await self._pool.stop(self._found(request, caller).id)
+        return web.json_response(self._shown(launch, {}))
+
+    def _free(self) -> Mapping[str, int]:
+        return {name: self._pool.free(name) for name in self._pool.launchers}
+
+    def _found(self, request: web.Request, caller: Caller) -> Launch:
+        launch = self._pool.launches.get(request.match_info["launch"])
+        if launch is None or not self._sees(caller, launch):
+            raise ApiError(HTTPStatus.NOT_FOUND, "unknown_launch", "no launch has this id, or it ended long ago")
+        return launch
+
+    def _sees(self, caller: Caller, launch: Launch) -> bool:
+        return bool(caller.sees([launch.project]))
+
+    def _shown(self, launch: Launch, memory: Mapping[str, int]) -> Mapping[str, object]:
+        """A launch as JSON. Spans are milliseconds."""
+        shown: dict[str, object] = {
+            "id": launch.id,
+            "launcher": launch.launcher,
+            "project": launch.project,
+            "room": self._mask.numbers(launch.room),
+            "identity": self._mask.identity(launch.identity),
+            "state": launch.state,
+            "accepted_at": launch.accepted_at,
+            "age_ms": _age(launch),
+            "start": launch.start,
+            "tries": launch.tries,
+            "joined_after_ms": launch.joined_after,
+        }
+        if launch.ended:
+            ended = {"ended_at": launch.ended_at, "why": launch.end, "exit_code": launch.exit_code}
+            return {**shown, **ended, "exit_signal": launch.exit_signal or None}
+        return {**shown, "pid": launch.pid or None, "rss_bytes": memory.get(launch.id)}
+
+
+def _age(launch: Launch) -> Ms:
+    """From the request until now, or until its end."""
+    if launch.ended or launch.boot_id != boot_id():
+        return max(0, launch.ended_at - launch.accepted_at)
+    return boot_ms() - launch.accepted_boot
