@@ -18,7 +18,7 @@ INSTALLED := .venv/installed
 INSTALLED_E2E := .venv/installed-e2e
 INSTALLED_RELEASE := .venv/installed-release
 
-.PHONY: help setup demo try run test check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy lock fmt clean
+.PHONY: help setup demo demo-launch try run test check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ setup: $(INSTALLED)  ## install everything that developing needs into .venv
 
 demo: $(INSTALLED_RUN)  ## watch it work, against a LiveKit of its own that loses agents
 	$(BIN)/dispatcher demo
+
+demo-launch: $(INSTALLED_RUN)  ## watch a launcher at work: processes are started, killed, replaced, given up
+	@$(BIN)/python -m examples.launching
 
 try: $(INSTALLED_TRY)  ## bring up a real LiveKit, the service, an agent and a person, until Ctrl-C
 	@$(BIN)/python -m examples.together

@@ -7,13 +7,14 @@ import pytest
 
 from tests.launcher.launched import avatar, stage, token
 
+http_context = pytest.importorskip("livekit.agents.utils.http_context", reason="make e2e installs it")
 bithuman = pytest.importorskip("livekit.plugins.bithuman", reason="pip install livekit-plugins-bithuman==1.8.10")
 
 
 @pytest.mark.parametrize("query", ["", "?async=true"])
 async def test_the_plugin_has_its_avatar_launched(tmp_path: Path, query: str) -> None:
     """It sends its form, and takes the answer for success at the first try."""
-    async with stage(tmp_path, avatar("telling")) as one:
+    async with http_context.open(), stage(tmp_path, avatar("telling")) as one:
         session: Any = bithuman.AvatarSession(
             api_url=f"{one.launcher.url}/launch{query}", api_secret="a-secret", model="expression", avatar_id="A1"
         )
