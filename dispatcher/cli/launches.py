@@ -4,14 +4,14 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from dispatcher.cli.client import says, token
 from dispatcher.cli.launcher import HOST, PORT
-from dispatcher.cli.screen import table
+from dispatcher.cli.screen import Line, Table, write
 from dispatcher.client import RequestFailed
 from dispatcher.client.launches import Launcher, ListedLaunch
 from dispatcher.config.environment import http_url
@@ -49,25 +49,25 @@ def run(arguments: argparse.Namespace) -> int:
 async def _asked(arguments: argparse.Namespace, given: str) -> int:
     async with Launcher(arguments.url, given) as launcher:
         try:
-            sys.stdout.write(await _answer(arguments, launcher))
+            write(await _answer(arguments, launcher), sys.stdout)
         except RequestFailed as failed:
             sys.stderr.write(f"{visible(says(failed))}\n")
             return 1
     return 0
 
 
-async def _answer(arguments: argparse.Namespace, launcher: Launcher) -> str:
+async def _answer(arguments: argparse.Namespace, launcher: Launcher) -> Sequence[Line]:
     if arguments.show:
         one = await _found(launcher, arguments.show)
-        return "".join(f"{visible(line)}\n" for line in (await launcher.log(one.id, arguments.lines)).splitlines())
+        return (await launcher.log(one.id, arguments.lines)).splitlines()
     if arguments.stop:
         one = await launcher.stop((await _found(launcher, arguments.stop)).id)
-        return _json(one) if arguments.json else f"{one.id} has ended: {one.why}\n"
+        return [_json(one) if arguments.json else f"{one.id} has ended: {one.why}"]
     listed = await launcher.launches(ended=arguments.all)
     if arguments.json:
-        return _json(listed)
+        return [_json(listed)]
     free = ", ".join(f"{name} {count}" for name, count in listed.free.items())
-    return "".join(f"{line}\n" for line in (*table(_HEAD, _rows(listed.launches)), f"free places: {free}"))
+    return [Table(_HEAD, list(_rows(listed.launches))), f"free places: {free}"]
 
 
 async def _found(launcher: Launcher, named: str) -> ListedLaunch:
@@ -88,4 +88,4 @@ def _rows(launches: Iterable[ListedLaunch]) -> Iterator[tuple[str, ...]]:
 
 
 def _json(answer: object) -> str:
-    return f"{json.dumps(msgspec.to_builtins(answer))}\n"
+    return json.dumps(msgspec.to_builtins(answer))
