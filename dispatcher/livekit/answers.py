@@ -7,7 +7,7 @@ headers. The session made here stops all that beneath it; lists are read here, m
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final, NewType, TypeVar
 
 from aiohttp import (
@@ -73,6 +73,14 @@ async def twirp_session(connector: BaseConnector | None = None) -> AsyncIterator
         connector=connector, response_class=Bounded, middlewares=(_proxied, _replies), cookie_jar=DummyCookieJar()
     ) as session:
         yield TwirpSession(session)
+
+
+def post(
+    session: TwirpSession, address: str, asked: Message, token: str
+) -> AbstractAsyncContextManager[ClientResponse]:
+    """The answer to this message, once it is entered; it is not read yet. Raises NoReply."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": PROTOBUF}
+    return session.post(address, data=asked.SerializeToString(), headers=headers)
 
 
 async def each(answer: ClientResponse, of: type[M], at_most: int) -> AsyncIterator[M]:

@@ -1,8 +1,9 @@
 """Calls one project's LiveKit: look, create, retract. Every foreign error ends here as one of ours.
 
-livekit-api makes the tokens and the calls that act. Its timeout does nothing (it hands aiohttp `timeout=None`), so each
-call here has a deadline of its own; its failover replays CreateDispatch, so it is off. Lists it would hold whole and
-decode at one go: they are read here, as they arrive (docs/adr/0025).
+livekit-api makes the tokens, and the rare calls. Its timeout does nothing (it hands aiohttp `timeout=None`), so
+each call here has a deadline of its own; its failover replays calls, so it is off. Lists it would hold whole and decode
+at one go: they are read here, as they arrive (docs/adr/0025). Dispatches are created here, too: with the token that the
+room's looks have (docs/adr/0055).
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from time import monotonic
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from google.protobuf.message import DecodeError, Message
-from livekit.api import AccessToken, LiveKitAPI, VideoGrants
+from livekit.api import LiveKitAPI
 from livekit.api.twirp_client import TwirpClient
 from livekit.protocol import agent_dispatch, models
 from livekit.protocol import room as room_service
@@ -23,9 +24,10 @@ from dispatcher.core import timing
 from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
-from dispatcher.livekit.answers import PROTOBUF, ROOM_MAX, TwirpSession, each
+from dispatcher.livekit.answers import ROOM_MAX, TwirpSession, each, post
 from dispatcher.livekit.failures import ACT, FOREIGN, READ, LiveKitError, Reason, Refused, Unavailable, failure
 from dispatcher.livekit.messages import TAG, TRACE, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
+from dispatcher.livekit.tokens import Tokens
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
@@ -87,8 +89,8 @@ class LiveKit:
     ) -> None:
         self._api = LiveKitAPI(url, key, secret, session=session, failover=False)
         self._session = session
-        self._host = TwirpClient(session, url, "livekit").host  # of ws:// it makes http://, and a path it keeps
-        self._token = partial(AccessToken, key, secret)
+        self._services = TwirpClient(session, url, "livekit").host + "/twirp/livekit"  # http:// if it was ws://
+        self._tokens = Tokens(key, secret)
         self._observe = observe
         self._limits = limits
         self._alone_until = 0.0  # monotonic
@@ -99,14 +101,14 @@ class LiveKit:
         ListDispatch takes 3 s and fails when the room is absent, so it is cancelled as soon as ListRooms says so.
         """
         until = _deadline(self._limits.look)
-        admin = VideoGrants(room_admin=True, room=room)
+        admin = self._tokens.for_room(room)
         people = room_service.ListParticipantsRequest(room=room)
         asked = agent_dispatch.ListAgentDispatchRequest(room=room)
         participants = asyncio.create_task(self._listed(_PEOPLE, people, admin, until))
         dispatches = asyncio.create_task(self._listed(_DISPATCHES, asked, admin, until))
         try:
             named = room_service.ListRoomsRequest(names=[room])
-            listed = await self._listed(_ROOM, named, VideoGrants(room_list=True), until)
+            listed = await self._listed(_ROOM, named, self._tokens.to_list_rooms(), until)
             own = next((one for one in listed if one.sid == sid), None)
             if own is None:
                 return RoomSnapshot(room=None)
@@ -118,13 +120,13 @@ class LiveKit:
     async def room(self, name: str) -> Room | None:
         """Read the room of this name, as it lives now. Raises Unavailable or Refused."""
         named = room_service.ListRoomsRequest(names=[name])
-        listed = await self._listed(_ROOM, named, VideoGrants(room_list=True), _deadline(self._limits.look))
+        listed = await self._listed(_ROOM, named, self._tokens.to_list_rooms(), _deadline(self._limits.look))
         return next(iter(listed), None)
 
     async def people(self, room: str) -> tuple[Participant, ...]:
         """List who is in the room of this name, as it lives now; of an absent room nobody. Raises as `room` does."""
-        asked, admin = room_service.ListParticipantsRequest(room=room), VideoGrants(room_admin=True, room=room)
-        return await self._listed(_PEOPLE, asked, admin, _deadline(self._limits.look))
+        asked = room_service.ListParticipantsRequest(room=room)
+        return await self._listed(_PEOPLE, asked, self._tokens.for_room(room), _deadline(self._limits.look))
 
     async def open(self, room: str, empty_timeout: int = 0) -> Room:
         """Open the room, or find it where it lives. It ends so many seconds after nobody has come; 0: LiveKit's own.
@@ -140,7 +142,7 @@ class LiveKit:
         Raises Unavailable or Refused.
         """
         until = _deadline(self._limits.act)
-        return await self._listed(_ROOMS, room_service.ListRoomsRequest(), VideoGrants(room_list=True), until)
+        return await self._listed(_ROOMS, room_service.ListRoomsRequest(), self._tokens.to_list_rooms(), until)
 
     async def create(self, room: str, target: Target, *, metadata: str, tag: str, trace: str = "") -> Dispatch:
         """Create a dispatch; returns the server's echo. Raises Unavailable, Refused, Unknown. One POST, never two.
@@ -155,7 +157,12 @@ class LiveKit:
             metadata=metadata,
             attributes={TAG: tag} | ({TRACE: trace} if trace else {}),
         )
-        send = partial(self._api.agent_dispatch.create_dispatch, request)
+        address, token = f"{self._services}.AgentDispatchService/CreateDispatch", self._tokens.for_room(room)
+
+        async def send() -> agent_dispatch.AgentDispatch:
+            async with post(self._session, address, request, token) as answer:
+                return agent_dispatch.AgentDispatch.FromString(await answer.read())
+
         return dispatch_of(await self._act("CreateDispatch", partial(_named, send)))
 
     async def end(self, room: str) -> None:
@@ -175,13 +182,9 @@ class LiveKit:
         send = partial(self._api.agent_dispatch.delete_dispatch, dispatch, room)
         await self._gone("DeleteDispatch", partial(_named, send))
 
-    async def _listed(self, page: _List[M, T], asked: Message, grants: VideoGrants, until: float) -> tuple[T, ...]:
-        address = f"{self._host}/twirp/livekit.{page.service}/{page.method}"
-        token = self._token().with_grants(grants).to_jwt()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": PROTOBUF}
-
+    async def _listed(self, page: _List[M, T], asked: Message, token: str, until: float) -> tuple[T, ...]:
         async def send() -> tuple[T, ...]:
-            async with self._session.post(address, data=asked.SerializeToString(), headers=headers) as answer:
+            async with post(self._session, f"{self._services}.{page.service}/{page.method}", asked, token) as answer:
                 taken = [page.take(one) async for one in each(answer, page.of, page.at_most)]
             return tuple(one for one in taken if one is not None)
 

@@ -12,7 +12,7 @@ from tests.gates.tree import modules
 
 DOORS: Mapping[str, tuple[str, ...]] = {
     "redis": ("ledger.redis",),
-    "livekit.api": ("livekit.client",),
+    "livekit.api": ("livekit.client", "livekit.tokens"),
     "livekit.protocol": ("livekit", "expressions", "testing"),
     "prometheus_client": ("telemetry.metrics", "telemetry.exposition", "telemetry.launch_metrics"),
     "opentelemetry": ("telemetry.tracing",),
@@ -35,6 +35,7 @@ WALL_CLOCK: Mapping[str, str] = {
     "cli.send_test": "signs what is sent",
     "cli.serve": "stamps the log",
     "kit": "stamps the log",
+    "livekit.tokens": "tokens say from when until when they are good",
     "ledger.redis.checkup": "compares it with Redis's own",
     "telemetry.tracing": "stamps spans",
     "testing": "LiveKit's clock",

@@ -1,0 +1,137 @@
+"""Rooms that open at a fixed rate, whatever becomes of them: three webhooks each.
+
+A time counts from the instant at which something was due to be sent, so who answers late is not asked later for it.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from google.protobuf import json_format
+from livekit.protocol import models
+
+from bench.field.livekit import LiveKit, Visit
+from bench.field.wire import Client
+
+KEY: Final = "devkey"
+SECRET: Final = "bench-secret-bench-secret-bench-secret"  # noqa: S105 of this benchmark
+JOINED_S: Final = 0.01  # the person, after the room has opened
+SETTLE_S: Final = 3.0  # after the last room, for what is still under way
+METADATA: Final = json.dumps({"tenant": "acme", "plan": "pro"})
+
+_HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
+
+
+@dataclass(slots=True)
+class Figures:
+    """What one run gave: spans in ms from when each was due."""
+
+    rooms: int
+    acknowledged: list[float] = field(default_factory=list)
+    created: list[float] = field(default_factory=list)  # from a person's webhook to the CreateDispatch
+    failed: int = 0  # webhooks that were not answered with 2xx
+    twice: int = 0  # rooms for which more than one agent was asked
+    calls: int = 0  # to LiveKit
+
+    @property
+    def missing(self) -> int:
+        """Rooms for which no agent was asked."""
+        return self.rooms - len(self.created)
+
+
+class Load:
+    """Sends what LiveKit would send of rooms that open."""
+
+    def __init__(self, port: int) -> None:
+        self._client = Client(port)
+        self._loop = asyncio.get_running_loop()
+        self._sent: set[asyncio.Task[None]] = set()
+        self._figures = Figures(rooms=0)
+        self._numbers = iter(range(1, 1 << 31))
+        self.livekit = LiveKit(self._agent_joined)
+
+    async def run(self, rate: float, rooms: int) -> Figures:
+        """So many rooms, `rate` a second, each of another name; what came of it once all has settled."""
+        self._figures, before = Figures(rooms=rooms), self.livekit.calls.total()
+        visits, starts = [], self._loop.time() + 0.1
+        for number in range(rooms):
+            due = starts + number / rate
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            visits.append((due, self._opened(due)))
+        await asyncio.sleep(SETTLE_S)
+        async with asyncio.timeout(30):
+            while self._sent:
+                await asyncio.wait(self._sent)
+        figures = self._figures
+        for due, visit in visits:
+            if visit.asked_at:
+                figures.created.append(1000 * (visit.asked_at - due - JOINED_S))
+            figures.twice += len(visit.dispatches) > 1
+        figures.calls = self.livekit.calls.total() - before
+        return figures
+
+    def _opened(self, due: float) -> Visit:
+        number, now_ms = next(self._numbers), time.time_ns() // 1_000_000
+        room = models.Room(sid=f"RM_{number:012}", name=f"room-{number}", metadata=METADATA, num_participants=1)
+        room.creation_time, room.creation_time_ms = now_ms // 1000, now_ms
+        person = models.ParticipantInfo(sid=f"PA_{number:012}", identity=f"person-{number}", name="Somebody")
+        person.state = models.ParticipantInfo.ACTIVE
+        person.joined_at, person.joined_at_ms = now_ms // 1000, now_ms
+        visit = self.livekit.visits[room.name] = Visit(room, person)
+        self._send(due, "room_started", visit)
+        self._loop.call_at(due + JOINED_S, self._person_joined, due + JOINED_S, visit)
+        return visit
+
+    def _person_joined(self, due: float, visit: Visit) -> None:
+        visit.joined = True
+        self._send(due, "participant_joined", visit, visit.person)
+
+    def _agent_joined(self, visit: Visit, agent: models.ParticipantInfo) -> None:
+        self._send(self._loop.time(), "participant_joined", visit, agent)
+
+    def _send(self, due: float, event: str, visit: Visit, who: models.ParticipantInfo | None = None) -> None:
+        request = _request(event, visit.room, who, next(self._numbers))
+        self._start(self._acknowledged(due, request))
+
+    async def _acknowledged(self, due: float, request: bytes) -> None:
+        try:
+            reply = await self._client.post(request)
+        except OSError:
+            self._figures.failed += 1
+            return
+        self._figures.failed += not 200 <= reply.status < 300
+        self._figures.acknowledged.append(1000 * (reply.at - due))
+
+    def _start(self, sending: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(sending)
+        self._sent.add(task)
+        task.add_done_callback(self._sent.discard)
+
+
+def _request(event: str, room: models.Room, who: models.ParticipantInfo | None, number: int) -> bytes:
+    """A webhook as livekit-server sends it, signed."""
+    content = {"event": event, "room": json_format.MessageToDict(room), "id": f"EV_{number:012}"}
+    content["createdAt"] = str(int(time.time()))
+    if who is not None:
+        content["participant"] = json_format.MessageToDict(who)
+    body = json.dumps(content).encode()
+    head = (
+        "POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Go-http-client/1.1\r\n"
+        f"Content-Length: {len(body)}\r\nAuthorization: {_token(body)}\r\n"
+        "Content-Type: application/webhook+json\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _token(body: bytes) -> str:
+    now, digest = int(time.time()), base64.b64encode(hashlib.sha256(body).digest()).decode()
+    claims = json.dumps({"iss": KEY, "exp": now + 300, "nbf": now - 5, "iat": now, "sha256": digest}).encode()
+    signed = _HEADER + b"." + base64.urlsafe_b64encode(claims).rstrip(b"=")
+    signature = base64.urlsafe_b64encode(hmac.digest(SECRET.encode(), signed, "sha256")).rstrip(b"=")
+    return (signed + b"." + signature).decode()
