@@ -27,11 +27,11 @@ class Lookalikes:
         self._unasked[session.sid] = {one.target.agent for one in waits}
 
     def include(self, member: Member) -> bool:
-        """Whether it is alone, where one of its name was asked for in a life before and was never seen."""
+        """Whether only agents are there, and one of its name was asked for in a life before and was never seen."""
         if member.sid in self._found:
             return True
         room = self.rooms.open
-        if room is None or list(room.members.values()) != [member] or not member.granted_as_job:
+        if room is None or not all(one.is_agent for one in room.members.values()) or not member.granted_as_job:
             return False
         if member.made is not None and not member.strays(room.sid):
             return False
