@@ -99,7 +99,7 @@ async def running(
     it answers: until the ledger has been claimed from, the service is unready.
     """
     metrics = Metrics(version=version, lines_dropped=log.dropped)
-    recorder = SessionRecorder(log, metrics, Health(_epoch_ms, dry_run=dry_run, version=version), in_force(log.mask))
+    recorder = SessionRecorder(log, metrics, _health(config, version, dry_run=dry_run), in_force(log.mask))
     async with AsyncExitStack() as stack:
         connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
         session = await stack.enter_async_context(twirp_session(connector))
@@ -123,6 +123,10 @@ async def running(
             supervisor.start("reload", reload.run)
         yield Service(url=url, admin_url=admin_url, ledger=runner.ledger, metrics=metrics, reload=ask)
         runner.drain()
+
+
+def _health(config: Config, version: str, *, dry_run: bool) -> Health:
+    return Health(_epoch_ms, dry_run=dry_run, version=version, instance=config.instance)
 
 
 def _runner(

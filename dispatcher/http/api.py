@@ -17,6 +17,7 @@ from dispatcher.http.guard import Guard
 from dispatcher.http.inquiry import Inquiry
 from dispatcher.http.openapi import DocumentApi
 from dispatcher.http.rooms import RoomsApi
+from dispatcher.http.stats import StatsApi
 from dispatcher.http.steering import Steering
 from dispatcher.http.whoami import WhoAmI
 from dispatcher.targets.presence import Presence
@@ -42,6 +43,7 @@ def api_routes(  # noqa: PLR0913 the parts
         DocumentApi(guard, recorder.health.version),
         WhoAmI(guard),
         ConfigApi(guard),
+        StatsApi(guard, runner.ledger, recorder.log.mask),
         RoomsApi(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen)),
         AgentsApi(guard, breaker, pauses, lambda: presence.seen, dry_run=recorder.health.dry_run),
         EventsApi(guard, feed),

@@ -4,6 +4,7 @@ Of these types the answers are made, and the schemas of the OpenAPI document.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -192,6 +193,69 @@ class ToldConfig(Struct, frozen=True):
     warnings: tuple[str, ...]
     deferred: Annotated[tuple[str, ...], Meta(description="settings whose change waits for the next start")]
     refused: Annotated[RefusedReload | None, Meta(description="the last one; null: none since the start")]
+
+
+class OldestWait(Struct, frozen=True):
+    """The room in which somebody has waited for an agent for longest."""
+
+    project: str
+    room: str
+    sid: str
+    since: Instant
+
+
+class ToldLedger(Struct, frozen=True):
+    """What the ledger says, which all replicas share."""
+
+    now: Instant
+    assignments: Annotated[
+        Mapping[str, int], Meta(description="of live rooms, by their state: how many over all replicas")
+    ]
+    oldest_wait: Annotated[OldestWait | None, Meta(description="null: nobody waits")]
+
+
+class Answering(StrEnum):
+    """Whether somebody whom the service needs answers it."""
+
+    ANSWERS = "answers"
+    FAILING = "failing"
+    UNKNOWN = "unknown"  # not asked yet, or it failed too long ago to say anything of now
+
+
+class ProjectHere(Struct, frozen=True):
+    """How a project stands, as this replica knows it."""
+
+    project: str
+    livekit: Annotated[
+        Answering,
+        Meta(description="how the last look or sweep ended; `unknown`: there was none, or it failed over 90 s ago"),
+    ]
+    last_sweep_at: Annotated[Here, Meta(description="a sweep came to its end; null: none since the start")]
+    last_webhook_at: Annotated[Here, Meta(description="a webhook was verified; null: none since the start")]
+
+
+class ReplicaHere(Struct, frozen=True, kw_only=True):
+    """What the replica that answers knows by itself; another one knows other things."""
+
+    version: str
+    webhooks: Annotated[
+        Mapping[str, int] | None,
+        Meta(description="since the start, by result, of all projects; null: the token is for some projects"),
+    ]
+    projects: tuple[ProjectHere, ...]
+    ledger: Answering
+    config_loaded_at: Annotated[Here, Meta(description="when the configuration in force was loaded")]
+    config_refused_at: Annotated[Here, Meta(description="the last reload that was refused; null: none since the start")]
+    troubles: tuple[ToldTrouble, ...]
+
+
+class ToldStats(Struct, frozen=True, kw_only=True):
+    """How the service stands."""
+
+    instance: str
+    ledger: Annotated[ToldLedger | None, Meta(description="null: it does not answer")]
+    this_replica: ReplicaHere
+    dry_run: DRY_RUN
 
 
 class Swept(Struct, frozen=True):

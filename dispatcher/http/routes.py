@@ -20,7 +20,16 @@ from dispatcher.http.asked import (
     RoomsAsked,
     WaitAsked,
 )
-from dispatcher.http.resources import ApiDocument, AskingUser, Reloading, Swept, ToldConfig, ToldRoom, ToldWorkers
+from dispatcher.http.resources import (
+    ApiDocument,
+    AskingUser,
+    Reloading,
+    Swept,
+    ToldConfig,
+    ToldRoom,
+    ToldStats,
+    ToldWorkers,
+)
 from dispatcher.http.route import Nothing, Route
 
 _ORDERED: Final = (HTTPStatus.OK, HTTPStatus.ACCEPTED)  # it is known how it ended; it is under way
@@ -156,6 +165,15 @@ WORKERS: Final = Route(
     takes=NoneType,
     answers=ToldWorkers,
 )
+STATS: Final = Route(
+    method="GET",
+    path="/v1/stats",
+    scope="read",
+    says="How the service stands: assignments by state and the longest wait, and what this replica itself knows.",
+    asks=Nothing,
+    takes=NoneType,
+    answers=ToldStats,
+)
 CONFIG: Final = Route(
     method="GET",
     path="/v1/config",
@@ -210,6 +228,7 @@ ROUTES: Final[tuple[Route[Any, Any, Any], ...]] = (
     RESUME,
     EVENTS,
     WORKERS,
+    STATS,
     CONFIG,
     SWEEP,
     RELOAD,

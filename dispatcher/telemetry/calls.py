@@ -59,6 +59,7 @@ class CallRecorder:
     def swept(self, project: str) -> None:
         """A sweep of the project has come to its end."""
         self.metrics.last_sweep_success_timestamp_seconds.labels(project).set_to_current_time()
+        self.health.swept(project)
 
     def ledger_called(self, op: str, seconds: float, trouble: LedgerUnavailable | None) -> None:
         """Time one operation of the ledger, and tell if the ledger stopped or began to answer by it."""

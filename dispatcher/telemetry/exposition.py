@@ -1,6 +1,7 @@
 """How metrics are made in a registry, and which of their series are shown."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter as Sums
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily
@@ -28,6 +29,15 @@ class NewMetrics:
         self._registry.register(_Read(self._prefix + name, meaning, count))
 
 
+def summed(counter: Counter, label: str) -> Mapping[str, int]:
+    """How often it has counted since the start, by the value of one of its labels."""
+    sums = Sums[str]()
+    for metric in WithoutCreated(counter).collect():
+        for sample in metric.samples:
+            sums[sample.labels[label]] += int(sample.value)
+    return sums
+
+
 class _Read(Collector):
     """A counter that reads its value when it is shown."""
 
@@ -47,7 +57,7 @@ class WithoutCreated(Collector):
     histogram that has no `_sum`, as its values may be negative: OpenMetrics knows none without the other.
     """
 
-    def __init__(self, registry: CollectorRegistry, *, as_open_metrics: bool = False) -> None:
+    def __init__(self, registry: Collector, *, as_open_metrics: bool = False) -> None:
         self._registry = registry
         self._as_open_metrics = as_open_metrics
 

@@ -37,10 +37,13 @@ class _Failing(Struct):
 class Health:
     """Keeps what is wrong now. `clock` is this machine's, in epoch ms."""
 
-    def __init__(self, clock: Callable[[], Ms], *, dry_run: bool = False, version: str = "unknown") -> None:
+    def __init__(
+        self, clock: Callable[[], Ms], *, dry_run: bool = False, version: str = "unknown", instance: str = "default"
+    ) -> None:
         self.clock = clock
         self.dry_run = dry_run
         self.version = version
+        self.instance = instance
         self.config = Configured(clock)
         self._livekit: dict[str, _Failing] = {}  # by project
         self._answering: set[str] = set()  # projects whose LiveKit has answered since it failed last
@@ -50,6 +53,7 @@ class Health:
         self._another = deque[Ms](maxlen=REJECTED_MAX)  # signs of another process
         self._webhook_at: dict[str, Ms] = {}  # by project: the last one that was verified
         self._found: dict[str, _Failing] = {}  # by project: rooms that the sweep has found since
+        self._swept_at: dict[str, Ms] = {}  # by project: when a sweep last came to its end
 
     # Hearing
 
@@ -91,6 +95,10 @@ class Health:
         """Note a sign of another process that works as the same instance."""
         self._another.append(self.clock())
 
+    def swept(self, project: str) -> None:
+        """Note that a sweep of the project has come to its end."""
+        self._swept_at[project] = self.clock()
+
     def room_found(self, project: str) -> None:
         """Note that the sweep has found a room that no webhook had told of."""
         now = self.clock()
@@ -110,6 +118,19 @@ class Health:
         """Whether the project's LiveKit has answered here, and has not failed since."""
         return project in self._answering
 
+    def webhook_at(self, project: str) -> Ms:
+        """When the project's last webhook was verified here; 0: none since the start."""
+        return self._webhook_at.get(project, 0)
+
+    def swept_at(self, project: str) -> Ms:
+        """When a sweep of the project last came to its end here; 0: none since the start."""
+        return self._swept_at.get(project, 0)
+
+    def ledger_failing(self) -> Trouble | None:
+        """What is wrong with the ledger; None: nothing that is known."""
+        failing = [one for one in self._ledger.values() if one.last_at > self.clock() - LEDGER_FAILING_MS]
+        return _trouble(TroubleKind.LEDGER_FAILING, min(failing, key=lambda one: one.since)) if failing else None
+
     def failing(self, project: str) -> Trouble | None:
         """What is wrong with the project's LiveKit; None: nothing that is known."""
         failing = self._livekit.get(project)
@@ -120,8 +141,8 @@ class Health:
     def _of_the_service(self, now: Ms) -> Iterator[Trouble]:
         if self.dry_run:
             yield Trouble(kind=TroubleKind.DRY_RUN)
-        if failing := [one for one in self._ledger.values() if one.last_at > now - LEDGER_FAILING_MS]:
-            yield _trouble(TroubleKind.LEDGER_FAILING, min(failing, key=lambda one: one.since))
+        if failing := self.ledger_failing():
+            yield failing
         yield from _lately(TroubleKind.ANOTHER_PROCESS, "", self._another, now)
         for reason, instants in self._rejected.items():
             yield from _lately(TroubleKind.WEBHOOKS_REJECTED, reason, instants, now)
@@ -133,7 +154,7 @@ class Health:
             yield failing
         found = self._found.get(project)
         if found is not None:
-            last, kind = self._webhook_at.get(project, 0), TroubleKind.WEBHOOKS_MISSING
+            last, kind = self.webhook_at(project), TroubleKind.WEBHOOKS_MISSING
             yield Trouble(kind=kind, project=project, since=last, last_at=found.last_at, count=found.count)
 
 

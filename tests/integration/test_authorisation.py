@@ -50,6 +50,7 @@ MATRIX: Final = {
     ("POST", "/v1/agents/{agent}/resume"): Row(DISPATCHERS, "/v1/agents/greeter/resume", elsewhere=422),
     ("GET", "/v1/workers"): Row(READERS),
     ("GET", "/v1/events"): Row(READERS),
+    ("GET", "/v1/stats"): Row(READERS),
     ("GET", "/v1/config"): Row(ADMINS, elsewhere=403),
     ("POST", "/v1/sweep"): Row(ADMINS, elsewhere=202),
     ("POST", "/v1/reload"): Row(ADMINS, elsewhere=202),

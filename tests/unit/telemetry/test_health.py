@@ -153,3 +153,23 @@ def test_webhooks_that_went_astray_are_trouble_for_five_minutes() -> None:
     assert [one.reason for one in told.troubles()] == ["wrong_method"]
     told.now += 1_000
     assert told.troubles() == []
+
+
+def test_what_came_last_is_kept_by_project() -> None:
+    """A webhook, a sweep; and the ledger's failure alone."""
+    told = Told()
+    assert (told.health.webhook_at("default"), told.health.swept_at("default")) == (0, 0)
+    assert told.health.ledger_failing() is None
+    told.health.swept("default")
+    told.now += 1_000
+    told.health.webhook_verified("default")
+    told.health.livekit_failed("default", Reason.TIMEOUT)
+    told.health.ledger_asked("claim", 0, LedgerUnavailable("Redis: ConnectionError"))
+
+    assert (told.health.webhook_at("default"), told.health.swept_at("default")) == (START + 1_000, START)
+    assert (told.health.webhook_at("other"), told.health.swept_at("other")) == (0, 0)
+    failing = told.health.ledger_failing()
+    assert failing is not None
+    assert (failing.kind, failing.count) == (TroubleKind.LEDGER_FAILING, 1)
+    told.now += LEDGER_FAILING_MS
+    assert told.health.ledger_failing() is None
