@@ -132,15 +132,9 @@ async def test_what_has_no_shape_is_written_out(door: Tab) -> None:
 
 
 async def test_the_metrics_are_read_as_they_are_written(door: Tab) -> None:
-    """Labels with quotes and backslashes, counts over all events, instants in ms, quantiles inside their bucket."""
+    """Labels with quotes and backslashes, verdicts that are failures, quantiles inside their bucket."""
     text = """# HELP livekit_dispatcher_webhooks_total Requests.
 livekit_dispatcher_webhooks_total{event="room_started",result="recorded"} 3.0
-livekit_dispatcher_webhooks_total{event="participant_joined",result="recorded"} 4.0
-livekit_dispatcher_livekit_consecutive_failures{project="eu"} 2.0
-livekit_dispatcher_webhook_last_received_timestamp_seconds{project="eu"} 1.5e+03
-livekit_dispatcher_last_sweep_success_timestamp_seconds{project="eu"} 0.0
-livekit_dispatcher_sweep_repairs_total{kind="unknown_room"} 5.0
-livekit_dispatcher_config_last_reload_successful 0.0
 livekit_dispatcher_agents_joined_total{agent="a\\\\"b\\\\\\\\n"} 6.0
 livekit_dispatcher_dispatches_total{agent="a\\\\"b\\\\\\\\n",result="silent"} 1.0
 livekit_dispatcher_dispatches_total{agent="a\\\\"b\\\\\\\\n",result="finished"} 9.0
@@ -149,9 +143,16 @@ livekit_dispatcher_time_to_agent_seconds_bucket{agent="a\\\\"b\\\\\\\\n",le="0.3
 livekit_dispatcher_time_to_agent_seconds_bucket{agent="a\\\\"b\\\\\\\\n",le="+Inf"} 4.0
 process_open_fds 12.0
 """.replace("\\\\\\\\", "\\\\").replace('\\\\"', '\\"')
-    told = await computed(door, "exposition.js", "return it.standing(argument);", text)
+    told = await computed(door, "exposition.js", "return it.agentsCounted(argument);", text)
 
-    assert told["webhooks"] == {"recorded": 7}
-    assert (told["webhookAt"], told["found"], told["ledgerFailures"], told["configRefused"]) == (1_500_000, 5, 0, True)
-    assert told["projects"] == [{"project": "eu", "failures": 2, "sweptAt": None, "webhookAt": 1_500_000}]
-    assert list(told["agents"].values()) == [{"served": 6, "failed": 1, "p50_ms": 200, "p95_ms": 290}]
+    assert list(told.values()) == [{"served": 6, "failed": 1, "p50_ms": 200, "p95_ms": 290}]
+
+
+async def test_a_refused_change_is_trouble_until_another_one_is_in_force(door: Tab) -> None:
+    """Beside what the service says is wrong; that it is a dry run stands above all views."""
+    script = """return argument.map(at => it.troublesOf({this_replica: {
+        config_loaded_at: 5_000, config_refused_at: at, troubles: [{kind: 'dry_run'}, {kind: 'ledger_failing'}],
+    }}).map(one => one.kind));"""
+    told = await computed(door, "incoming.js", script, [None, 4_000, 6_000])
+
+    assert told == [["ledger_failing"], ["ledger_failing"], ["ledger_failing", "config_refused"]]

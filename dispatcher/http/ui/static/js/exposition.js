@@ -1,4 +1,4 @@
-// What `/metrics` of this replica tells, as the page shows it. Pure: text in, values out.
+// What `/metrics` of this replica tells of agents, as the page shows it. Pure: text in, values out.
 
 const PREFIX = 'livekit_dispatcher_';
 const SAMPLE = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/;
@@ -17,44 +17,16 @@ export function samples(text) {
   return found;
 }
 
-/**
- * What the page shows of it. Instants are in ms since 1970, null where there is none; counts are since the start.
- * `agents`: by name, what it served, what failed, and how soon it comes.
- */
-export function standing(text) {
-  const all = samples(text);
-  const of = name => all[name] || [];
-  const first = name => of(name)[0]?.value ?? 0;
-  const projects = of('livekit_consecutive_failures').map(({labels: {project}, value}) => ({
-    project,
-    failures: value,
-    sweptAt: instant(of('last_sweep_success_timestamp_seconds'), project),
-    webhookAt: instant(of('webhook_last_received_timestamp_seconds'), project),
-  }));
-  return {
-    webhooks: summed(of('webhooks_total'), 'result'),
-    webhookAt: Math.max(0, ...projects.map(one => one.webhookAt || 0)) || null,
-    projects,
-    found: of('sweep_repairs_total').filter(one => one.labels.kind === 'unknown_room').reduce((sum, one) => sum + one.value, 0),
-    ledgerFailures: first('ledger_consecutive_failures'),
-    configRefused: of('config_last_reload_successful')[0]?.value === 0,
-    configAt: instant(of('config_last_reload_success_timestamp_seconds')),
-    agents: agentsOf(of),
-  };
-}
-
-function instant(list, project) {
-  const one = list.find(({labels}) => project === undefined || labels.project === project);
-  return one?.value ? one.value * 1000 : null;
-}
-
 function summed(list, label) {
   const sums = {};
   for (const {labels, value} of list) sums[labels[label]] = (sums[labels[label]] || 0) + value;
   return sums;
 }
 
-function agentsOf(of) {
+/** By the agent's name: what it served and what failed since the start, and how soon it comes. */
+export function agentsCounted(text) {
+  const all = samples(text);
+  const of = name => all[name] || [];
   const joined = summed(of('agents_joined_total'), 'agent');
   const failed = summed(of('dispatches_total').filter(one => FAILED.has(one.labels.result)), 'agent');
   const buckets = {};

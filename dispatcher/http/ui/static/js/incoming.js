@@ -6,44 +6,48 @@ import {age, clock, number, visible} from './words.js';
 
 const GOOD = new Set(['recorded', 'duplicate', 'room_finished', 'ignored']);
 
-export function Incoming({standing}) {
+export function Incoming({stats}) {
   return html`<section class="panel incoming" aria-labelledby="incoming">
     <h2 id="incoming">What comes in</h2>
-    ${standing ? html`<${Told} standing=${standing} />` : html`<p class="hint">Nobody tells: <code>/metrics</code> is not to be had here.</p>`}
+    ${stats ? html`<${Told} here=${stats.this_replica} />` : html`<p class="hint">Nobody tells: an older release answers.</p>`}
   </section>`;
 }
 
-function Told({standing}) {
-  const {webhooks, webhookAt, projects, ledgerFailures, configRefused, configAt} = standing;
-  const results = Object.entries(webhooks).filter(([, many]) => many).sort((a, b) => b[1] - a[1]);
+function Told({here}) {
+  const {webhooks, projects, ledger} = here;
+  const results = Object.entries(webhooks || {}).filter(([, many]) => many).sort((a, b) => b[1] - a[1]);
+  const webhookAt = Math.max(0, ...projects.map(one => one.last_webhook_at || 0));
   const several = projects.length > 1;
+  const refused = changeRefused(here);
   return html`
     <p class="lead">${webhookAt ? `The last webhook came ${age(now() - webhookAt)} ago.` : 'No webhook has come since the start.'}</p>
     ${results.length > 0 && html`<dl class="results">${results.map(([name, many]) => html`<div class=${GOOD.has(name) ? '' : 'bad-text'} key=${name}>
       <dt>${name.replaceAll('_', ' ')}</dt><dd>${number(many)}</dd></div>`)}</dl>`}
     <dl class="health">
-      ${projects.map(one => html`<${Health} name=${several ? `LiveKit of ${one.project}` : 'LiveKit'} well=${!one.failures} said=${one.failures ? `failed ${number(one.failures)} times in a row` : 'answers'} />
-        <${Health} name=${several ? `Sweep of ${one.project}` : 'Sweep'} well=${Boolean(one.sweptAt)} said=${one.sweptAt ? `${age(now() - one.sweptAt)} ago` : 'none has come to its end'} />`)}
-      <${Health} name="Ledger" well=${!ledgerFailures} said=${ledgerFailures ? `failed ${number(ledgerFailures)} times in a row` : 'answers'} />
-      <${Health} name="Configuration" well=${!configRefused} said=${configRefused ? 'a change was refused' : configAt ? `of ${clock(configAt)}` : 'in force'} />
+      ${projects.map(one => html`<${Health} name=${several ? `LiveKit of ${one.project}` : 'LiveKit'} well=${one.livekit !== 'failing'} said=${SAID[one.livekit]} />
+        <${Health} name=${several ? `Sweep of ${one.project}` : 'Sweep'} well=${Boolean(one.last_sweep_at)} said=${one.last_sweep_at ? `${age(now() - one.last_sweep_at)} ago` : 'none has come to its end'} />`)}
+      <${Health} name="Ledger" well=${ledger !== 'failing'} said=${SAID[ledger]} />
+      <${Health} name="Configuration" well=${!refused} said=${refused ? 'a change was refused' : `of ${clock(here.config_loaded_at)}`} />
     </dl>
     <p class="hint">Of this replica, since its start.</p>`;
 }
+
+const SAID = {answers: 'answers', failing: 'does not answer', unknown: 'not asked lately'};
 
 function Health({name, well, said}) {
   return html`<div><dt><span class=${`dot ${well ? 'good' : 'bad'}`} aria-hidden="true"></span>${visible(name)}</dt><dd>${said}</dd></div>`;
 }
 
-/** What is wrong with what comes in, in sentences. */
-export function troublesOf(standing) {
-  if (!standing) return [];
-  const {projects, found, webhookAt, ledgerFailures, configRefused, configAt} = standing;
-  const of = one => (projects.length > 1 ? ` of project ${one.project}` : '');
-  const told = projects.filter(one => one.failures).map(one => `LiveKit${of(one)} has not answered ${number(one.failures)} times in a row: no agent is asked for there until it does.`);
-  if (ledgerFailures) told.unshift(`The ledger has not answered ${number(ledgerFailures)} times in a row.`);
-  if (found && !webhookAt) {
-    told.push(`No webhook has come since the start, and ${found === 1 ? 'a room was' : `${number(found)} rooms were`} found by the sweep, up to 30 s late: does LiveKit's \`webhook.urls\` name this service's /webhook?`);
-  }
-  if (configRefused) told.push(`The last change of the configuration was refused, and that of ${clock(configAt)} is in force: the log says what is wrong, and where.`);
-  return told.map(sentence => ({kind: 'standing', project: null, reason: sentence, sentence}));
+/** What is wrong with the service: its own sentences, and that what is written in the configuration is not in force. */
+export function troublesOf(stats) {
+  if (!stats) return [];
+  const here = stats.this_replica;
+  const troubles = here.troubles.filter(one => one.kind !== 'dry_run'); // which the page says above all views
+  if (!changeRefused(here)) return troubles;
+  const sentence = `The last change of the configuration was refused, and that of ${clock(here.config_loaded_at)} is in force: the log says what is wrong, and where.`;
+  return [...troubles, {kind: 'config_refused', project: null, reason: null, sentence}];
+}
+
+function changeRefused({config_loaded_at, config_refused_at}) {
+  return config_refused_at !== null && config_refused_at >= config_loaded_at;
 }

@@ -17,11 +17,11 @@ export function Overview() {
   if (!state.waiting) return html`<h1 tabindex="-1">Rooms</h1><p class="loading">Asking the service…</p>`;
   return html`
     <${Verdict} />
-    <${Troubles} troubles=${troublesOf(state.standing)} />
+    <${Troubles} troubles=${troublesOf(state.stats)} />
     <${Waiting} rooms=${state.waiting} second=${state.tick} user=${state.user} total=${waitingTotal()} />
     <div class="columns">
-      <${Agents} agents=${state.agents} user=${state.user} counted=${state.standing?.agents || NONE} />
-      <${Incoming} standing=${state.standing} second=${state.tick} />
+      <${Agents} agents=${state.agents} user=${state.user} counted=${state.counted || NONE} />
+      <${Incoming} stats=${state.stats} second=${state.tick} />
     </div>
     <${Rooms} rooms=${state.rooms} filter=${state.filter} cursors=${state.cursors} projects=${state.user.projects} />
   `;

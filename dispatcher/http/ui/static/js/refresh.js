@@ -1,13 +1,13 @@
 // Keeps what is shown true: asks again when an event tells of something new, and every few seconds where none can come.
 
 import {hearEvents} from './events.js';
-import {standing} from './exposition.js';
+import {agentsCounted} from './exposition.js';
 import {ask, askText, Refused, token} from './server.js';
 import {change, state} from './store.js';
 import {roomIn} from './views.js';
 
 const POLL = 3_000; // ms between two askings without events
-const STANDING = 5_000; // between two readings of the metrics
+const COUNTED = 5_000; // between two readings of the metrics
 const CHECK = 15_000; // with events: what no event tells of, such as workers
 const GATHER = 400; // events that come together are one asking
 const APART = 1_000; // between two askings at least: a thousand events a second are one, too
@@ -20,7 +20,7 @@ let timer = 0;
 let asking = false;
 let again = false;
 let askedAt = 0;
-let standingAt = 0;
+let countedAt = 0;
 
 /** Begin: the user may ask. */
 export function begin() {
@@ -82,13 +82,14 @@ async function askAll() {
 async function askWhole() {
   const {filter, cursors} = state;
   const values = {...filter, limit: PAGE, cursor: cursors.at(-1)};
-  const [agents, told, waiting, rooms] = await Promise.all([
+  const [agents, counted, stats, waiting, rooms] = await Promise.all([
     ask('v1/agents'),
-    askStanding(),
+    askCounted(),
+    askStats(),
     ask('v1/rooms', {values: {sort: 'wait', limit: WAITING_MAX}}),
     ask('v1/rooms', {values}),
   ]);
-  const news = {agents: agents.agents, standing: told, waiting: waiting.rooms, skew: agents.now - Date.now()};
+  const news = {agents: agents.agents, counted, stats, waiting: waiting.rooms, skew: agents.now - Date.now()};
   if (filter === state.filter && cursors === state.cursors) news.rooms = rooms;
   change(news);
 }
@@ -107,14 +108,24 @@ async function askRoom(name) {
   }
 }
 
-/** What this replica's metrics say: asked for now and then, as making them takes the service some milliseconds. */
-async function askStanding() {
-  if (state.standing && Date.now() - standingAt < STANDING) return state.standing;
-  standingAt = Date.now();
+/** What this replica's metrics say of agents: asked for now and then, as making them takes the service some milliseconds. */
+async function askCounted() {
+  if (state.counted && Date.now() - countedAt < COUNTED) return state.counted;
+  countedAt = Date.now();
   try {
-    return standing(await askText('metrics'));
+    return agentsCounted(await askText('metrics'));
   } catch {
     return null; // a proxy may keep them to itself
+  }
+}
+
+/** How the service stands; null: an older release answers, as while replicas are replaced one by one. */
+async function askStats() {
+  try {
+    return await ask('v1/stats');
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) return null;
+    throw error;
   }
 }
 
