@@ -1,6 +1,8 @@
 """A receiver of notices that behaves as receivers do: it takes them, dies, is slow, refuses, redirects, hangs up."""
 
 import asyncio
+import base64
+import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -9,7 +11,10 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
+from dispatcher.config import Secret
+from dispatcher.config.receivers import signing_key
 from tests.real.server import free_port
+from tests.unit.notices.tell import SECRET
 
 Behaviour: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -85,6 +90,13 @@ async def talks_for_ever(request: web.Request) -> web.StreamResponse:
     await answer.prepare(request)
     while True:
         await answer.write(b"blah " * 1_000)
+
+
+def is_signed(headers: Mapping[str, str], body: bytes) -> bool:
+    """As Standard Webhooks' own libraries verify it."""
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    digest = base64.b64encode(hmac.digest(signing_key(Secret(SECRET)), signed, "sha256")).decode()
+    return bool(headers["webhook-signature"] == f"v1,{digest}")
 
 
 @asynccontextmanager
