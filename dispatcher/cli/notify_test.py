@@ -29,7 +29,7 @@ _HINTS: Final = {
     NotDelivered.UNREACHABLE: "nobody answers there: is the URL right, and the way open?",
     NotDelivered.UNTRUSTED: "its certificate is not trusted: SSL_CERT_FILE names a file of others to trust",
     NotDelivered.TIMEOUT: "it did not answer within 10 s",
-    NotDelivered.BROKEN: "the connection ended before there was an answer",
+    NotDelivered.BROKEN: "the connection ended before there was an answer: is `https://` right, or `http://`?",
     NotDelivered.REDIRECTED: "it redirects, which is not followed: write the URL that it leads to",
     NotDelivered.REFUSED: "it refuses the message: are URL, secret and format right?",
     NotDelivered.FAILED: "it answers with an error of its own",

@@ -15,6 +15,7 @@ from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorError,
+    ClientConnectorSSLError,
     ClientError,
     ClientResponse,
     ClientSession,
@@ -38,7 +39,7 @@ _Address: TypeAlias = tuple[int | socket.AddressFamily, int | socket.SocketKind,
 
 
 class NotDelivered(StrEnum):
-    """NotDelivered a message was not taken."""
+    """Why a message was not taken."""
 
     PRIVATE = "private_address"
     UNRESOLVED = "unresolved"
@@ -103,6 +104,8 @@ def _why(error: Exception) -> NotDelivered:
             return NotDelivered.UNTRUSTED
         case ClientConnectorDNSError():
             return NotDelivered.UNRESOLVED
+        case ClientConnectorSSLError():  # somebody answers, and not with TLS
+            return NotDelivered.BROKEN
         case ClientConnectorError():
             return NotDelivered.PRIVATE if isinstance(error.os_error, PrivateAddress) else NotDelivered.UNREACHABLE
         case _:
