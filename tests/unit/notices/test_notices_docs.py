@@ -17,7 +17,8 @@ from dispatcher.notices.post import NotDelivered
 from dispatcher.notices.signature import signed
 from tests.unit.notices.tell import SECRET
 
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "notices.md").read_text()
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+DOCUMENT = (DOCS / "notices.md").read_text()
 BODY = '{"type":"room.starved","room":"caf\u00e9 \U0001f600"}'
 
 
@@ -80,3 +81,14 @@ def test_every_reason_is_documented_and_the_reverse() -> None:
     named = re.findall(r"`([a-z_]+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:] if "|" in row))
 
     assert named == [why.value for why in NotDelivered]
+
+
+def test_a_notice_and_the_alert_of_the_same_name_each_other() -> None:
+    """Who reads of one finds the other."""
+    rows = re.findall(r"^\| `([a-z_.]+)`.*\| \[(\w+)\]\(alerts\.md#(\w+)\) \|$", DOCUMENT, re.MULTILINE)
+    sections = (DOCS / "alerts.md").read_text().split("\n### ")[1:]
+    named = [(re.search(r"of the same: `([a-z_.]+)`", one), one.partition("\n")[0]) for one in sections]
+
+    assert rows
+    assert all(anchor == alert.lower() for _, alert, anchor in rows)
+    assert {(kind, alert) for kind, alert, _ in rows} == {(found[1], alert) for found, alert in named if found}
