@@ -99,7 +99,7 @@ check-deploy: $(INSTALLED_RELEASE)  ## lint the image, the workflows and the cha
 lock: $(INSTALLED_RELEASE)  ## write the lock files anew (COMPILE_FLAGS=--upgrade: with the newest versions)
 	$(COMPILE) --group dev -o requirements.lock
 	$(COMPILE) -c requirements.lock -o deploy/requirements.lock
-	$(COMPILE) -c requirements.lock --group dev --group e2e --group browser -o tests/e2e/requirements.lock
+	$(COMPILE) -c requirements.lock --group dev --group e2e --group browser --group avatar -o tests/e2e/requirements.lock
 	$(COMPILE) -c tests/e2e/requirements.lock --group e2e -o examples/requirements.lock
 	$(COMPILE_GROUPS) -c requirements.lock --group build -o deploy/build.lock
 	$(COMPILE_GROUPS) -c requirements.lock --group release -o release/requirements.lock

@@ -38,13 +38,13 @@ def take_connection(parser: argparse.ArgumentParser) -> None:
     take_config(parser)
 
 
-def source_of(arguments: argparse.Namespace) -> Source:
+def source_of(arguments: argparse.Namespace, *, ruled: bool = False) -> Source:
     """Where the configuration comes from; of loose permissions of lk's file is warned. Raises BadConfig."""
     if arguments.lk_project is None:
-        return Source(arguments.config, os.environ)
+        return Source(arguments.config, os.environ, ruled=ruled)
     environ, warnings = with_lk_project(arguments.lk_project, arguments.config, os.environ, Path.home())
     sys.stderr.write("".join(f"{warning}\n" for warning in warnings))
-    return Source(arguments.config, environ)
+    return Source(arguments.config, environ, ruled=ruled)
 
 
 def take_project(parser: argparse.ArgumentParser, whose: str) -> None:

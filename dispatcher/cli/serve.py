@@ -51,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; exit code 1 if the address cannot be used, 143 or 130 at a second signal."""
-    source = source_of(arguments)
+    source = source_of(arguments, ruled=True)
     config = source.read()
     redis_address(config)
     aside("".join(f"{warning}\n" for warning in config.warnings))

@@ -6,22 +6,29 @@ all of them is the identity, time and size of a file.
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from dispatcher.config.document import Tree, read_document
 from dispatcher.config.environment import SECRET_FILES, read_environment
 from dispatcher.config.load import find, load
+from dispatcher.config.problems import BadConfig, Problem
 from dispatcher.config.types import Config
 
 Print: TypeAlias = "tuple[int, int, int, int] | None"  # device, inode, time, size; None: it cannot be seen
 
+_NO_RULES: Final = "missing; write a rule, or start the launchers of this file with `dispatcher launcher`"
+
 
 class Source:
-    """A file and the environment beside it. The file once found stays the one, also where it has gone."""
+    """A file and the environment beside it. The file once found stays the one, also where it has gone.
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
+    `ruled`: whoever reads it dispatches agents, so a file of launchers alone is none for them.
+    """
+
+    def __init__(self, path: Path | None, environ: Mapping[str, str], *, ruled: bool = False) -> None:
         self.path = path
         self.environ = environ
+        self._ruled = ruled
         self._read: dict[Path, Print] = {}  # as they were when last read
         self._polled: dict[Path, Print] = {}
 
@@ -30,7 +37,10 @@ class Source:
         self.path = self.path or find(read_environment(self.environ))
         first = _prints([self.path] if self.path else [])  # before it is asked which others there are
         self._read = self._polled = {**_prints(self.files()), **first}
-        return load(self.path, self.environ)
+        config = load(self.path, self.environ)
+        if self._ruled and not all(map(config.rules_of, config.projects)):
+            raise BadConfig([Problem(str(self.path), 1, 1, "rules", _NO_RULES)])
+        return config
 
     def changed(self) -> bool:
         """Whether some file has changed since it was last read, and stood still since this was last asked.

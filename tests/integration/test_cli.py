@@ -314,6 +314,17 @@ def test_serve_needs_its_port(shell: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     assert (line["level"], line["action"], line["host"]) == ("error", "address.refused", "127.0.0.1")
 
 
+def test_serve_refuses_a_file_of_launchers_alone(
+    shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it would serve by no rules, and nobody would get an agent."""
+    shell.delenv("DISPATCHER_AGENT")
+    (tmp_path / "dispatcher.yaml").write_text("launchers: {avatar: {command: [python, avatar.py], limit: 8}}\n")
+
+    assert main(["serve"]) != 0
+    assert "dispatcher.yaml:1:1: rules: missing" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_goes_on_until_it_is_told_to_stop(
     number: signal.Signals, shell: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from livekit.agents.utils import http_context
+from livekit.plugins import bithuman
 
 from tests.launcher.launched import avatar, stage, token
 
-http_context = pytest.importorskip("livekit.agents.utils.http_context", reason="make e2e installs it")
-bithuman = pytest.importorskip("livekit.plugins.bithuman", reason="pip install livekit-plugins-bithuman==1.8.10")
+pytestmark = pytest.mark.real
 
 
 @pytest.mark.parametrize("query", ["", "?async=true"])

@@ -135,6 +135,20 @@ def test_a_secret_that_a_bad_file_asks_for_is_waited_for(tmp_path: Path) -> None
     assert source.read().projects[0].keys["a"].get_secret_value() == "one"
 
 
+@pytest.mark.parametrize("rules", ["", "projects: [{name: eu, url: ws://a, keys: {a: secret}}]\n"])
+def test_who_dispatches_agents_needs_rules_where_a_launcher_does_not(tmp_path: Path, rules: str) -> None:
+    """A file of launchers alone is right for `dispatcher launcher`, and has nothing to serve by."""
+    file = written(tmp_path, f"{rules}launchers: {{avatar: {{command: [python, avatar.py], limit: 8}}}}\n")
+    environ = {} if rules else CONNECTION
+    with pytest.raises(BadConfig) as caught:
+        Source(file, environ, ruled=True).read()
+
+    assert str(caught.value).startswith(f"{file}:1:1: rules: missing; write a rule")
+    assert [one.name for one in Source(file, environ).read().launchers] == ["avatar"]
+    file.write_text(RULE + file.read_text())
+    assert len(Source(file, environ, ruled=True).read().rules) == 1
+
+
 def test_the_environments_files_are_those_it_reads() -> None:
     """All of them, and no others."""
 
