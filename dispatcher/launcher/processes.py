@@ -91,7 +91,7 @@ class Process:
         """The kernel says that it has ended; of a child it says how."""
         self._loop.remove_reader(self._descriptor)
         if self._child is not None:
-            self.exit = _how(os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG))
+            self.exit = _how(self.pid)
         self.exited.set()
 
 
@@ -227,9 +227,13 @@ def _give(standard_input: int, order: LaunchOrder) -> bool:
     return True
 
 
-def _how(ended: "os.waitid_result | None") -> Exit:
-    """What the kernel says of a dead child."""
-    if ended is None:  # somebody else has reaped it
+def _how(pid: int) -> Exit:
+    """What the kernel says of a dead child, which stays a zombie."""
+    try:
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:  # the kernel itself has reaped it: whoever started the launcher had SIGCHLD ignored
+        ended = None
+    if ended is None:
         return Exit()
     if ended.si_code == os.CLD_EXITED:
         return Exit(code=ended.si_status)
