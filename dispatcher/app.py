@@ -144,11 +144,12 @@ def _runner(
     ledger = TimedLedger(home(wake.set), recorder.calls.ledger_called)
     stack.push_async_callback(ledger.aclose)
     outbox = Outbox(current.holder.receivers, log.mask)
-    splits = Splits(ledger, current.holder, outbox, log, metrics)
+    board = Board(ledger, log, outbox)
+    stack.push_async_callback(board.stop)
     reconciler = Reconciler(
         ledger=ledger,
         holder=current.holder,
-        breaker=Breaker(Board(ledger, log, outbox), Pacer(ledger), splits),
+        breaker=Breaker(board, Pacer(ledger), Splits(ledger, current.holder, outbox, log, metrics)),
         outbox=outbox,
         recorder=recorder,
         pauses=PauseBoard(ledger, current.holder, log, metrics),

@@ -7,7 +7,7 @@ from typing import Final
 from dispatcher.cli.client import Reply, ask_service, take_service, take_watch
 from dispatcher.cli.options import SERVICE
 from dispatcher.cli.screen import Table
-from dispatcher.client import AgentTarget, Dispatcher, ListedAgent
+from dispatcher.client import AgentTarget, Dispatcher, LastHour, ListedAgent
 from dispatcher.explain.words import about, ago
 
 NAME: Final = "agents"
@@ -15,7 +15,7 @@ HELP: Final = "list the agents: which are seen, in how many rooms they are, who 
 EXAMPLE: Final = "dispatcher agents --watch"
 READS: Final = SERVICE
 
-_HEAD: Final = ("AGENT", "PROJECT", "CIRCUIT", "LAST SEEN", "USUALLY", "ROOMS", "WORKERS", "PAUSED")
+_HEAD: Final = ("AGENT", "PROJECT", "CIRCUIT", "LAST SEEN", "USUALLY", "ROOMS", "LAST HOUR", "WORKERS", "PAUSED")
 _UNKNOWN: Final = AgentTarget("", "", None, None, None, 0)
 
 
@@ -39,10 +39,15 @@ def _rows(one: ListedAgent, now: int) -> Iterator[tuple[str, ...]]:
     """A row for each of its deployments; what is known of the agent as a whole stands in the first."""
     rooms = ", ".join(f"{number} {state}" for state, number in one.assignments.items())
     workers = "" if one.workers is None else str(one.workers)
-    whole = (rooms, workers, one.paused.sentence if one.paused else "")
+    whole = (rooms, _hour(one.last_hour), workers, one.paused.sentence if one.paused else "")
     for target in one.targets or (_UNKNOWN,):
         name = f"{one.agent}@{target.deployment}" if target.deployment else one.agent
         seen = ago(target.last_seen_at, now) if target.last_seen_at else ""
         usual = about(target.usual_ms) if target.usual_ms else ""
         yield name, one.project or "", target.circuit, seen, usual, *whole
-        whole = ("", "", "")
+        whole = ("", "", "", "")
+
+
+def _hour(one: LastHour) -> str:
+    soon = f" (95 % in {about(one.p95_ms)})" if one.p95_ms else ""
+    return f"{one.served} served{soon}, {one.failed} failed" if one.served or one.failed else ""

@@ -32,6 +32,19 @@ class AgentTarget(Struct, frozen=True):
     silent: Annotated[int, Meta(description="silent attempts since then")]
 
 
+class LastHour(Struct, frozen=True):
+    """What came of asking for the agent in the last hour, over all replicas."""
+
+    served: Annotated[int, Meta(description="how many agents came")]
+    failed: Annotated[int, Meta(description="attempts that failed: no agent came, or it was lost")]
+    p50_ms: Annotated[int | None, Meta(description="half came within this time, to 10 %; null: none is known")]
+    p95_ms: Annotated[int | None, Meta(description="95 of 100 came within this time, to 10 %; null: none is known")]
+    minutes: Annotated[
+        tuple[tuple[int, int], ...],
+        Meta(description="served and failed of each of 60 minutes; the last one has only begun"),
+    ]
+
+
 class ListedAgent(Struct, frozen=True):
     """An agent of a project."""
 
@@ -40,6 +53,7 @@ class ListedAgent(Struct, frozen=True):
     rules: Annotated[tuple[str, ...], Meta(description="the rules that name it")]
     targets: tuple[AgentTarget, ...]
     assignments: Annotated[Mapping[str, int], Meta(description="how many of live rooms it has, by their state")]
+    last_hour: LastHour
     workers: Annotated[int | None, Meta(description="how many answer now; null: none is seen")]
     paused: AgentPause | None
 

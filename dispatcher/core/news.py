@@ -1,21 +1,40 @@
 """What new entries of a session's timeline tell of its targets, for everybody (`core.targets`)."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
+from zlib import crc32
 
+from dispatcher.core.hour import AttemptOutcome
 from dispatcher.core.session import Attempt, Session
 from dispatcher.core.snapshot import JobCondition
-from dispatcher.core.targets import News, Probed, Seen, Silence, Silent
+from dispatcher.core.targets import News, Probed, Seen, Silence, Silent, Standing
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
+
+FAILED: Final = frozenset(
+    {Verdict.SILENT, Verdict.NO_SHOW, Verdict.REJECTED, Verdict.REFUSED, Verdict.UNSENT, Verdict.VANISHED}
+    | {Verdict.FAILED, Verdict.CRASHED}
+)
 
 
 def news(session: Session, entries: Iterable[Entry]) -> Iterator[tuple[str, News]]:
     """By target, as entries name it. `session` is the one that the entries were saved with."""
     for entry in entries:
-        if (one := _told(session, entry)) is not None:
-            yield entry.agent, one
+        for one in (_told(session, entry), _outcome(session, entry)):
+            if one is not None:
+                yield entry.agent, one
 
 
-def _told(session: Session, entry: Entry) -> News | None:
+def _outcome(session: Session, entry: Entry) -> AttemptOutcome | None:
+    """What came of an attempt, by its first end: one that was given up and came after all is counted as both."""
+    served = entry.said is Said.AGENT_JOINED
+    failed = entry.said is Said.ATTEMPT_ENDED and entry.verdict in FAILED and not entry.again
+    if not served and not failed:
+        return None
+    which = crc32(f"{session.sid} {entry.assignment} {entry.number} {entry.said}".encode())
+    return AttemptOutcome(entry.at, entry.at << 10 | which & 1023, failed, entry.took if served else None)
+
+
+def _told(session: Session, entry: Entry) -> Standing | None:
     attempt = _attempt(session, entry)
     match entry.said, entry.verdict:
         case Said.DISPATCH_REQUESTED, _ if attempt and attempt.probe:

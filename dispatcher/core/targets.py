@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from dispatcher.core import timing
 from dispatcher.core.facts import Ms
+from dispatcher.core.hour import NOTHING, AttemptOutcome, Hour, counted
 from dispatcher.core.rules import Target
 
 JOINS_MAX: Final = 20  # agents that must have come fast before the next is expected to
@@ -45,7 +46,7 @@ class Silence(Struct, frozen=True, array_like=True):
 
 
 class TargetFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is kept of a target. Bounded: JOINS_MAX, SILENCES_MAX."""
+    """What is kept of a target. Bounded: JOINS_MAX, SILENCES_MAX, and the hour is."""
 
     seen_at: Ms = 0  # its last sign of life: an agent, a job, a worker; 0: none is known
     joins: tuple[Join, ...] = ()  # in the order of their coming
@@ -53,6 +54,7 @@ class TargetFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     absent_at: Ms = 0  # somebody found no worker of it, after `seen_at`
     opened_at: Ms = 0  # since when its circuit is open; 0: it is closed
     probed_at: Ms = 0  # the last probe began
+    hour: Hour = NOTHING
 
 
 UNKNOWN: Final = TargetFacts()
@@ -83,17 +85,22 @@ class Absent(Struct, frozen=True, tag=True):
     at: Ms
 
 
-News: TypeAlias = Seen | Silent | Probed | Absent
+Standing: TypeAlias = Seen | Silent | Probed | Absent  # what changes how the target stands
+News: TypeAlias = Standing | AttemptOutcome
 
 
 def learn(facts: TargetFacts, news: Iterable[News]) -> TargetFacts:
     """The facts, with the news."""
+    outcomes: list[AttemptOutcome] = []
     for one in news:
-        facts = _learn(facts, one)
-    return facts
+        if isinstance(one, AttemptOutcome):
+            outcomes.append(one)
+        else:
+            facts = _learn(facts, one)
+    return replace(facts, hour=counted(facts.hour, outcomes)) if outcomes else facts
 
 
-def _learn(facts: TargetFacts, one: News) -> TargetFacts:
+def _learn(facts: TargetFacts, one: Standing) -> TargetFacts:
     match one:
         case Seen(at, took):
             return _seen(facts, at, took)
@@ -119,6 +126,7 @@ def _seen(facts: TargetFacts, at: Ms, took: Ms | None) -> TargetFacts:
         silences=tuple(one for one in facts.silences if one.began_at > seen_at),
         absent_at=facts.absent_at if facts.absent_at > seen_at else 0,
         probed_at=facts.probed_at,
+        hour=facts.hour,
     )
     return _judged(since)
 

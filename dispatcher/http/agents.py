@@ -8,10 +8,11 @@ from typing import TypeAlias
 from aiohttp import web
 from msgspec import Struct
 
-from dispatcher.client import AgentTarget, ListedAgent, ListedAgents
+from dispatcher.client import ListedAgent, ListedAgents
 from dispatcher.core.facts import Ms
 from dispatcher.core.pauses import Paused, TooManyPaused
 from dispatcher.core.rules import Rule, Target
+from dispatcher.core.targets import TargetFacts
 from dispatcher.core.workers import WorkersSeen
 from dispatcher.http import routes, shown
 from dispatcher.http.asked import AgentNamed, PauseRequest, ResumeRequest, lasting, paused_agent, project_of
@@ -69,7 +70,7 @@ class AgentsApi:
         rows = [row for name, runtime in projects.items() for row in await self._of_project(name, runtime, seen)]
         told = {row.agent for row in rows}
         home = next(iter(configured)) if len(configured) == 1 else None  # else nobody knows whose workers they are
-        rows += [self._row(home, agent, [], seen) for agent in sorted(seen.workers.sightings) if agent not in told]
+        rows += [self._row(home, agent, {}, seen) for agent in sorted(seen.workers.sightings) if agent not in told]
         return ListedAgents(tuple(rows), seen.now, self.dry_run)
 
     async def _pause(self, call: ApiCall[AgentNamed, PauseRequest]) -> ListedAgent:
@@ -96,7 +97,7 @@ class AgentsApi:
         seen = await self._seen()
         rows = await self._of_project(project, self.guard.holder.snapshot.projects[project], seen)
         known = next((row for row in rows if row.agent == agent), None)
-        return known or self._row(project, agent, [], seen)
+        return known or self._row(project, agent, {}, seen)
 
     async def _seen(self) -> _Seen:
         standings: defaultdict[str, defaultdict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
@@ -109,20 +110,27 @@ class AgentsApi:
         named = named_by(runtime.rules)
         others = {*paused, *seen.standings.get(project, {})} - {target.agent for target in named} - {""}
         targets = sorted({*named, *map(Target, others)}, key=str)
-        rows: dict[str, list[AgentTarget]] = {}
+        rows: dict[str, dict[str, TargetFacts]] = {}
         for target, facts in zip(targets, await self.board.facts(project, targets, seen.now), strict=True):
-            rows.setdefault(target.agent, []).append(shown.target(target.deployment, facts, seen.now))
-        return [self._row(project, agent, shown, seen, paused.get(agent)) for agent, shown in sorted(rows.items())]
+            rows.setdefault(target.agent, {})[target.deployment] = facts
+        return [self._row(project, agent, known, seen, paused.get(agent)) for agent, known in sorted(rows.items())]
 
     def _row(
-        self, project: str | None, agent: str, targets: list[AgentTarget], seen: _Seen, paused: Paused | None = None
+        self,
+        project: str | None,
+        agent: str,
+        known: Mapping[str, TargetFacts],
+        seen: _Seen,
+        paused: Paused | None = None,
     ) -> ListedAgent:
+        """`known` is what is known of the agent, by deployment."""
         sighting = seen.workers.of(agent)
         return ListedAgent(
             project=project,
             agent=agent,
             rules=tuple(rule.name for rule in self.guard.holder.rules_of(project or "") if _names(rule, agent)),
-            targets=tuple(targets),
+            targets=tuple(shown.target(deployment, facts, seen.now) for deployment, facts in known.items()),
+            last_hour=shown.hour(known.values(), seen.now),
             assignments=seen.standings.get(project or "", {}).get(agent, {}),
             workers=len(sighting.workers) if sighting else None,
             paused=shown.paused(paused, seen.now) if paused else None,

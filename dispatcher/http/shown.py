@@ -1,12 +1,13 @@
 """Makes what the API shows of what the service knows: sessions, targets, workers and troubles."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec import UNSET
 
-from dispatcher.client import AgentPause, AgentTarget, ListedAssignment, ListedRoom
+from dispatcher.client import AgentPause, AgentTarget, LastHour, ListedAssignment, ListedRoom
 from dispatcher.core.facts import Ms
+from dispatcher.core.hour import last_hour
 from dispatcher.core.pauses import Paused
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import RoomSnapshot
@@ -77,6 +78,12 @@ def target(deployment: str, facts: TargetFacts, now: Ms) -> AgentTarget:
         usual_ms=usual(facts, now) or None,
         silent=len(facts.silences),
     )
+
+
+def hour(targets: Iterable[TargetFacts], now: Ms) -> LastHour:
+    """What came of asking for an agent with these targets."""
+    told = last_hour([facts.hour for facts in targets], now)
+    return LastHour(told.served, told.failed, told.p50, told.p95, told.minutes)
 
 
 def paused(one: Paused, now: Ms) -> AgentPause:

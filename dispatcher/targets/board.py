@@ -112,6 +112,11 @@ class Board:
                 await self.flush()
             await asyncio.sleep(TOLD_EVERY_S)
 
+    async def stop(self) -> None:
+        """Tell what is new at the end, if the ledger can be asked."""
+        with suppress(LedgerUnavailable):
+            await self.flush()
+
     async def flush(self) -> None:
         """Write what is new here where all replicas read it. Raises LedgerUnavailable: the rest is kept."""
         for name in list(self._news):

@@ -199,6 +199,38 @@ async def test_a_pause_survives_restarts_and_holds_on_every_replica(tmp_path: Pa
                 livekit.webhook_url = None
 
 
+async def test_the_last_hour_is_counted_over_replicas_and_restarts(tmp_path: Path) -> None:
+    """What was served and what failed, by the minute, and how soon agents came: the same wherever somebody asks."""
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
+        livekit.workers.register("voicemail")
+        with running_valkey(tmp_path) as valkey:
+            settings = replace(config(livekit.url, LINE), redis_url=Secret(valkey.url))
+            async with service_of(settings) as (one, heard_by_one), service_of(settings) as (other, heard_by_other):
+                await asyncio.gather(ready(one), ready(other))
+                for service in (one, other):
+                    livekit.webhook_url = f"{service.url}/webhook"
+                    await livekit.rooms.join(f"at-{service.url[-4:]}", "alice")
+                await joined_somewhere(2, heard_by_one, heard_by_other)
+            async with service_of(settings) as (third, ears):
+                await ready(third)
+                async with asking(House(livekit, third, ears)) as http:
+                    told = await agents(http)
+                livekit.webhook_url = None
+
+    hour, silent = told["voicemail"]["last_hour"], told["sales"]["last_hour"]
+    assert (hour["served"], hour["failed"], len(hour["minutes"])) == (2, 0, 60)
+    assert sum(served for served, _ in hour["minutes"][-2:]) == 2
+    assert 0 < hour["p50_ms"] <= hour["p95_ms"]
+    assert (silent["served"], silent["failed"] > 0, silent["p50_ms"]) == (0, True, None)
+
+
+async def joined_somewhere(number: int, *ears: Ears) -> None:
+    """So many agents have joined, whichever replica tells it."""
+    async with asyncio.timeout(10):
+        while sum(line["action"] == "agent.joined" for one in ears for line in one.lines) < number:
+            await asyncio.sleep(0.02)
+
+
 async def ready(service: Service) -> None:
     """It has claimed from the ledger."""
     async with asyncio.timeout(5), aiohttp.ClientSession() as http:

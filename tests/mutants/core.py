@@ -187,6 +187,17 @@ MUTANTS = {
         Mutant("the oldest agents stay", "key=_by_coming)[-JOINS_MAX:]", "key=_by_coming)[:JOINS_MAX]"),
         Mutant("an open circuit is asked instead", "for one in ahead if not one.open", "for one in ahead if one"),
     ),
+    "dispatcher/core/hour.py": (
+        Mutant(
+            "what is told twice counts twice", "for one in outcomes if one.mark not in known}", "for one in outcomes}"
+        ),
+        Mutant("a minute too many counts", "range(newest - MINUTES + 1,", "range(newest - MINUTES,"),
+        Mutant("minutes are kept for ever", "if n > max(minutes) - MINUTES", "if n"),
+        Mutant("spells are kept for ever", "if n > max(spells) - SPELLS)", "if n)"),
+        Mutant("old spans count", "if spell - SPELLS < one.number <= spell)", "if one.number <= spell)"),
+        Mutant("a class's end is its middle", "GROWTH ** (n - 0.5))", "GROWTH**n)"),
+        Mutant("the oldest marks stay", "sorted(known | {*new})[-MARKS_MAX:]", "sorted(known | {*new})[:MARKS_MAX]"),
+    ),
     "dispatcher/core/jobs.py": (
         Mutant(
             "a queue is a yes",
@@ -215,6 +226,8 @@ MUTANTS = {
         Mutant("what is found is fast", "attempt.agent_seen_at <= attempt.started_at:", "not attempt.agent_seen_at:"),
         Mutant("a late agent is no news", "_ if entry.part is Part.AGENT:", "_ if entry.part is None:"),
         Mutant("a no is no sign of life", "Verdict.REJECTED | Verdict.NO_SHOW", "Verdict.NO_SHOW"),
+        Mutant("a second end is an outcome", "in FAILED and not entry.again", "in FAILED"),
+        Mutant("outcomes of an instant are one", "| which & 1023", "| 1"),
         Mutant("a second end is news", "attempt.dispatch and not entry.again:", "attempt.dispatch:"),
     ),
     "dispatcher/core/drive.py": (

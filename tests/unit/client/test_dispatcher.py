@@ -167,7 +167,8 @@ def test_an_application_imports_nothing_else_of_the_service() -> None:
 async def test_a_pause_and_its_end_are_repeated_too() -> None:
     """Twice is as good as once: it begins a second later, or is over already."""
     stands = {"project": "default", "agent": "a/b", "rules": [], "targets": [], "assignments": {"served": 2}}
-    one = {**stands, "workers": None, "paused": None}
+    hour = {"served": 0, "failed": 0, "p50_ms": None, "p95_ms": None, "minutes": [[0, 0]] * 60}
+    one = {**stands, "last_hour": hour, "workers": None, "paused": None}
     service = Service(answer(503, AWAY), answer(200, one), None, answer(200, one))
     async with asking(service) as dispatcher:
         assert (await dispatcher.pause("a/b", lasts="30m", reason="deploy")).assignments == {"served": 2}

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from dispatcher.core.hour import last_hour
 from dispatcher.core.rules import Target
-from dispatcher.core.targets import UNKNOWN, Silence, TargetFacts
+from dispatcher.core.targets import UNKNOWN, Join, Silence, TargetFacts
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.interface import LedgerUnavailable, Telling
 from dispatcher.ledger.memory import MemoryLedger
@@ -18,6 +19,8 @@ SALES = Target("sales", "canary")
 SILENT = Entry(
     at=NOW, said=Said.ATTEMPT_ENDED, assignment="greeter", number=1, agent="greeter", verdict=Verdict.SILENT, took=9_000
 )
+
+UNSENT = Entry(at=NOW, said=Said.ATTEMPT_ENDED, assignment="greeter", number=1, agent="greeter", verdict=Verdict.UNSENT)
 
 
 class Replicas:
@@ -80,6 +83,48 @@ async def test_what_two_tell_at_the_same_time_is_not_lost() -> None:
     silences = (await facts(here.board())).silences
     assert silences == tuple(Silence(NOW - 9_000, NOW, room) for room in ("RM_1", "RM_2"))
     assert (await facts(other)).silences == silences
+
+
+async def test_what_came_of_attempts_is_counted_over_all_replicas() -> None:
+    """Once each, though both count the same number within the same minute, and one is told twice."""
+    here = Replicas()
+    one, other = here.board(), here.board()
+    for board, room in ((one, "RM_1"), (other, "RM_2")):
+        await facts(board)
+        board.learn("p", session(assignment(attempt()), sid=room), [UNSENT])
+    await one.flush()
+    one.learn("p", session(assignment(attempt()), sid="RM_1"), [UNSENT])
+    await one.flush()
+    await other.flush()
+
+    assert last_hour([(await facts(here.board())).hour], NOW).failed == 2
+
+
+async def test_what_is_new_at_the_end_is_told() -> None:
+    """A restart forgets nothing; where the ledger cannot be asked, nothing holds the end up."""
+    here = Replicas()
+    board = here.board()
+    board.worker_seen("p", GREETER, NOW)
+    here.watch.broken = True
+    await board.stop()
+    here.watch.broken = False
+    assert await facts(here.board()) == UNKNOWN
+    await board.stop()
+
+    assert (await facts(here.board())).seen_at == NOW
+
+
+async def test_a_memo_of_an_earlier_release_is_read_and_counted_on() -> None:
+    """It has no hour."""
+    here = Replicas()
+    await here.ledger.replace_memo("p/greeter", None, b'{"seen_at":5,"joins":[[5,300]]}')
+    board = here.board()
+    board.learn("p", session(assignment(attempt())), [UNSENT])
+    await board.flush()
+    known = await facts(here.board())
+
+    assert (known.seen_at, known.joins) == (5, (Join(5, 300),))
+    assert last_hour([known.hour], NOW).failed == 1
 
 
 async def test_what_changes_a_circuit_is_told_once() -> None:
