@@ -69,7 +69,7 @@ async def test_explain_shows_a_room_and_its_people_written_out(name: str) -> Non
 
     assert code == 0
     assert safe(*written, *life["diagnosis"], *life["narrative"])
-    assert "".join(written).count("\n") == 2 + len(life["narrative"])
+    assert "".join(written).count("\n") == 3 + len(life["narrative"])  # the diagnosis, the room, the page
 
 
 @asynccontextmanager

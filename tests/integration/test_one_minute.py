@@ -320,7 +320,7 @@ async def test_an_agent_without_a_name_is_told_to_go_where_the_configuration_say
         lines = await told(here)
         metrics = await here.metrics()
     assert lines[0].startswith("Served: `greeter` has been in the room")
-    assert lines[-1].endswith("an agent without a name was told to go, as `unrequested_agents: remove` says")
+    assert lines[-2].endswith("an agent without a name was told to go, as `unrequested_agents: remove` says")
     assert metrics['livekit_dispatcher_surplus_agents_total{action="sent_away"}'] == 1
 
 
