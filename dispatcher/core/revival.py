@@ -65,10 +65,12 @@ def _cut_short(session: Session, earlier: Sequence[Session], name: str, now: Ms)
     None, where one of them is not ours: nobody could tell whose agent has come.
     """
     came = {_asked(one) for life in (session, *earlier) for one in _attempts(life) if one.attempt.last_agent_sid}
-    came |= {_numbered(one) for one in _attempts(session) if one.attempt.last_agent_sid}  # its tag may have brought it
+    came |= {(key, started_at, "") for key, started_at, _ in came}  # whose id was learnt after its session had ended
+    brought = {_numbered(one) for one in _attempts(session) if one.attempt.last_agent_sid}  # by its tag, perhaps
     ended = [life for life in earlier if life.finished and now < _ended_at(life) + timing.REVIVED_MS]
     attempts = [one for one in chain.from_iterable(map(_attempts, ended)) if one.attempt.target.agent == name]
-    left = [one for one in attempts if may_come(one.attempt) and came.isdisjoint({_asked(one), _numbered(one)})]
+    left = [one for one in attempts if may_come(one.attempt) and _asked(one) not in came]
+    left = [one for one in left if _numbered(one) not in brought]
     if not all(one.attempt.ours for one in left):
         return []
     return sorted(left, key=lambda one: one.attempt.started_at, reverse=True)
@@ -124,9 +126,9 @@ def _attempts(session: Session) -> Iterator[CutShort]:
     return (CutShort(assignment, attempt) for assignment in session.assignments for attempt in assignment.attempts)
 
 
-def _asked(one: CutShort) -> tuple[str, Ms]:
-    """What an attempt is known by in every session that has it."""
-    return one.assignment.key, one.attempt.started_at
+def _asked(one: CutShort) -> tuple[str, Ms, str]:
+    """What an attempt is known by in every session that has it. All that one look adopts began in the same instant."""
+    return one.assignment.key, one.attempt.started_at, one.attempt.dispatch
 
 
 def _numbered(one: CutShort) -> tuple[str, int]:

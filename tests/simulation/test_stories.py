@@ -34,6 +34,11 @@ LIVES = {
     "the ledger is emptied while the agent is on its way": """{"rules": "kinds",
         "happenings": [{"at": 100, "what": "joins", "who": "ann"}, {"at": 900, "what": "joins", "who": "cal"},
         {"at": 2000, "what": "wipes"}], "fates": [{"start": 8000}], "calm": 40000}""",
+    "a look at an emptied ledger adopts two attempts, and one's agent opens the dead room again": """{
+        "happenings": [{"at": 311, "what": "joins", "who": "ann"}, {"at": 61605, "what": "closes", "who": "cal"},
+        {"at": 52941, "what": "joins", "who": "twin"}, {"at": 53015, "what": "wipes"}],
+        "fates": [{"answer": "silent"}, {"take": 14000, "start": 35000}],
+        "troubles": [{"step": 3, "span": 9000, "dies": false}], "calm": 63674}""",
 }
 
 

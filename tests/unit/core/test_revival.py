@@ -120,6 +120,41 @@ def test_the_late_agent_of_a_given_up_attempt_and_that_of_the_next_are_both_take
     assert (scene.agents(), scene.told(Said.AGENT_BELATED)) == ([], 2)
 
 
+def test_attempts_that_one_look_has_adopted_each_explain_an_agent() -> None:
+    """The ledger had been emptied: all began in the instant of that look, and the agent of one of them has come."""
+    given_up = replace(GIVEN_UP, verdict=Verdict.SURPLUS)
+    queued = replace(given_up, number=2, dispatch="AD_2", identities=("agent-AJ_2",))
+    serves = attempt(3, dispatch="AD_3", listed=True, agent_sid="PA_3", last_agent_sid="PA_3")
+    scene = revived(asked(given_up, queued, serves))
+    scene.joins(agent("agent-AJ_2"))
+    scene.run(1)
+    assert scene.agents() == []
+
+    scene.joins(LATE)
+    scene.run(1)
+    assert (scene.agents(), scene.told(Said.AGENT_BELATED)) == ([], 2)
+
+
+def test_an_attempt_whose_dispatch_was_found_in_a_later_session_explains_nobody_else() -> None:
+    """As its own session ended nobody knew the id; the agent has been taken back in the one between."""
+    found = attempt(dispatch="AD_1", verdict=Verdict.SURPLUS, last_agent_sid="PA_9")
+    scene = revived(asked(), ended(assignment(found, remnant=True), sid="RM_00"))
+    scene.joins(LATE)
+    scene.run(30)
+
+    assert scene.agents() == ["agent-AJ_1"]
+
+
+def test_attempts_of_two_sessions_whose_ids_nobody_knows_are_known_by_their_beginnings() -> None:
+    """Neither Create was answered; the agent of the first has come, and that of the second comes now."""
+    first = attempt(started_at=NOW - 5_000, verdict=Verdict.SURPLUS, last_agent_sid="PA_9")
+    scene = revived(asked(attempt(2)), replace(asked(first), sid=RoomSid("RM_00")))
+    scene.joins(LATE)
+    scene.run(1)
+
+    assert scene.agents() == []
+
+
 def test_an_attempt_is_that_of_the_agent_whose_job_was_listed() -> None:
     """The other one's job was not, and it is that of the other attempt."""
     known = attempt(identities=("agent-AJ_2",), started_at=NOW - 5_000)
