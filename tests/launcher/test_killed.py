@@ -23,7 +23,7 @@ from tests.launcher.launched import API_TOKEN, CHILD, FAST, running, token, unti
 from tests.real.child import Child
 from tests.real.server import free_port
 
-pytestmark = pytest.mark.long  # each starts the launcher twice: over a minute together; test_restore has what is quick
+pytestmark = pytest.mark.real  # make e2e: each starts the launcher twice, over a minute together; test_restore is quick
 WITHIN_S = 10.0  # from the next launcher's start until nothing is left that has no launch
 
 
