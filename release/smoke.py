@@ -58,10 +58,10 @@ def supported() -> Sequence[str]:
 
 
 def interpreter(version: str) -> str | None:
-    """A Python of that version that runs: by its name in PATH, or of pyenv's."""
+    """A Python of that version that runs: the one that made our venv, by its name in PATH, or of pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    named = shutil.which(f"python{version}")
-    for candidate in (named, *sorted(map(str, pyenv.glob(f"{version}.*/bin/python")))):
+    ours, named = shutil.which(Path(sys.base_prefix, "bin", f"python{version}")), shutil.which(f"python{version}")
+    for candidate in (ours, named, *sorted(map(str, pyenv.glob(f"{version}.*/bin/python")))):
         if candidate and subprocess.run([candidate, "-V"], capture_output=True, check=False).returncode == 0:
             return candidate
     return None
