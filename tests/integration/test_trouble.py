@@ -151,7 +151,7 @@ async def test_a_forged_webhook_is_refused_by_name() -> None:
 async def test_l1_a_crashed_agent_is_replaced() -> None:
     """It stays ACTIVE as a ghost, leaves with CONNECTION_TIMEOUT, and another comes."""
     async with house() as here:
-        here.livekit.workers.register("greeter", JobOutcome.CRASHES, JobOutcome.SERVES, stay=2.0, ghost=10.0)
+        here.livekit.workers.register("greeter", JobOutcome.CRASHES, JobOutcome.SERVES, stay=10.0, ghost=10.0)
         await here.livekit.rooms.join("lobby", "alice")
         await here.told("attempt.ended", verdict="crashed", reason="connection_timeout")
         await here.told("agent.joined", number=2)

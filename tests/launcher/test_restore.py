@@ -1,5 +1,6 @@
 """What an earlier launcher has left in its folder: adopted, ended, or known as lost; and strangers are left alone."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -152,9 +153,11 @@ async def test_launches_that_ended_long_ago_are_forgotten(tmp_path: Path, monkey
         ]
         for launch in known:
             (left.records.folder(launch.id) / "output.log").write_text("said\n")
+        logs = [left.records.folder(launch.id) / "output.log" for launch in known]
         async with restaged(fake, tmp_path) as one:
-            logs = [(left.records.folder(launch.id) / "output.log").exists() for launch in known]
+            async with asyncio.timeout(20):  # the launcher clears beside its other work
+                while [log.exists() for log in logs] != [True, False, False, False]:
+                    await asyncio.sleep(0.01)
 
             assert set(one.launcher.pool.launches) == {known[0].id, known[1].id}
-            assert logs == [True, False, False, False]
             assert [left.records.folder(launch.id).exists() for launch in known] == [True, True, False, False]
