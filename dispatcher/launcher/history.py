@@ -18,5 +18,6 @@ def forget_old(launches: dict[str, Launch], ways: Ways) -> None:
         if number >= KEPT_MAX or now >= max(one.expires_at, one.ended_at + KEPT_MS):
             ways.records.forget(one.id)
             del launches[one.id]
-        elif number == LOGS_MAX:
+        elif number >= LOGS_MAX and one.has_log:
             ways.records.forget_log(one.id)
+            one.has_log = False

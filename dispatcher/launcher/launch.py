@@ -76,6 +76,7 @@ class Launch(Struct, kw_only=True):
     exit_code: int | None = None
     exit_signal: str = ""  # SIGKILL, …
     ended_at: Ms = 0  # epoch
+    has_log: bool = True  # what the process wrote may still be on disk
 
     @property
     def ended(self) -> bool:

@@ -149,7 +149,7 @@ async def test_launches_that_ended_long_ago_are_forgotten(tmp_path: Path, monkey
         long_ago = now - 2 * history.KEPT_MS
         known = [
             left.launch(state=LaunchState.ENDED, end=LaunchEnd.EXITED, ended_at=at, expires_at=expires)
-            for at, expires in ((now, 0), (long_ago, now + 60_000), (long_ago, 0), (long_ago - 9, now + 60_000))
+            for at, expires in ((now, 0), (long_ago, now + 60_000), (long_ago + 1, 0), (long_ago - 9, now + 60_000))
         ]
         for launch in known:
             (left.records.folder(launch.id) / "output.log").write_text("said\n")
