@@ -66,7 +66,8 @@ def _cut_short(session: Session, earlier: Sequence[Session], name: str, now: Ms)
     """
     came = {_asked(one) for life in (session, *earlier) for one in _attempts(life) if one.attempt.last_agent_sid}
     came |= {(key, started_at, "") for key, started_at, _ in came}  # whose id was learnt after its session had ended
-    brought = {_numbered(one) for one in _attempts(session) if one.attempt.last_agent_sid}  # by its tag, perhaps
+    here = (one for one in _attempts(session) if not one.attempt.belated)  # found by its tag, perhaps
+    brought = {_numbered(one) for one in here if one.attempt.last_agent_sid}
     ended = [life for life in earlier if life.finished and now < _ended_at(life) + timing.REVIVED_MS]
     attempts = [one for one in chain.from_iterable(map(_attempts, ended)) if one.attempt.target.agent == name]
     left = [one for one in attempts if may_come(one.attempt) and _asked(one) not in came]

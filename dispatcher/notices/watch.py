@@ -4,9 +4,7 @@ How an incident stands is a memo of the ledger's; a replica changes it when what
 that see the same one tells, and one that never saw the trouble ends none.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -16,7 +14,8 @@ from dispatcher.core import timing
 from dispatcher.core.facts import Ms
 from dispatcher.core.notices import Effect, Happening, NoticeKind, effect_of
 from dispatcher.explain import trouble_told
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Telling
+from dispatcher.ledger.interface import Ledger, Telling
+from dispatcher.ledger.repeating import repeat
 from dispatcher.livekit.failures import Reason
 from dispatcher.notices.outbox import Outbox
 from dispatcher.telemetry.health import Health
@@ -54,11 +53,11 @@ class Watch:
 
     async def run(self) -> None:
         """Watch, for ever."""
-        while True:
-            if self.outbox.used:
-                with suppress(LedgerUnavailable):  # it is told once the ledger answers
-                    await self.look()
-            await asyncio.sleep(EVERY_S)
+        await repeat(self._look_if_anybody_is_told, EVERY_S)
+
+    async def _look_if_anybody_is_told(self) -> None:
+        if self.outbox.used:
+            await self.look()
 
     async def look(self) -> None:
         """Tell what has changed. Raises LedgerUnavailable: what was not told is told next time."""

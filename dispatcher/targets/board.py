@@ -4,7 +4,6 @@ Reading it costs a join nothing: it comes with the turn of a create. News are to
 here at once. What two replicas tell at the same time is not lost: a memo is replaced only by who knows it.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from dispatcher.core.timeline import Entry
 from dispatcher.ledger import changes
 from dispatcher.ledger.changes import CircuitChanged
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable, Telling
+from dispatcher.ledger.repeating import repeat
 from dispatcher.notices.outbox import NOBODY, Outbox
 from dispatcher.targets.rate import queue_of
 from dispatcher.telemetry.logs import Log
@@ -107,10 +107,7 @@ class Board:
 
     async def run(self) -> None:
         """Tell what is new, for ever; while the ledger cannot be asked, keep it."""
-        while True:
-            with suppress(LedgerUnavailable):  # whoever watches the ledger tells of it
-                await self.flush()
-            await asyncio.sleep(TOLD_EVERY_S)
+        await repeat(self.flush, TOLD_EVERY_S)
 
     async def stop(self) -> None:
         """Tell what is new at the end, if the ledger can be asked."""

@@ -1,15 +1,13 @@
 """How circuits stand, every few seconds: for Prometheus, and by what is seen of the configured workers."""
 
-import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
 from dispatcher.core.targets import Circuit
 from dispatcher.core.workers import WorkersSeen
-from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.ledger.repeating import repeat
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.targets.breaker import Breaker, KnownTarget
 from dispatcher.telemetry.metrics import Metrics
@@ -34,10 +32,7 @@ class Circuits:
         self._missed: dict[tuple[str, Target], Ms] = {}  # when the last worker was seen of those that were told
 
     async def run(self) -> None:
-        while True:
-            with suppress(LedgerUnavailable):  # what was true stays; whoever watches the ledger tells of it
-                await self.refresh()
-            await asyncio.sleep(EVERY_S)
+        await repeat(self.refresh, EVERY_S)
 
     async def refresh(self) -> None:
         """Set the gauge to what is known now, and tell what is seen of workers. Raises LedgerUnavailable."""

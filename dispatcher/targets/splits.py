@@ -5,10 +5,8 @@ stays so until somebody resumes it, whatever is forgotten: a memo is written ane
 again where the ledger has lost it. Rules without a split cost nothing.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 from uuid import uuid4
 
@@ -24,6 +22,7 @@ from dispatcher.core.splits import Sides, Trial, learn, matched, resumed, stoppe
 from dispatcher.core.timeline import Entry
 from dispatcher.expressions import Agents
 from dispatcher.ledger.interface import MEMO_TTL_MS, Ledger, LedgerUnavailable, Telling
+from dispatcher.ledger.repeating import repeat
 from dispatcher.notices.outbox import Outbox
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.telemetry.logs import Log
@@ -106,10 +105,7 @@ class Splits:
 
     async def run(self) -> None:
         """Tell what is new and read what others have told, for ever."""
-        while True:
-            with suppress(LedgerUnavailable):  # what was true stays; whoever watches the ledger tells of it
-                await self.refresh()
-            await asyncio.sleep(EVERY_S)
+        await repeat(self.refresh, EVERY_S)
 
     async def refresh(self) -> None:
         """Read every split's memo, and write those that need it. Raises LedgerUnavailable: the rest is kept."""

@@ -1,14 +1,13 @@
 """Metrics of the present state, refreshed from the ledger: the same on every replica."""
 
-import asyncio
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session, State
 from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import Ledger
+from dispatcher.ledger.repeating import repeat
 from dispatcher.telemetry.metrics import Metrics
 
 EVERY_S: Final = 5.0
@@ -25,10 +24,7 @@ class Gauges:
         self.metrics = metrics
 
     async def run(self) -> None:
-        while True:
-            with suppress(LedgerUnavailable):  # what was true stays; whoever watches the ledger tells of it
-                await self.refresh()
-            await asyncio.sleep(EVERY_S)
+        await repeat(self.refresh, EVERY_S)
 
     async def refresh(self) -> None:
         """Set the gauges to what the ledger says now of the configured projects."""

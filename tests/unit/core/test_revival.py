@@ -155,6 +155,19 @@ def test_attempts_of_two_sessions_whose_ids_nobody_knows_are_known_by_their_begi
     assert scene.agents() == []
 
 
+def test_attempts_of_one_number_that_two_sessions_cut_short_each_explain_an_agent() -> None:
+    """The room ended twice within a minute as its agent was asked for, and both agents open it again."""
+    first = replace(asked(attempt(started_at=NOW - 5_000)), sid=RoomSid("RM_00"))
+    scene = revived(asked(), first)
+    scene.joins(LATE)
+    scene.run(1)
+    scene.joins(agent("agent-AJ_2"))
+    scene.run(30)
+
+    assert (scene.agents(), scene.told(Said.AGENT_BELATED)) == ([], 2)
+    assert scene.told(Said.AGENT_UNREQUESTED) == 0
+
+
 def test_an_attempt_is_that_of_the_agent_whose_job_was_listed() -> None:
     """The other one's job was not, and it is that of the other attempt."""
     known = attempt(identities=("agent-AJ_2",), started_at=NOW - 5_000)
