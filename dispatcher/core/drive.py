@@ -39,6 +39,7 @@ from dispatcher.core.effects import (
 from dispatcher.core.events import Event
 from dispatcher.core.facts import Ms
 from dispatcher.core.fold import fold
+from dispatcher.core.late import due
 from dispatcher.core.observe import conclude
 from dispatcher.core.patience import concerned, informed
 from dispatcher.core.pause import pause
@@ -119,7 +120,8 @@ class Drive:
         """The session is as LiveKit shows it; else, unchanged (law 6), in how many ms to try again."""
         if (wait := (yield from self._turn_to_look())) > 0:
             return wait
-        reply = yield from self._effect(Observe(concerned(self.session, self.now)))
+        about, late = concerned(self.session, self.now), due(self.session, self.now)
+        reply = yield from self._effect(Observe(about=about, late=late))
         if isinstance(reply, Unobserved):
             return reply.retry_in
         observed = _as(Observed, reply)

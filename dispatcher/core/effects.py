@@ -44,6 +44,7 @@ class Observe(Struct, frozen=True, tag=True, omit_defaults=True):
     """Look at the room, and say what is known of these targets. Reply: Observed or Unobserved."""
 
     about: tuple[Target, ...] = ()
+    late: bool = False  # for facts of which no webhook tells
 
 
 class FindEarlier(Struct, frozen=True, tag=True):

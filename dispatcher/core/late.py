@@ -6,6 +6,7 @@ named is looked for again before anybody believes a list without them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from msgspec.structs import replace
@@ -60,6 +61,11 @@ def _different(snapshot: RoomSnapshot, rules: Sequence[Rule]) -> Iterable[Partic
     each = any(rule.policy.per == "participant" for rule in rules)
     here = (one for one in snapshot.participants if one.active and not (one.as_agent or one.recorder))
     return {(one.kind, one.hidden, each and one.sid): one for one in here}.values()
+
+
+def due(session: Session, now: Ms) -> bool:
+    """Whether a look is due now for what no webhook tells."""
+    return not session.stale and any(session.looked_at < at <= now for at in chain(unseen(session), undecided(session)))
 
 
 def unseen(session: Session) -> Iterator[Ms]:

@@ -38,7 +38,6 @@ from dispatcher.core.effects import (
     Unobserved,
 )
 from dispatcher.core.facts import Ms
-from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.engine import actions
 from dispatcher.engine.neighbours import Neighbours
@@ -175,8 +174,8 @@ class _Interpreter:
                 return self._turn(await pacer.to_look(self.project, runtime.api_rate_limit))
             case TurnToCreate():
                 return await self.reconciler.breaker.turn(self.project, effect, runtime, leased.now)
-            case Observe(about):
-                return await self._look(about)
+            case Observe():
+                return await self._look(effect)
             case GiveWay():
                 if await self.slices.give_way():
                     await leased.renew()
@@ -203,9 +202,11 @@ class _Interpreter:
             case _:
                 assert_never(effect)
 
-    async def _look(self, about: Sequence[Target]) -> Observed | Unobserved:
-        """Look at the room, knowing what is known of these targets: nobody waits for what is not asked for."""
-        leased, breaker = self.leased, self.reconciler.breaker
+    async def _look(self, look: Observe) -> Observed | Unobserved:
+        """Look at the room, knowing what is known of its targets: nobody waits for what is not asked for."""
+        leased, breaker, about = self.leased, self.reconciler.breaker, look.about
+        if look.late:
+            self.reconciler.recorder.metrics.late_looks_total.inc()
         outlooks = await breaker.outlooks(self.project, about, leased.now)
         requested = await breaker.board.requested(self.project, leased.now) if about else 0
         await leased.renew()

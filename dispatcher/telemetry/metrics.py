@@ -113,6 +113,7 @@ class Metrics(_AgentMetrics):
         self.metadata_unread_total = new.counter(
             "metadata_unread_total", "Rooms of unread metadata.", "whose", "reason"
         )
+        self.late_looks_total = new.counter("late_looks_total", "Looks for facts of which no webhook tells.")
         self._of_defects(new)
         self._of_process(new, version, lines_dropped)
         self._of_agents(new)

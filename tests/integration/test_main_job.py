@@ -26,6 +26,7 @@ async def test_one_ordinary_join_costs_seven_calls() -> None:
         await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined")
         await here.quiet()
+        assert (await here.metrics())["livekit_dispatcher_late_looks_total"] == 0
         service_calls = [call.method for call in here.livekit.calls]
     assert sorted(service_calls) == sorted(
         [*2 * ["ListRooms", "ListParticipants", "ListDispatch"], "CreateDispatch", "ListRooms"]

@@ -88,6 +88,7 @@ rules:
         await here.livekit.rooms.update("call", "caller", attributes={"sip.callStatus": "active"})
         await here.told("agent.joined", room="call", within=10)
         assert asked(here, "call") == [("greeter", "")]
+        assert 1 <= (await here.metrics())["livekit_dispatcher_late_looks_total"] <= 4
 
 
 async def test_w8_metadata_set_after_the_join_decides(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 import pytest
 from msgspec.structs import replace
 
+from dispatcher.core import late
+from dispatcher.core.drive import Drive, Terms
+from dispatcher.core.effects import Observe
 from dispatcher.core.facts import JOINED, ROOM_STARTED, Participant, Room
 from dispatcher.core.plan import Rest, Wait
 from dispatcher.core.rules import Aimed, Rule, Target
 from dispatcher.core.session import State
 from dispatcher.core.timeline import Said
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LIVEKIT_AHEAD, LOBBY, agent, person, policy, rule, seconds
+from tests.unit.core.world import LIVEKIT_AHEAD, LOBBY, TAGS, agent, person, policy, rule, seconds
 
 
 def vip(_: Room, one: Participant | None) -> bool:
@@ -42,6 +45,20 @@ def test_w13_metadata_set_after_somebody_joined_is_seen_within_seconds() -> None
     scene.enter(replace(alice, metadata="vip"))
     scene.run(1.6)
     assert (scene.state(), len(scene.creates)) == (State.REQUESTED, 1)
+
+
+def test_w13_a_look_says_that_it_is_for_facts_that_come_late() -> None:
+    """So they can be counted; one that a webhook asks for is none of them."""
+    scene = Scene(VIPS)
+    scene.joins(person())
+    assert not late.due(scene.session, scene.now)
+    scene.run(0.5)
+    waiting = scene.session
+    assert [late.due(waiting, waiting.looked_at + after) for after in (999, 1_000, 7_999)] == [False, True, True]
+    assert not late.due(replace(waiting, stale=True), waiting.looked_at + 1_000)
+
+    drive = Drive(waiting, (), Terms(tags=TAGS, rules=(VIPS,)), waiting.looked_at + 1_000)
+    assert next(drive.run()) == Observe(late=True)
 
 
 def test_w13_looks_at_facts_that_may_change_come_to_an_end() -> None:

@@ -39,6 +39,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "rule_errors_total": (Counter, {"rule", "field", "reason"}),
     "metadata_unread_total": (Counter, {"whose", "reason"}),
     "sessions_left_alone_total": (Counter, set()),
+    "late_looks_total": (Counter, set()),
     "reconciler_rounds_exceeded_total": (Counter, set()),
     "reconciler_passes_exceeded_total": (Counter, set()),
     "loop_errors_total": (Counter, {"loop"}),
