@@ -13,6 +13,7 @@ from typing import Final
 
 from dispatcher.cli.options import LIVEKIT, take_config
 from dispatcher.cli.signals import stopping
+from dispatcher.client.launches import HOST, PORT
 from dispatcher.config import BadConfig, Config, load
 from dispatcher.config.problems import Problem
 from dispatcher.launcher.kin import adopt_orphans
@@ -26,8 +27,6 @@ HELP: Final = "run a launcher: start a process for a room when somebody posts it
 EXAMPLE: Final = "dispatcher launcher --config dispatcher.yaml"
 READS: Final = (*LIVEKIT, "DISPATCHER_CONFIG", "DISPATCHER_API_TOKEN")
 
-HOST: Final = "127.0.0.1"
-PORT: Final = 8089  # where clients of LiveKit's old example look for it
 STATE: Final = Path("~/.local/state/livekit-dispatcher")
 _NONE: Final = "missing; write a launcher, such as {avatar: {command: [python, avatar.py], limit: 8}}"
 

@@ -10,10 +10,9 @@ from typing import Final
 import msgspec
 
 from dispatcher.cli.client import says, token
-from dispatcher.cli.launcher import HOST, PORT
 from dispatcher.cli.screen import Line, Table, write
 from dispatcher.client import RequestFailed
-from dispatcher.client.launches import Launcher, ListedLaunch
+from dispatcher.client.launches import HOST, PORT, Launcher, ListedLaunch
 from dispatcher.config.environment import http_url
 from dispatcher.core.text import visible
 from dispatcher.explain.words import span

@@ -7,8 +7,8 @@ from typing import Final
 from dispatcher.cli.client import Reply, take_service
 from dispatcher.cli.screen import Table
 from dispatcher.client import Dispatched
+from dispatcher.client.bounds import WAIT_MAX_MS
 from dispatcher.config.values import span
-from dispatcher.http.asked import WAIT_MAX
 
 SERVED: Final = frozenset({"served", "finished"})
 GONE: Final = frozenset({"finished", "room_finished"})
@@ -49,6 +49,6 @@ def reply(stands: Dispatched, *, wait: float | None, good: Collection[str]) -> R
 
 def _wait(text: str) -> float:
     try:
-        return span(0, WAIT_MAX)(text) / 1000
+        return span(0, WAIT_MAX_MS)(text) / 1000
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

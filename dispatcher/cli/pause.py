@@ -6,8 +6,8 @@ from typing import Final
 from dispatcher.cli.client import Reply, ask_service, take_service
 from dispatcher.cli.options import SERVICE
 from dispatcher.client import Dispatcher, ListedAgent
+from dispatcher.client.bounds import PAUSE_MAX_MS, PAUSE_MIN_MS
 from dispatcher.config.values import span
-from dispatcher.http.asked import PAUSE_MAX, PAUSE_MIN
 
 NAME: Final = "pause"
 HELP: Final = "give an agent to nobody new: calls that have it keep it, the others go on to their next target"
@@ -52,7 +52,7 @@ def _lines(one: ListedAgent) -> list[str]:
 
 def _span(text: str) -> str:
     try:
-        span(PAUSE_MIN, PAUSE_MAX)(text)
+        span(PAUSE_MIN_MS, PAUSE_MAX_MS)(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

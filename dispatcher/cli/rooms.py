@@ -8,9 +8,9 @@ from dispatcher.cli.client import Reply, ask_service, take_service, take_watch
 from dispatcher.cli.options import SERVICE
 from dispatcher.cli.screen import Table
 from dispatcher.client import Dispatcher, ListedRoom
+from dispatcher.client.bounds import ROOMS
 from dispatcher.core.session import State
 from dispatcher.explain.words import at_utc
-from dispatcher.http.asked import LIMIT
 from dispatcher.ledger.order import Order
 
 NAME: Final = "rooms"
@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", default="", help="rooms of this project; default: of all")
     order = "newest: the newest first, as is usual; wait: those alone where somebody waits, the longest wait first"
     parser.add_argument("--sort", default=Order.NEWEST, choices=[*Order], help=order)
-    parser.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"so many at most; default: {LIMIT}")
+    parser.add_argument("--limit", type=_limit, default=ROOMS, metavar="N", help=f"so many at most; default: {ROOMS}")
     take_watch(parser)
     take_service(parser)
 

@@ -14,11 +14,11 @@ from aiohttp import ClientSession, DummyCookieJar
 from msgspec import Struct
 
 from dispatcher.client.agents import ListedAgent, ListedAgents
+from dispatcher.client.bounds import ROOMS, ROOMS_MAX
 from dispatcher.client.events import Happened, Told, listen
 from dispatcher.client.rooms import Dispatched, ListedRoom, ListedRooms, LookedAt, Looks
 from dispatcher.client.transport import WITHIN_S, Answer, RequestFailed, ask
 
-PAGE_MAX: Final = 1_000  # rooms in one answer
 REPEATS_S: Final = (0.5, 1.0, 2.0)  # before each repeat of an order: a service that restarts is back by then
 EVENTS_AGAIN_S: Final = 5.0  # before each further try to listen again
 _PASSES: Final = frozenset(
@@ -126,13 +126,13 @@ class Dispatcher:
         request = _Request("POST", f"/v1/agents/{_quoted(agent)}/resume", body=body)
         return (await self._repeated(request)).read(ListedAgent)
 
-    async def rooms(self, *, limit: int = 100, **asked: Unpack[RoomsFields]) -> tuple[ListedRoom, ...]:
+    async def rooms(self, *, limit: int = ROOMS, **asked: Unpack[RoomsFields]) -> tuple[ListedRoom, ...]:
         """List live rooms, `limit` at most: as many pages are asked for as it takes."""
         query = {name: str(value) for name, value in asked.items()}
         found: list[ListedRoom] = []
         cursor: str | None = ""
         while cursor is not None and len(found) < limit:
-            page = {"limit": str(min(PAGE_MAX, limit - len(found))), "cursor": cursor}
+            page = {"limit": str(min(ROOMS_MAX, limit - len(found))), "cursor": cursor}
             told = (await self.get("/v1/rooms", query | page)).read(ListedRooms)
             found += told.rooms
             cursor = told.next_cursor

@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from dispatcher.client.transport import WITHIN_S, Answer, RequestFailed, ask
 
+HOST: Final = "127.0.0.1"
+PORT: Final = 8089  # where clients of LiveKit's old example look for it
 STOP_WITHIN_S: Final = 330.0  # the longest `stop_within` that a launcher may have, and what the kernel needs
 
 

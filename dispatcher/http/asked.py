@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from dispatcher.client.bounds import PAUSE_MAX_MS, PAUSE_MIN_MS, ROOMS, ROOMS_MAX, WAIT_MAX_MS
 from dispatcher.config.values import SPAN_PATTERN, agent_name, deployment, span
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Rule, Target, named
@@ -20,12 +21,7 @@ from dispatcher.runtime.snapshot import ProjectRuntime
 T = TypeVar("T")
 
 KEY_MAX: Final = 255  # characters of an Idempotency-Key
-WAIT_MAX: Final[Ms] = 60_000
-PAUSE_MIN: Final[Ms] = 1_000
-PAUSE_MAX: Final[Ms] = 30 * 86_400_000
 AGENT_NAME_MAX: Final = 256  # bytes of an agent's name, and of a deployment's
-LIMIT: Final = 100
-LIMIT_MAX: Final = 1_000  # rooms in one answer
 
 ProjectName: TypeAlias = Annotated[str, Meta(description="default: the only one")]
 RoomName: TypeAlias = Annotated[str, Meta(min_length=1)]
@@ -81,7 +77,7 @@ class RoomsAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     sort: Annotated[Order, Meta(description="wait: those alone where somebody waits, the longest first")] = Order.NEWEST
     cursor: Annotated[str, Meta(description="`next_cursor` of the page before")] | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="so many at most")] = LIMIT
+    limit: Annotated[int, Meta(ge=1, le=ROOMS_MAX, description="so many at most")] = ROOMS
 
 
 class RoomAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,7 +156,7 @@ def paused_agent(asked: AgentNamed) -> str:
 
 def lasting(asked: PauseRequest) -> Ms | None:
     """For how long; None: until somebody ends it. Raises ApiError."""
-    return None if asked.lasts is None else _read("for", asked.lasts, span(PAUSE_MIN, PAUSE_MAX))
+    return None if asked.lasts is None else _read("for", asked.lasts, span(PAUSE_MIN_MS, PAUSE_MAX_MS))
 
 
 def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentRequest:
@@ -223,6 +219,6 @@ def idempotency_key(request: web.Request) -> str | None:
 def waiting(asked: WaitAsked | AssignmentNamed) -> Ms:
     """How long the answer may wait. Raises ApiError."""
     try:
-        return span(0, WAIT_MAX)(asked.wait)
+        return span(0, WAIT_MAX_MS)(asked.wait)
     except ValueError as error:
         raise bad_request("wait", str(error)) from None

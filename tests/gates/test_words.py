@@ -8,7 +8,7 @@ from string import Formatter
 
 import pytest
 
-from dispatcher.cli.main import COMMANDS
+from dispatcher.cli.main import NAMES
 from dispatcher.core.timeline import Said
 from dispatcher.telemetry.sentences import ACTIONS
 from tests.gates.tree import ROOT, modules
@@ -110,7 +110,7 @@ def names_in(template: str) -> set[str]:
 
 def test_every_command_is_in_the_readme_and_no_document_names_another() -> None:
     """Nobody is sent to a command that is not there."""
-    existing = {command.NAME for command in COMMANDS}
+    existing = set(NAMES)
     documents = [path.read_text() for path in (ROOT / "docs").rglob("*.md")]
 
     assert commands_named((ROOT / "README.md").read_text()) == existing

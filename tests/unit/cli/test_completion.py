@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.cli.main import COMMANDS, main
+from dispatcher.cli.main import NAMES, main
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -19,7 +19,7 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
 def test_the_script_has_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Zsh takes bash's, once it is told to."""
     text = script(shell, capsys)
-    assert not [command.NAME for command in COMMANDS if f'" {command.NAME}")' not in text]
+    assert not [name for name in NAMES if f'" {name}")' not in text]
     assert text.startswith("#compdef dispatcher\n") is (shell == "zsh")
 
 

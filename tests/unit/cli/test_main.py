@@ -2,14 +2,15 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from dispatcher.cli.main import COMMANDS, main
+from dispatcher.cli.main import NAMES, commands, main
 
 CONFIGURATION = (Path(__file__).parents[3] / "docs/configuration.md").read_text()
-NAMES = [command.NAME for command in COMMANDS]
 
 
 def helped(capsys: pytest.CaptureFixture[str], *typed: str) -> str:
@@ -60,7 +61,19 @@ def test_each_help_has_an_example_that_can_be_typed(typed: str, capsys: pytest.C
 
 def test_every_variable_that_a_help_names_is_documented() -> None:
     """In docs/configuration.md."""
-    named = {variable for command in COMMANDS for variable in command.READS}
+    named = {variable for command in commands() for variable in command.READS}
 
     assert named
     assert {variable for variable in named if f"`{variable}`" not in CONFIGURATION} == set()
+
+
+@pytest.mark.parametrize(
+    "typed", ["agents", "dispatch", "explain", "launches", "look", "pause", "resume", "retry", "rooms"]
+)
+def test_a_command_that_asks_a_service_does_not_load_the_service(typed: str) -> None:
+    """It would take a second more."""
+    program = f"import sys; from dispatcher.cli.main import commands; list(commands(['{typed}'])); print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
+
+    assert f"dispatcher.cli.{typed}" in loaded
+    assert loaded & {"dispatcher.app", "dispatcher.engine", "dispatcher.ledger.redis", "redis"} == set()
