@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import pytest
@@ -184,6 +185,7 @@ async def test_a_view_goes_on_until_it_is_interrupted() -> None:
             *(sys.executable, "-m", "dispatcher", "rooms", "--watch", "--url", here.service.url),
             env=environ,
             stdout=asyncio.subprocess.PIPE,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),  # a shell's job ignores it
         )
         assert process.stdout
         async with asyncio.timeout(60):
