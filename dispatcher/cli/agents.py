@@ -15,7 +15,7 @@ HELP: Final = "list the agents: which are seen, in how many rooms they are, who 
 EXAMPLE: Final = "dispatcher agents --watch"
 READS: Final = SERVICE
 
-_HEAD: Final = ("AGENT", "PROJECT", "CIRCUIT", "LAST SEEN", "USUALLY", "ROOMS", "LAST HOUR", "WORKERS", "PAUSED")
+_HEAD: Final = ("AGENT", "PROJECT", "CIRCUIT", "LAST SEEN", "USUALLY", "ROOMS", "LAST HOUR", "WORKERS", "NOT GIVEN")
 _UNKNOWN: Final = AgentTarget("", "", None, None, None, 0)
 
 
@@ -39,13 +39,14 @@ def _rows(one: ListedAgent, now: int) -> Iterator[tuple[str, ...]]:
     """A row for each of its deployments; what is known of the agent as a whole stands in the first."""
     rooms = ", ".join(f"{number} {state}" for state, number in one.assignments.items())
     workers = "" if one.workers is None else str(one.workers)
-    whole = (rooms, _hour(one.last_hour), workers, one.paused.sentence if one.paused else "")
+    whole, paused = (rooms, _hour(one.last_hour), workers), [one.paused.sentence] if one.paused else []
     for target in one.targets or (_UNKNOWN,):
         name = f"{one.agent}@{target.deployment}" if target.deployment else one.agent
         seen = ago(target.last_seen_at, now) if target.last_seen_at else ""
         usual = about(target.usual_ms) if target.usual_ms else ""
-        yield name, one.project or "", target.circuit, seen, usual, *whole
-        whole = ("", "", "", "")
+        why = "; ".join([*paused, *(stop.sentence for stop in target.stopped)])
+        yield name, one.project or "", target.circuit, seen, usual, *whole, why
+        whole, paused = ("", "", ""), []
 
 
 def _hour(one: LastHour) -> str:

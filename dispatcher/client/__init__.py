@@ -1,6 +1,6 @@
 """For applications: ask the running service for an agent. It needs aiohttp and msgspec, and nothing of the service."""
 
-from dispatcher.client.agents import AgentPause, AgentTarget, LastHour, ListedAgent, ListedAgents
+from dispatcher.client.agents import AgentPause, AgentTarget, LastHour, ListedAgent, ListedAgents, SplitStop
 from dispatcher.client.dispatcher import Dispatcher, DispatchFields, RoomsFields
 from dispatcher.client.events import Happened
 from dispatcher.client.rooms import Dispatched, ListedAssignment, ListedRoom, LookedAt
@@ -22,4 +22,5 @@ __all__ = [
     "LookedAt",
     "RequestFailed",
     "RoomsFields",
+    "SplitStop",
 ]

@@ -21,6 +21,15 @@ class AgentPause(Struct, frozen=True):
     sentence: Annotated[str, Meta(description="all of it for people, fit for a terminal")]
 
 
+class SplitStop(Struct, frozen=True):
+    """A rule's split gives the target to nobody, until somebody resumes the agent."""
+
+    rule: str
+    since: Instant
+    figures: Annotated[str, Meta(description="how many of its rooms went badly, and how many on the other side")]
+    sentence: Annotated[str, Meta(description="all of it for people, fit for a terminal")]
+
+
 class AgentTarget(Struct, frozen=True):
     """One deployment of the agent, as all replicas know it."""
 
@@ -30,6 +39,7 @@ class AgentTarget(Struct, frozen=True):
     last_seen_at: Annotated[int | None, Meta(description="its last sign of life, in milliseconds since 1970")]
     usual_ms: Annotated[int | None, Meta(description="how soon its agents come; null: that differs")]
     silent: Annotated[int, Meta(description="silent attempts since then")]
+    stopped: Annotated[tuple[SplitStop, ...], Meta(description="the splits that have taken it out")] = ()
 
 
 class LastHour(Struct, frozen=True):

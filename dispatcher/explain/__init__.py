@@ -9,7 +9,7 @@ from dispatcher.explain.diagnosis import diagnosis
 from dispatcher.explain.known import Known
 from dispatcher.explain.link import page_of
 from dispatcher.explain.narrative import SENTENCES, in_words, narrative
-from dispatcher.explain.pauses import paused_by
+from dispatcher.explain.pauses import paused_by, taken_out_by
 from dispatcher.explain.service import trouble_told
 from dispatcher.explain.words import clock
 
@@ -27,5 +27,6 @@ __all__ = [
     "page_of",
     "paused_by",
     "resembling",
+    "taken_out_by",
     "trouble_told",
 ]

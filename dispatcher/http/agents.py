@@ -129,7 +129,10 @@ class AgentsApi:
             project=project,
             agent=agent,
             rules=tuple(rule.name for rule in self.guard.holder.rules_of(project or "") if _names(rule, agent)),
-            targets=tuple(shown.target(deployment, facts, seen.now) for deployment, facts in known.items()),
+            targets=tuple(
+                shown.target(one, facts, self.breaker.stops(project or "", Target(agent, one)), seen.now)
+                for one, facts in known.items()
+            ),
             last_hour=shown.hour(known.values(), seen.now),
             assignments=seen.standings.get(project or "", {}).get(agent, {}),
             workers=len(sighting.workers) if sighting else None,

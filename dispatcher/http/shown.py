@@ -5,16 +5,26 @@ from typing import Final
 
 from msgspec import UNSET
 
-from dispatcher.client import AgentPause, AgentTarget, LastHour, ListedAssignment, ListedRoom
+from dispatcher.client import AgentPause, AgentTarget, LastHour, ListedAssignment, ListedRoom, SplitStop
 from dispatcher.core.facts import Ms
 from dispatcher.core.hour import last_hour
 from dispatcher.core.pauses import Paused
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.splits import Side
 from dispatcher.core.targets import TargetFacts, circuit, usual
 from dispatcher.core.timeline import Entry
 from dispatcher.core.workers import Missing, Registered, Sighting
-from dispatcher.explain import WAITING, Known, diagnosis, likeliest, narrative, paused_by, trouble_told
+from dispatcher.explain import (
+    WAITING,
+    Known,
+    diagnosis,
+    likeliest,
+    narrative,
+    paused_by,
+    taken_out_by,
+    trouble_told,
+)
 from dispatcher.http.live import RuleAnswers
 from dispatcher.http.resources import (
     AskedWorker,
@@ -68,8 +78,8 @@ def troubles(health: Health, projects: Collection[str], *, several: bool) -> tup
     )
 
 
-def target(deployment: str, facts: TargetFacts, now: Ms) -> AgentTarget:
-    """A target of an agent's, as it stands."""
+def target(deployment: str, facts: TargetFacts, stops: Iterable[tuple[str, Side]], now: Ms) -> AgentTarget:
+    """A target of an agent's, as it stands; `stops`: the rules whose splits have taken it out."""
     return AgentTarget(
         deployment=deployment,
         circuit=circuit(facts, now),
@@ -77,6 +87,9 @@ def target(deployment: str, facts: TargetFacts, now: Ms) -> AgentTarget:
         last_seen_at=facts.seen_at or None,
         usual_ms=usual(facts, now) or None,
         silent=len(facts.silences),
+        stopped=tuple(
+            SplitStop(rule, side.stopped_at, side.figures, taken_out_by(rule, side, now)) for rule, side in stops
+        ),
     )
 
 

@@ -6,6 +6,7 @@ same; so does whoever has no other.
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from dispatcher.core.effects import Turn, TurnToCreate
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Session
+from dispatcher.core.splits import Side
 from dispatcher.core.targets import Circuit, Outlook, TargetFacts, circuit, instead, outlook
 from dispatcher.core.timeline import Entry
 from dispatcher.runtime.snapshot import ProjectRuntime
@@ -73,6 +75,10 @@ class Breaker:
         self.board.learn(project, session, entries)
         if self.splits is not None:
             self.splits.learn(project, session, entries)
+
+    def stops(self, project: str, target: Target) -> list[tuple[str, Side]]:
+        """Each rule whose split has stopped the target, by its name, and what is known of that side."""
+        return sorted(self.splits.stops(project, target), key=itemgetter(0)) if self.splits is not None else []
 
     async def resume(self, project: str, agent: str, *, by: str) -> None:
         """No split of the project has stopped the agent any more. Raises LedgerUnavailable."""

@@ -6,7 +6,7 @@ again where the ledger has lost it. Rules without a split cost nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.notices import Happening, NoticeKind
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Session
-from dispatcher.core.splits import Sides, Trial, learn, matched, resumed, stopped, trials
+from dispatcher.core.splits import Side, Sides, Trial, learn, matched, resumed, stopped, trials
 from dispatcher.core.timeline import Entry
 from dispatcher.expressions import Agents
 from dispatcher.ledger.interface import MEMO_TTL_MS, Ledger, LedgerUnavailable, Telling
@@ -68,7 +68,13 @@ class Splits:
 
     def is_stopped(self, project: str, target: Target) -> bool:
         """Whether any split of the project's has stopped the target."""
-        return any(name[0] == project and str(target) in stopped(memo.sides) for name, memo in self._known.items())
+        return any(True for _ in self.stops(project, target))
+
+    def stops(self, project: str, target: Target) -> Iterator[tuple[str, Side]]:
+        """Each rule of the project whose split has stopped the target, and what is known of that side."""
+        for (of, rule), memo in self._known.items():
+            if of == project:
+                yield from ((rule, side) for side in memo.sides if side.stopped_at and side.target == str(target))
 
     def _guarded(self, project: str, rule: Rule) -> Rule:
         memo = self._known.get((project, rule.name))

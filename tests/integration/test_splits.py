@@ -1,8 +1,13 @@
 """A canary that does not come is taken out of its split, and given again by who resumes it."""
 
+import asyncio
+from typing import Any
+
 import aiohttp
+import pytest
 from msgspec.structs import replace
 
+from dispatcher.cli.main import main
 from dispatcher.core.rules import Rule, Target
 from dispatcher.expressions import Agents, Split
 from tests.integration.house import TOKEN, House, house, rule
@@ -23,8 +28,19 @@ async def agents_of(home: House, *rooms: str) -> set[str]:
     return {line["agent"] for line in asked if line["number"] == 1}
 
 
-async def test_a_canary_that_does_not_come_is_taken_out_until_somebody_resumes_it() -> None:
-    """New rooms get the other agent; `resume` gives the canary again."""
+async def stops(home: House) -> dict[str, list[dict[str, Any]]]:
+    """By agent, the splits that have taken it out, as the API shows them."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with aiohttp.ClientSession(headers=headers) as http, http.get(f"{home.service.url}/v1/agents") as answer:
+        rows = (await answer.json())["agents"]
+    return {row["agent"]: [stop for target in row["targets"] for stop in target["stopped"]] for row in rows}
+
+
+async def test_a_canary_that_does_not_come_is_taken_out_until_somebody_resumes_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """New rooms get the other agent, and whoever lists the agents sees why; `resume` gives the canary again."""
+    monkeypatch.setenv("DISPATCHER_API_TOKEN", TOKEN)
     async with house(split()) as home:
         home.livekit.workers.register("greeter")
         for number in range(60):
@@ -35,6 +51,15 @@ async def test_a_canary_that_does_not_come_is_taken_out_until_somebody_resumes_i
         metrics = await home.counted("split_side_stopped")
         assert [value for series, value in metrics.items() if 'agent="next"' in series] == [1]
 
+        assert await asyncio.to_thread(main, ["agents", "--url", home.service.url]) == 0
+        table = capsys.readouterr().out
+        shown = await stops(home)
+        assert shown["greeter"] == []
+        [stop] = shown["next"]
+        assert (stop["rule"], stop["figures"]) == ("default", stopped["why"])
+        assert table.splitlines()[2].startswith("next ")
+        assert table.splitlines()[2].endswith(stop["sentence"])
+
         headers = {"Authorization": f"Bearer {TOKEN}"}
         url = f"{home.service.admin_url}/v1/agents/next/resume"
         async with aiohttp.ClientSession() as http, http.post(url, headers=headers) as answer:
@@ -42,3 +67,4 @@ async def test_a_canary_that_does_not_come_is_taken_out_until_somebody_resumes_i
         await home.told("split.resumed", agent="next", by="environment")
 
         assert await agents_of(home, *(f"again-{n}" for n in range(12))) == {"greeter", "next"}
+        assert await stops(home) == {"greeter": [], "next": []}

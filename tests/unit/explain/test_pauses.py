@@ -1,10 +1,11 @@
-"""Who has paused an agent, in words."""
+"""Who has paused an agent, and which split has taken it out, in words."""
 
 import pytest
 
 from dispatcher.core.pauses import Pause, Paused
 from dispatcher.core.session import Session
-from dispatcher.explain import Known, diagnosis, paused_by
+from dispatcher.core.splits import Side
+from dispatcher.explain import Known, diagnosis, paused_by, taken_out_by
 from tests.unit.core.world import NOW, assignment, session
 
 NOON = 1_795_262_400_000  # 2026-11-21 12:00:00 UTC
@@ -34,6 +35,18 @@ def by_maria(until: int = 0, reason: str = "") -> Paused:
 def test_who_until_when_and_why(one: Paused, told: str) -> None:
     """With the date where it is another day's, and nothing that a terminal would obey."""
     assert paused_by(one, NOON) == told
+
+
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [(NOON + HALF_AN_HOUR, "12:00:00 UTC"), (NOON + DAY, "2026-11-21 12:00:00 UTC")],
+    ids=["today", "another-day"],
+)
+def test_which_split_has_taken_it_out_since_when_and_why(now: int, since: str) -> None:
+    """The figures are those that the guard has seen."""
+    side = Side(target="greeter@canary", weight=5, stopped_at=NOON, figures="9 bad rooms of 10")
+
+    assert taken_out_by("line", side, now) == f"taken out of the split of line since {since}: 9 bad rooms of 10"
 
 
 @pytest.mark.parametrize(

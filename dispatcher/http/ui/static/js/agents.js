@@ -25,7 +25,7 @@ export const Agents = kept(({agents, user, counted}) => {
 
 /** What needs attention comes first. */
 function weight(row) {
-  if (row.targets.some(one => one.circuit === 'open')) return 4;
+  if (row.targets.some(one => one.circuit === 'open' || one.stopped?.length)) return 4;
   if (row.last_hour?.failed) return 3;
   if (row.paused) return 2;
   return row.assignments.starved ? 1 : 0;
@@ -40,6 +40,7 @@ function Agent({row, several, counted}) {
       <${Orders} row=${row} /></div>
     <p class="standing">
       ${row.targets.map(one => html`<${Circuit} one=${one} />`)}
+      ${stops(row).map(stop => html`<span class="mark bad" title=${visible(stop.sentence)}>${stop.deployment && `${visible(stop.deployment)}: `}taken out</span>`)}
       ${paused && html`<span class="mark still" title=${paused.sentence}>paused</span>`}
       ${row.workers !== null && html`<span class=${row.workers === 0 ? 'bad-text' : ''}>${row.workers ? count(row.workers, 'worker') : 'no worker answers'}</span>`}
       ${held(row)}
@@ -53,14 +54,22 @@ function Agent({row, several, counted}) {
       <p>there after <b>${span(hour.p50_ms)}</b>, 95 of 100 after <b>${span(hour.p95_ms ?? hour.p50_ms)}</b></p>
     </div>`}
     ${paused && html`<p class="hint">${visible(paused.sentence)}</p>`}
+    ${stops(row).map(stop => html`<p class="hint">${visible(stop.sentence)}</p>`)}
   </li>`;
 }
 
 function Orders({row}) {
   const {paused} = row;
   if (!mayOrder(row.agent) || !fitsPath(row.agent)) return null;
-  if (!paused) return html`<${OrderButton} order=${orders.pause(row)} quiet />`;
-  return paused.by ? html`<${OrderButton} order=${orders.resume(row)} quiet />` : null; // else the file pauses it
+  if (!paused) {
+    return html`${stops(row).length > 0 && html`<${OrderButton} order=${orders.resume(row)} quiet />`}<${OrderButton} order=${orders.pause(row)} quiet />`;
+  }
+  return paused.by || stops(row).length ? html`<${OrderButton} order=${orders.resume(row)} quiet />` : null; // else the file pauses it
+}
+
+/** Where a split gives one of its deployments to nobody. */
+function stops(row) {
+  return row.targets.flatMap(one => (one.stopped || []).map(stop => ({...stop, deployment: one.deployment})));
 }
 
 function Circuit({one}) {
