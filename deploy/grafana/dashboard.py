@@ -97,6 +97,12 @@ ROWS: Final = (
                 unit="s",
             ),
             Panel(
+                "INVITE to agent",
+                [quantile(share, "invite_to_agent_seconds") for share in (0.5, 0.95, 0.99)],
+                "What a caller waits, ringing included",
+                unit="s",
+            ),
+            Panel(
                 "Late, or never",
                 [("livekit_dispatcher:agents_late:ratio_rate1h", "after {{within}}")],
                 "Share of people in an hour; 5 % may after 3 s, 1 % after 10 s",

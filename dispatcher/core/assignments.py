@@ -136,9 +136,13 @@ def _assigned(
     session: Session, rules: Sequence[Rule], rule: Rule, room: Room, person: Participant | None, now: Ms
 ) -> Session:
     identity = person.known_as if person is not None and rule.policy.per == "participant" else ""
-    joined_at = person.joined_at if person is not None else 0
     assignment = Assignment(
-        rule=rule.name, policy=rule.policy, identity=identity, attended=person is not None, first_waiting_at=joined_at
+        rule=rule.name,
+        policy=rule.policy,
+        identity=identity,
+        attended=person is not None,
+        first_waiting_at=person.joined_at if person is not None else 0,
+        invited_at=person.invited_at if person is not None else 0,
     )
     if not _missing(session, assignment.key) or taken(session, rules, rule):
         return session

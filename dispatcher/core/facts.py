@@ -9,6 +9,7 @@ from typing import Final, NewType, TypeAlias
 
 from msgspec import Struct
 
+from dispatcher.core import timing
 from dispatcher.core.text import IDENTITY_MAX, brief
 
 RoomSid = NewType("RoomSid", str)
@@ -19,6 +20,8 @@ SIP: Final = "SIP"
 STANDARD: Final = "STANDARD"
 DONE: Final = "dispatcher.done"  # the attribute by which an agent says so; its value is the reason, for people
 DONE_MAX: Final = 64
+INVITED: Final = "lk.sip.inviteTime"  # of who calls in: when the INVITE came, in milliseconds since 1970
+_INSTANT_MAX: Final = 15  # digits
 PERSON_KINDS: Final = frozenset({STANDARD, SIP, "CONNECTOR"})
 KINDS: Final = frozenset({"STANDARD", "INGRESS", "EGRESS", "SIP", "AGENT", "CONNECTOR", "BRIDGE"})
 KIND_DETAILS: Final = frozenset(
@@ -83,6 +86,15 @@ class Participant(Struct, frozen=True, kw_only=True):
     def done(self) -> str:
         """What an agent says of being done, in an attribute of its own; "" while it says nothing."""
         return brief(self.attributes.get(DONE, ""), DONE_MAX)
+
+    @property
+    def invited_at(self) -> Ms:
+        """When the INVITE of their call came; 0: nobody says so, or not so that it could be true."""
+        written = self.attributes.get(INVITED, "") if self.kind == SIP else ""
+        if not (written.isascii() and written.isdecimal() and len(written) <= _INSTANT_MAX):
+            return 0
+        at = int(written)
+        return at if self.joined_at - timing.INVITED_MS <= at <= self.joined_at else 0
 
     @property
     def as_agent(self) -> bool:

@@ -122,8 +122,7 @@ def _attend(session: Session, audience: Audience, now: Ms) -> Session:
         if assignment.cancelled:  # done for those who are there now, by the clock of their joining
             until = done_for_those(waiting)
             assignment = replace(assignment, cancelled=False, finished_at=until)  # noqa: PLW2901
-        first_at = assignment.first_waiting_at or (waiting[0].joined_at if waiting else 0)
-        attended = replace(assignment, attended=bool(waiting), first_waiting_at=first_at)
+        attended = replace(_begun(assignment, waiting), attended=bool(waiting))
         if _newly_wanted(assignment, waiting):
             attended = retries.renewed(attended)
             session = with_entry(session, Entry(at=now, said=Said.ASSIGNMENT_RENEWED, assignment=assignment.key))
@@ -131,6 +130,13 @@ def _attend(session: Session, audience: Audience, now: Ms) -> Session:
             attended = retries.renewed(attended)
         session = with_assignment(session, attended)
     return session
+
+
+def _begun(assignment: Assignment, waiting: Sequence[Participant]) -> Assignment:
+    """The assignment, which knows who was the first to wait."""
+    if assignment.first_waiting_at or not waiting:
+        return assignment
+    return replace(assignment, first_waiting_at=waiting[0].joined_at, invited_at=waiting[0].invited_at)
 
 
 def _newly_wanted(assignment: Assignment, waiting: Sequence[Participant]) -> bool:
@@ -164,19 +170,27 @@ def _judge(
 def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
     """That an agent serves is told once for each attempt; with the time it took, for the assignment's first.
 
-    That is since the first person had joined, or since the agent was ordered.
+    That is since the first person had joined, or since the agent was ordered; and since that one's call came in.
     """
     assignment = session.assignment(key)
     serving = assignment.serving
     if serving is None or serving.announced:
         return session
-    took = None if assignment.announced else _took(assignment, joined.get(serving.agent_sid, 0), now)
+    arrived, first = joined.get(serving.agent_sid, 0), not assignment.announced
+    took = _took(assignment, arrived, now) if first else None
+    since_invite = _since(assignment.invited_at, arrived) if first and not assignment.ordered_at else None
     assignment = with_attempt(assignment, replace(serving, announced=True))
     session = with_assignment(session, replace(assignment, announced=True))
     return with_entry(
         session,
         Entry(
-            at=now, said=Said.AGENT_JOINED, assignment=key, number=serving.number, agent=str(serving.target), took=took
+            at=now,
+            said=Said.AGENT_JOINED,
+            assignment=key,
+            number=serving.number,
+            agent=str(serving.target),
+            took=took,
+            since_invite=since_invite,
         ),
     )
 
@@ -184,7 +198,12 @@ def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Ses
 def _took(assignment: Assignment, arrived: Ms, now: Ms) -> Ms | None:
     if assignment.ordered_at:
         return now - assignment.ordered_at
-    return max(0, arrived - assignment.first_waiting_at) if arrived and assignment.first_waiting_at else None
+    return _since(assignment.first_waiting_at, arrived)
+
+
+def _since(begun: Ms, arrived: Ms) -> Ms | None:
+    """How long it took from one to the other; None: one of them is not known."""
+    return max(0, arrived - begun) if arrived and begun else None
 
 
 def _since_when(session: Session, key: str, now: Ms) -> Session:

@@ -113,6 +113,7 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     served_by_name: bool = False  # an agent of a target's name, not tied to any attempt, was there in the last look
     waiting_since: Ms = 0  # somebody is there, and no agent
     first_waiting_at: Ms = 0  # LiveKit's clock; the earliest joining of somebody who waits for the first agent
+    invited_at: Ms = 0  # whose INVITE came then, where that one calls in; 0: not known
     announced: bool = False  # the time to its first agent has been told
 
     @property

@@ -106,6 +106,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""  # LiveKit's or the expression's, in lower case; ATTEMPT_RETRACTED: why it could not be asked
     done: str = ""  # CLOSED: how it is known that the agent was done, or was taken to be
     took: Ms | None = None
+    since_invite: Ms | None = None  # AGENT_JOINED: since the INVITE of the call of whoever waited first
     patience: Patience | None = None  # ATTEMPT_ENDED, silent: why it was given up then
     by: str = ""  # who ordered it; "" of an order that was found by its tag, the ledger having lost it
     again: bool = False  # an attempt that had ended before has ended once more

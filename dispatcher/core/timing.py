@@ -50,6 +50,10 @@ ENDING_MS: Final = 5_000  # for a room that is closing or was not listed
 LATE_MS: Final = (1_000, 2_000, 4_000, 8_000)  # looks at somebody whom no rule wants yet, by facts that may change
 UNSEEN_MS: Final = (500, 1_000, 2_000, 4_000)  # looks for somebody whom a webhook named and no list has shown
 
+# How long a call may have rung.
+
+INVITED_MS: Final = 300_000  # from its INVITE to its participant's joining: longer is a clock that is wrong
+
 # Whom an agent that says goodbye had met.
 
 MEETING_MS: Final = 10_000  # who was there for so long with the agent has met it: front ends come back sooner

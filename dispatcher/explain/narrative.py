@@ -93,7 +93,8 @@ def in_words(entry: Entry) -> str:
     }
     since = "it was ordered" if is_ordered(entry.assignment) else "the first person"
     took = f", {entry.took / 1000:.2f} s after {since}" if entry.took is not None else ""
-    return SENTENCES[entry.said].format(**fields) + took
+    call = f", {entry.since_invite / 1000:.2f} s after the call's INVITE" if entry.since_invite is not None else ""
+    return SENTENCES[entry.said].format(**fields) + took + call
 
 
 def _ended(entry: Entry) -> str:

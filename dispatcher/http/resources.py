@@ -99,6 +99,7 @@ class ToldEntry(Struct, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="LiveKit's, or that of the patience with an agent")] | UnsetType = UNSET
     by: Annotated[str, Meta(description="whose token ordered it")] | UnsetType = UNSET
     duration_ms: int | UnsetType = UNSET
+    since_invite_ms: Annotated[int, Meta(description="since the INVITE of the first one's call")] | UnsetType = UNSET
     usual_ms: Annotated[int, Meta(description="how soon the agent usually comes")] | UnsetType = UNSET
 
 

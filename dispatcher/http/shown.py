@@ -189,6 +189,7 @@ def _entry(one: Entry) -> ToldEntry:
         reason=reason or UNSET,
         by=one.by or UNSET,
         duration_ms=UNSET if one.took is None else one.took,
+        since_invite_ms=UNSET if one.since_invite is None else one.since_invite,
         usual_ms=(one.patience.usual or UNSET) if one.patience else UNSET,
     )
 

@@ -62,6 +62,9 @@ class _AgentMetrics:
         self.time_to_agent_seconds = new.histogram(
             "time_to_agent_seconds", "From the first person's joining to the agent's.", _JOIN, "agent"
         )
+        self.invite_to_agent_seconds = new.histogram(
+            "invite_to_agent_seconds", "From the INVITE of the first caller to the agent's joining.", _JOIN, "agent"
+        )
         self.assignments_starved_total = new.counter(
             "assignments_starved_total", "Assignments that have used up all their targets."
         )
@@ -222,6 +225,7 @@ def _begin_names(metrics: Metrics, agents: Sequence[str], rules: Sequence[str]) 
         begin(counter, [*agents, OTHER])
     begin(metrics.rule_errors_total, rules, RULE_FIELDS, FailureReason)
     begin(metrics.time_to_agent_seconds, [*agents, OTHER])
+    begin(metrics.invite_to_agent_seconds, [*agents, OTHER])
 
 
 def event_label(name: str) -> str:

@@ -107,6 +107,8 @@ class SessionRecorder:
         said = {name: value for name in _FIELDS if (value := getattr(entry, name))}
         if entry.took is not None:
             said["duration_ms"] = entry.took
+        if entry.since_invite is not None:
+            said["since_invite_ms"] = entry.since_invite
         if entry.patience is not None:
             said |= entry.patience.fields
         write = log.error if entry.said in _DEFECTS else log.warning if entry.said in _ALARMS else log.info
@@ -116,10 +118,7 @@ class SessionRecorder:
         metrics, agent = self.metrics, self.metrics.agent_label(entry.agent)
         match entry.said:
             case Said.AGENT_JOINED:
-                metrics.agents_joined_total.labels(agent=agent).inc()
-                if entry.took is not None:
-                    exemplar = self.tracing.fields() if self.tracing else None
-                    metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000, exemplar or None)
+                self._count_join(entry, agent)
             case Said.ATTEMPT_ENDED:
                 self._count_end(entry, agent)
             case Said.ATTEMPT_RETRACTED if entry.part is Part.AGENT and not entry.reason:
@@ -136,6 +135,14 @@ class SessionRecorder:
                 metrics.surplus_agents_total.labels(action="reported").inc()
             case _:
                 self._count_defect(entry)
+
+    def _count_join(self, entry: Entry, agent: str) -> None:
+        metrics, exemplar = self.metrics, (self.tracing.fields() if self.tracing else None) or None
+        metrics.agents_joined_total.labels(agent=agent).inc()
+        if entry.took is not None:
+            metrics.time_to_agent_seconds.labels(agent=agent).observe(entry.took / 1000, exemplar)
+        if entry.since_invite is not None:
+            metrics.invite_to_agent_seconds.labels(agent=agent).observe(entry.since_invite / 1000, exemplar)
 
     def _count_defect(self, entry: Entry) -> None:
         metrics = self.metrics

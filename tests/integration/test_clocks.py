@@ -11,7 +11,7 @@ from dispatcher.app import running
 from dispatcher.cli.doctor import examine
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
-from tests.integration.house import SPEED, Ears, House, config, house, rule
+from tests.integration.house import SPEED, TOKEN, Ears, House, config, house, rule
 
 
 def apart(seconds: float) -> FakeLiveKit:
@@ -79,3 +79,20 @@ async def test_s4_a_clock_too_far_ahead_of_livekits_may_call_nothing() -> None:
         told
     )
     assert "livekit default: clock -90 s from ours; LiveKit refuses our tokens" in "".join(told)
+
+
+async def test_who_calls_has_waited_since_the_invite() -> None:
+    """In the log, in what the API tells of the room, and in the metrics."""
+    async with house() as here:
+        here.livekit.workers.register("greeter")
+        rang = {"lk.sip.inviteTime": str(int(time.time() * 1000) - 20_000)}
+        await here.livekit.rooms.join("call", "sip_+441632960961", kind="SIP", attributes=rang)
+        joined = await here.told("agent.joined", room="call")
+        url, headers = f"{here.service.admin_url}/v1/rooms/call", {"Authorization": f"Bearer {TOKEN}"}
+        async with aiohttp.ClientSession(headers=headers) as http, http.get(url) as answer:
+            [session] = (await answer.json())["sessions"]
+        metrics = await here.metrics()
+    told = [one["since_invite_ms"] for one in session["timeline"] if one["event"] == "agent.joined"]
+    assert told == [joined["since_invite_ms"]]
+    assert told[0] >= joined["duration_ms"] + 20_000 - 1_000
+    assert metrics['livekit_dispatcher_invite_to_agent_seconds_sum{agent="greeter"}'] == told[0] / 1000

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from dispatcher.core import observe as observing
 from dispatcher.core.audience import people
-from dispatcher.core.facts import JOINED, LEFT, Participant
+from dispatcher.core.facts import INVITED, JOINED, LEFT, ROOM_STARTED, Ms, Participant
 from dispatcher.core.observe import observe
 from dispatcher.core.plan import Look, Rest, Wait
 from dispatcher.core.rules import Rule
@@ -13,7 +13,21 @@ from dispatcher.core.session import State
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Said
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LOBBY, NO, NOW, TAGS, agent, dispatch, job, only, person, rule, seconds, session
+from tests.unit.core.world import (
+    LIVEKIT_AHEAD,
+    LOBBY,
+    NO,
+    NOW,
+    TAGS,
+    agent,
+    dispatch,
+    job,
+    only,
+    person,
+    rule,
+    seconds,
+    session,
+)
 
 BACKED_UP = rule("greeter", "greeter", "backup")
 
@@ -74,6 +88,66 @@ def test_time_to_agent_is_told_once_for_an_assignment() -> None:
     scene.run(1)
 
     assert [entry.took for entry in scene.session.timeline if entry.said is Said.AGENT_JOINED] == [seconds(3), None]
+
+
+def calling(scene: Scene, rang: float, name: str = "caller") -> Participant:
+    """Somebody who joins by telephone now, and whose call has come in so many seconds ago."""
+    invited = scene.now + LIVEKIT_AHEAD - seconds(rang)
+    return person(name, kind="SIP", attributes={INVITED: str(invited)})
+
+
+def joins_told(scene: Scene) -> list[tuple[Ms | None, Ms | None]]:
+    """Since the first person's joining, and since their INVITE."""
+    told = [entry for entry in scene.session.timeline if entry.said is Said.AGENT_JOINED]
+    return [(entry.took, entry.since_invite) for entry in told]
+
+
+def test_who_calls_has_waited_since_the_call_came_in() -> None:
+    """Ringing is told beside the time since the joining, of the first agent alone."""
+    scene = Scene()
+    scene.joins(calling(scene, 4))
+    scene.look()
+    scene.request()
+    scene.wait(1)
+    crashed = scene.comes("AD_1")
+    scene.run(60)
+    scene.leaves(crashed, "CONNECTION_TIMEOUT")
+    scene.run(2)
+    scene.comes("AD_2")
+    scene.run(1)
+
+    assert joins_told(scene) == [(seconds(1), seconds(5)), (None, None)]
+
+
+@pytest.mark.parametrize("first", ["browser", "telephone"])
+def test_only_who_waited_first_says_when_the_wait_began(first: str) -> None:
+    """A call that comes in later says nothing of it, nor does one whose time cannot be true."""
+    scene = Scene()
+    scene.joins(person("first") if first == "browser" else calling(scene, 4_000, "first"))
+    scene.wait(1)
+    scene.joins(calling(scene, 4))
+    scene.look()
+    scene.request()
+    scene.wait(1)
+    scene.comes("AD_1")
+    scene.look()
+
+    assert joins_told(scene) == [(seconds(2), None)]
+
+
+def test_a_room_s_own_assignment_waits_from_its_first_caller_on() -> None:
+    """The rule was for the room, before anybody had called."""
+    scene = Scene(rule(trigger="room_started"))
+    scene.hear(ROOM_STARTED)
+    scene.look()
+    scene.joins(calling(scene, 3))
+    scene.look()
+    scene.request()
+    scene.wait(1)
+    scene.comes("AD_1")
+    scene.look()
+
+    assert joins_told(scene) == [(seconds(1), seconds(4))]
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,10 @@ def test_what_could_not_be_taken_back_is_said_so() -> None:
     """A failed retract is not told as done."""
     entry = Entry(at=0, said=Said.ATTEMPT_RETRACTED, number=2, part=Part.AGENT, reason="timeout")
     assert line(entry).endswith("could not take back what is left of attempt 2: timeout")
+
+
+def test_a_caller_s_wait_is_told_from_the_invite_on() -> None:
+    """Beside the time since they were in the room."""
+    joined = Entry(at=NOW, said=Said.AGENT_JOINED, number=1, agent="sales", took=1_500, since_invite=5_730)
+
+    assert line(joined).endswith("1.50 s after the first person, 5.73 s after the call's INVITE")

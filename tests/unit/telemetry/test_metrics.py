@@ -26,6 +26,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "target_circuit_open": (Gauge, {"project", "agent"}),
     "targets_bypassed_total": (Counter, {"agent"}),
     "time_to_agent_seconds": (Histogram, {"agent"}),
+    "invite_to_agent_seconds": (Histogram, {"agent"}),
     "assignments": (Gauge, {"state"}),
     "assignments_starved_total": (Counter, set()),
     "ledger_consecutive_failures": (Gauge, set()),

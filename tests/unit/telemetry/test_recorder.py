@@ -89,6 +89,14 @@ def test_of_a_silent_attempt_it_is_told_why_it_was_given_up_then() -> None:
                 "time_to_agent_seconds_sum,greeter": 1.5,
             },
         ),
+        (
+            entry(Said.AGENT_JOINED, since_invite=4_500),
+            {
+                "agents_joined_total,greeter": 1,
+                "invite_to_agent_seconds_count,greeter": 1,
+                "invite_to_agent_seconds_sum,greeter": 4.5,
+            },
+        ),
         (entry(Said.AGENT_JOINED), {"agents_joined_total,greeter": 1}),
         (
             entry(Said.ATTEMPT_ENDED, verdict=Verdict.CRASHED, reason="connection_timeout"),
