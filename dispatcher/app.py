@@ -11,8 +11,7 @@ from aiohttp import TCPConnector
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dispatcher.config import BadConfig, Config, Project, Source
-from dispatcher.config.problems import in_environment
+from dispatcher.config import Config, Project, Source
 from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import Intake
 from dispatcher.engine.reconciler import Reconciler
@@ -27,10 +26,6 @@ from dispatcher.http.server import Applications, applications
 from dispatcher.http.ui import Page
 from dispatcher.http.webhook import WebhookEndpoint
 from dispatcher.ledger.interface import Ledger, LedgerUnavailable
-from dispatcher.ledger.memory import MemoryLedger
-from dispatcher.ledger.redis import address
-from dispatcher.ledger.redis.ledger import RedisLedger
-from dispatcher.ledger.redis.owner import Installation
 from dispatcher.ledger.timed import TimedLedger
 from dispatcher.livekit.answers import TwirpSession, twirp_session
 from dispatcher.livekit.client import LIMITS, LiveKit
@@ -39,6 +34,7 @@ from dispatcher.notices.loops import NoticeLoops
 from dispatcher.notices.outbox import Outbox
 from dispatcher.notices.post import posting
 from dispatcher.runtime.connection import connect, derived_key, mask_key
+from dispatcher.runtime.home import configured_ledger, memory_ledger, steady_clock
 from dispatcher.runtime.reload import Reload, note_loaded, nudge
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_snapshot
 from dispatcher.targets.board import Board
@@ -106,7 +102,7 @@ async def running(
         current = ConfigInForce(config, partial(_snapshot, session=session, recorder=recorder), recorder)
         runner = _runner(config, current, recorder, stack, dry_run=dry_run, record=record)
         http = await stack.enter_async_context(worker_http())
-        presence = Presence(lambda: current.holder.snapshot.workers, http, _steady_clock(), log, metrics)
+        presence = Presence(lambda: current.holder.snapshot.workers, http, steady_clock(), log, metrics)
         sweep = Sweep(runner.ledger, current.holder, runner.reconciler.pacer, recorder.calls)
         reload = Reload(source, config, partial(current.swap, runner.ledger), recorder) if source else None
         ask = reload.ask if reload else lambda: None
@@ -140,7 +136,7 @@ def _runner(
 ) -> Runner:
     """What drives sessions, and the ledger and tape that it works on: closed as the stack unwinds."""
     log, metrics, wake = recorder.log, recorder.metrics, asyncio.Event()
-    home = _memory if dry_run else partial(_home, config, current.holder)
+    home = memory_ledger if dry_run else partial(configured_ledger, config, current.holder)
     ledger = TimedLedger(home(wake.set), recorder.calls.ledger_called)
     stack.push_async_callback(ledger.aclose)
     outbox = Outbox(current.holder.receivers, log.mask)
@@ -174,30 +170,6 @@ def _start(
     supervisor.start("presence", presence.run)
     supervisor.start("events", feed.run)
     supervisor.start_for_each(holder.project_names, "sweep", sweep.run)
-
-
-def redis_address(config: Config) -> address.Address | None:
-    """Where the ledger's Redis is; None: the ledger is in memory. Raises BadConfig."""
-    if config.redis_url is None:
-        return None
-    try:
-        return address.read(config.redis_url.get_secret_value())
-    except ValueError as wrong:
-        raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
-
-
-def _home(config: Config, holder: ConfigHolder, wake: Callable[[], None]) -> Ledger:
-    redis = redis_address(config)
-    if redis is None:
-        return _memory(wake)
-    installation = Installation(
-        instance=config.instance, livekits=lambda: holder.snapshot.livekits, take_over=config.take_over
-    )
-    return RedisLedger(redis, installation=installation, wake=wake)
-
-
-def _memory(wake: Callable[[], None]) -> Ledger:
-    return MemoryLedger(_steady_clock(), wake=wake)
 
 
 @contextmanager
@@ -288,12 +260,6 @@ def _apps(  # noqa: PLR0913 the parts
         port=config.port if config.admin_port is not None else None,
         tracing=recorder.tracing,
     )
-
-
-def _steady_clock() -> Callable[[], Ms]:
-    """The machine's time, carried on by a clock that never steps back."""
-    offset = time.time_ns() - time.monotonic_ns()
-    return lambda: (time.monotonic_ns() + offset) // 1_000_000
 
 
 def _epoch_ms() -> Ms:

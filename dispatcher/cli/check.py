@@ -6,7 +6,6 @@ import sys
 from math import ceil
 from typing import Final, assert_never
 
-from dispatcher.app import redis_address
 from dispatcher.cli.options import EVERYTHING, take_config
 from dispatcher.config import Config, Source, load_offline, show
 from dispatcher.config.types import SECRET_MIN
@@ -14,6 +13,7 @@ from dispatcher.core.retries import asked_after
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.text import visible
 from dispatcher.expressions import Agents, Expression, Split
+from dispatcher.runtime.home import redis_address
 
 NAME: Final = "check"
 HELP: Final = "say whether the configuration is right: exit code 0 or 2"

@@ -15,11 +15,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dispatcher.app import RecordTo, redis_address, running
+from dispatcher.app import RecordTo, running
 from dispatcher.cli.options import EVERYTHING, source_of, take_connection
 from dispatcher.cli.signals import on_hangup, stopping
 from dispatcher.config import Config, Source
 from dispatcher.offline import Unusable
+from dispatcher.runtime.home import redis_address
 from dispatcher.telemetry.logs import LEVELS, Style, bridge
 from dispatcher.telemetry.output import NOWHERE, Output, aside
 from dispatcher.telemetry.tape import Files

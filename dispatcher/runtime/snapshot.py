@@ -23,7 +23,7 @@ from dispatcher.core.audience import OBLIVION, Recollection
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, UnreadMetadata, reporting
-from dispatcher.ledger.redis.owner import LiveKitAt
+from dispatcher.ledger.redis.installation import LiveKitAt
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.webhook import ApiKey
 from dispatcher.runtime.judgements import Judgements

@@ -11,8 +11,8 @@ from dispatcher.cli.doctor import examine
 from dispatcher.cli.main import main
 from dispatcher.config import Config, Secret
 from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis.ledger import RedisLedger
-from dispatcher.ledger.redis.owner import Installation, LiveKitAt
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, WorkerServer
 from tests.integration.house import config, rule
 from tests.real.redis_servers import Redis, alone, cluster, debian_redis, secured, sentinels

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from dispatcher.app import redis_address
 from dispatcher.cli.doctor import way_in
 from dispatcher.cli.doctor.findings import Finding, Grade, as_json, as_line
 from dispatcher.cli.doctor.livekits import of_livekits
@@ -20,6 +19,7 @@ from dispatcher.config.environment import service_url
 from dispatcher.config.types import SECRET_MIN
 from dispatcher.ledger.redis.address import Address
 from dispatcher.offline import Unusable
+from dispatcher.runtime.home import redis_address
 
 NAME: Final = "doctor"
 HELP: Final = "check Redis, LiveKit and the way in, and say what to mend: exit code 0, 1 or 2"

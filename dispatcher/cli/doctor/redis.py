@@ -10,8 +10,8 @@ from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.checkup import ServerFacts, check_up, named, other_installation
+from dispatcher.ledger.redis.installation import Installation
 from dispatcher.ledger.redis.ledger import RedisLedger
-from dispatcher.ledger.redis.owner import Installation
 from dispatcher.runtime.snapshot import livekits
 
 OLDEST: Final = {"redis": (7, 0), "valkey": (7, 2)}  # that the ledger's scripts are tested on, or meant for

@@ -14,8 +14,9 @@ from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import FOREIGN, Client, described
 from dispatcher.ledger.redis.connections import opened
+from dispatcher.ledger.redis.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis.keys import Keys
-from dispatcher.ledger.redis.owner import Installation, LiveKitAt, Owner
+from dispatcher.ledger.redis.owner import Owner
 
 WITHIN_S: Final = 5.0  # for everything that one server is asked
 PINGS: Final = 9  # of which the median counts

@@ -2,14 +2,12 @@
 
 import zlib
 from collections.abc import Callable
-from typing import Final
 
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Key
 from dispatcher.ledger.redis.client import Argument, ScriptCall
+from dispatcher.ledger.redis.installation import UNNAMED
 from dispatcher.ledger.redis.scripts import PARTITIONS, Op
-
-UNNAMED: Final = "default"  # the instance whose keys do not name it: releases that knew of one alone wrote them
 
 
 class Keys:

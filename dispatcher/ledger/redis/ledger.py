@@ -36,10 +36,11 @@ from dispatcher.ledger.order import ListedPage, PageFields
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import Argument, Client
+from dispatcher.ledger.redis.installation import ALONE, Installation
 from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.listing import lives, page, touched
 from dispatcher.ledger.redis.notices import RedisNotices
-from dispatcher.ledger.redis.owner import ALONE, Installation, Owner
+from dispatcher.ledger.redis.owner import Owner
 from dispatcher.ledger.redis.scripts import Op
 
 UNHEARD_MAX: Final = 1_000  # events of an outage; the sessions of older ones wait out their leases

@@ -9,43 +9,23 @@ the first one owns them, and for PATIENCE_S after that. A process that starts wi
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from msgspec import Struct
 
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.client import DEADLINE_S, Client, ScriptCall
-from dispatcher.ledger.redis.keys import UNNAMED, Keys
+from dispatcher.ledger.redis.installation import Installation, LiveKitAt
+from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.scripts import OWN_MS, Op
 
 AGAIN_S: Final = 5.0  # an answer holds so long
 LISTED_MAX: Final = 3  # projects, in an error
 PATIENCE_S: Final = OWN_MS / 1000  # who was refused waits so long: those it came second to may be restarted meanwhile
 
-
-class LiveKitAt(Struct, frozen=True):
-    """Where a project's LiveKit is, as it may be shown. `keys` are the ids of its API keys."""
-
-    url: str
-    keys: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.url} ({', '.join(self.keys)})"
-
-
-class Installation(Struct, frozen=True, kw_only=True):
-    """The installation that a ledger belongs to. Without `livekits` nobody checks who owns the keys."""
-
-    instance: str = UNNAMED
-    livekits: Callable[[], Mapping[str, LiveKitAt]] | None = None  # by project, as they are in force now
-    take_over: bool = False  # the keys are taken, once, from whoever has them
-
-
-ALONE: Final = Installation()
 
 _Answer: TypeAlias = int | list[bytes]  # own.lua's: 1, 0, or the project in which another installation differs, and it
 _LIVEKITS: Final = msgspec.json.Decoder(dict[str, LiveKitAt])

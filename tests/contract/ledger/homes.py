@@ -12,8 +12,8 @@ from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Handover, Key, Ledger
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.installation import Installation
 from dispatcher.ledger.redis.ledger import RedisLedger
-from dispatcher.ledger.redis.owner import Installation
 from tests.real.valkey import Valkey, ask, running_valkey
 
 START: Ms = 1_700_000_000_000

@@ -13,9 +13,9 @@ import redis
 from dispatcher.ledger.interface import Counts, Delivered, LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis import address, owner
 from dispatcher.ledger.redis.connections import CONNECTIONS
+from dispatcher.ledger.redis.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.ledger import RedisLedger
-from dispatcher.ledger.redis.owner import Installation, LiveKitAt
 from dispatcher.ledger.redis.scripts import OWN_MS
 from tests.contract.ledger.homes import KEY, OTHER, RedisHome
 from tests.contract.ledger.test_redis import ANSWERED_WITHIN, keys_of, refusal

@@ -72,8 +72,17 @@ def test_every_variable_that_a_help_names_is_documented() -> None:
 )
 def test_a_command_that_asks_a_service_does_not_load_the_service(typed: str) -> None:
     """It would take a second more."""
-    program = f"import sys; from dispatcher.cli.main import commands; list(commands(['{typed}'])); print(*sys.modules)"
-    loaded = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
+    assert loaded(typed) & {"dispatcher.app", "dispatcher.engine", "dispatcher.ledger.redis", "redis"} == set()
 
-    assert f"dispatcher.cli.{typed}" in loaded
-    assert loaded & {"dispatcher.app", "dispatcher.engine", "dispatcher.ledger.redis", "redis"} == set()
+
+def test_a_service_without_redis_does_not_load_its_client() -> None:
+    """Half a second, and 12 MB."""
+    assert "redis" not in loaded("serve")
+
+
+def loaded(typed: str) -> set[str]:
+    """The modules that are there once the command is known."""
+    program = f"import sys; from dispatcher.cli.main import commands; list(commands(['{typed}'])); print(*sys.modules)"
+    modules = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
+    assert f"dispatcher.cli.{typed}" in modules
+    return modules

@@ -1,0 +1,47 @@
+"""Which home the ledger has, as the configuration says: Redis, or the memory of this process."""
+
+import time
+from collections.abc import Callable
+
+from dispatcher.config import BadConfig, Config
+from dispatcher.config.problems import in_environment
+from dispatcher.core.facts import Ms
+from dispatcher.ledger.interface import Ledger
+from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.installation import Installation
+from dispatcher.runtime.snapshot import ConfigHolder
+
+
+def redis_address(config: Config) -> address.Address | None:
+    """Where the ledger's Redis is; None: the ledger is in memory. Raises BadConfig."""
+    if config.redis_url is None:
+        return None
+    try:
+        return address.read(config.redis_url.get_secret_value())
+    except ValueError as wrong:
+        raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
+
+
+def configured_ledger(config: Config, holder: ConfigHolder, wake: Callable[[], None]) -> Ledger:
+    """The ledger that the configuration names. The Redis client is imported only where there is one to talk to."""
+    redis = redis_address(config)
+    if redis is None:
+        return memory_ledger(wake)
+    from dispatcher.ledger.redis.ledger import RedisLedger  # noqa: PLC0415 it takes half a second and 12 MB
+
+    installation = Installation(
+        instance=config.instance, livekits=lambda: holder.snapshot.livekits, take_over=config.take_over
+    )
+    return RedisLedger(redis, installation=installation, wake=wake)
+
+
+def memory_ledger(wake: Callable[[], None]) -> Ledger:
+    """A ledger in this process; `wake` is called when something is due."""
+    return MemoryLedger(steady_clock(), wake=wake)
+
+
+def steady_clock() -> Callable[[], Ms]:
+    """The machine's time, carried on by a clock that never steps back."""
+    offset = time.time_ns() - time.monotonic_ns()
+    return lambda: (time.monotonic_ns() + offset) // 1_000_000
