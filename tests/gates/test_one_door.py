@@ -26,7 +26,8 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "dispatcher.testing": ("testing", "kit", "cli.demo", "cli.fake_livekit"),
 }
 WALL_CLOCK: Mapping[str, str] = {
-    "app": "webhooks' tokens are judged by it, and the memory ledger's clock begins with it",
+    "app": "webhooks' tokens are judged by it",
+    "runtime.home": "the memory ledger's clock begins with it",
     "cli.doctor.livekits": "compares it with LiveKit's own",
     "cli.doctor.way_in": "signs what is sent, and says how long ago a webhook came",
     "cli.demo": "stamps the log",
