@@ -3,24 +3,22 @@
 import argparse
 import asyncio
 import os
-import signal
-import sys
 import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from dispatcher.cli.logged import output_of, take_log
 from dispatcher.cli.options import LIVEKIT, take_config
-from dispatcher.cli.signals import stopping
+from dispatcher.cli.signals import end_now, stopping
 from dispatcher.client.launches import HOST, PORT
 from dispatcher.config import BadConfig, Config, load
 from dispatcher.config.problems import Problem
 from dispatcher.launcher.kin import adopt_orphans
 from dispatcher.launcher.records import StateInUse
 from dispatcher.launcher.server import LauncherPlace, running_launcher
-from dispatcher.telemetry.logs import Style
-from dispatcher.telemetry.output import NOWHERE, Output, aside
+from dispatcher.telemetry.output import Output, aside
 
 NAME: Final = "launcher"
 HELP: Final = "run a launcher: start a process for a room when somebody posts its token"
@@ -36,9 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default=HOST, help=f"the address to listen on; default: {HOST}")
     parser.add_argument("--port", type=int, default=PORT, help=f"the port to listen on; default: {PORT}")
     parser.add_argument("--state", type=Path, default=STATE, metavar="DIR", help=f"for its records; default: {STATE}")
-    parser.add_argument(
-        "--log", choices=("json", "text"), help="how the log is written; default: text on a terminal, else json"
-    )
+    take_log(parser)
     take_config(parser)
 
 
@@ -52,8 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadConfig([Problem(str(config.file or "environment"), 0, 0, "launchers", _NONE)])
     aside("".join(f"{warning}\n" for warning in config.warnings))
     place = LauncherPlace(host=arguments.host, port=arguments.port, state=arguments.state.expanduser().absolute())
-    style: Style = arguments.log or ("text" if sys.stdout and sys.stdout.isatty() else "json")
-    with Output(sys.stdout.fileno() if sys.stdout else NOWHERE, time.time, style=style) as output:
+    with output_of(arguments) as output:
         try:
             adopt_orphans()
             asyncio.run(_until_stopped(config, place, output))
@@ -68,19 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _until_stopped(config: Config, place: LauncherPlace, output: Output) -> None:
     log, about = output.log, version("livekit-dispatcher")
-    with stopping(partial(_end_now, output)) as stopped:
+    with stopping(partial(end_now, output)) as stopped:
         async with running_launcher(config, log, place, clock=_epoch_ms, version=about) as launcher:
             names = [one.name for one in config.launchers]
             log.info("launcher.started", url=f"{launcher.url}/launch", launchers=names, state=str(place.state))
             await stopped.wait()
             log.info("launcher.stopping")
     log.info("launcher.stopped")
-
-
-def _end_now(output: Output, number: signal.Signals) -> None:
-    output.log.warning("service.killed", signal=number.name)
-    output.close()
-    os._exit(128 + number)
 
 
 def _epoch_ms() -> int:

@@ -4,10 +4,6 @@ import argparse
 import asyncio
 import gc
 import logging
-import os
-import signal
-import sys
-import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,13 +12,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.app import RecordTo, running
+from dispatcher.cli.logged import output_of, take_log
 from dispatcher.cli.options import EVERYTHING, source_of, take_connection
-from dispatcher.cli.signals import on_hangup, stopping
+from dispatcher.cli.signals import end_now, on_hangup, stopping
 from dispatcher.config import Config, Source
 from dispatcher.offline import Unusable
 from dispatcher.runtime.home import redis_address
-from dispatcher.telemetry.logs import LEVELS, Style, bridge
-from dispatcher.telemetry.output import NOWHERE, Output, aside
+from dispatcher.telemetry.logs import LEVELS, bridge
+from dispatcher.telemetry.output import Output, aside
 from dispatcher.telemetry.tape import Files
 
 NAME: Final = "serve"
@@ -43,9 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--take-over", action="store_true", help=TAKE_OVER)
     parser.add_argument("--record", type=Path, metavar="DIR", help=RECORD)
     parser.add_argument("--record-plain", action="store_true", help=RECORD_PLAIN)
-    parser.add_argument(
-        "--log", choices=("json", "text"), help="how the log is written; default: text on a terminal, else json"
-    )
+    take_log(parser)
     parser.add_argument("--log-level", choices=LEVELS, default=LEVELS[0], help=LEVEL)
     take_connection(parser)
 
@@ -57,10 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     redis_address(config)
     aside("".join(f"{warning}\n" for warning in config.warnings))
     record = _recording(arguments)
-    stdout = sys.stdout  # None where the process was started without one: its number may be a socket's by now
-    style: Style = arguments.log or ("text" if stdout and stdout.isatty() else "json")
     config = replace(config, take_over=arguments.take_over)
-    with Output(stdout.fileno() if stdout else NOWHERE, time.time, style=style) as output:
+    with output_of(arguments) as output:
         output.log.least = arguments.log_level
         logging.getLogger().addHandler(bridge(output.log))
         try:
@@ -90,7 +83,7 @@ async def _until_stopped(
     config: Config, source: Source, output: Output, record: RecordTo | None, *, dry_run: bool
 ) -> None:
     log, about = output.log, version("livekit-dispatcher")
-    with stopping(partial(_end_now, output)) as stopped:
+    with stopping(partial(end_now, output)) as stopped:
         async with running(config, log, version=about, dry_run=dry_run, source=source, record=record) as service:
             on_hangup(service.reload)
             log.info(
@@ -112,10 +105,3 @@ async def _until_stopped(
             await stopped.wait()
             log.info("service.stopping")
     log.info("service.stopped")
-
-
-def _end_now(output: Output, number: signal.Signals) -> None:
-    """End the process here, as if the signal had killed it: with 128 and the signal's number."""
-    output.log.warning("service.killed", signal=number.name)
-    output.close()
-    os._exit(128 + number)

@@ -4,11 +4,14 @@
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
+
+from dispatcher.telemetry.output import Output
 
 _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -42,3 +45,10 @@ def on_hangup(wish: Callable[[], None]) -> None:
     """Call it at each SIGHUP from now on, and now if one has come while SIGHUP was blocked."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wish)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+def end_now(output: Output, number: signal.Signals) -> None:
+    """End the process here, as if the signal had killed it: with 128 and the signal's number."""
+    output.log.warning("service.killed", signal=number.name)
+    output.close()
+    os._exit(128 + number)
