@@ -20,6 +20,7 @@ A = TypeVar("A", bound=Struct)
 JSON: Final = "application/json"
 
 _PLACES: Final = {  # in a path: these may be called anything, with slashes, braces or line ends in them
+    "{agent}": r"{agent:[\s\S]+}",
     "{room}": r"{room:[\s\S]+}",
     "{assignment}": r"{assignment:[\s\S]+}",
 }

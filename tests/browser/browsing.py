@@ -41,6 +41,10 @@ class Tab:
         """The text is to be seen, soon."""
         await self.page.get_by_text(text).first.wait_for(timeout=within)
 
+    async def is_live(self) -> None:
+        """The page hears events, and says so."""
+        await self.page.get_by_text("Live", exact=True).wait_for()
+
     async def text(self) -> str:
         """All that is to be read."""
         shown: str = await self.page.inner_text("body")

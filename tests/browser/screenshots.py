@@ -4,10 +4,12 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from PIL import Image
 from playwright.async_api import Browser
 
 from tests.browser.browsing import DESK, PHONE, Scheme, browser, tab
@@ -16,6 +18,7 @@ from tests.integration.house import House
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "page"
 AGAIN_S: Final = 1.5  # until the page has asked a second time
+COLOURS: Final = 256  # as many as a PNG has by number
 
 
 class Shot(Struct, frozen=True):
@@ -72,8 +75,10 @@ async def _take(chromium: Browser, here: House, shot: Shot) -> None:
     address = f"{here.service.admin_url}/{shot.path}"
     async with tab(chromium, address, size=PHONE if shot.narrow else DESK, scheme=shot.scheme) as shown:
         await shown.page.locator("section.panel").first.wait_for()
+        await shown.is_live()
         await asyncio.sleep(AGAIN_S)
-        await shown.page.screenshot(path=FOLDER / f"{shot.name}.png", full_page=True)
+        taken = await shown.page.screenshot(full_page=True)
+    Image.open(BytesIO(taken)).quantize(COLOURS).save(FOLDER / f"{shot.name}.png", optimize=True)
     sys.stdout.write(f"{shot.name}\n")
 
 

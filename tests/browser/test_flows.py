@@ -1,7 +1,5 @@
 """What an operator does with the page: sees who waits, looks into a room, orders something."""
 
-import asyncio
-
 import pytest
 from msgspec.structs import replace
 
@@ -10,7 +8,7 @@ from dispatcher.config import ApiToken, Secret
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, JobOutcome
 from tests.browser.browsing import PHONE, browser, tab
-from tests.browser.scenes import healthy, recovered, staged, starved
+from tests.browser.scenes import ROOMS, healthy, recovered, staged, starved
 from tests.integration.house import config, rule
 
 pytestmark = pytest.mark.real
@@ -70,7 +68,7 @@ async def test_an_order_is_carried_out_once_it_is_confirmed() -> None:
             await shown.page.get_by_role("button", name="Try again").click()
             dialog = shown.page.get_by_role("dialog")
             await dialog.get_by_role("button", name="Leave it as it is").click()
-            assert await dialog.count() == 0
+            await dialog.wait_for(state="detached")
             assert "assignment.retried" not in here.said("sales-4711")
 
             await shown.page.get_by_role("button", name="Try again").click()
@@ -78,6 +76,38 @@ async def test_an_order_is_carried_out_once_it_is_confirmed() -> None:
             await here.told("assignment.retried", room="sales-4711")
             await shown.shows("It is tried again.")
             await shown.shows("Served: ")
+
+
+async def test_an_assignment_is_cancelled_once_it_is_confirmed() -> None:
+    """Its agent goes, and no other one comes; nothing is sent before the confirmation."""
+    address = "ui/rooms/help-1"
+    async with healthy() as here, browser() as chromium, tab(chromium, f"{here.service.admin_url}/{address}") as shown:
+        await shown.shows("Served: ")
+        await shown.page.get_by_role("button", name="Cancel: support-line").click()
+        dialog = shown.page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Leave it as it is").click()
+        await dialog.wait_for(state="detached")
+        assert "assignment.cancelled" not in here.said("help-1")
+
+        await shown.page.get_by_role("button", name="Cancel: support-line").click()
+        await dialog.get_by_role("button", name="Cancel the assignment").click()
+        await here.told("assignment.cancelled", room="help-1", by="environment", within=20)
+        await shown.shows("It is cancelled.")
+        await here.livekit.wait_until(lambda: not here.livekit.rooms.agents_in("help-1"), within=20)
+        await shown.shows("environment cancelled support-line")
+
+
+async def test_an_agents_last_hour_is_shown_as_the_api_tells_it() -> None:
+    """How often it came and failed, by the minute, and how soon; nothing but the API is asked."""
+    async with healthy() as here, browser() as chromium, tab(chromium, here.service.admin_url, token=None) as shown:
+        asked: list[str] = []
+        shown.page.on("request", lambda request: asked.append(request.url))
+        await shown.sign_in()
+        agent = shown.page.get_by_role("region", name="Agents").get_by_role("listitem").filter(has_text="greeter")
+        await agent.get_by_text(f"{ROOMS // 2} served, 0 failed in the last hour").wait_for()
+        assert "95 of 100 after" in await agent.inner_text()
+        assert await agent.get_by_role("img").count() == 2
+        assert [url for url in asked if "/v1/" not in url] == []
 
 
 async def test_an_agent_is_paused_and_resumed() -> None:
@@ -156,8 +186,7 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways() -> None:
 async def test_what_happens_is_shown_as_it_happens() -> None:
     """By the service's events: long before the page would ask by itself."""
     async with healthy() as here, browser() as chromium, tab(chromium, f"{here.service.admin_url}/ui") as shown:
-        await shown.shows("Live")
-        await asyncio.sleep(2)
+        await shown.is_live()
         await here.livekit.rooms.join("lobby-new", "zoe")
         await shown.page.get_by_role("link", name="lobby-new").wait_for(timeout=5_000)
         await shown.page.get_by_role("link", name="lobby-new").click()

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from dispatcher.core.text import visible
 from dispatcher.testing import FakeLiveKit
 from tests.browser.browsing import browser, tab
 from tests.browser.scenes import ordered
@@ -52,3 +53,29 @@ async def test_a_name_is_shown_as_text_and_its_room_is_found(name: str) -> None:
         async with tab(chromium, address) as shown:
             await shown.shows("greeter is in the room")
             assert not await shown.page.evaluate("window.harmed")
+
+
+@pytest.mark.parametrize("name", CORPUS, ids=range(len(CORPUS)))
+async def test_an_agents_name_is_shown_as_text_and_the_agent_is_paused(name: str) -> None:
+    """Where it is listed, in the question before the order, in what is told of it, and in the cause of a wait."""
+    async with FakeLiveKit() as livekit, browser() as chromium, house(rule(name, attempts=1), livekit=livekit) as here:
+        await livekit.rooms.join("lobby", "alice")
+        await here.told("assignment.starved", agent=name, within=20)
+        async with tab(chromium, f"{here.service.admin_url}/ui") as shown:
+            await shown.shows("Who waits now")
+            agents = shown.page.get_by_role("region", name="Agents")
+            assert visible(name) in await agents.get_by_role("heading", level=3).inner_text()
+            if name != "..":  # a browser takes it for another folder, so the page has no button for it
+                await agents.get_by_role("button", name="Pause: ").click()
+                dialog = shown.page.get_by_role("dialog")
+                await dialog.get_by_role("button", name="Pause the agent").click()
+                if name.isprintable():
+                    await here.told("agent.paused", agent=name, within=20)
+                else:
+                    await shown.shows("The service refused it: agent: write the name your agent registers under")
+                    await dialog.get_by_role("button", name="Leave it as it is").click()
+                await dialog.wait_for(state="detached")
+            await shown.page.get_by_role("link", name="lobby").first.click()
+            await shown.shows("In words")
+            assert not await shown.page.evaluate("window.harmed")
+            assert await shown.page.evaluate("document.scripts.length") == 1

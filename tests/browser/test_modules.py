@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from dispatcher.core.text import visible
 from tests.browser.browsing import Tab, browser, tab
 from tests.integration.house import house
 
@@ -124,28 +125,9 @@ async def test_spans_are_read_at_a_glance(door: Tab) -> None:
 
 async def test_what_has_no_shape_is_written_out(door: Tab) -> None:
     """As the commands and the log do."""
-    odd = "a\u202eb\u0007\n\u200b\U000e0001é部"
+    odd = "a\u202eb\u0007\r\n\t\u200b\u00a0 \u2028\U000e0001é部\\"
 
-    assert await computed(door, "words.js", "return it.visible(argument);", odd) == (
-        "a\\u202eb\\x07\\x0a\\u200b\\U000e0001é部"
-    )
-
-
-async def test_the_metrics_are_read_as_they_are_written(door: Tab) -> None:
-    """Labels with quotes and backslashes, verdicts that are failures, quantiles inside their bucket."""
-    text = """# HELP livekit_dispatcher_webhooks_total Requests.
-livekit_dispatcher_webhooks_total{event="room_started",result="recorded"} 3.0
-livekit_dispatcher_agents_joined_total{agent="a\\\\"b\\\\\\\\n"} 6.0
-livekit_dispatcher_dispatches_total{agent="a\\\\"b\\\\\\\\n",result="silent"} 1.0
-livekit_dispatcher_dispatches_total{agent="a\\\\"b\\\\\\\\n",result="finished"} 9.0
-livekit_dispatcher_time_to_agent_seconds_bucket{agent="a\\\\"b\\\\\\\\n",le="0.1"} 0.0
-livekit_dispatcher_time_to_agent_seconds_bucket{agent="a\\\\"b\\\\\\\\n",le="0.3"} 4.0
-livekit_dispatcher_time_to_agent_seconds_bucket{agent="a\\\\"b\\\\\\\\n",le="+Inf"} 4.0
-process_open_fds 12.0
-""".replace("\\\\\\\\", "\\\\").replace('\\\\"', '\\"')
-    told = await computed(door, "exposition.js", "return it.agentsCounted(argument);", text)
-
-    assert list(told.values()) == [{"served": 6, "failed": 1, "p50_ms": 200, "p95_ms": 290}]
+    assert await computed(door, "words.js", "return it.visible(argument);", odd) == visible(odd)
 
 
 async def test_a_refused_change_is_trouble_until_another_one_is_in_force(door: Tab) -> None:

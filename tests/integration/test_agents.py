@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -154,6 +155,15 @@ async def test_a_pause_that_makes_no_sense_names_the_field(path: str, body: byte
         status, problem = await answered(http, "POST", f"/v1/agents/{path}", data=body)
         assert (status, problem["field"]) == (422, field)
         assert [one for one in (await agents(http)).values() if one["paused"]] == []
+
+
+@pytest.mark.parametrize("agent", ["a/b", "{sales}", "x/pause", "100%"])
+async def test_an_agent_of_any_name_is_paused_and_resumed(agent: str) -> None:
+    """LiveKit lets agents be called anything; the path has the name quoted."""
+    async with house(rule(agent)) as here, asking(here) as http:
+        told = await order(http, quote(agent, safe=""), "pause")
+        assert (told["agent"], told["rules"], told["paused"]["by"]) == (agent, ["default"], "environment")
+        assert (await order(http, quote(agent, safe=""), "resume"))["paused"] is None
 
 
 async def test_not_more_than_so_many_are_paused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ const CIRCUITS = {
 };
 const SHOWN = 40;
 
-export const Agents = kept(({agents, user, counted}) => {
+export const Agents = kept(({agents, user}) => {
   const several = user.projects.length > 1;
   const rows = [...agents].sort((a, b) => weight(b) - weight(a) || (a.agent < b.agent ? -1 : 1));
   return html`<section class="panel agents" aria-labelledby="agents">
     <h2 id="agents">Agents</h2>
     ${!rows.length && html`<p class="hint">No rule names an agent, and no worker is seen.</p>`}
-    <ul>${rows.slice(0, SHOWN).map(row => html`<${Agent} key=${`${row.project} ${row.agent}`} row=${row} several=${several} user=${user} counted=${counted[row.agent]} />`)}</ul>
+    <ul>${rows.slice(0, SHOWN).map(row => html`<${Agent} key=${`${row.project} ${row.agent}`} row=${row} several=${several} />`)}</ul>
     ${rows.length > SHOWN && html`<p class="more">${rows.length - SHOWN} more: <code>dispatcher agents</code> lists all.</p>`}
   </section>`;
 });
@@ -31,10 +31,8 @@ function weight(row) {
   return row.assignments.starved ? 1 : 0;
 }
 
-function Agent({row, several, counted}) {
-  const {paused} = row;
-  const hour = row.last_hour || counted;
-  const when = row.last_hour ? 'in the last hour' : 'since the start';
+function Agent({row, several}) {
+  const {paused, last_hour: hour} = row;
   return html`<li class="agent">
     <div class="name"><h3><bdi>${visible(row.agent) || 'without a name'}</bdi>${several && row.project && html` <small>${row.project}</small>`}</h3>
       <${Orders} row=${row} /></div>
@@ -47,7 +45,7 @@ function Agent({row, several, counted}) {
     </p>
     ${hour && html`<div class="hour-line">
       ${hour.minutes && html`<${HourPlot} minutes=${hour.minutes} label=${`The last hour, minute by minute: ${hour.served} served, ${hour.failed} failed`} />`}
-      <p><b class="good-text">${hour.served}</b> served, <b class=${hour.failed ? 'bad-text' : ''}>${hour.failed}</b> failed ${when}</p>
+      <p><b class="good-text">${hour.served}</b> served, <b class=${hour.failed ? 'bad-text' : ''}>${hour.failed}</b> failed in the last hour</p>
     </div>`}
     ${hour?.p50_ms != null && html`<div class="hour-line">
       <${SpeedPlot} p50=${hour.p50_ms} p95=${hour.p95_ms ?? hour.p50_ms} label="How soon its agents come, from 0.1 s to 30 s" />

@@ -42,7 +42,7 @@ function signIn(given) {
 function signOut() {
   end();
   token.forget();
-  change({door: 'sign-in', user: null, refused: '', agents: null, counted: null, stats: null, waiting: null, rooms: null, room: null});
+  change({door: 'sign-in', user: null, refused: '', agents: null, stats: null, waiting: null, rooms: null, room: null});
 }
 
 function Page() {

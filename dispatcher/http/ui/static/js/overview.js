@@ -11,8 +11,6 @@ import {Troubles} from './troubles.js';
 import {Waiting} from './waiting.js';
 import {age, count} from './words.js';
 
-const NONE = {};
-
 export function Overview() {
   if (!state.waiting) return html`<h1 tabindex="-1">Rooms</h1><p class="loading">Asking the service…</p>`;
   return html`
@@ -20,7 +18,7 @@ export function Overview() {
     <${Troubles} troubles=${troublesOf(state.stats)} />
     <${Waiting} rooms=${state.waiting} second=${state.tick} user=${state.user} total=${waitingTotal()} />
     <div class="columns">
-      <${Agents} agents=${state.agents} user=${state.user} counted=${state.counted || NONE} />
+      <${Agents} agents=${state.agents} user=${state.user} />
       <${Incoming} stats=${state.stats} second=${state.tick} />
     </div>
     <${Rooms} rooms=${state.rooms} filter=${state.filter} cursors=${state.cursors} projects=${state.user.projects} />

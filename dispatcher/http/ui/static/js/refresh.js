@@ -1,13 +1,11 @@
 // Keeps what is shown true: asks again when an event tells of something new, and every few seconds where none can come.
 
 import {hearEvents} from './events.js';
-import {agentsCounted} from './exposition.js';
-import {ask, askText, Refused, token} from './server.js';
+import {ask, Refused, token} from './server.js';
 import {change, state} from './store.js';
 import {roomIn} from './views.js';
 
 const POLL = 3_000; // ms between two askings without events
-const COUNTED = 5_000; // between two readings of the metrics
 const CHECK = 15_000; // with events: what no event tells of, such as workers
 const GATHER = 400; // events that come together are one asking
 const APART = 1_000; // between two askings at least: a thousand events a second are one, too
@@ -20,7 +18,6 @@ let timer = 0;
 let asking = false;
 let again = false;
 let askedAt = 0;
-let countedAt = 0;
 
 /** Begin: the user may ask. */
 export function begin() {
@@ -82,14 +79,13 @@ async function askAll() {
 async function askWhole() {
   const {filter, cursors} = state;
   const values = {...filter, limit: PAGE, cursor: cursors.at(-1)};
-  const [agents, counted, stats, waiting, rooms] = await Promise.all([
+  const [agents, stats, waiting, rooms] = await Promise.all([
     ask('v1/agents'),
-    askCounted(),
     askStats(),
     ask('v1/rooms', {values: {sort: 'wait', limit: WAITING_MAX}}),
     ask('v1/rooms', {values}),
   ]);
-  const news = {agents: agents.agents, counted, stats, waiting: waiting.rooms, skew: agents.now - Date.now()};
+  const news = {agents: agents.agents, stats, waiting: waiting.rooms, skew: agents.now - Date.now()};
   if (filter === state.filter && cursors === state.cursors) news.rooms = rooms;
   change(news);
 }
@@ -105,17 +101,6 @@ async function askRoom(name) {
   if (!state.skew) {
     const {now} = await ask('v1/agents');
     change({skew: now - Date.now()});
-  }
-}
-
-/** What this replica's metrics say of agents: asked for now and then, as making them takes the service some milliseconds. */
-async function askCounted() {
-  if (state.counted && Date.now() - countedAt < COUNTED) return state.counted;
-  countedAt = Date.now();
-  try {
-    return agentsCounted(await askText('metrics'));
-  } catch {
-    return null; // a proxy may keep them to itself
   }
 }
 

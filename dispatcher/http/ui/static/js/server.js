@@ -51,13 +51,6 @@ export async function ask(path, asked = {}) {
   return told;
 }
 
-/** The service's answer as text. Raises Refused or Unreachable. */
-export async function askText(path) {
-  const {answer, text} = await sent(path, {});
-  if (!answer.ok) throw new Refused(answer.status, {});
-  return text;
-}
-
 async function sent(path, {values, method = 'GET', body}) {
   try {
     const answer = await fetch(address(path, values), {

@@ -6,7 +6,6 @@ export const state = {
   refused: '', // why the last token was refused
   path: '', // the view: what stands in the address
   agents: null,
-  counted: null, // by agent: what /metrics of this replica says
   stats: null, // what /v1/stats says; null: an older release answers
   waiting: null, // rooms in which somebody waits, those who have waited longest first
   rooms: null, // one page of the list: {rooms, next_cursor}

@@ -39,9 +39,12 @@ export function count(many, one, several = `${one}s`) {
   return `${number(many)} ${many === 1 ? one : several}`;
 }
 
+const SHORT = {'\n': '\\n', '\r': '\\r', '\t': '\\t'};
+
 /** A name as it may be shown: what has no shape of its own is written out, as the commands do. */
 export function visible(text) {
-  return String(text ?? '').replace(/[\p{C}\p{Zl}\p{Zp}]/gu, one => {
+  return String(text ?? '').replace(/(?! )[\p{C}\p{Z}]/gu, one => {
+    if (SHORT[one]) return SHORT[one];
     const code = one.codePointAt(0).toString(16);
     return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : code.length <= 4 ? `\\u${code.padStart(4, '0')}` : `\\U${code.padStart(8, '0')}`;
   });
