@@ -41,7 +41,7 @@ def api_routes(  # noqa: PLR0913 the parts
     answers = OrderAnswers(runner.ledger, pauses, recorder.log.mask)
     parts = (
         DocumentApi(guard, recorder.health.version),
-        WhoAmI(guard),
+        WhoAmI(guard, guard.holder.project_names),
         ConfigApi(guard),
         StatsApi(guard, runner.ledger, recorder.log.mask),
         RoomsApi(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen)),

@@ -1,5 +1,6 @@
 """Who asks, as the guard sees them: what a page needs to show only what its user may do."""
 
+from collections.abc import Callable, Collection
 from typing import Final
 
 from aiohttp import web
@@ -14,10 +15,11 @@ SCOPES: Final[tuple[Scope, ...]] = ("read", "dispatch", "admin")
 
 
 class WhoAmI:
-    """`/v1/whoami`: every token may ask it, whatever its scopes."""
+    """`/v1/whoami`: every token may ask it, whatever its scopes. `projects` are all that are configured."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, projects: Callable[[], Collection[str]]) -> None:
         self.guard = guard
+        self.projects = projects
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
@@ -29,7 +31,7 @@ class WhoAmI:
         return AskingUser(
             name=token.name,
             scopes=tuple(scope for scope in SCOPES if not token.scopes.isdisjoint({scope, "admin"})),
-            projects=tuple(call.caller.sees(self.guard.holder.snapshot.projects)),
+            projects=tuple(call.caller.sees(self.projects())),
             agents=None if token.agents is None else tuple(sorted(token.agents)),
             dry_run=self.guard.health.dry_run,
         )

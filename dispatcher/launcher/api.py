@@ -19,6 +19,7 @@ from dispatcher.telemetry.masks import Mask
 
 LINES: Final = 200  # of a log that are shown unless asked for more
 LINES_MAX: Final = 10_000
+ENDED_MAX: Final = 10_000  # launches that have ended, in one answer
 
 
 class LaunchesApi:
@@ -42,14 +43,18 @@ class LaunchesApi:
         ]
 
     async def _list(self, request: web.Request, caller: Caller) -> web.Response:
-        """Those that run, the oldest first; with `?ended=true` also those that have ended, as long as they are kept."""
-        ended = request.query.get("ended", "false")
-        if ended not in {"true", "false"}:
+        """Those that run, the oldest first; with `?ended=true` then those that have ended, as long as they are kept.
+
+        `?limit=`: so many of the latter at most, which have ended last.
+        """
+        asked, most = request.query.get("ended", "false"), _number(request, "limit", ENDED_MAX, ENDED_MAX)
+        if asked not in {"true", "false"}:
             raise bad_request("ended", "write true or false")
         memory = await self._home.memory()
         launches = [one for one in self._pool.launches.values() if self._sees(caller, one)]
-        shown = [self._shown(one, memory) for one in launches if ended == "true" or not one.ended]
-        return web.json_response({"launches": shown, "free": self._free()})
+        ended = sorted((one for one in launches if one.ended), key=lambda one: one.ended_at)[-most:]
+        found = [*(one for one in launches if not one.ended), *(ended if asked == "true" else [])]
+        return web.json_response({"launches": [self._shown(one, memory) for one in found], "free": self._free()})
 
     async def _show(self, request: web.Request, caller: Caller) -> web.Response:
         return web.json_response(self._shown(self._found(request, caller), await self._home.memory()))
@@ -57,10 +62,7 @@ class LaunchesApi:
     async def _log(self, request: web.Request, caller: Caller) -> web.Response:
         """The last lines that its process wrote, `?lines=` of them at most."""
         launch = self._found(request, caller)
-        asked = request.query.get("lines", str(LINES))
-        if not asked.isdecimal() or not 1 <= int(asked) <= LINES_MAX:
-            raise bad_request("lines", f"write a whole number from 1 to {LINES_MAX}")
-        lines = tail(self._records.folder(launch.id), int(asked))
+        lines = tail(self._records.folder(launch.id), _number(request, "lines", LINES, LINES_MAX))
         return web.Response(text="".join(f"{line}\n" for line in lines), content_type="text/plain", charset="utf-8")
 
     async def _stop(self, request: web.Request, caller: Caller) -> web.Response:
@@ -99,6 +101,14 @@ class LaunchesApi:
             ended = {"ended_at": launch.ended_at, "why": launch.end, "exit_code": launch.exit_code}
             return {**shown, **ended, "exit_signal": launch.exit_signal or None}
         return {**shown, "pid": launch.pid or None, "rss_bytes": memory.get(launch.id)}
+
+
+def _number(request: web.Request, name: str, usual: int, most: int) -> int:
+    """The parameter of this name. Raises ApiError."""
+    asked = request.query.get(name, str(usual))
+    if not asked.isdecimal() or not 1 <= int(asked) <= most:
+        raise bad_request(name, f"write a whole number from 1 to {most}")
+    return int(asked)
 
 
 def _age(launch: Launch) -> Ms:

@@ -17,6 +17,8 @@ from dispatcher.engine.supervise import Supervisor
 from dispatcher.http.guard import Guard
 from dispatcher.http.listener import limits_here, listening
 from dispatcher.http.server import alive_and_metrics, bare_application
+from dispatcher.http.ui import LAUNCHER, Page
+from dispatcher.http.whoami import WhoAmI
 from dispatcher.launcher.api import LaunchesApi
 from dispatcher.launcher.endpoint import LaunchEndpoint
 from dispatcher.launcher.kin import adopts_orphans
@@ -99,12 +101,15 @@ async def running_launcher(
 def _routes(config: Config, pool: Pool, ways: Ways, metrics: LaunchMetrics) -> list[web.RouteDef]:
     log = ways.recorder.log
     keys, projects = api_keys(config), {one.name: one for one in config.projects}
-    callers = ConfigHolder(ConfigSnapshot(projects={}, callers=config.callers))
-    api = LaunchesApi(Guard(callers, metrics.shared, Health(ways.clock)), pool, ways.home, ways.records, log.mask)
+    holder = ConfigHolder(ConfigSnapshot(projects={}, callers=config.callers, ui=config.ui))
+    guard = Guard(holder, metrics.shared, Health(ways.clock))
+    api = LaunchesApi(guard, pool, ways.home, ways.records, log.mask)
     return [
         *LaunchEndpoint(pool, projects, keys, ways.recorder, ways.clock).routes(),
         *NewsEndpoint(ways.rooms, keys, log, ways.clock).routes(),
         *api.routes(),
+        *WhoAmI(guard, projects.keys).routes(),
+        *Page(holder, LAUNCHER).routes(),
         *alive_and_metrics(metrics.exposition),
         web.get("/readyz", Readiness(pool).answer),
     ]

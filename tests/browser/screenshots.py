@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from msgspec import Struct
@@ -13,8 +14,10 @@ from PIL import Image
 from playwright.async_api import Browser
 
 from tests.browser.browsing import DESK, PHONE, Scheme, browser, tab
+from tests.browser.launching import launching
 from tests.browser.scenes import healthy, recovered, staged, starved
-from tests.integration.house import House
+from tests.integration.house import TOKEN
+from tests.launcher.launched import API_TOKEN
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "page"
 AGAIN_S: Final = 1.5  # until the page has asked a second time
@@ -30,18 +33,50 @@ class Shot(Struct, frozen=True):
     narrow: bool = False
 
 
+class Site(Struct, frozen=True):
+    """Where the page is, and who may look at it."""
+
+    url: str
+    token: str = TOKEN
+    launch: str = ""  # the path of a launch
+
+
 @asynccontextmanager
-async def one_room() -> AsyncIterator[House]:
+async def nobody_waits() -> AsyncIterator[Site]:
+    """As in `healthy`."""
+    async with healthy() as here:
+        yield Site(here.service.admin_url)
+
+
+@asynccontextmanager
+async def some_wait() -> AsyncIterator[Site]:
+    """As in `starved`."""
+    async with starved() as here:
+        yield Site(here.service.admin_url)
+
+
+@asynccontextmanager
+async def one_room() -> AsyncIterator[Site]:
     """The room of `recovered`."""
     async with staged() as here:
         await recovered(here)
-        yield here
+        yield Site(here.service.admin_url)
 
 
-SCENES: Final[dict[str, tuple[Callable[[], AbstractAsyncContextManager[House]], Sequence[Shot]]]] = {
-    "healthy": (healthy, [Shot("healthy", "ui"), Shot("healthy-dark", "ui", "dark")]),
+@asynccontextmanager
+async def launches() -> AsyncIterator[Site]:
+    """As in `launching`; one of them has written something."""
+    with TemporaryDirectory() as folder:
+        async with launching(Path(folder)) as here:
+            listed = (await here.get("/v1/launches"))["launches"]
+            [bot] = [one["id"] for one in listed if one["launcher"] == "bot"]
+            yield Site(here.launcher.url, API_TOKEN, f"ui/launches/{bot}")
+
+
+SCENES: Final[dict[str, tuple[Callable[[], AbstractAsyncContextManager[Site]], Sequence[Shot]]]] = {
+    "healthy": (nobody_waits, [Shot("healthy", "ui"), Shot("healthy-dark", "ui", "dark")]),
     "starved": (
-        starved,
+        some_wait,
         [
             Shot("starved", "ui"),
             Shot("starved-dark", "ui", "dark"),
@@ -57,6 +92,15 @@ SCENES: Final[dict[str, tuple[Callable[[], AbstractAsyncContextManager[House]], 
             Shot("room-narrow", "ui/rooms/help-desk", narrow=True),
         ],
     ),
+    "launches": (
+        launches,
+        [
+            Shot("launches", "ui"),
+            Shot("launches-dark", "ui", "dark"),
+            Shot("launches-narrow", "ui", narrow=True),
+            Shot("launch", ""),
+        ],
+    ),
 }
 
 
@@ -66,16 +110,18 @@ async def main(names: Sequence[str]) -> None:
     async with browser() as chromium:
         for name in names:
             scene, shots = SCENES[name]
-            async with scene() as here:
+            async with scene() as site:
                 for shot in shots:
-                    await _take(chromium, here, shot)
+                    await _take(chromium, site, shot)
 
 
-async def _take(chromium: Browser, here: House, shot: Shot) -> None:
-    address = f"{here.service.admin_url}/{shot.path}"
-    async with tab(chromium, address, size=PHONE if shot.narrow else DESK, scheme=shot.scheme) as shown:
+async def _take(chromium: Browser, site: Site, shot: Shot) -> None:
+    address = f"{site.url}/{shot.path or site.launch}"
+    size = PHONE if shot.narrow else DESK
+    async with tab(chromium, address, token=site.token, size=size, scheme=shot.scheme) as shown:
         await shown.page.locator("section.panel").first.wait_for()
-        await shown.is_live()
+        if not site.launch:
+            await shown.is_live()
         await asyncio.sleep(AGAIN_S)
         taken = await shown.page.screenshot(full_page=True)
     Image.open(BytesIO(taken)).quantize(COLOURS).save(FOLDER / f"{shot.name}.png", optimize=True)

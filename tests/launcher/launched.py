@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 from livekit.api import AccessToken, VideoGrants
 from msgspec.structs import replace
 
-from dispatcher.config import Config, LauncherSettings, Project, Secret, SweepSettings
+from dispatcher.config import ApiToken, Config, LauncherSettings, Project, Secret, SweepSettings
 from dispatcher.launcher import kin
 from dispatcher.launcher.server import LauncherPlace, RunningLauncher, running_launcher
 from dispatcher.telemetry.logs import Log
@@ -114,14 +114,18 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(tmp_path: Path, *launchers: LauncherSettings) -> AsyncIterator[Stage]:
+async def stage(
+    tmp_path: Path, *launchers: LauncherSettings, api_tokens: tuple[ApiToken, ...] = ()
+) -> AsyncIterator[Stage]:
     """The launcher runs. In the room lobby are an agent and a caller."""
-    async with FakeLiveKit(timings=FAST) as fake, restaged(fake, tmp_path, *launchers) as one:
+    async with FakeLiveKit(timings=FAST) as fake, restaged(fake, tmp_path, *launchers, api_tokens=api_tokens) as one:
         yield one
 
 
 @asynccontextmanager
-async def restaged(fake: FakeLiveKit, tmp_path: Path, *launchers: LauncherSettings) -> AsyncIterator[Stage]:
+async def restaged(
+    fake: FakeLiveKit, tmp_path: Path, *launchers: LauncherSettings, api_tokens: tuple[ApiToken, ...] = ()
+) -> AsyncIterator[Stage]:
     """A launcher beside a LiveKit that is there."""
     lines: list[dict[str, Any]] = []
     log = Log(lambda line: lines.append(json.loads(line)), time.time)
@@ -129,7 +133,7 @@ async def restaged(fake: FakeLiveKit, tmp_path: Path, *launchers: LauncherSettin
         await fake.rooms.join("lobby", "alice")
         await fake.rooms.join("lobby", "agent-1", kind="AGENT")
     place = LauncherPlace(host="127.0.0.1", port=0, state=tmp_path / "launches")
-    config = configured(fake.url, *launchers)
+    config = replace(configured(fake.url, *launchers), api_tokens=api_tokens)
     async with (
         ClientSession() as http,
         running_launcher(config, log, place, clock=epoch_ms, version="test") as launcher,

@@ -8,8 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 STATIC: Final = "static"
-INDEX: Final = "index.html"
-HERE: Final = "{assets}"  # in INDEX, for where the other files are
+INDEX: Final = "index.html"  # of the service's page
+LAUNCHER: Final = "launcher.html"  # of a launcher's
+HERE: Final = "{assets}"  # in these, for where the other files are
 
 _TYPES: Final = {
     "css": "text/css",

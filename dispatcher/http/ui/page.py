@@ -30,10 +30,11 @@ _ALWAYS: Final = {
 
 
 class Page:
-    """The routes of the page. With `ui: false` nothing is there."""
+    """The routes of a page, whose HTML file `index` is. With `ui: false` nothing is there."""
 
-    def __init__(self, holder: ConfigHolder) -> None:
+    def __init__(self, holder: ConfigHolder, index: str = INDEX) -> None:
         self.holder = holder
+        self.index = index
         self.assets = read_assets()
 
     def routes(self) -> list[web.RouteDef]:
@@ -50,7 +51,7 @@ class Page:
         if not self.holder.snapshot.ui.enabled:
             return _nothing()
         up = "../" * (request.rel_url.raw_path.count("/") - 1)
-        asset = self.assets.files[INDEX]
+        asset = self.assets.files[self.index]
         body = asset.body.replace(HERE.encode(), f"{up}ui/assets/{self.assets.version}".encode())
         tag = ETag(f"{self.assets.version}-{len(up)}")
         if request.if_none_match and tag in request.if_none_match:

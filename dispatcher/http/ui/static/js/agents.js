@@ -1,6 +1,7 @@
 // What each agent does: its breaker, the workers that are seen, the last hour, how soon it comes.
 
-import {OrderButton, mayOrder, orders} from './confirmation.js';
+import {OrderButton} from './confirmation.js';
+import {mayOrder, orders} from './orders.js';
 import {html, kept} from './html.js';
 import {HourPlot, SpeedPlot} from './plot.js';
 import {count, fitsPath, span, visible} from './words.js';

@@ -1,29 +1,29 @@
 // Keeps what is shown true: asks again when an event tells of something new, and every few seconds where none can come.
 
 import {hearEvents} from './events.js';
-import {ask, Refused, token} from './server.js';
+import {Poll} from './poll.js';
+import {ask, Refused} from './server.js';
 import {change, state} from './store.js';
 import {roomIn} from './views.js';
 
 const POLL = 3_000; // ms between two askings without events
 const CHECK = 15_000; // with events: what no event tells of, such as workers
 const GATHER = 400; // events that come together are one asking
-const APART = 1_000; // between two askings at least: a thousand events a second are one, too
 export const WAITING_MAX = 50; // rooms that are asked for in which somebody waits
 export const PAGE = 100; // rooms of the list that are shown at once
 
-let stop = new AbortController();
-let due = 0;
-let timer = 0;
-let asking = false;
-let again = false;
-let askedAt = 0;
+const poll = new Poll(
+  () => {
+    const room = roomIn(state.path);
+    return room ? askRoom(room) : askWhole();
+  },
+  () => (state.live === 'live' && !state.failing ? CHECK : POLL),
+);
 
 /** Begin: the user may ask. */
 export function begin() {
-  stop.abort();
-  stop = new AbortController();
-  const {signal} = stop;
+  const signal = poll.begin();
+  addEventListener('view', () => change({room: null}), {signal});
   hearEvents({
     signal,
     live: yes => change({live: yes ? 'live' : 'polling'}),
@@ -32,48 +32,15 @@ export function begin() {
       if (!room || event !== 'room' || !data || data.room === room) soon(GATHER);
     },
   });
-  addEventListener('view', () => soon(0), {signal});
-  document.addEventListener('visibilitychange', () => document.hidden || soon(0), {signal});
-  soon(0);
 }
 
 export function end() {
-  stop.abort();
-  clearTimeout(timer);
+  poll.end();
 }
 
 /** Ask anew in so many ms, or sooner where that was said before. */
 export function soon(ms) {
-  if (asking) {
-    again = true;
-    return;
-  }
-  const at = Math.max(Date.now() + ms, askedAt + (ms ? APART : 0));
-  if (due && due <= at) return;
-  clearTimeout(timer);
-  due = at;
-  timer = setTimeout(askAll, at - Date.now());
-}
-
-async function askAll() {
-  due = 0;
-  if (document.hidden && askedAt) return; // it is asked once somebody looks
-  asking = true;
-  askedAt = Date.now();
-  const {signal} = stop;
-  try {
-    const room = roomIn(state.path);
-    await (room ? askRoom(room) : askWhole());
-    if (signal.aborted) return;
-    change({failing: null, freshAt: Date.now()});
-  } catch (error) {
-    if (!signal.aborted) failed(error);
-  } finally {
-    asking = false;
-    const wait = again ? APART : state.live === 'live' && !state.failing ? CHECK : POLL;
-    again = false;
-    if (!stop.signal.aborted) soon(wait); // it may be another user's by now
-  }
+  poll.soon(ms);
 }
 
 async function askWhole() {
@@ -112,17 +79,4 @@ async function askStats() {
     if (error instanceof Refused && error.status === 404) return null;
     throw error;
   }
-}
-
-function failed(error) {
-  if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
-    end();
-    const bearer = token.get();
-    token.forget();
-    change({door: 'sign-in', user: null, refused: bearer ? 'The service does not take this token any more.' : ''});
-    return;
-  }
-  const answers = error instanceof Refused;
-  const why = answers ? error.body.troubles?.[0]?.sentence || error.message : error.message;
-  change({failing: {since: state.failing?.since || Date.now(), why, answers}});
 }

@@ -1,6 +1,7 @@
 // One room: how it stands, what happened as a picture and in words, where the time went; and what may be ordered.
 
-import {OrderButton, mayOrder, orders} from './confirmation.js';
+import {OrderButton} from './confirmation.js';
+import {mayOrder, orders} from './orders.js';
 import {html} from './html.js';
 import {Picture} from './picture.js';
 import {linkTo} from './server.js';

@@ -2,7 +2,7 @@
 
 const PREFIX = new URL('../../../../', import.meta.url);
 const TOKEN = 'dispatcher.token';
-const PATIENCE = 20_000; // ms for one answer
+const PATIENCE = 20_000; // ms for one answer, unless an order takes longer
 
 /** The service answered, and not with what was asked for. */
 export class Refused extends Error {
@@ -51,7 +51,14 @@ export async function ask(path, asked = {}) {
   return told;
 }
 
-async function sent(path, {values, method = 'GET', body}) {
+/** The service's answer as text. Raises Refused or Unreachable. */
+export async function askText(path, asked = {}) {
+  const {answer, text} = await sent(path, asked);
+  if (!answer.ok) throw new Refused(answer.status, {});
+  return text;
+}
+
+async function sent(path, {values, method = 'GET', body, patience = PATIENCE}) {
   try {
     const answer = await fetch(address(path, values), {
       method,
@@ -59,7 +66,7 @@ async function sent(path, {values, method = 'GET', body}) {
       body: body && JSON.stringify(body),
       cache: 'no-store',
       credentials: 'same-origin',
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(patience),
     });
     return {answer, text: await answer.text()};
   } catch (error) {

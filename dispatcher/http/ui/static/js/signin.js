@@ -3,9 +3,9 @@
 import {html} from './html.js';
 import {visible} from './words.js';
 
-export function SignIn({door, refused, failing, signIn}) {
+export function SignIn({name, door, refused, failing, signIn}) {
   return html`<section class="signin">
-    <h1 tabindex="-1">livekit-dispatcher</h1>
+    <h1 tabindex="-1">${name}</h1>
     ${failing && html`<p class="note bad" role="alert">The service does not answer: ${visible(failing.why)} It is asked again every few seconds.</p>`}
     ${door === 'opening' && !failing && html`<p role="status">Asking who you are…</p>`}
     ${door === 'off' && html`<p class="note">The API is off, and this page shows what the API tells. Start the service with <code>DISPATCHER_API_TOKEN</code>,

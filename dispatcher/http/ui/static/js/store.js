@@ -10,6 +10,8 @@ export const state = {
   waiting: null, // rooms in which somebody waits, those who have waited longest first
   rooms: null, // one page of the list: {rooms, next_cursor}
   room: null, // {name, answer} or {name, unknown}
+  launches: null, // what /v1/launches of a launcher says
+  launch: null, // {id, answer, log} or {id, unknown}
   filter: {q: '', state: '', project: ''},
   cursors: [], // of the list's pages before this one
   live: 'polling', // live, polling

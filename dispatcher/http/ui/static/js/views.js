@@ -1,4 +1,4 @@
-// Which view the address names: the whole (`ui`), or one room (`ui/rooms/NAME`).
+// Which view the address names: the whole (`ui`), one room (`ui/rooms/NAME`), one launch (`ui/launches/ID`).
 
 import {linkTo, viewOf} from './server.js';
 import {change, state} from './store.js';
@@ -15,6 +15,11 @@ export function roomIn(path) {
   }
 }
 
+/** The launch that the address names; '' for none. */
+export function launchIn(path) {
+  return /^ui\/launches\/([0-9a-f]+)$/.exec(path)?.[1] || '';
+}
+
 /** Show a view; the browser's way back leads to the one before. */
 export function go(view) {
   history.pushState(null, '', linkTo(view));
@@ -24,8 +29,8 @@ export function go(view) {
 /** Take the view from the address; its heading is what a screen reader reads next. */
 export function arrive() {
   const path = viewOf(location);
-  if (roomIn(path) !== roomIn(state.path)) scrollTo(0, 0);
-  change({path, room: null, told: ''});
+  if (path !== state.path) scrollTo(0, 0);
+  change({path, told: ''});
   dispatchEvent(new Event('view'));
   requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector('h1')?.focus({preventScroll: true})));
 }

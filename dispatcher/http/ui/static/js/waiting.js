@@ -5,7 +5,8 @@ import {linkTo} from './server.js';
 import {Mark, WAITS, stateOf} from './states.js';
 import {now, state} from './store.js';
 import {age, roomView, visible} from './words.js';
-import {OrderButton, mayOrder, orders} from './confirmation.js';
+import {OrderButton} from './confirmation.js';
+import {mayOrder, orders} from './orders.js';
 
 const SHOWN = 12;
 
