@@ -60,6 +60,14 @@ def aim(fields: RuleFields, language: Language) -> Agents | None:
     return Agents(fields.name, tuple(_choice(agent, fields.trigger, language) for agent in agents))
 
 
+def reads_room(fields: RuleFields, language: Language) -> bool:
+    """Whether any of the rule's expressions reads more of the room than webhooks tell."""
+    written = [(fields.when, Result.CONDITION), (fields.metadata, Result.METADATA)]
+    for agent in (fields.agent, *fields.fallback):
+        written += [(agent.cel, Result.NAME), (agent.by, Result.KEY)]
+    return any(text and language.compile(text, fields.trigger, result).reads_room() for text, result in written)
+
+
 def targets(fields: RuleFields) -> tuple[Target, ...]:
     """Every target that the rule names outright, each once."""
     agents = (fields.agent, *fields.fallback)

@@ -228,6 +228,7 @@ def _rule(fields: RuleFields, defaults: LimitFields, language: Language) -> Rule
         aim=expressions.aim(fields, language),
         when=when,
         late=when is not None and when.expression.may_change(),
+        reads_room=expressions.reads_room(fields, language),
         metadata=expressions.metadata(fields, language),
         go_on=fields.go_on,
     )

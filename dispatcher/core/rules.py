@@ -80,6 +80,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     when: Condition | None = None  # None: always
     metadata: Render | None = None  # None: empty
     go_on: bool = False
+    reads_room: bool = True  # more of it than its name and SID, which webhooks tell
     late: bool = False  # it reads facts that may change after somebody has joined, and no webhook says so
 
 

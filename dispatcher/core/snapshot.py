@@ -50,6 +50,16 @@ class Dispatch(Struct, frozen=True, kw_only=True):
         return Target(self.agent, self.deployment)
 
 
+class Heard(Struct, frozen=True):
+    """What webhooks have said of a session: its room, without metadata, and the SIDs of those who joined it.
+
+    A SID is of one connection, so whoever of these is in the room of this name shows that the session's own room lives.
+    """
+
+    room: Room
+    joined: frozenset[str]
+
+
 class RoomSnapshot(Struct, frozen=True, kw_only=True):
     """One look. `room` is None when LiveKit does not list the session's own SID; the rest is then empty."""
 

@@ -40,6 +40,7 @@ _PARTICIPANT: Final = {
 _FIXED: Final = frozenset({
     "room.name", "participant.identity", "participant.kind", "participant.kind_details", "participant.region", "kind",
 })  # fmt: skip
+_NAMED: Final = frozenset({"room.name", "room.sid"})
 _BUDGET: Final = "Iteration budget exceeded"
 _TRIED: Final = {"text": cel.Type.STRING}
 _CHEAP: Final = 100.0  # microseconds: what takes no more is not timed
@@ -115,6 +116,10 @@ class Expression(Struct, frozen=True, eq=False):
     def may_change(self) -> bool:
         """Whether it reads anything that may change after somebody has joined; LiveKit tells of no such change."""
         return any(name.partition(".")[0] in _ROOM | _PARTICIPANT and name not in _FIXED for name in self.names())
+
+    def reads_room(self) -> bool:
+        """Whether it reads more of the room than its name and SID."""
+        return any(name.partition(".")[0] in _ROOM and name not in _NAMED for name in self.names())
 
 
 Entries: TypeAlias = tuple[tuple[str, Expression], ...]

@@ -10,8 +10,9 @@ from dispatcher.core import timing
 from dispatcher.core.effects import Save, Saved
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.events import Event
-from dispatcher.core.facts import Ms, Room, RoomSid
+from dispatcher.core.facts import JOINED, Ms, Room, RoomSid
 from dispatcher.core.session import Assignment, Session, State, entries_since
+from dispatcher.core.snapshot import Heard
 from dispatcher.core.timeline import Entry
 from dispatcher.ledger import changes, record
 from dispatcher.ledger.changes import SessionChanged
@@ -93,12 +94,13 @@ class LeaseLost(DispatcherError):
 
 
 class LeasedSession:
-    """A session that was handed out: as it was saved last, what came in since, and its lease."""
+    """A session that was handed out: as it was saved last, what came in since and was heard so, and its lease."""
 
     def __init__(self, ledger: Ledger, handover: Handover) -> None:
         self.ledger = ledger
         self.key = handover.lease.key
         self.session = record.load(handover.record, self.key.room, RoomSid(self.key.sid))
+        self.heard: Heard | None = None
         self._lease = handover.lease
         self.inbox = self._take(handover)
 
@@ -154,4 +156,9 @@ class LeasedSession:
         self._lease = handover.lease
         self._upto = handover.upto
         self._offset = handover.now - time.monotonic() * 1000
-        return tuple(record.load_event(entry) for entry in handover.inbox)
+        events = tuple(record.load_event(entry) for entry in handover.inbox)
+        for event in events:
+            if event.name == JOINED and event.room is not None and event.participant is not None:
+                joined = self.heard.joined if self.heard else frozenset[str]()
+                self.heard = Heard(event.room, joined | {event.participant.sid})
+        return events

@@ -23,7 +23,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from dispatcher.core import timing
 from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.snapshot import Dispatch, RoomSnapshot
+from dispatcher.core.snapshot import Dispatch, Heard, RoomSnapshot
 from dispatcher.livekit.answers import ROOM_MAX, TwirpSession, each, post
 from dispatcher.livekit.failures import ACT, FOREIGN, READ, LiveKitError, Reason, Refused, Unavailable, failure
 from dispatcher.livekit.messages import TAG, TRACE, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
@@ -95,10 +95,11 @@ class LiveKit:
         self._limits = limits
         self._alone_until = 0.0  # monotonic
 
-    async def look(self, room: str, sid: RoomSid) -> RoomSnapshot:
+    async def look(self, room: str, sid: RoomSid, heard: Heard | None = None) -> RoomSnapshot:
         """Read what LiveKit shows of the session. Raises Unavailable or Refused, never for an absent room.
 
         ListDispatch takes 3 s and fails when the room is absent, so it is cancelled as soon as ListRooms says so.
+        With `heard`, LiveKit is asked for the room only if nobody is in it who was heard to have joined it.
         """
         until = _deadline(self._limits.look)
         admin = self._tokens.for_room(room)
@@ -107,6 +108,8 @@ class LiveKit:
         participants = asyncio.create_task(self._listed(_PEOPLE, people, admin, until))
         dispatches = asyncio.create_task(self._listed(_DISPATCHES, asked, admin, until))
         try:
+            if heard and await _has_joined(heard.joined, participants):
+                return RoomSnapshot(room=heard.room, participants=await participants, dispatches=await dispatches)
             named = room_service.ListRoomsRequest(names=[room])
             listed = await self._listed(_ROOM, named, self._tokens.to_list_rooms(), until)
             own = next((one for one in listed if one.sid == sid), None)
@@ -229,6 +232,14 @@ async def _named(send: Callable[[], Awaitable[agent_dispatch.AgentDispatch]]) ->
     if not dispatch.id:
         raise DecodeError
     return dispatch
+
+
+async def _has_joined(joined: frozenset[str], participants: Awaitable[tuple[Participant, ...]]) -> bool:
+    """Whether one of these is there; not where the list fails: ListRooms says whether that is as the room is absent."""
+    try:
+        return not joined.isdisjoint(one.sid for one in await participants)
+    except LiveKitError:
+        return False
 
 
 def _deadline(seconds: float) -> float:

@@ -41,6 +41,7 @@ class ProjectRuntime(Struct, frozen=True, kw_only=True):
     seals: Seals
     limits: Policy = Policy(targets=())  # of agents that are ordered by name
     paused: frozenset[str] = frozenset()
+    reads_room: bool = True  # a rule reads more of the room than webhooks tell
     create_rate: CreateRate | None = None
     api_rate_limit: ApiRateLimit | None = None
 
@@ -120,10 +121,12 @@ def _project_runtime(
     connect: Callable[[Project], LiveKit],
     hear: Callable[[str, Failed | UnreadMetadata], None],
 ) -> ProjectRuntime:
+    rules = config.rules_of(project)
     secrets = [secret.get_secret_value() for secret in project.keys.values()]
     return ProjectRuntime(
         livekit=connect(project),
-        rules=reporting(config.rules_of(project), partial(hear, project.name)),
+        rules=reporting(rules, partial(hear, project.name)),
+        reads_room=any(rule.reads_room for rule in rules),
         recollection=Judgements(),
         tags=Tags(config.instance, ProjectSigner(secrets)),
         seals=Seals(secrets),

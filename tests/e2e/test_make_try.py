@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,8 @@ def test_all_of_it_comes_up_and_ends_with_one_ctrl_c(tmp_path: Path) -> None:
     said = tmp_path / "said"
     with said.open("wb") as output:
         command = [sys.executable, "-m", "examples.together"]
-        running = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        heeds = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a shell's job ignores Ctrl-C
+        running = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, preexec_fn=heeds)  # noqa: PLW1509
     try:
         end = time.monotonic() + WITHIN_S
         while "Ctrl-C ends all of it" not in said.read_text() and running.poll() is None and time.monotonic() < end:

@@ -1,5 +1,8 @@
 """A person joins, the right agent comes, exactly one, and the service says so."""
 
+import pytest
+from msgspec.structs import replace
+
 from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
 from tests.integration.house import SPEED, house, rule
 
@@ -19,18 +22,19 @@ async def test_who_joins_gets_the_agent_and_the_service_says_so() -> None:
     assert metrics['livekit_dispatcher_webhooks_total{event="participant_joined",result="recorded"}'] >= 1
 
 
-async def test_one_ordinary_join_costs_seven_calls() -> None:
-    """Look, create, and a look when the agent has joined: not one call more."""
-    async with house() as here:
+@pytest.mark.parametrize(("reads_room", "rooms_listed"), [(False, 0), (True, 2)])
+async def test_one_ordinary_join_costs_five_calls(*, reads_room: bool, rooms_listed: int) -> None:
+    """Look, create, and a look when the agent has joined: not one call more, but for what a rule reads of the room."""
+    async with house(replace(rule("greeter"), reads_room=reads_room)) as here:
         here.livekit.workers.register("greeter", accept_after=0.02, join_after=1.0)
         await here.livekit.rooms.join("lobby", "alice")
         await here.told("agent.joined")
         await here.quiet()
         assert (await here.metrics())["livekit_dispatcher_late_looks_total"] == 0
         service_calls = [call.method for call in here.livekit.calls]
-    assert sorted(service_calls) == sorted(
-        [*2 * ["ListRooms", "ListParticipants", "ListDispatch"], "CreateDispatch", "ListRooms"]
-    ), "the last ListRooms is the sweep's, at the start"
+    sweep = ["ListRooms"]  # at the start
+    look = ["ListParticipants", "ListDispatch"]
+    assert sorted(service_calls) == sorted([*sweep, *2 * look, *rooms_listed * ["ListRooms"], "CreateDispatch"])
 
 
 async def test_i1_five_copies_of_a_webhook_make_one_dispatch() -> None:

@@ -46,7 +46,7 @@ def test_one_agent_in_every_room_needs_no_file() -> None:
     """DISPATCHER_AGENT is one rule named default."""
     config = alone(CONNECTION)
 
-    assert config.rules == (Rule(name="default", policy=Policy(targets=(Target("greeter"),))),)
+    assert config.rules == (Rule(name="default", policy=Policy(targets=(Target("greeter"),)), reads_room=False),)
     assert keys(config) == [("default", "wss://livekit.example", "APIenv", "hush-env")]
     assert (config.host, config.port, config.instance) == ("0.0.0.0", 8080, "default")  # noqa: S104  the default
     assert (config.redis_url, config.api_token, config.file, config.warnings) == (None, None, None, ())

@@ -11,9 +11,9 @@ from livekit.protocol import room as room_service
 
 from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.snapshot import Dispatch, Job, JobCondition, RoomSnapshot
+from dispatcher.core.snapshot import Dispatch, Heard, Job, JobCondition, RoomSnapshot
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
-from dispatcher.livekit.failures import Refused
+from dispatcher.livekit.failures import Refused, Unavailable
 from tests.unit.livekit.twirp import READS, SID, Answer, Script, fail, reply, scripted
 
 AT_ONCE = 5.0  # seconds: far less than a patient client waits
@@ -50,6 +50,46 @@ async def test_an_absent_session_is_known_from_list_rooms_alone(server: Script, 
     async with asyncio.timeout(AT_ONCE):
         assert await server.client().look("r", SID) == RoomSnapshot(room=None)
     assert server.told == [("ListRooms", "ok")]
+
+
+HEARD = Heard(Room(sid=SID, name="r", created_at=1), frozenset({"PA_1", "PA_2"}))
+
+
+async def test_a_room_in_which_somebody_is_who_was_heard_to_join_it_is_not_asked_for(server: Script) -> None:
+    """Their SID is of one connection, which was to the session's own room."""
+    server.show(models.ParticipantInfo(sid="PA_9"), models.ParticipantInfo(sid="PA_2"))
+    server.answer("ListRooms", server.hang)
+
+    snapshot = await server.client().look("r", SID, HEARD)
+
+    assert (snapshot.room, [one.sid for one in snapshot.participants]) == (HEARD.room, ["PA_9", "PA_2"])
+    assert sorted(server.told) == [("ListDispatch", "ok"), ("ListParticipants", "ok")]
+
+
+@pytest.mark.parametrize("listed", [SID, "RM_2"], ids=["its own life", "another life"])
+async def test_law_4_a_room_without_them_is_asked_for(server: Script, listed: str) -> None:
+    """Whoever is there may be in the next life of the room's name."""
+    server.show(models.ParticipantInfo(sid="PA_9"))
+    server.answer("ListRooms", reply(room_service.ListRoomsResponse(rooms=[models.Room(sid=listed, name="r")])))
+
+    snapshot = await server.client().look("r", SID, HEARD)
+
+    assert (snapshot.room is not None) == (listed == SID)
+    assert ("ListRooms", "ok") in server.told
+
+
+@pytest.mark.parametrize("listed", [SID, "RM_2"], ids=["its own life", "another life"])
+async def test_where_the_list_of_people_fails_the_list_of_rooms_says_why(server: Script, listed: str) -> None:
+    """Some servers call it an error where the room is absent: then the look shows that, and else it fails."""
+    server.show()
+    server.answer("ListParticipants", fail(404))
+    server.answer("ListRooms", reply(room_service.ListRoomsResponse(rooms=[models.Room(sid=listed, name="r")])))
+    looking = server.client().look("r", SID, HEARD)
+    if listed == SID:
+        with pytest.raises(Unavailable, match="^ListParticipants: "):
+            await looking
+    else:
+        assert await looking == RoomSnapshot(room=None)
 
 
 async def test_a_cancelled_look_leaves_nothing_running(server: Script) -> None:
