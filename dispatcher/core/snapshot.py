@@ -50,7 +50,7 @@ class Dispatch(Struct, frozen=True, kw_only=True):
         return Target(self.agent, self.deployment)
 
 
-class Heard(Struct, frozen=True):
+class Arrivals(Struct, frozen=True):
     """What webhooks have said of a session: its room, without metadata, and the SIDs of those who joined it.
 
     A SID is of one connection, so whoever of these is in the room of this name shows that the session's own room lives.

@@ -10,7 +10,7 @@ from typing import Final
 from dispatcher.core import timing
 from dispatcher.core.effects import Observed, Unobserved
 from dispatcher.core.facts import Ms, RoomSid
-from dispatcher.core.snapshot import Heard
+from dispatcher.core.snapshot import Arrivals
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit.failures import LiveKitError, Reason
 from dispatcher.runtime.snapshot import ProjectRuntime
@@ -30,7 +30,7 @@ class Observer:
         self._under_way: Counter[str] = Counter()
 
     async def look(
-        self, key: Key, runtime: ProjectRuntime, heard: Heard | None, now: Callable[[], Ms]
+        self, key: Key, runtime: ProjectRuntime, arrivals: Arrivals | None, now: Callable[[], Ms]
     ) -> Observed | Unobserved:
         """Look at the session's room. LiveKit may not answer, or is not asked where too many ask in vain already."""
         project = key.project
@@ -39,7 +39,7 @@ class Observer:
         self._under_way[project] += 1
         began = now()
         try:
-            snapshot = await runtime.livekit.look(key.room, RoomSid(key.sid), None if runtime.reads_room else heard)
+            snapshot = await runtime.livekit.look(key.room, RoomSid(key.sid), None if runtime.reads_room else arrivals)
         except LiveKitError as error:
             return Unobserved(now(), await self._failed(project, runtime, error))
         finally:

@@ -210,7 +210,7 @@ class _Interpreter:
         outlooks = await breaker.outlooks(self.project, about, leased.now)
         requested = await breaker.board.requested(self.project, leased.now) if about else 0
         await leased.renew()
-        looked = await self.reconciler.observer.look(leased.key, self.runtime, leased.heard, lambda: leased.now)
+        looked = await self.reconciler.observer.look(leased.key, self.runtime, leased.arrivals, lambda: leased.now)
         if isinstance(looked, Unobserved):
             return looked
         self.seen = looked.snapshot

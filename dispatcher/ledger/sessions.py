@@ -12,7 +12,7 @@ from dispatcher.core.errors import DispatcherError
 from dispatcher.core.events import Event
 from dispatcher.core.facts import JOINED, Ms, Room, RoomSid
 from dispatcher.core.session import Assignment, Session, State, entries_since
-from dispatcher.core.snapshot import Heard
+from dispatcher.core.snapshot import Arrivals
 from dispatcher.core.timeline import Entry
 from dispatcher.ledger import changes, record
 from dispatcher.ledger.changes import SessionChanged
@@ -94,13 +94,13 @@ class LeaseLost(DispatcherError):
 
 
 class LeasedSession:
-    """A session that was handed out: as it was saved last, what came in since and was heard so, and its lease."""
+    """A session that was handed out: as it was saved last, what came in since, who joined by that, and its lease."""
 
     def __init__(self, ledger: Ledger, handover: Handover) -> None:
         self.ledger = ledger
         self.key = handover.lease.key
         self.session = record.load(handover.record, self.key.room, RoomSid(self.key.sid))
-        self.heard: Heard | None = None
+        self.arrivals: Arrivals | None = None
         self._lease = handover.lease
         self.inbox = self._take(handover)
 
@@ -159,6 +159,6 @@ class LeasedSession:
         events = tuple(record.load_event(entry) for entry in handover.inbox)
         for event in events:
             if event.name == JOINED and event.room is not None and event.participant is not None:
-                joined = self.heard.joined if self.heard else frozenset[str]()
-                self.heard = Heard(event.room, joined | {event.participant.sid})
+                joined = self.arrivals.joined if self.arrivals else frozenset[str]()
+                self.arrivals = Arrivals(event.room, joined | {event.participant.sid})
         return events

@@ -23,7 +23,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from dispatcher.core import timing
 from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.snapshot import Dispatch, Heard, RoomSnapshot
+from dispatcher.core.snapshot import Arrivals, Dispatch, RoomSnapshot
 from dispatcher.livekit.answers import ROOM_MAX, TwirpSession, each, post
 from dispatcher.livekit.failures import ACT, FOREIGN, READ, LiveKitError, Reason, Refused, Unavailable, failure
 from dispatcher.livekit.messages import TAG, TRACE, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
@@ -95,11 +95,11 @@ class LiveKit:
         self._limits = limits
         self._alone_until = 0.0  # monotonic
 
-    async def look(self, room: str, sid: RoomSid, heard: Heard | None = None) -> RoomSnapshot:
+    async def look(self, room: str, sid: RoomSid, arrivals: Arrivals | None = None) -> RoomSnapshot:
         """Read what LiveKit shows of the session. Raises Unavailable or Refused, never for an absent room.
 
         ListDispatch takes 3 s and fails when the room is absent, so it is cancelled as soon as ListRooms says so.
-        With `heard`, LiveKit is asked for the room only if nobody is in it who was heard to have joined it.
+        With `arrivals`, LiveKit is asked for the room only if nobody is in it who was heard to have joined it.
         """
         until = _deadline(self._limits.look)
         admin = self._tokens.for_room(room)
@@ -108,11 +108,9 @@ class LiveKit:
         participants = asyncio.create_task(self._listed(_PEOPLE, people, admin, until))
         dispatches = asyncio.create_task(self._listed(_DISPATCHES, asked, admin, until))
         try:
-            if heard and await _has_joined(heard.joined, participants):
-                return RoomSnapshot(room=heard.room, participants=await participants, dispatches=await dispatches)
-            named = room_service.ListRoomsRequest(names=[room])
-            listed = await self._listed(_ROOM, named, self._tokens.to_list_rooms(), until)
-            own = next((one for one in listed if one.sid == sid), None)
+            if arrivals and await _has_joined(arrivals.joined, participants):
+                return RoomSnapshot(room=arrivals.room, participants=await participants, dispatches=await dispatches)
+            own = next((one for one in await self._lives(room, until) if one.sid == sid), None)
             if own is None:
                 return RoomSnapshot(room=None)
             return RoomSnapshot(room=own, participants=await participants, dispatches=await dispatches)
@@ -122,9 +120,11 @@ class LiveKit:
 
     async def room(self, name: str) -> Room | None:
         """Read the room of this name, as it lives now. Raises Unavailable or Refused."""
+        return next(iter(await self._lives(name, _deadline(self._limits.look))), None)
+
+    async def _lives(self, name: str, until: float) -> tuple[Room, ...]:
         named = room_service.ListRoomsRequest(names=[name])
-        listed = await self._listed(_ROOM, named, self._tokens.to_list_rooms(), _deadline(self._limits.look))
-        return next(iter(listed), None)
+        return await self._listed(_ROOM, named, self._tokens.to_list_rooms(), until)
 
     async def people(self, room: str) -> tuple[Participant, ...]:
         """List who is in the room of this name, as it lives now; of an absent room nobody. Raises as `room` does."""
@@ -140,10 +140,7 @@ class LiveKit:
         return room_of(await self._act("CreateRoom", partial(self._api.room.create_room, request)))
 
     async def rooms(self) -> tuple[Room, ...]:
-        """List every live room of the project, without metadata, which nobody needs and which may take 100 MB.
-
-        Raises Unavailable or Refused.
-        """
+        """List every live room, without metadata, which may take 100 MB and nobody needs. Raises as `room` does."""
         until = _deadline(self._limits.act)
         return await self._listed(_ROOMS, room_service.ListRoomsRequest(), self._tokens.to_list_rooms(), until)
 

@@ -14,7 +14,7 @@ from dispatcher.core.events import Event
 from dispatcher.core.facts import JOINED, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.session import Session
-from dispatcher.core.snapshot import Dispatch, Heard, RoomSnapshot
+from dispatcher.core.snapshot import Arrivals, Dispatch, RoomSnapshot
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable, Life
@@ -85,7 +85,7 @@ class Staged(LiveKit):
         """For which assignment, and as which attempt, each of the room's dispatches was made."""
         return tuple(one.tag.split(":")[2] for one in self.lives[sid].dispatches)
 
-    async def look(self, room: str, sid: RoomSid, heard: Heard | None = None) -> RoomSnapshot:  # noqa: ARG002
+    async def look(self, room: str, sid: RoomSid, arrivals: Arrivals | None = None) -> RoomSnapshot:  # noqa: ARG002
         await self._begin("look")
         snapshot = self.lives.get(sid, RoomSnapshot(room=None))
         assert snapshot.room is None or snapshot.room.name == room

@@ -11,7 +11,7 @@ from livekit.protocol import room as room_service
 
 from dispatcher.core.facts import Participant, Room, RoomSid
 from dispatcher.core.rules import Target
-from dispatcher.core.snapshot import Dispatch, Heard, Job, JobCondition, RoomSnapshot
+from dispatcher.core.snapshot import Arrivals, Dispatch, Job, JobCondition, RoomSnapshot
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 from dispatcher.livekit.failures import Refused, Unavailable
 from tests.unit.livekit.twirp import READS, SID, Answer, Script, fail, reply, scripted
@@ -52,7 +52,7 @@ async def test_an_absent_session_is_known_from_list_rooms_alone(server: Script, 
     assert server.told == [("ListRooms", "ok")]
 
 
-HEARD = Heard(Room(sid=SID, name="r", created_at=1), frozenset({"PA_1", "PA_2"}))
+ARRIVALS = Arrivals(Room(sid=SID, name="r", created_at=1), frozenset({"PA_1", "PA_2"}))
 
 
 async def test_a_room_in_which_somebody_is_who_was_heard_to_join_it_is_not_asked_for(server: Script) -> None:
@@ -60,9 +60,9 @@ async def test_a_room_in_which_somebody_is_who_was_heard_to_join_it_is_not_asked
     server.show(models.ParticipantInfo(sid="PA_9"), models.ParticipantInfo(sid="PA_2"))
     server.answer("ListRooms", server.hang)
 
-    snapshot = await server.client().look("r", SID, HEARD)
+    snapshot = await server.client().look("r", SID, ARRIVALS)
 
-    assert (snapshot.room, [one.sid for one in snapshot.participants]) == (HEARD.room, ["PA_9", "PA_2"])
+    assert (snapshot.room, [one.sid for one in snapshot.participants]) == (ARRIVALS.room, ["PA_9", "PA_2"])
     assert sorted(server.told) == [("ListDispatch", "ok"), ("ListParticipants", "ok")]
 
 
@@ -72,7 +72,7 @@ async def test_law_4_a_room_without_them_is_asked_for(server: Script, listed: st
     server.show(models.ParticipantInfo(sid="PA_9"))
     server.answer("ListRooms", reply(room_service.ListRoomsResponse(rooms=[models.Room(sid=listed, name="r")])))
 
-    snapshot = await server.client().look("r", SID, HEARD)
+    snapshot = await server.client().look("r", SID, ARRIVALS)
 
     assert (snapshot.room is not None) == (listed == SID)
     assert ("ListRooms", "ok") in server.told
@@ -84,9 +84,9 @@ async def test_where_the_list_of_people_fails_the_list_of_rooms_says_why(server:
     server.show()
     server.answer("ListParticipants", fail(404))
     server.answer("ListRooms", reply(room_service.ListRoomsResponse(rooms=[models.Room(sid=listed, name="r")])))
-    looking = server.client().look("r", SID, HEARD)
+    looking = server.client().look("r", SID, ARRIVALS)
     if listed == SID:
-        with pytest.raises(Unavailable, match="^ListParticipants: "):
+        with pytest.raises(Unavailable, match=r"^ListParticipants: "):
             await looking
     else:
         assert await looking == RoomSnapshot(room=None)
