@@ -8,7 +8,7 @@ from dispatcher.cli.client import Reply, ask_service, take_service, take_watch
 from dispatcher.cli.options import SERVICE
 from dispatcher.cli.screen import Table
 from dispatcher.client import AgentTarget, Dispatcher, LastHour, ListedAgent
-from dispatcher.explain.words import about, ago
+from dispatcher.explain.words import about, ago, at_utc
 
 NAME: Final = "agents"
 HELP: Final = "list the agents: which are seen, in how many rooms they are, who has paused one"
@@ -16,6 +16,7 @@ EXAMPLE: Final = "dispatcher agents --watch"
 READS: Final = SERVICE
 
 _HEAD: Final = ("AGENT", "PROJECT", "CIRCUIT", "LAST SEEN", "USUALLY", "ROOMS", "LAST HOUR", "WORKERS", "NOT GIVEN")
+_SILENT: Final = "no agent of it is seen in any room since"
 _UNKNOWN: Final = AgentTarget("", "", None, None, None, 0)
 
 
@@ -44,7 +45,8 @@ def _rows(one: ListedAgent, now: int) -> Iterator[tuple[str, ...]]:
         name = f"{one.agent}@{target.deployment}" if target.deployment else one.agent
         seen = ago(target.last_seen_at, now) if target.last_seen_at else ""
         usual = about(target.usual_ms) if target.usual_ms else ""
-        why = "; ".join([*paused, *(stop.sentence for stop in target.stopped)])
+        silent = [f"{_SILENT} {at_utc(target.open_since)}"] if target.open_since else []
+        why = "; ".join([*paused, *(stop.sentence for stop in target.stopped), *silent])
         yield name, one.project or "", target.circuit, seen, usual, *whole, why
         whole, paused = ("", "", ""), []
 

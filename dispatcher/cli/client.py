@@ -103,8 +103,18 @@ def failure(failed: RequestFailed) -> Mapping[str, object]:
     return {"status": failed.status, "error": failed.error, "detail": failed.detail, "field": failed.field}
 
 
+class _Trouble(Struct, frozen=True):
+    sentence: str
+
+
+class _Problem(Struct, frozen=True):
+    troubles: Sequence[_Trouble] = ()
+
+
 def _refused(failed: RequestFailed) -> Reply:
-    return Reply([says(failed)], failure(failed), 1)
+    """What is wrong with the service itself, where it says so; and why it did not do it."""
+    troubles = failed.answer.read(_Problem).troubles if failed.answer else ()
+    return Reply([*(one.sentence for one in troubles), says(failed)], failure(failed), 1)
 
 
 def _lines(reply: Reply, *, as_json: bool) -> Sequence[Line]:

@@ -19,7 +19,7 @@ from dispatcher.offline import Unusable
 
 NAMES: Final = (  # as `--help` lists them; each is a file of this folder
     *("serve", "check", "doctor", "demo"),
-    *("rooms", "explain", "dispatch", "retry", "look"),
+    *("status", "rooms", "explain", "dispatch", "retry", "look"),
     *("agents", "pause", "resume"),
     *("launcher", "launches"),
     *("send-test", "notify-test", "healthcheck", "schema", "rules", "replay"),

@@ -14,9 +14,11 @@ from dispatcher.explain.words import at_utc
 from dispatcher.ledger.order import Order
 
 NAME: Final = "rooms"
-HELP: Final = "list live rooms, and how their assignments stand"
+HELP: Final = "list live rooms, how their assignments stand, and why somebody waits"
 EXAMPLE: Final = "dispatcher rooms --state starved --watch"
 READS: Final = SERVICE
+
+_HEAD: Final = ("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS SINCE", "LIKELIEST CAUSE")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             sort=arguments.sort,
             limit=arguments.limit,
         )
-        table = Table(("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS SINCE"), list(_rows(listed)))
+        table = Table(_HEAD, list(_rows(listed)))
         more = f"the first {arguments.limit}, there may be more: --limit" if len(listed) == arguments.limit else ""
         return Reply([table], {"rooms": listed}, aside=more)
 
@@ -64,6 +66,6 @@ def _rows(rooms: Iterable[ListedRoom]) -> Iterator[tuple[str, ...]]:
     for room in rooms:
         waits = at_utc(room.waiting_since) if room.waiting_since else ""
         for one in room.assignments:
-            yield room.room, room.project, one.assignment, one.state, one.agent, waits
+            yield room.room, room.project, one.assignment, one.state, one.agent, waits, one.cause or ""
         if not room.assignments:
-            yield room.room, room.project, "", "", "", ""
+            yield room.room, room.project, "", "", "", "", ""

@@ -63,6 +63,12 @@ def trouble_told(trouble: Trouble, now: Ms, *, named: bool = False) -> str:
                 f"No webhook of {livekit} {come}, and {rooms} found by the sweep, up to 30 s late: "
                 "does LiveKit's `webhook.urls` name this service's /webhook?"
             )
+        case TroubleKind.CONFIG_REFUSED:
+            mistakes = f"{trouble.count} mistakes" if trouble.count > 1 else "a mistake"
+            return (
+                f"A change of the configuration was refused {ago(trouble.since, now)}, for {mistakes}: the last good "
+                "one is in force; `dispatcher check` says what is wrong, and where."
+            )
         case _:
             assert_never(trouble.kind)
 

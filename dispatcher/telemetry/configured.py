@@ -18,6 +18,11 @@ class Configured:
         self.refused_at: Ms = 0  # 0: none was
         self.problems: tuple[str, ...] = ()  # why
 
+    @property
+    def refused_lately(self) -> bool:
+        """Whether what is written now is not in force."""
+        return self.refused_at > 0 and self.refused_at >= self.loaded_at
+
     def loaded(self, file: str | None, text: str, warnings: Sequence[object]) -> None:
         """Note that this is in force now."""
         self.loaded_at, self.file, self.text = self._clock(), file, text

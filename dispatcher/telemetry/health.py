@@ -148,6 +148,9 @@ class Health:
             yield from _lately(TroubleKind.WEBHOOKS_REJECTED, reason, instants, now)
         for reason, (instants, asked) in self._astray.items():
             yield from _lately(TroubleKind.WEBHOOKS_ASTRAY, reason, instants, now, asked)
+        if self.config.refused_lately:
+            refused_at, mistakes = self.config.refused_at, len(self.config.problems)
+            yield Trouble(kind=TroubleKind.CONFIG_REFUSED, since=refused_at, last_at=refused_at, count=mistakes)
 
     def _of_project(self, project: str) -> Iterator[Trouble]:
         if failing := self.failing(project):

@@ -18,9 +18,11 @@ from msgspec.structs import replace
 
 from dispatcher.app import running
 from dispatcher.cli.main import main
+from dispatcher.config import ApiToken, Secret
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.integration.house import SPEED, TOKEN, Ears, House, config, house, rule
+from tests.integration.situations import broken
 
 NOBODY: Final = rule("nobody", name="nobody", kinds=frozenset({"SIP"}), attempts=1)
 SALES: Final = ("--room", "lobby", "--agent-name", "sales")
@@ -130,6 +132,53 @@ async def test_another_token_is_told_what_to_set(typed: Type, monkeypatch: pytes
     assert err == "the token was refused: set DISPATCHER_API_TOKEN to the service's\n"
 
 
+async def test_status_tells_how_the_service_stands(typed: Type) -> None:
+    """What is wrong comes first; who waits for longest, what comes in, and who answers."""
+    async with house(rule("greeter", attempts=1)) as here:
+        code, out, err = await typed(here, "status")
+        assert (code, err) == (0, "")
+        assert {
+            "assignments": "none: no room lives",
+            "longest wait": "nobody waits",
+            "webhooks": "none since the start",
+            "  last webhook": "none since the start",
+        }.items() <= stands(out).items()
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.told("assignment.starved")
+        await here.livekit.stop_api()
+        await here.told("look.failed")
+        out = (await typed(here, "status"))[1]
+        assert out.startswith("LiveKit has not answered for ")
+        now = stands(out)
+        assert (now["ledger"], now["LiveKit of default"]) == ("answers", "failing")
+        assert re.fullmatch(r"\d\.\d s, since \d\d:\d\d:\d\d UTC, in lobby \(project default\)", now["longest wait"])
+        assert re.fullmatch(r"\d\d:\d\d:\d\d UTC", now["  last webhook"])
+        assert told((await typed(here, "status", "--json"))[1])["this_replica"]["ledger"] == "answers"
+
+
+def stands(output: str) -> dict[str, str]:
+    """The rows of `status`."""
+    table = output.partition("WHAT ")[2].splitlines()[1:]
+    return dict(re.split(r"(?<=\S)  +", row, maxsplit=1) for row in table)
+
+
+async def test_status_without_the_ledger_and_for_some_projects(typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all replicas share is not known then; what came in for all projects is not told to everybody."""
+    some = ApiToken(name="some", token=Secret("of-some"), scopes=frozenset({"read"}), projects=frozenset({"default"}))
+    async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
+        settings = replace(config(livekit.url, NOBODY), api_tokens=(some,))
+        async with running(settings, Log(lambda _line: None, time.time), version="test") as service:
+            monkeypatch.setenv("DISPATCHER_API_TOKEN", "of-some")
+            with broken(service.ledger):
+                here = House(livekit, service, Ears())
+                now = stands((await typed(here, "status"))[1])
+                assert set(now) >= {"instance", "ledger", "LiveKit of default", "configuration"}
+                assert set(now) & {"assignments", "longest wait", "webhooks"} == set()
+                code, _, err = await typed(here, "agents")
+                assert (code, err.splitlines()[-1]) == (1, "its ledger cannot be asked now")
+                assert err.startswith("The ledger (REDIS_URL) has not answered")
+
+
 async def test_rooms_are_listed(typed: Type) -> None:
     """A line for each assignment, a dash for a room without one; one state alone; as JSON."""
     front = replace(rule("greeter", name="front"), when=lambda room, _: room.name == "lobby")
@@ -141,10 +190,11 @@ async def test_rooms_are_listed(typed: Type) -> None:
         code, out, err = await typed(here, "rooms", "--limit", "10")
         assert (code, err) == (0, "")
         head, *rows = out.splitlines()
-        assert head.split() == ["ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS", "SINCE"]
+        heads = ["ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS", "SINCE", "LIKELIEST", "CAUSE"]
+        assert head.split() == heads
         assert sorted(row.split() for row in rows) == [
-            ["lobby", "default", "front", "served", "greeter", "-"],
-            [r"x\x1b[2Jy", "default", "-", "-", "-", "-"],
+            ["lobby", "default", "front", "served", "greeter", "-", "-"],
+            [r"x\x1b[2Jy", "default", "-", "-", "-", "-", "-"],
         ]
         code, out, err = await typed(here, "rooms", "--limit", "1")
         assert (len(out.splitlines()), err) == (2, "the first 1, there may be more: --limit\n")

@@ -5,34 +5,41 @@ row is played here, and nothing is played that has no row.
 """
 
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import aiohttp
 import pytest
-from msgspec.structs import replace
 
-from dispatcher.app import running
 from dispatcher.cli.explain import explain
 from dispatcher.config import load_offline
 from dispatcher.core.rules import Rule
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable
-from dispatcher.ledger.timed import TimedLedger
-from dispatcher.telemetry.logs import Log
-from dispatcher.testing import DEV_KEYS, FakeLiveKit, JobOutcome, Timings
-from tests.integration.house import SPEED, TOKEN, Ears, House, config, house, rule
+from dispatcher.testing import JobOutcome
+from tests.integration.house import TOKEN, House, house, rule
+from tests.integration.situations import (
+    HASTY,
+    NOBODY,
+    Situation,
+    hangs,
+    never_shows,
+    no_webhooks,
+    no_worker,
+    raises,
+    redis_down,
+    rejects,
+    served,
+    serving,
+    starved,
+    wrong_secret,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "my-agent-does-not-come.md").read_text()
 SECTION = PAGE.partition("\n## In one minute\n")[2].partition("\n## ")[0]
 ROWS = dict(re.findall(r"^\| ([^|`]+?) \| (.+) \|$", SECTION, re.MULTILINE))
 
 Play: TypeAlias = Callable[[], Awaitable[list[str]]]
-
-HASTY = rule("greeter", attempts=2)
 
 
 async def told(here: House, room: str = "lobby", token: str = TOKEN) -> list[str]:
@@ -42,17 +49,14 @@ async def told(here: House, room: str = "lobby", token: str = TOKEN) -> list[str
     return "".join(written).splitlines()
 
 
-async def starved(here: House) -> None:
-    """Somebody waits until every attempt has failed."""
-    await here.livekit.rooms.join("lobby", "alice")
-    await here.told("assignment.starved")
+def seen_in(situation: Situation) -> Play:
+    """What is told of its room while it holds."""
 
+    async def play() -> list[str]:
+        async with situation(NOBODY) as here:
+            return await told(here)
 
-async def served(here: House) -> None:
-    """An agent comes."""
-    here.livekit.workers.register("greeter")
-    await here.livekit.rooms.join("lobby", "alice")
-    await here.told("agent.joined")
+    return play
 
 
 async def healthy() -> list[str]:
@@ -62,47 +66,12 @@ async def healthy() -> list[str]:
         return await told(here)
 
 
-async def no_worker() -> list[str]:
-    """None is there; one of another name is, and serves another room."""
-    sales = replace(rule("sales", name="sales"), when=lambda room, _: room.name == "shop")
-    async with house(sales, HASTY) as here:
-        here.livekit.workers.register("sales")
-        await here.livekit.rooms.join("shop", "bob")
-        await here.told("agent.joined", room="shop")
-        await starved(here)
-        return await told(here)
-
-
-async def rejects() -> list[str]:
-    """Its request handler says no."""
-    async with house(HASTY) as here:
-        here.livekit.workers.register("greeter", JobOutcome.REJECTS)
-        await starved(here)
-        return await told(here)
-
-
 async def killed() -> list[str]:
     """SIGKILL, with the call going on."""
     async with house(HASTY) as here:
         here.livekit.workers.register("greeter", JobOutcome.CRASHES, JobOutcome.DROPS, stay=2.0, ghost=10.0)
         await here.livekit.rooms.join("lobby", "alice")
         await here.told("attempt.ended", verdict="crashed")
-        return await told(here)
-
-
-async def never_shows() -> list[str]:
-    """A worker took the job, and its process never connects."""
-    async with house(HASTY) as here:
-        here.livekit.workers.register("greeter", JobOutcome.NEVER_SHOWS)
-        await starved(here)
-        return await told(here)
-
-
-async def raises() -> list[str]:
-    """In the first line of the entrypoint."""
-    async with house(rule("greeter", attempts=2, min_stay=5_000)) as here:
-        here.livekit.workers.register("greeter", JobOutcome.RAISES)
-        await starved(here)
         return await told(here)
 
 
@@ -181,37 +150,6 @@ async def wrong_path() -> list[str]:
         return await told(here)
 
 
-async def no_webhooks() -> list[str]:
-    """They go to another host; the sweep has found the room."""
-    async with house(HASTY, sweep_every=1_000) as here:
-        here.livekit.webhook_url = None
-        here.livekit.workers.register("greeter")
-        await here.livekit.rooms.join("lobby", "alice")
-        await here.told("agent.joined", within=14)
-        return await told(here)
-
-
-async def wrong_secret() -> list[str]:
-    """LiveKit refuses our calls, and we its webhooks."""
-    theirs = {key: f"{secret}-of-theirs" for key, secret in DEV_KEYS.items()}
-    async with serving(HASTY, keys=theirs) as here:
-        await here.livekit.rooms.join("lobby", "alice")
-        await here.told("webhook.rejected")
-        await here.told("sweep.postponed")
-        await here.livekit.wait_until(lambda: len(here.livekit.webhooks_sent) > 1)
-        return await told(here)
-
-
-async def hangs() -> list[str]:
-    """It takes connections and requests, and answers nothing."""
-    async with house(HASTY) as here:
-        for method in ("ListRooms", "ListParticipants", "ListDispatch"):
-            here.livekit.faults.slow(method, 60 * SPEED, times=100)
-        await here.livekit.rooms.join("lobby", "alice")
-        await here.told("look.failed", why="timeout")
-        return await told(here)
-
-
 async def api_off() -> list[str]:
     """No token is configured."""
     async with house(HASTY, token=None) as here:
@@ -225,21 +163,13 @@ async def down() -> list[str]:
     return "".join(written).replace("127.0.0.1:9", "127.0.0.1:8080").splitlines()
 
 
-async def redis_down() -> list[str]:
-    """While the room has its agent."""
-    async with house(HASTY) as here:
-        await served(here)
-        with broken(here.service.ledger):
-            return await told(here)
-
-
 PLAYS: Final[dict[str, Play]] = {
     "all is well": healthy,
-    "no worker of the name": no_worker,
-    "the worker rejects the job": rejects,
+    "no worker of the name": seen_in(no_worker),
+    "the worker rejects the job": seen_in(rejects),
     "the agent's process is killed": killed,
-    "a job, and no agent": never_shows,
-    "an exception at the start": raises,
+    "a job, and no agent": seen_in(never_shows),
+    "an exception at the start": seen_in(raises),
     "a worker without a name beside ours": nameless_beside,
     "only a worker without a name": nameless_alone,
     "no rule applies": no_rule,
@@ -248,44 +178,13 @@ PLAYS: Final[dict[str, Play]] = {
     "a dry run": dry_run,
     "a misspelt room": misspelt,
     "webhooks go to a wrong path": wrong_path,
-    "webhooks go elsewhere": no_webhooks,
-    "a wrong secret": wrong_secret,
-    "LiveKit hangs": hangs,
+    "webhooks go elsewhere": seen_in(no_webhooks),
+    "a wrong secret": seen_in(wrong_secret),
+    "LiveKit hangs": seen_in(hangs),
     "the API is off": api_off,
     "the service is down": down,
-    "Redis is down": redis_down,
+    "Redis is down": seen_in(redis_down),
 }
-
-
-@asynccontextmanager
-async def serving(
-    *rules: Rule, keys: dict[str, str] | None = None, paused: frozenset[str] = frozenset()
-) -> AsyncIterator[House]:
-    """As `house`, where LiveKit has other `keys`, or agents are paused."""
-    ears = Ears()
-    async with FakeLiveKit(keys=keys or DEV_KEYS, timings=Timings(speed=SPEED)) as livekit:
-        settings = config(livekit.url, *rules)
-        settings = replace(settings, projects=tuple(replace(one, paused=paused) for one in settings.projects))
-        async with running(settings, Log(ears.hear, time.time), version="test") as service:
-            livekit.webhook_url = f"{service.url}/webhook"
-            yield House(livekit, service, ears)
-
-
-@contextmanager
-def broken(ledger: Ledger) -> Iterator[None]:
-    """No operation of the ledger's succeeds: its home is away."""
-    assert isinstance(ledger, TimedLedger)
-
-    class Away:
-        def __getattr__(self, _operation: str) -> Callable[..., Awaitable[None]]:
-            async def fail(*_: object, **__: object) -> None:
-                raise LedgerUnavailable
-
-            return fail
-
-    home, ledger._ledger = ledger._ledger, cast("Ledger", Away())  # noqa: SLF001
-    yield
-    ledger._ledger = home  # noqa: SLF001
 
 
 def shown(situation: str) -> list[str]:

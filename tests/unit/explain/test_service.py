@@ -48,6 +48,14 @@ MISSING = Trouble(kind=TroubleKind.WEBHOOKS_MISSING, project="emea", last_at=NOW
             "A webhook came to a wrong place in the last 5 min, the last 0.0 s ago as GET /webhook: a redirect",
         ),
         (MISSING, "No webhook of LiveKit has ever come, and a room was found by the sweep, up to 30 s late: does"),
+        (
+            Trouble(kind=TroubleKind.CONFIG_REFUSED, since=NOW - 22_000, last_at=NOW - 22_000, count=1),
+            "A change of the configuration was refused 22 s ago, for a mistake: the last good one is in force; ",
+        ),
+        (
+            Trouble(kind=TroubleKind.CONFIG_REFUSED, since=NOW - 22_000, last_at=NOW - 22_000, count=3),
+            "A change of the configuration was refused 22 s ago, for 3 mistakes: ",
+        ),
         (Trouble(kind=TroubleKind.ANOTHER_PROCESS), "Another process is at work here, as the same `instance`"),
     ],
 )

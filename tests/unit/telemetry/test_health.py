@@ -116,6 +116,19 @@ def test_rooms_that_the_sweep_has_found_are_told_until_a_webhook_comes() -> None
     assert [(one.since, one.count) for one in told.troubles()] == [(came, 2)]
 
 
+def test_a_refused_configuration_is_told_until_one_is_in_force() -> None:
+    """Since the last reading that was refused, with how many mistakes it has."""
+    told = Told()
+    told.health.config.loaded("dispatcher.yaml", "", [])
+    told.now += 1_000
+    told.health.config.refused(["one", "another"])
+    [trouble] = told.troubles()
+    assert (trouble.kind, trouble.since, trouble.count) == (TroubleKind.CONFIG_REFUSED, told.now, 2)
+    told.now += 1_000
+    told.health.config.loaded("dispatcher.yaml", "", [])
+    assert told.troubles() == []
+
+
 def test_the_worst_comes_first() -> None:
     """Whatever was heard first."""
     told = Told(dry_run=True)

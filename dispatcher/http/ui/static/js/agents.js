@@ -4,7 +4,7 @@ import {OrderButton} from './confirmation.js';
 import {mayOrder, orders} from './orders.js';
 import {html, kept} from './html.js';
 import {HourPlot, SpeedPlot} from './plot.js';
-import {count, fitsPath, span, visible} from './words.js';
+import {clock, count, fitsPath, span, visible} from './words.js';
 
 const CIRCUITS = {
   closed: ['', ''],
@@ -54,6 +54,7 @@ function Agent({row, several}) {
     </div>`}
     ${paused && html`<p class="hint">${visible(paused.sentence)}</p>`}
     ${stops(row).map(stop => html`<p class="hint">${visible(stop.sentence)}</p>`)}
+    ${row.targets.map(one => one.open_since && html`<p class="hint">no agent of ${one.deployment ? visible(one.deployment) : 'it'} is seen in any room since ${clock(one.open_since)}</p>`)}
   </li>`;
 }
 

@@ -18,7 +18,7 @@ function Told({here}) {
   const results = Object.entries(webhooks || {}).filter(([, many]) => many).sort((a, b) => b[1] - a[1]);
   const webhookAt = Math.max(0, ...projects.map(one => one.last_webhook_at || 0));
   const several = projects.length > 1;
-  const refused = changeRefused(here);
+  const refused = here.troubles.some(one => one.kind === 'config_refused');
   return html`
     <p class="lead">${webhookAt ? `The last webhook came ${age(now() - webhookAt)} ago.` : 'No webhook has come since the start.'}</p>
     ${results.length > 0 && html`<dl class="results">${results.map(([name, many]) => html`<div class=${GOOD.has(name) ? '' : 'bad-text'} key=${name}>
@@ -38,16 +38,8 @@ function Health({name, well, said}) {
   return html`<div><dt><span class=${`dot ${well ? 'good' : 'bad'}`} aria-hidden="true"></span>${visible(name)}</dt><dd>${said}</dd></div>`;
 }
 
-/** What is wrong with the service: its own sentences, and that what is written in the configuration is not in force. */
+/** What is wrong with the service, in its own sentences. */
 export function troublesOf(stats) {
   if (!stats) return [];
-  const here = stats.this_replica;
-  const troubles = here.troubles.filter(one => one.kind !== 'dry_run'); // which the page says above all views
-  if (!changeRefused(here)) return troubles;
-  const sentence = `The last change of the configuration was refused, and that of ${clock(here.config_loaded_at)} is in force: the log says what is wrong, and where.`;
-  return [...troubles, {kind: 'config_refused', project: null, reason: null, sentence}];
-}
-
-function changeRefused({config_loaded_at, config_refused_at}) {
-  return config_refused_at !== null && config_refused_at >= config_loaded_at;
+  return stats.this_replica.troubles.filter(one => one.kind !== 'dry_run'); // which the page says above all views
 }
