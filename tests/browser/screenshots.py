@@ -112,10 +112,11 @@ async def main(names: Sequence[str]) -> None:
             scene, shots = SCENES[name]
             async with scene() as site:
                 for shot in shots:
-                    await _take(chromium, site, shot)
+                    await take(chromium, site, shot)
 
 
-async def _take(chromium: Browser, site: Site, shot: Shot) -> None:
+async def take(chromium: Browser, site: Site, shot: Shot) -> None:
+    """The picture is in docs/page."""
     address = f"{site.url}/{shot.path or site.launch}"
     size = PHONE if shot.narrow else DESK
     async with tab(chromium, address, token=site.token, size=size, scheme=shot.scheme) as shown:
