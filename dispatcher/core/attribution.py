@@ -1,9 +1,10 @@
 """Whose agent is it? Dispatches are bound to attempts, and agents tied to them through the identities of their jobs.
 
 Our own dispatches are known by their id, and where no id is known (a lost reply, a crash, an emptied ledger) by the
-signed tag that they carry (`core.tags`). Every other one is foreign, be it a token's, SIP's or an app's, whatever its
-tag says. It is adopted by the oldest assignment it suits. Servers before 1.13.2 drop tags: there the dispatch of a lost
-reply looks like a foreign one, and is taken for one, in the place of its attempt.
+signed tag that they carry (`core.tags`). What a launcher has started for us is known by its identity, and bears such a
+tag itself. Every other one is foreign, be it a token's, SIP's or an app's, whatever its tag says. It is adopted by the
+oldest assignment it suits. Servers before 1.13.2 drop tags: there the dispatch of a lost reply looks like a foreign
+one, and is taken for one, in the place of its attempt.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,18 +78,34 @@ def bind(session: Session, snapshot: RoomSnapshot, rules: Sequence[Rule], tags: 
     """Every listed dispatch that concerns an assignment belongs to one of its attempts; what is new is adopted."""
     listed = {dispatch.id: dispatch for dispatch in snapshot.dispatches}
     for assignment in session.assignments:
-        attempts = tuple(_listed(attempt, listed.get(attempt.dispatch)) for attempt in assignment.attempts)
+        attempts = tuple(
+            attempt if attempt.launched else _listed(attempt, listed.get(attempt.dispatch))
+            for attempt in assignment.attempts
+        )
         session = with_assignment(session, replace(assignment, attempts=attempts))
-    known = {attempt.dispatch for assignment in session.assignments for attempt in assignment.attempts}
-    unknown = [dispatch for dispatch in snapshot.dispatches if dispatch.id not in known and dispatch.agent]
+    unknown = _unknown(session, snapshot)
     new = sorted(unknown, key=lambda dispatch: dispatch.id)  # LiveKit lists them in any order
     ours = [(tags[one.id], one) for one in new if one.id in tags]
     for found, dispatch in sorted(ours, key=lambda pair: pair[0].number):  # so that the latest are the ones remembered
         session = _adopt_ours(session, dispatch, found, rules, now)
     for dispatch in new:
-        if dispatch.id not in tags:
+        if dispatch.id not in tags and not dispatch.launcher:  # who says that he was launched, and cannot show it
             session = _adopt_foreign(session, dispatch, now)
     return session
+
+
+def _unknown(session: Session, snapshot: RoomSnapshot) -> list[Dispatch]:
+    """The listed dispatches of named agents, and the launches, that are no attempt's."""
+    attempts = [attempt for assignment in session.assignments for attempt in assignment.attempts]
+    known = {attempt.dispatch for attempt in attempts}
+    launched = {identity for attempt in attempts if attempt.launched for identity in attempt.identities}
+    return [
+        dispatch
+        for dispatch in snapshot.dispatches
+        if dispatch.id not in known
+        and dispatch.target.name
+        and not (dispatch.launcher and any(job.known_as in launched for job in dispatch.jobs))
+    ]
 
 
 def _listed(attempt: Attempt, dispatch: Dispatch | None) -> Attempt:
@@ -106,9 +123,10 @@ def _adopt_ours(session: Session, dispatch: Dispatch, found: Tag, rules: Sequenc
     if assignment is None:  # of a rule that is gone it is as good as foreign; else its assignment had to make room
         return _adopt_foreign(session, dispatch, now) if rule is None else session
     asked = assignment.find(found.number)
-    if asked is not None and not asked.dispatch:
-        return _found(session, assignment, replace(asked, dispatch=dispatch.id), dispatch, now)
-    if asked is not None:  # one number, two dispatches: we made the other one (law 2)
+    twin = asked if not dispatch.launcher else None  # a launch of another life, or key, is an attempt of its own
+    if twin is not None and not twin.dispatch:
+        return _found(session, assignment, replace(twin, dispatch=dispatch.id), dispatch, now)
+    if twin is not None:  # one number, two dispatches: we made the other one (law 2)
         elsewhere = Entry(
             at=now,
             said=Said.DISPATCH_DUPLICATED,
@@ -157,7 +175,9 @@ def _found(session: Session, assignment: Assignment, attempt: Attempt, dispatch:
 
 
 def _attempt(dispatch: Dispatch, number: int, now: Ms) -> Attempt:
-    return _listed(Attempt(number=number, target=dispatch.target, started_at=now, dispatch=dispatch.id), dispatch)
+    made = Attempt(number=number, target=dispatch.target, started_at=now, dispatch=dispatch.id)
+    found = _listed(made, dispatch)
+    return replace(found, dispatch="", listed=False) if made.launched else found
 
 
 def _adopt(session: Session, assignment: Assignment, attempt: Attempt) -> Session:

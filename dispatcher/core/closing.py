@@ -15,6 +15,7 @@ ON_PURPOSE: Final = frozenset({Verdict.FINISHED, Verdict.REMOVED})
 _FREE: Final = ON_PURPOSE | {Verdict.LEFT, Verdict.CRASHED, Verdict.ENDED, Verdict.CANCELLED}
 _PARTED: Final = frozenset({Verdict.SURPLUS, Verdict.CANCELLED})
 _NOT_LISTED: Final = frozenset({Verdict.UNSENT, Verdict.REFUSED})
+_AT_EASE: Final = frozenset({Verdict.LEFT, Verdict.ENDED})  # whose process may be at its last work
 
 
 class Why(Struct, frozen=True):
@@ -67,6 +68,8 @@ def retract_at(assignment: Assignment, attempt: Attempt, verdict: Verdict, now: 
         return 0
     if verdict in ON_PURPOSE:
         return 0
+    if attempt.launched and verdict not in _AT_EASE:  # its process is ended, which may come back, or has a place
+        return now
     if (verdict in _PARTED and attempt.agent_sid) or (verdict is Verdict.SILENT and attempt.queued):
         return now
     return now + timing.LINGER_MS

@@ -46,7 +46,7 @@ from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.revival import inherit, left_alone
 from dispatcher.core.rules import Rule, named
-from dispatcher.core.session import Assignment, Session
+from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tagging
 
@@ -174,9 +174,18 @@ class Drive:
             return
         rule = named(self.terms.rules, assignment.rule)
         rule_gone = rule is None and bool(assignment.rule)
-        self.session = transitions.ask(self.session, step, self.now, rule_gone=rule_gone, probe=turn.probe)
-        metadata, tag = _metadata(rule, assignment, self._audience), self.terms.tags.of(self.session, step)
-        ask = Ask(step=step, metadata=metadata, sealed=assignment.sealed, tag=tag)
+        identity = self.terms.tags.identity(self.session, step) if step.target.launcher else ""
+        self.session = transitions.ask(
+            self.session, step, self.now, identity=identity, rule_gone=rule_gone, probe=turn.probe
+        )
+        ask = Ask(
+            step=step,
+            metadata=_metadata(rule, assignment, self._audience),
+            sealed=assignment.sealed,
+            tag=self.terms.tags.of(self.session, step),
+            identity=identity,
+            started_at=self.now if identity else 0,
+        )
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
         self._just_looked = False
         asked = _as(Asked, (yield from self._effect(ask)))
@@ -191,8 +200,11 @@ class Drive:
             return
         here = self._snapshot.participants if self._snapshot else ()
         identity = next((one.identity for one in here if one.sid == step.agent_sid), "")
+        take_back = TakeBack(step=step, identity=identity)
+        if step.dispatch:
+            take_back = _taking_back(step, self.session.assignment(step.assignment).attempt(step.number))
         self._just_looked = False
-        back = _as(TakenBack, (yield from self._effect(TakeBack(step=step, identity=identity))))
+        back = _as(TakenBack, (yield from self._effect(take_back)))
         self.session = transitions.retracted(self.session, step, back.now, reason=back.reason)
 
     def _wait(self, until: Ms) -> Generator[Effect, Reply, Ms | None]:
@@ -225,8 +237,17 @@ def _concluded(session: Session, seen: Observed, audience: Audience | None, term
     return conclude(session, seen.snapshot, audience, terms.rules, tags=terms.tags, now=seen.began)
 
 
+def _taking_back(step: Retract, attempt: Attempt) -> TakeBack:
+    """Of a launch, who has started it, and as whom it joins."""
+    return TakeBack(
+        step=step,
+        identity="".join(attempt.identities[-1:]) if attempt.launched else "",
+        launcher=attempt.target.launcher,
+    )
+
+
 def _turn_to_create(step: Create, assignment: Assignment, paused: frozenset[str]) -> TurnToCreate:
-    ahead = tuple(target for target in assignment.ahead if target.agent not in paused)
+    ahead = tuple(target for target in assignment.ahead if target.name not in paused)
     probed = any(attempt.probe for attempt in assignment.attempts)  # nobody waits for two of them
     return TurnToCreate(target=step.target, ahead=ahead, may_probe=not probed)
 

@@ -56,20 +56,23 @@ class GiveWay(Struct, frozen=True, tag=True):
 
 
 class Ask(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Make one CreateDispatch. Reply: Asked."""
+    """Make one CreateDispatch, or have a launcher start one process. Reply: Asked."""
 
     step: Create
     metadata: str = ""  # never stored, never told
     sealed: str = ""  # in its place: an order's, to be unsealed by whoever asks
     tag: str
     trace: str = ""  # for the agent, put in by whoever traces the drive: W3C's traceparent
+    identity: str = ""  # as whom it joins, if it is launched
+    started_at: Ms = 0  # when that attempt began: asked again, it is asked for the same
 
 
-class TakeBack(Struct, frozen=True, kw_only=True, tag=True):
-    """Ask the agent, by its identity, or the dispatch to go. Reply: TakenBack."""
+class TakeBack(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Ask the agent, by its identity, or the dispatch to go; or have the launcher end the launch. Reply: TakenBack."""
 
     step: Retract
     identity: str = ""
+    launcher: str = ""  # whose launch of this identity it is
 
 
 class Save(Struct, frozen=True, kw_only=True, tag=True):
@@ -127,9 +130,10 @@ class Resumed(Struct, frozen=True, tag=True):
 
 
 class Outcome(StrEnum):
-    """What became of a CreateDispatch."""
+    """What became of a CreateDispatch, or of asking a launcher."""
 
-    TAKEN = "taken"  # LiveKit has the dispatch; that proves nothing about an agent
+    TAKEN = "taken"  # LiveKit has the dispatch, or a process runs; that proves nothing about an agent
+    DECLINED = "declined"  # nothing happened: no launcher has a place, or is there; another target may serve
     UNSENT = "unsent"  # nothing happened; the same call may succeed later
     REFUSED = "refused"  # nothing happened, and the same call never will succeed
     ROOM_ABSENT = "room_absent"  # nothing happened: the room is not what it was

@@ -22,6 +22,10 @@ DONE: Final = "dispatcher.done"  # the attribute by which an agent says so; its 
 DONE_MAX: Final = 64
 INVITED: Final = "lk.sip.inviteTime"  # of who calls in: when the INVITE came, in milliseconds since 1970
 _INSTANT_MAX: Final = 15  # digits
+# The attribute of a dispatch, or of who was launched, that says for which assignment (`core.tags`); ignored by servers
+# before 1.13.2. Before tags were signed it was `dispatcher.want`: that one proves nothing, and is not read.
+TAG: Final = "dispatcher.assignment"
+LAUNCHER: Final = "dispatcher.launcher"  # the attribute of an agent that names the launcher which has started it
 PERSON_KINDS: Final = frozenset({STANDARD, SIP, "CONNECTOR"})
 KINDS: Final = frozenset({"STANDARD", "INGRESS", "EGRESS", "SIP", "AGENT", "CONNECTOR", "BRIDGE"})
 KIND_DETAILS: Final = frozenset(
@@ -81,6 +85,11 @@ class Participant(Struct, frozen=True, kw_only=True):
     def agent_name(self) -> str:
         """The name its worker registered under: stamped by servers from 1.9.2 on, else what the SDK says of itself."""
         return self.attributes.get("lk.agent_name") or self.attributes.get("lk.agent.name", "")
+
+    @property
+    def launcher(self) -> str:
+        """Which launcher has started it, as it says itself; "": none."""
+        return self.attributes.get(LAUNCHER, "") if self.is_agent else ""
 
     @property
     def done(self) -> str:

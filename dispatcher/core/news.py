@@ -46,6 +46,8 @@ def _told(session: Session, entry: Entry) -> Standing | None:
         case Said.ATTEMPT_ENDED, Verdict.SILENT if attempt and attempt.dispatch and not entry.again:  # LiveKit had it
             began_at = entry.at - (entry.took or 0)
             return Silent(Silence(began_at=began_at, ended_at=entry.at, room=session.sid))
+        case Said.ATTEMPT_ENDED, _ if attempt and attempt.launched:  # there are no workers to be seen
+            return None
         case Said.ATTEMPT_ENDED, Verdict.REJECTED if entry.reason == JobCondition.NO_CAPACITY:
             return None
         case Said.ATTEMPT_ENDED, Verdict.REJECTED | Verdict.NO_SHOW | Verdict.FAILED:  # a worker had the job

@@ -59,6 +59,7 @@ def conclude(
     if audience is None:
         return _missed(session, now)
     session = missed(replace(session, present=len(snapshot.participants)), snapshot, now)
+    snapshot = snapshot.with_launches
     found = tags.found(session, snapshot)
     for _ in range(PASSES_MAX):
         before, session = session, _judged(session, snapshot, audience, rules, found, now)

@@ -39,7 +39,8 @@ def informed(session: Session, outlooks: Sequence[Outlook], requested: int, now:
 
 def _waited_for(assignment: Assignment, now: Ms) -> Iterable[Attempt]:
     soonest = min(timing.PROBE_MS, assignment.policy.confirm_within)
-    return (one for one in assignment.open if not one.agent_sid and now >= one.started_at + soonest)
+    waiting = (one for one in assignment.open if not (one.agent_sid or one.launched))
+    return (one for one in waiting if now >= one.started_at + soonest)
 
 
 def _informed(assignment: Assignment, attempt: Attempt, known: Mapping[Target, Outlook], *, crowded: bool) -> Attempt:

@@ -23,7 +23,7 @@ def pause(session: Session, paused: Collection[str], now: Ms) -> Session:
 
 
 def _pause(session: Session, assignment: Assignment, paused: Collection[str], now: Ms) -> Session:
-    free = [at for at, target in enumerate(assignment.policy.targets) if target.agent not in paused]
+    free = [at for at, target in enumerate(assignment.policy.targets) if target.name not in paused]
     if not assignment.needs_attempt:
         return with_assignment(session, replace(assignment, paused=False)) if assignment.paused else session
     if not free:

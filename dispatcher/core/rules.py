@@ -23,15 +23,32 @@ Condition: TypeAlias = Callable[[Room, Participant | None], bool]
 Render: TypeAlias = Callable[[Room, Participant | None], str]
 
 
-class Target(Struct, frozen=True):
-    """An agent that may serve an assignment: the name (and deployment) its workers register under."""
+LAUNCHED: Final = "launch:"  # begins the name of what a launcher starts; no agent of a rule's is called so
 
-    agent: str  # "" of NAMELESS alone
+
+class Target(Struct, frozen=True, omit_defaults=True):
+    """An agent that may serve an assignment: the name (and deployment) its workers register under.
+
+    Or a launcher, which starts a process for the room: there are no workers then, and LiveKit has no dispatch.
+    """
+
+    agent: str  # "" of launchers, and of NAMELESS
     deployment: str = ""
+    launcher: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it, whatever its deployment: `agent`, or `launch:launcher`. "": of NAMELESS alone."""
+        return f"{LAUNCHED}{self.launcher}" if self.launcher else self.agent
 
     def __str__(self) -> str:
-        """As people read it: `agent`, or `agent@deployment`."""
-        return f"{self.agent}@{self.deployment}" if self.deployment else self.agent
+        """As people read it: its name, or `agent@deployment`."""
+        return f"{self.agent}@{self.deployment}" if self.deployment else self.name
+
+
+def is_launch(name: str) -> bool:
+    """Whether a target of this name is a launcher."""
+    return name.startswith(LAUNCHED)
 
 
 NAMELESS: Final = Target("")  # stands alone in a policy while expressions name no agent; nobody is ever asked for it

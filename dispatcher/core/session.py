@@ -42,15 +42,15 @@ class State(StrEnum):
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One CreateDispatch, made or found and adopted. Open while `verdict` is None."""
+    """One CreateDispatch, or one launch, made or found and adopted. Open while `verdict` is None."""
 
     number: int
     target: Target
     started_at: Ms  # asked, or first seen
-    dispatch: str = ""  # the dispatch's id; "" while it is not known
+    dispatch: str = ""  # the id of the dispatch, or of the launch; "" while it is not known
     ours: bool = True
-    listed: bool = False  # the last look listed the dispatch
-    identities: tuple[str, ...] = ()  # of its jobs: what ties an agent to it
+    listed: bool = False  # the last look listed the dispatch; of a launch: it has not been stopped
+    identities: tuple[str, ...] = ()  # of its jobs, or of what is launched: what ties an agent to it
     agent_sid: str = ""  # SID of its agent: present in the last look, or (open and `gone`) the one that is missed
     last_agent_sid: str = ""  # SID of the latest agent it had
     announced: bool = False  # that its agent serves
@@ -71,6 +71,11 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def open(self) -> bool:
         return self.verdict is None
+
+    @property
+    def launched(self) -> bool:
+        """It asked a launcher: LiveKit lists nothing of it but the agent, whose identity is known from the start."""
+        return bool(self.target.launcher)
 
     @property
     def serving(self) -> bool:
@@ -160,7 +165,7 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Somebody waits, and the next Create is only a matter of time."""
-        return self.needs_attempt and not self.paused and bool(self.next_target.agent) and not self._may_still_be_served
+        return self.needs_attempt and not self.paused and bool(self.next_target.name) and not self._may_still_be_served
 
     @property
     def _may_still_be_served(self) -> bool:
@@ -170,7 +175,7 @@ class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def unnamed(self) -> bool:
         """Somebody waits, and the rule's expressions name no agent: the next look may show one."""
-        return self.needs_attempt and not self.next_target.agent
+        return self.needs_attempt and not self.next_target.name
 
     @property
     def next_target(self) -> Target:

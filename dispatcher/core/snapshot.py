@@ -1,12 +1,16 @@
 """What one look at LiveKit shows of a session: its room, the people in it, its dispatches."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from dispatcher.core.facts import Participant, Room
+from dispatcher.core.facts import TAG, Participant, Room
 from dispatcher.core.rules import Target
 from dispatcher.core.text import IDENTITY_MAX, brief
+
+_LAUNCH_OF: Final = "launch of "  # no id of LiveKit's has a blank
 
 
 class JobCondition(StrEnum):
@@ -37,17 +41,21 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Dispatch(Struct, frozen=True, kw_only=True):
-    """A dispatch as ListDispatch shows it, whoever made it. `tag` is its attribute `dispatcher.assignment` or ""."""
+    """A dispatch as ListDispatch shows it, whoever made it. `tag` is its attribute `dispatcher.assignment` or "".
+
+    With a `launcher` it is a launch, as its agent shows it: LiveKit knows nothing of launches.
+    """
 
     id: str
     agent: str
     deployment: str = ""
     tag: str = ""
     jobs: tuple[Job, ...] = ()
+    launcher: str = ""
 
     @property
     def target(self) -> Target:
-        return Target(self.agent, self.deployment)
+        return Target(self.agent, self.deployment, self.launcher)
 
 
 class Arrivals(Struct, frozen=True):
@@ -66,3 +74,19 @@ class RoomSnapshot(Struct, frozen=True, kw_only=True):
     room: Room | None
     participants: tuple[Participant, ...] = ()
     dispatches: tuple[Dispatch, ...] = ()
+
+    @property
+    def with_launches(self) -> "RoomSnapshot":
+        """The look, in which each agent that says so has been launched: as if a dispatch of it were listed."""
+        launched = tuple(_launch(one) for one in self.participants if one.active and one.launcher)
+        return replace(self, dispatches=(*self.dispatches, *launched)) if launched else self
+
+
+def _launch(agent: Participant) -> Dispatch:
+    return Dispatch(
+        id=f"{_LAUNCH_OF}{agent.sid}",
+        agent="",
+        launcher=agent.launcher,
+        tag=agent.attributes.get(TAG, ""),
+        jobs=(Job(id="", identity=agent.identity),),
+    )

@@ -31,6 +31,7 @@ class Part(StrEnum):
 
     AGENT = "agent"
     DISPATCH = "dispatch"
+    LAUNCH = "launch"
 
 
 class Because(StrEnum):

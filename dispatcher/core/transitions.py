@@ -27,13 +27,25 @@ def bypassed(session: Session, step: Create, instead: Target, now: Ms) -> Sessio
     )
 
 
-def ask(session: Session, step: Create, now: Ms, *, rule_gone: bool = False, probe: bool = False) -> Session:
-    """The attempt is open, without a dispatch yet. Saved before the call, it is what a successor finds (laws 5, 9)."""
+def ask(
+    session: Session, step: Create, now: Ms, *, identity: str = "", rule_gone: bool = False, probe: bool = False
+) -> Session:
+    """The attempt is open, without a dispatch yet. Saved before the call, it is what a successor finds (laws 5, 9).
+
+    The `identity` is that of the agent which a launcher starts.
+    """
     if rule_gone:
         session = with_entry(session, Entry(at=now, said=Said.RULE_REMOVED, assignment=step.assignment))
     assignment = session.assignment(step.assignment)
     waited = assignment.slot_at > 0
-    attempt = Attempt(number=step.number, target=step.target, started_at=now, crowded=waited, probe=probe)
+    attempt = Attempt(
+        number=step.number,
+        target=step.target,
+        started_at=now,
+        identities=(identity,) if identity else (),
+        crowded=waited,
+        probe=probe,
+    )
     session = with_assignment(session, with_attempt(replace(assignment, slot_at=0), attempt))
     return with_entry(
         session,
@@ -52,6 +64,8 @@ def asked(session: Session, step: Create, reply: Asked) -> Session:
             return answered(session, step, reply.dispatch)
         case Outcome.UNSENT:
             return unsent(session, step, reply.now, reply.reason, retry_in=reply.retry_in)
+        case Outcome.DECLINED:
+            return declined(session, step, reply.now, reply.reason)
         case Outcome.REFUSED:
             return refused(session, step, reply.now, reply.reason)
         case Outcome.ROOM_ABSENT:  # the room, not the request: look again, nobody is blamed
@@ -65,14 +79,18 @@ def asked(session: Session, step: Create, reply: Asked) -> Session:
 
 
 def answered(session: Session, step: Create, dispatch: str) -> Session:
-    """LiveKit took the request: the attempt knows its dispatch. That proves nothing about an agent."""
+    """LiveKit took the request: the attempt knows its dispatch. That proves nothing about an agent.
+
+    Or a launcher did, and has started a process: that is to be ended when the attempt is.
+    """
     assignment = session.assignment(step.assignment)
     attempt = assignment.attempt(step.number)
-    return with_assignment(session, with_attempt(replace(assignment, unsent=0), replace(attempt, dispatch=dispatch)))
+    known = replace(attempt, dispatch=dispatch, listed=attempt.listed or attempt.launched)
+    return with_assignment(session, with_attempt(replace(assignment, unsent=0), known))
 
 
 def unanswered(session: Session, step: Create, now: Ms, reason: str) -> Session:
-    """Nobody knows whether LiveKit took it: the attempt stays open, and looks will bind it or give it up."""
+    """Nobody knows whether LiveKit or a launcher took it: the attempt stays open; looks will bind it, or give it up."""
     entry = Entry(
         at=now,
         said=Said.DISPATCH_UNANSWERED,
@@ -82,6 +100,11 @@ def unanswered(session: Session, step: Create, now: Ms, reason: str) -> Session:
         reason=reason,
     )
     return with_entry(session, entry)
+
+
+def declined(session: Session, step: Create, now: Ms, reason: str) -> Session:
+    """Nobody can serve the request now: on to the next target, or again later."""
+    return close(session, step.assignment, step.number, Verdict.REJECTED, now, Why(reason))
 
 
 def refused(session: Session, step: Create, now: Ms, reason: str) -> Session:
@@ -144,7 +167,7 @@ def retracted(session: Session, step: Retract, now: Ms, *, reason: str = "") -> 
         assignment=step.assignment,
         number=step.number,
         agent=str(attempt.target),
-        part=Part.AGENT if step.agent_sid else Part.DISPATCH,
+        part=Part.AGENT if step.agent_sid else Part.LAUNCH if attempt.launched else Part.DISPATCH,
         reason=reason,
     )
     return with_entry(with_assignment(session, with_attempt(assignment, after)), entry)

@@ -40,6 +40,8 @@ def overdue(
     session: Session, assignment: Assignment, attempt: Attempt, dispatch: Dispatch | None, now: Ms
 ) -> Verdict | None:
     """The verdict on an open attempt whose agent was never here; None: it may still come."""
+    if attempt.launched:
+        return _overdue_launch(assignment.policy, attempt, now)
     if attempt.dispatch and dispatch is None:
         return Verdict.VANISHED if now >= attempt.started_at + timing.GRACE_MS else None
     jobs = dispatch.jobs if dispatch is not None else ()
@@ -56,9 +58,16 @@ def overdue(
     return Verdict.SILENT if now >= asked + silent_after and not assignment.served_by_name else None
 
 
+def _overdue_launch(policy: Policy, attempt: Attempt, now: Ms) -> Verdict | None:
+    """A launcher that has answered has started a process; of one that has not, nobody knows whether it has."""
+    if attempt.dispatch:
+        return Verdict.NO_SHOW if now >= attempt.started_at + policy.join_within else None
+    return Verdict.SILENT if now >= attempt.started_at + policy.confirm_within else None
+
+
 def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms | None:
     """From when `confirm_within` runs: a publisher worker has no job to take before somebody publishes."""
-    if policy.worker_type == "room":
+    if policy.worker_type == "room" or attempt.launched:
         return attempt.started_at
     return max(attempt.started_at, session.published_at) if session.published_at else None
 

@@ -21,12 +21,12 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from dispatcher.core import timing
-from dispatcher.core.facts import Participant, Room, RoomSid
+from dispatcher.core.facts import TAG, Participant, Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Arrivals, Dispatch, RoomSnapshot
 from dispatcher.livekit.answers import ROOM_MAX, TwirpSession, each, post
 from dispatcher.livekit.failures import ACT, FOREIGN, READ, LiveKitError, Reason, Refused, Unavailable, failure
-from dispatcher.livekit.messages import TAG, TRACE, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
+from dispatcher.livekit.messages import TRACE, bare_room_of, dispatch_of, live_dispatch_of, participant_of, room_of
 from dispatcher.livekit.tokens import Tokens
 
 M = TypeVar("M", bound=Message)

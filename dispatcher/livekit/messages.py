@@ -7,13 +7,10 @@ from typing import Final
 
 from livekit.protocol import agent, agent_dispatch, models
 
-from dispatcher.core.facts import KIND_DETAILS_MAX, Ms, Participant, Room, RoomSid
+from dispatcher.core.facts import KIND_DETAILS_MAX, TAG, Ms, Participant, Room, RoomSid
 from dispatcher.core.snapshot import Dispatch, Job, JobCondition
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
 
-# The attribute of a dispatch that carries its tag; ignored by servers before 1.13.2. Before tags were signed it was
-# `dispatcher.want`: that one proves nothing, and is not read. What bears it is ours by its id, or not at all.
-TAG: Final = "dispatcher.assignment"
 TRACE: Final = "traceparent"  # the attribute by which an agent may go on with the trace of its request
 
 _KINDS: Final = {number: name for name, number in models.ParticipantInfo.Kind.items()}

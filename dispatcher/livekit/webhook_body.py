@@ -20,13 +20,13 @@ from dispatcher.core.facts import (
     RELEVANT_EVENTS,
     ROOM_FINISHED,
     ROOM_STARTED,
+    TAG,
     Participant,
     Room,
     RoomSid,
 )
 from dispatcher.core.tags import Tag, claimed
 from dispatcher.core.text import ID_MAX, NAME_MAX, brief
-from dispatcher.livekit.messages import TAG
 
 _Needed: TypeAlias = Annotated[str, Meta(min_length=1)]
 _Time: TypeAlias = Annotated[int, Meta(ge=-(10**15), le=10**15)] | None  # 1000 times it stays within 64 bits

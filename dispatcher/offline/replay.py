@@ -172,14 +172,19 @@ def _next(conversation: Generator[Effect, Reply, Ms | None], exchange: Exchange 
 
 
 class RecordedTags:
-    """Dispatches are ours where they were; a tape has no tags, and nobody makes any."""
+    """Dispatches are ours where they were, and launches join as they did; a tape has no tags, and nobody makes any."""
 
     def __init__(self) -> None:
         self.known: dict[str, Tag] = {}
+        self.launched = ""
 
     def of(self, _session: Session, _step: Create) -> str:
         """None."""
         return ""
+
+    def identity(self, _session: Session, _step: Create) -> str:
+        """That of the launch which is asked for."""
+        return self.launched
 
     def found(self, _session: Session, _seen: RoomSnapshot) -> dict[str, Tag]:
         """Those of the look that is taken in."""
@@ -203,7 +208,7 @@ class _Rules:
 
     def learn(self, exchange: Exchange) -> None:
         """What they said while this reply was taken in; of others than those they were asked about, as before."""
-        self.tags.known = exchange.found
+        self.tags.known, self.tags.launched = exchange.found, exchange.launched
         for one in exchange.judged:
             self._whens |= {(rule, one.person): True for rule in one.yes}
             self._whens |= {(rule, one.person): False for rule in one.no}

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from dispatcher.livekit.messages import TAG
+from dispatcher.core.facts import TAG
 from dispatcher.testing import JobOutcome, Recording, play
 from tests.integration.house import House, house, rule
 

@@ -231,7 +231,7 @@ MUTANTS = {
         Mutant("a second end is news", "attempt.dispatch and not entry.again:", "attempt.dispatch:"),
     ),
     "dispatcher/core/drive.py": (
-        Mutant("a paused target is asked instead", "if target.agent not in paused)", "if target.agent)"),
+        Mutant("a paused target is asked instead", "if target.name not in paused)", "if target.name)"),
         Mutant("who has probed probes again", "may_probe=not probed)", "may_probe=True)"),
     ),
     "dispatcher/core/pauses.py": (
@@ -333,8 +333,12 @@ MUTANTS = {
         Mutant("a tag is any life's", "[self.instance, room, sid,", '[self.instance, room, "",'),
         Mutant("a tag is any assignment's", " key, number, target.agent,", ' "", number, target.agent,'),
         Mutant("a tag is any attempt's", " key, number, target.agent,", ' key, "", target.agent,'),
-        Mutant("a tag is any agent's", "target.agent, target.deployment])", "target.deployment])"),
-        Mutant("a tag is any deployment's", "target.agent, target.deployment])", "target.agent])"),
+        Mutant(
+            "a tag is any agent's", "target.agent, target.deployment, *launcher])", "target.deployment, *launcher])"
+        ),
+        Mutant(
+            "a tag is any deployment's", "target.agent, target.deployment, *launcher])", "target.agent, *launcher])"
+        ),
         Mutant("a tag is any installation's", "if whose != self.instance or len", "if len"),
         Mutant("a tag is of any length", " or len(text) > _TAG_MAX:", ":"),
         Mutant("numbers may be any", "return tag.number <=", "return tag.number <= 10**9 or 0 <="),

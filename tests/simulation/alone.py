@@ -55,10 +55,10 @@ class Alone:
         return bool(made) and len(made) == len(here) and self._all_tied(room, made)
 
     def _all_tied(self, room: Opened, made: Sequence[Made]) -> bool:
-        names = {one.target.agent for one in made}
-        listed = {one.target.agent for one in room.dispatches.values()}
+        names = {one.target.name for one in made}
+        listed = {one.target.name for one in room.dispatches.values()}
         session = self._session_of(room.sid)
-        waits = {one.target.agent for one in _attempts(session) if one.open} if session is not None else set[str]()
+        waits = {one.target.name for one in _attempts(session) if one.open} if session is not None else set[str]()
         wanted = any(rule.policy.trigger == "room_started" for rule in RULEBOOK[self.laws.life.rules])
         return not wanted and names.isdisjoint(listed | waits) and all(self._tied(one) for one in made)
 
@@ -67,7 +67,7 @@ class Alone:
         if before is None or not before.finished or not made.ours:
             return False
         ended = max(entry.at for entry in before.timeline if entry.said is Said.ROOM_FINISHED)
-        same = [one for one in _attempts(before) if may_come(one) and one.target.agent == made.target.agent]
+        same = [one for one in _attempts(before) if may_come(one) and one.target == made.target]
         assignment = before.find(made.assignment)
         attempt = assignment.find(made.number) if assignment is not None else None
         cut_short = attempt is not None and may_come(attempt)

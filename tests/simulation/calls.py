@@ -5,13 +5,14 @@ from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
-from dispatcher.core.effects import Asked, Outcome, TakenBack
+from dispatcher.core.effects import Ask, Asked, Outcome, TakenBack
 from dispatcher.core.facts import Ms, RoomSid
 from dispatcher.core.plan import Create
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import RoomSnapshot
 from tests.simulation.clock import Clock, Do
 from tests.simulation.house import LOBBY
+from tests.simulation.launchers import Launchers
 from tests.simulation.life import Call, Life, Reply
 from tests.simulation.rooms import Rooms
 
@@ -33,6 +34,12 @@ _OUTCOMES: Final = {
     Reply.NEVER: Outcome.UNKNOWN,
     Reply.BROKEN: Outcome.UNKNOWN,
 }
+_OF_LAUNCHERS: Final = _OUTCOMES | {  # the next one is asked, and then another target
+    Reply.UNREACHABLE: Outcome.DECLINED,
+    Reply.LIMITED: Outcome.DECLINED,
+    Reply.NOT_FOUND: Outcome.REFUSED,
+    Reply.UNAUTHORIZED: Outcome.REFUSED,
+}
 FINE: Final = Call()
 
 Answered: TypeAlias = tuple[Reply, str]
@@ -52,6 +59,7 @@ class Line:
     def __init__(self, clock: Clock, rooms: Rooms, life: Life, calm: Ms) -> None:
         self.clock = clock
         self.rooms = rooms
+        self.launchers = Launchers(rooms)
         self._calm = calm
         self._knows_deployments = life.knows_deployments
         self._faults = {"create": iter(life.creates), "look": iter(life.looks), "retract": iter(life.retracts)}
@@ -84,20 +92,27 @@ class Line:
 
     def target(self, step: Create) -> Target:
         """Whom the server asks: one that knows no deployments asks the agent of none."""
-        return step.target if self._knows_deployments else Target(step.target.agent)
+        return step.target if self._knows_deployments else replace(step.target, deployment="")
 
-    def create(self, step: Create, tag: str) -> Generator[Ms, None, Answered]:
-        """What came back, and the dispatch."""
+    def ask(self, ask: Ask) -> Generator[Ms, None, Answered]:
+        """What came back, and the dispatch or launch."""
         call = self._next("create")
         made: list[str] = []
         if call.reply not in _UNDONE:
-            asked, tag = replace(step, target=self.target(step)), tag if self._knows_deployments else ""
-            self.clock.after(call.took, lambda: made.append(self.rooms.create(asked, tag)))
+            self.clock.after(call.took, lambda: made.append(self._made(ask)))
         if call.reply in _SILENCE or call.took >= ACT_MS:
             yield ACT_MS
             return Reply.LOST, ""
         yield call.took
-        return call.reply, next(iter(made), "")
+        id_ = next(iter(made), "")
+        declined = bool(ask.step.target.launcher) and call.reply is Reply.OK and not id_
+        return Reply.LIMITED if declined else call.reply, id_
+
+    def _made(self, ask: Ask) -> str:
+        if ask.step.target.launcher:
+            return self.launchers.launch(ask)
+        step = replace(ask.step, target=self.target(ask.step))
+        return self.rooms.create(step, ask.tag if self._knows_deployments else "")
 
     def retract(self, do: Do) -> Generator[Ms, None, Reply]:
         """What came back."""
@@ -118,10 +133,11 @@ class Line:
 
 
 def asked(answered: Answered, target: Target, now: Ms) -> Asked:
-    """As `dispatcher.engine.actions.ask` maps errors."""
+    """As `dispatcher.engine.actions` maps errors."""
     reply, made = answered
     retry_in = RETRY_AFTER_MS if reply is Reply.LIMITED else 0
-    outcome, reason = _OUTCOMES[reply], "" if reply is Reply.OK else reply
+    outcomes = _OF_LAUNCHERS if target.launcher else _OUTCOMES
+    outcome, reason = outcomes[reply], "" if reply is Reply.OK else reply
     return Asked(
         now=now, outcome=outcome, dispatch=made, deployment=target.deployment, reason=reason, retry_in=retry_in
     )

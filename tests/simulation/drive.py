@@ -199,7 +199,7 @@ class Claimed:
     def _ask(self, ask: Ask) -> Generator[Ms, None, Asked]:
         session = self.drive.session
         self.laws.asks(session, ask.step, self.lease, self.terms)
-        answered = yield from self.line.create(ask.step, ask.tag)
+        answered = yield from self.line.ask(ask)
         answer = asked(answered, self.line.target(ask.step), self.clock.now)
         self.laws.answered(session, self.lease, known=answer.outcome not in transitions.UNCERTAIN)
         return answer
@@ -209,4 +209,6 @@ class Claimed:
         self.laws.retracts(self.drive.session, back.step, self.lease, self.terms)
         rooms = self.line.rooms
         do = partial(rooms.delete, back.step.dispatch) if back.step.dispatch else partial(rooms.remove, back.identity)
+        if back.launcher:
+            do = partial(self.line.launchers.stop, back.step.dispatch)
         return taken_back((yield from self.line.retract(do)), self.clock.now)

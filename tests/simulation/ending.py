@@ -76,7 +76,7 @@ class Ending:
         self._lacking: list[str] = []
         self._told: list[str] = []
         apps = {What.ASKS, What.FORGES, What.WIPES} & {one.what for one in laws.life.happenings}
-        self._strict = not apps and laws.life.rules not in {"each", "two", "mixed"}
+        self._strict = not apps and laws.life.rules not in {"each", "two", "mixed", "launched each"}
 
     def watch(self) -> None:
         """After each happening."""
@@ -137,7 +137,7 @@ class Ending:
         self, room: Opened, session: Session | None, ours: Counter[str], others: Counter[str]
     ) -> Iterator[str]:
         for key, rule, waiting in self._wanted(room, session):
-            names = {target.agent for target in rule.policy.targets}
+            names = {target.name for target in rule.policy.targets}
             name = next((name for name in names if others[name] > 0), None)
             beside = name is not None and not any(one.strays(room.sid) for one in room.members.values())
             assignment = session.find(key) if session else None

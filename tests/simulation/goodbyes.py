@@ -30,7 +30,7 @@ def in_room(sid: RoomSid, departures: Iterable[Departure]) -> list[Departure]:
 
 
 def _of(assignment: Assignment, gone: Departure) -> bool:
-    names = {target.agent for target in assignment.policy.targets}
+    names = {target.name for target in assignment.policy.targets}
     return gone.assignment == assignment.key if gone.assignment else gone.agent in names
 
 

@@ -153,7 +153,7 @@ class Laws:
         self._holds(lease)
         if terms.dry_run:
             self.broken(5, f"{step} in a dry run")
-        if step.target.agent in terms.paused:
+        if step.target.name in terms.paused:
             self.broken(5, f"{step} of a paused agent")
         if self._tokens.get(session.sid) != lease.token:
             return  # the ledger was emptied since, or somebody stalled: see law 3

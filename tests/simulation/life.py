@@ -147,6 +147,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     knows_deployments: bool = True  # a server before 1.12.0 ignores them, and tags: the agent of none comes
     dry_run: bool = False
     dead: tuple[str, ...] = ()  # agents of which no worker is there before the calm
+    launchers: int = 1  # of the same name
     crowd: bool = False  # many other rooms wait for agents that were asked for
     calm: Ms = 0
 

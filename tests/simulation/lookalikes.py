@@ -24,7 +24,7 @@ class Lookalikes:
     def saved(self, session: Session) -> None:
         """LiveKit may never have heard of what it waits for: who saved an attempt may die before the call."""
         waits = [one for assignment in session.assignments for one in assignment.open if not one.dispatch]
-        self._unasked[session.sid] = {one.target.agent for one in waits}
+        self._unasked[session.sid] = {one.target.name for one in waits}
 
     def include(self, member: Member) -> bool:
         """Whether only agents are there, and one of its name was asked for in a life before and was never seen."""
@@ -39,7 +39,7 @@ class Lookalikes:
             self._found.add(member.sid)
             return True
         before = [one for one in self.rooms.made.values() if one.ours and one.room != room.sid]
-        if not any(one.target.agent == member.agent and not self._seen(one) for one in before):
+        if not any(one.target.name == member.agent and not self._seen(one) for one in before):
             return False
         self._found.add(member.sid)
         return True

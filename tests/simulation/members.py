@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from dispatcher.core.facts import AGENT, DONE, Ms, Participant, Room, RoomSid
+from dispatcher.core.facts import AGENT, DONE, LAUNCHER, TAG, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import Dispatch, Job
 from tests.simulation.life import EXTRAS, PEOPLE, Fate
@@ -10,7 +10,7 @@ from tests.simulation.life import EXTRAS, PEOPLE, Fate
 
 @dataclass(slots=True, eq=False)
 class Made:
-    """A dispatch. `assignment` is "" for one that is not ours, whatever its tag says."""
+    """A dispatch, or a launch. `assignment` is "" for one that is not ours, whatever its tag says."""
 
     id: str
     target: Target
@@ -44,7 +44,7 @@ class Member:
     identity: str
     kind: str
     joined_at: Ms  # LiveKit's clock
-    agent: str = ""  # the name its worker registered under
+    agent: str = ""  # the name its worker registered under, or that of what was launched
     made: Made | None = None
     hidden: bool = False
     avatar: bool = False
@@ -78,7 +78,12 @@ class Member:
     @property
     def granted_as_job(self) -> bool:
         """Whether its token has the grant of an agent's."""
-        return self.granted or self.made is not None
+        return self.granted or (self.made is not None and not self.launched)
+
+    @property
+    def launched(self) -> bool:
+        """Whether a launcher has started it: its token is ours."""
+        return self.made is not None and bool(self.made.target.launcher)
 
     def strays(self, room: RoomSid) -> bool:
         """Whether it was asked for in an earlier life of the room that it is in."""
@@ -87,6 +92,8 @@ class Member:
     def shown(self, reason: str = "") -> Participant:
         """As LiveKit shows it."""
         attributes = {"lk.agent_name": self.agent} if self.agent else {}
+        if self.made is not None and self.launched:
+            attributes = {TAG: self.made.tag, LAUNCHER: self.made.target.launcher}
         if self.done:
             attributes[DONE] = "bye"
         if self.avatar:

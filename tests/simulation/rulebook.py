@@ -21,6 +21,7 @@ def _by_kind(_: Room, who: Participant | None) -> Aimed:
     return Aimed((Target("greeter"),), ("missing_key",))
 
 
+_AVATAR: Final = Target("", launcher="avatar")
 _GREETER: Final = (Target("greeter"),)
 _PHONE: Final = frozenset({"SIP"})
 
@@ -44,4 +45,7 @@ RULEBOOK: Final[dict[str, tuple[Rule, ...]]] = {
         ),
         _rule("all", _policy("greeter", "overflow")),
     ),
+    "launched": (_rule("launched", Policy(targets=(_AVATAR,))),),
+    "launched last": (_rule("last", Policy(targets=(*_GREETER, _AVATAR))),),
+    "launched each": (_rule("each", Policy(targets=(_AVATAR, *_GREETER), per="participant")),),
 }

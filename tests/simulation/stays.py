@@ -28,7 +28,7 @@ class Stays(House):
             if reopened is None:
                 return
             room = reopened
-        agent = Member(self.name("PA"), identity, AGENT, self.stamp, agent=made.target.agent, made=made)
+        agent = Member(self.name("PA"), identity, AGENT, self.stamp, agent=made.target.name, made=made)
         people = sorted((one for one in room.members.values() if one.is_person), key=lambda one: one.joined_at)
         agent.bound = next(iter(people), None) if made.fate.bound else None
         self.enter(room, agent)

@@ -30,6 +30,9 @@ AGENTS = {
     "canary": 1,
     "mixed": 2,
     "tidy": 1,
+    "launched": 1,
+    "launched last": 1,
+    "launched each": 2,
 }
 
 spans = st.sampled_from((5, 20, 100, 300, 1_000, 2_000, 4_000, 6_000, 11_000))
@@ -82,7 +85,8 @@ lives = st.builds(
     creates_apart=apart,
     undecodable=tuples(st.integers(1, 20), 3),
     dry_run=st.sampled_from((False,) * 9 + (True,)),
-    dead=st.sampled_from(((), (), ("greeter",), ("greeter", "overflow"))),
+    dead=st.sampled_from(((), (), ("greeter",), ("greeter", "overflow"), ("launch:avatar",))),
+    launchers=st.sampled_from((1, 2)),
     crowd=st.booleans(),
     calm=st.integers(5_000, 95_000),
 )

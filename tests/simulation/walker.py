@@ -23,7 +23,7 @@ from tests.simulation.life import (
 )
 from tests.simulation.rulebook import RULEBOOK
 
-DEAD: Final = ("greeter", "overflow", "voicemail", "phone")
+DEAD: Final = ("greeter", "overflow", "voicemail", "phone", "launch:avatar")
 CALM_MAX: Final[Ms] = 150_000
 _FAULTS: Final = (
     *("fates", "creates", "looks", "retracts", "hooks", "troubles"),
@@ -51,6 +51,7 @@ _PLAIN: Final = {
     "dry_run": False,
     "dead": (),
     "crowd": False,
+    "launchers": 1,
 }
 
 
@@ -83,6 +84,7 @@ def life_of(seed: int) -> Life:
         dry_run=rnd.random() < 0.05,
         dead=tuple(rnd.sample(DEAD, rnd.randrange(1, 4))) if rnd.random() < 0.2 else (),
         crowd=rnd.random() < 0.3,
+        launchers=rnd.choice((1, 2)),
         calm=calm,
     )
 
@@ -104,7 +106,7 @@ def _happenings(rnd: Random, calm: Ms, hostile: set[str]) -> Iterator[Happening]
         yield Happening(rnd.randrange(calm), what, rnd.choice(("greeter", "sales")) if what is What.ORDERS else "")
     for _ in range(rnd.randrange(1, 3) if "pauses" in hostile else 0):
         began = rnd.randrange(calm)
-        yield Happening(began, What.PAUSES, rnd.choice(("greeter", "greeter", "overflow", "phone")))
+        yield Happening(began, What.PAUSES, rnd.choice(("greeter", "greeter", "overflow", "phone", "launch:avatar")))
         yield Happening(rnd.randrange(began, calm), What.RESUMES)
 
 

@@ -1,8 +1,8 @@
 """What a tape leaves out (law 11), so that what is left still replays: the core reads none of it but what is kept here.
 
 Metadata is left out. Attributes keep their names; their values, and participants' names, become marks of a key that
-stays in the process. Of agents, the core reads the name they registered under, that they are done, and that an avatar
-speaks for another.
+stays in the process. Of agents, the core reads the name they registered under, that they are done, that an avatar
+speaks for another, and which launcher has started them.
 Identities recur in participants, jobs, notes, assignments and attempts: where they are redacted, they are so
 everywhere.
 """
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.effects import Ask, Effect, FoundEarlier, Observed, Reply, Save, Saved, TakeBack
 from dispatcher.core.events import Event
-from dispatcher.core.facts import DONE, Participant, Room
+from dispatcher.core.facts import DONE, LAUNCHER, Participant, Room
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import Dispatch, RoomSnapshot
 from dispatcher.core.text import IDENTITY_MAX, brief
@@ -24,7 +24,9 @@ from dispatcher.telemetry.tape.lines import Exchange, Hides
 HIDDEN: Final = "(hidden)"  # metadata that was there
 MARKS_MAX: Final = 8_192  # remembered: to make one takes longer than all else that is done for an attribute
 
-_KEPT: Final = frozenset({"lk.agent_name", "lk.agent.name", DONE})  # a word for people, told in the timeline, too
+_KEPT: Final = frozenset(
+    {"lk.agent_name", "lk.agent.name", DONE, LAUNCHER}
+)  # a word for people, told in the timeline, too
 _SPEAKS_FOR: Final = "lk.publish_on_behalf"
 
 
@@ -74,7 +76,8 @@ class Hiding:
         """The exchange."""
         reply = None if one.reply is None else self._reply(one.reply)
         found = {id_: tag._replace(key=self._key(tag.key)) for id_, tag in one.found.items()}
-        return replace(one, effect=self._effect(one.effect), reply=reply, found=found)
+        launched = self._identity(one.launched)
+        return replace(one, effect=self._effect(one.effect), reply=reply, found=found, launched=launched)
 
     def _effect(self, effect: Effect) -> Effect:
         match effect:
@@ -82,10 +85,11 @@ class Hiding:
                 return replace(effect, session=self.session(effect.session))
             case Ask():
                 asked = replace(effect.step, assignment=self._key(effect.step.assignment))
-                return Ask(step=asked, metadata="", tag="")
+                identity = self._identity(effect.identity)
+                return Ask(step=asked, metadata="", tag="", identity=identity, started_at=effect.started_at)
             case TakeBack():
                 step = replace(effect.step, assignment=self._key(effect.step.assignment))
-                return TakeBack(step=step, identity=self._identity(effect.identity))
+                return replace(effect, step=step, identity=self._identity(effect.identity))
             case _:
                 return effect
 

@@ -81,6 +81,7 @@ class Exchange(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     effect: Effect
     reply: Reply | None = None
     found: dict[str, Tag] = {}  # of a look: which dispatches were ours, by their ids
+    launched: str = ""  # as whom the agent joins that a launcher is asked for then
     judged: tuple[Judged, ...] = ()
     resumed_at: Ms = 0  # of a look: others had their turn while people were judged, the last time until then
 

@@ -119,6 +119,7 @@ class Heard:
     def __init__(self) -> None:
         self.said: _Said = {}
         self.found: dict[str, Tag] = {}
+        self.launched = ""
         self.resumed_at: Ms = 0
 
     def beside(self, exchange: Exchange, reply: Reply) -> Exchange:
@@ -132,11 +133,18 @@ class Heard:
             )
             for person, (whens, aims) in self.said.items()
         )
-        return replace(exchange, reply=reply, found=self.found, judged=tuple(judged), resumed_at=self.resumed_at)
+        return replace(
+            exchange,
+            reply=reply,
+            found=self.found,
+            launched=self.launched,
+            judged=tuple(judged),
+            resumed_at=self.resumed_at,
+        )
 
 
 class ListenedTags:
-    """Tags as they are, and those that were found ours in the look that is taken in."""
+    """Tags as they are; those that were found ours in the look that is taken in, and who is launched."""
 
     def __init__(self, given: Tagging) -> None:
         self._given = given
@@ -145,6 +153,11 @@ class ListenedTags:
     def of(self, session: Session, step: Create) -> str:
         """As `Tagging.of`."""
         return self._given.of(session, step)
+
+    def identity(self, session: Session, step: Create) -> str:
+        """As `Tagging.identity`."""
+        self.heard.launched = self._given.identity(session, step)
+        return self.heard.launched
 
     def found(self, session: Session, snapshot: RoomSnapshot) -> dict[str, Tag]:
         """As `Tagging.found`."""
