@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final
 
-from aiohttp import TCPConnector
+from aiohttp import ClientSession, TCPConnector
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dispatcher.client.launchers import Launchers, launcher_http
 from dispatcher.config import Config, Project, Source
 from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import Intake
@@ -97,9 +98,7 @@ async def running(
     metrics = Metrics(version=version, lines_dropped=log.dropped)
     recorder = SessionRecorder(log, metrics, _health(config, version, dry_run=dry_run), in_force(log.mask))
     async with AsyncExitStack() as stack:
-        connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
-        session = await stack.enter_async_context(twirp_session(connector))
-        current = ConfigInForce(config, partial(_snapshot, session=session, recorder=recorder), recorder)
+        current = ConfigInForce(config, await stack.enter_async_context(_connected(recorder)), recorder)
         runner = _runner(config, current, recorder, stack, dry_run=dry_run, record=record)
         http = await stack.enter_async_context(worker_http())
         presence = Presence(lambda: current.holder.snapshot.workers, http, steady_clock(), log, metrics)
@@ -212,7 +211,7 @@ class ConfigInForce:
         """The metrics know the configuration's names, and the log whom to mask."""
         log, metrics, rules = self._recorder.log, self._recorder.metrics, config.rules_in_force
         metrics.know(
-            agents={str(target) for rule in rules for target in rule.policy.targets if target.agent},
+            agents={str(target) for rule in rules for target in rule.policy.targets if target.name},
             rules={rule.name for rule in rules},
             keys={project.name: project.keys for project in config.projects},
         )
@@ -222,9 +221,21 @@ class ConfigInForce:
         metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
 
 
-def _snapshot(config: Config, session: TwirpSession, recorder: SessionRecorder) -> ConfigSnapshot:
+@asynccontextmanager
+async def _connected(recorder: SessionRecorder) -> AsyncIterator[Callable[[Config], ConfigSnapshot]]:
+    """What makes configurations ready, whose LiveKits and launchers are called over the same connections."""
+    connector = TCPConnector(limit=0, limit_per_host=CONNECTIONS)  # shared, and no project waits for another
+    async with twirp_session(connector) as session, launcher_http() as launchers:
+        yield partial(_snapshot, session=session, launchers=launchers, recorder=recorder)
+
+
+def _snapshot(
+    config: Config, session: TwirpSession, launchers: ClientSession, recorder: SessionRecorder
+) -> ConfigSnapshot:
     """The configuration, ready to be in force; nothing is connected yet."""
-    return config_snapshot(config, partial(_connect, session=session, calls=recorder.calls), recorder.judged)
+    calls = recorder.calls
+    asking = partial(Launchers, launchers, hear=calls.launcher_answered)
+    return config_snapshot(config, partial(_connect, session=session, calls=calls), asking, recorder.judged)
 
 
 def _connect(project: Project, session: TwirpSession, calls: CallRecorder) -> LiveKit:

@@ -46,6 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.write(f"{config.file or 'environment'}: right. Projects: {projects}. Rules: {rules}.\n")
     for line in map(fallbacks, config.rules_in_force):
         sys.stdout.write(line)
+    for one in config.launchers:
+        if one.urls:
+            sys.stdout.write(f"Launcher {one.name}: asked at {', '.join(one.urls)}.\n")
     if config.redis_url:
         sys.stdout.write(f"Ledger: Redis, as instance {config.instance}; of a dry run: in memory, its own.\n")
     return 0

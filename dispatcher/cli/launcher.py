@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from dispatcher.cli.logged import output_of, take_log
 from dispatcher.cli.options import LIVEKIT, take_config
 from dispatcher.cli.signals import end_now, stopping
@@ -44,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     At a second signal it ends at once, with 143 or 130, and leaves its processes to the next launcher.
     """
     config = load(arguments.config, os.environ)
+    config = replace(config, launchers=tuple(one for one in config.launchers if one.command))
     if not config.launchers:
         raise BadConfig([Problem(str(config.file or "environment"), 0, 0, "launchers", _NONE)])
     aside("".join(f"{warning}\n" for warning in config.warnings))

@@ -38,6 +38,8 @@ def check(document: Document, environment: Environment) -> Iterator[Problem]:
                 reason = "`trigger: room_started` has no participant yet; leave out `per`, or `trigger`"
                 yield document.problem((*loc, "per"), reason)
             yield from _same_targets(document, loc, rule)
+            yield from _launched(document, loc, rule)
+    yield from _incomplete_launchers(document)
     yield from _agent(document, environment)
     yield from _connection(document, environment)
 
@@ -85,7 +87,7 @@ def outbound(rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Pr
 
 def unasked(paused: Sequence[str], rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
     """Warn of names at `loc` that no rule asks for: a misspelt name pauses nobody."""
-    asked = {target.agent for rule in rules for target in rule.policy.targets}
+    asked = {target.name for rule in rules for target in rule.policy.targets}
     for index, name in enumerate(paused):
         if name not in asked:
             yield document.problem((*loc, index), f"no rule asks for this agent{did_you_mean(name, asked)}")
@@ -149,13 +151,55 @@ def _unknown_projects(document: Document) -> Iterator[Problem]:
                 yield document.problem((*loc, "projects", index), f"unknown project{did_you_mean(name, known)}")
 
 
-def _same_targets(document: Document, rule_loc: Loc, rule: dict[str, Tree]) -> Iterator[Problem]:
+def _launched(document: Document, rule_loc: Loc, rule: dict[str, Tree]) -> Iterator[Problem]:
+    """A rule's launchers are there, and it is said where they are asked. They have no workers of LiveKit's."""
+    known = (document.tree or {}).get("launchers")
+    launchers = known if isinstance(known, dict) else {}
+    for loc, name in _launchers_of(rule):
+        if name not in launchers:
+            hint = did_you_mean(name, launchers) or "; write it under `launchers`, with its `urls`"
+            yield document.problem((*rule_loc, *loc), f"no launcher has this name{hint}")
+        elif isinstance(fields := launchers[name], dict) and "urls" not in fields:
+            reason = f"launchers.{name} has no `urls`: where it is asked, such as [http://gpu-1:8089]"
+            yield document.problem((*rule_loc, *loc), reason)
+        if rule.get("worker_type") == "publisher":
+            reason = "`publisher` is a type of LiveKit's workers, and this rule asks a launcher; leave it out"
+            yield document.problem((*rule_loc, "worker_type"), reason)
+
+
+def _launchers_of(rule: dict[str, Tree]) -> Iterator[tuple[Loc, str]]:
+    for loc, agent in _agents_of(rule):
+        split = agent.get("split") if isinstance(agent, dict) else None
+        shares = enumerate(split if isinstance(split, tuple) else ())
+        for at, one in [(loc, agent), *(((*loc, "split", place), share) for place, share in shares)]:
+            if isinstance(one, dict) and isinstance(name := one.get("launch"), str):
+                yield (*at, "launch"), name
+
+
+def _incomplete_launchers(document: Document) -> Iterator[Problem]:
+    """A launcher starts processes, or is asked where it does; or both."""
+    launchers = (document.tree or {}).get("launchers")
+    for name, fields in launchers.items() if isinstance(launchers, dict) else ():
+        if not isinstance(fields, dict) or ("urls" in fields and not {"command", "limit"} & fields.keys()):
+            continue
+        for field in ("command", "limit"):
+            if field not in fields:
+                yield document.problem(("launchers", name, field), "missing; or name the `urls` where it runs")
+
+
+def _agents_of(rule: dict[str, Tree]) -> list[tuple[Loc, Tree]]:
+    """A rule's agents as they are written: `agent`, then its `fallback`."""
     fallback = rule.get("fallback")
-    written: list[tuple[Loc, Tree]] = [(("agent",), rule.get("agent"))]
-    written += [(("fallback", at), one) for at, one in enumerate(fallback if isinstance(fallback, tuple) else ())]
+    others = enumerate(fallback if isinstance(fallback, tuple) else ())
+    return [(("agent",), rule.get("agent")), *((("fallback", at), one) for at, one in others)]
+
+
+def _same_targets(document: Document, rule_loc: Loc, rule: dict[str, Tree]) -> Iterator[Problem]:
     seen: set[tuple[Tree, Tree]] = set()
-    for loc, agent in written:
+    for loc, agent in _agents_of(rule):
         target = (agent.get("name"), _deployment(agent)) if isinstance(agent, dict) else (agent, "")
+        if isinstance(agent, dict) and "launch" in agent:
+            target = ("launch", agent["launch"])
         if not all(isinstance(part, str) for part in target):
             continue
         if target in seen:

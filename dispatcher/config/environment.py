@@ -57,7 +57,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         keys=keys,
         redis_url=variables.take("REDIS_URL", _hidden(values.redis_url), secret=True),
         config=variables.take("DISPATCHER_CONFIG", Path),
-        agent=variables.take("DISPATCHER_AGENT", values.agent_name),
+        agent=variables.take("DISPATCHER_AGENT", values.dispatched),
         host=variables.take("DISPATCHER_HOST", str) or HOST,
         port=port,
         admin_port=admin_port,

@@ -55,7 +55,7 @@ def metadata(fields: RuleFields, language: Language) -> Metadata | None:
 def aim(fields: RuleFields, language: Language) -> Agents | None:
     """The rule's agents, where any of them is computed."""
     agents = (fields.agent, *fields.fallback)
-    if all(agent.name for agent in agents):
+    if all(agent.target.name for agent in agents):
         return None
     return Agents(fields.name, tuple(_choice(agent, fields.trigger, language) for agent in agents))
 
@@ -71,16 +71,16 @@ def reads_room(fields: RuleFields, language: Language) -> bool:
 def targets(fields: RuleFields) -> tuple[Target, ...]:
     """Every target that the rule names outright, each once."""
     agents = (fields.agent, *fields.fallback)
-    named = [one for agent in agents for one in (agent.split or ((agent,) if agent.name else ()))]
-    return tuple(dict.fromkeys(Target(one.name, one.deployment) for one in named)) or (NAMELESS,)
+    named = [one for agent in agents for one in (agent.split or ((agent,) if agent.target.name else ()))]
+    return tuple(dict.fromkeys(one.target for one in named)) or (NAMELESS,)
 
 
 def _choice(agent: Agent, trigger: Trigger, language: Language) -> Target | Expression | Split:
     if agent.cel:
         return language.compile(agent.cel, trigger, Result.NAME)
     if not agent.split:
-        return Target(agent.name, agent.deployment)
-    shares = tuple((share.weight, Target(share.name, share.deployment)) for share in agent.split)
+        return agent.target
+    shares = tuple((share.weight, share.target) for share in agent.split)
     return Split(shares, language.compile(agent.by, trigger, Result.KEY) if agent.by else None)
 
 

@@ -1,4 +1,4 @@
-"""The fields of a launcher: which process it starts, how many at once, and for how long."""
+"""The fields of a launcher: which process it starts, how many at once, and for how long; or where it is asked."""
 
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from dispatcher.config.types import LauncherSettings, OnStop, Secret
 from dispatcher.core.facts import Ms
 
 LIMIT_MAX: Final = 1_000
+URLS_MAX: Final = 16  # one look at all of them goes before a launch
 _MINUTE: Final = 60_000
 _USUAL: Final = LauncherSettings(name="", command=(), limit=0)
 
@@ -19,10 +20,13 @@ Variable = Annotated[str, text(values.variable)]
 
 
 class LauncherFields(Section):
-    """A launcher: it starts a process for each room that somebody asks it for."""
+    """A launcher: it starts a process for each room that somebody asks it for. `checks` says what has to be there."""
 
-    command: Annotated[tuple[Annotated[str, text(values.argument)], ...], AfterValidator(some)]
-    limit: Annotated[int, text(values.whole(0, LIMIT_MAX))]
+    command: Annotated[tuple[Annotated[str, text(values.argument)], ...], AfterValidator(some)] = ()
+    limit: Annotated[int, text(values.whole(0, LIMIT_MAX))] = 0
+    urls: Annotated[
+        tuple[Annotated[str, text(values.launcher_url)], ...], AfterValidator(some), Field(max_length=URLS_MAX)
+    ] = ()
     join_within: Annotated[Ms, Span(100, 10 * _MINUTE)] = _USUAL.join_within
     max_life: Annotated[Ms, Span(1_000, 24 * 60 * _MINUTE)] = _USUAL.max_life
     stop_within: Annotated[Ms, Span(0, 5 * _MINUTE)] = _USUAL.stop_within

@@ -72,8 +72,10 @@ def schema() -> str:
         for field in section["properties"].values():
             _mend(field)
     agent = definitions["Agent"]
-    ways = [{"required": [way]} for way in ("name", "cel", "split")]
+    ways = [{"required": [way]} for way in ("name", "launch", "cel", "split")]
     definitions["Agent"] = {"anyOf": [{"type": "string", "minLength": 1}, agent | {"oneOf": ways}]}
+    definitions["Share"]["oneOf"] = [{"required": [way]} for way in ("name", "launch")]
+    definitions["LauncherFields"]["anyOf"] = [{"required": some} for some in (["urls"], ["command", "limit"])]
     definitions["UiFields"] = {"anyOf": [{"type": "boolean"}, definitions["UiFields"]]}
     return json.dumps({"$schema": _SCHEMA, "title": "livekit-dispatcher", **made}, indent=2, ensure_ascii=False) + "\n"
 

@@ -102,10 +102,10 @@ class CreateRate(Struct, frozen=True, kw_only=True):
 
 
 class LauncherSettings(Struct, frozen=True, kw_only=True):
-    """A launcher: which process it starts for a room, how many at once, and for how long."""
+    """A launcher: which process it starts for a room, how many at once, and for how long; and where rules ask it."""
 
     name: str
-    command: tuple[str, ...]  # no shell reads it
+    command: tuple[str, ...]  # no shell reads it; none: it runs elsewhere
     limit: int  # processes at once; 0: none
     join_within: Ms = 30_000
     max_life: Ms = 7_200_000
@@ -116,6 +116,7 @@ class LauncherSettings(Struct, frozen=True, kw_only=True):
     cwd: Path | None = None  # None: the launcher's own
     memory_max: int = 0  # bytes, of a process with all that it has started; 0: no limit
     on_stop: OnStop = "end"
+    urls: tuple[str, ...] = ()  # of every launcher of this name that rules ask; none: they do not
     token: Secret | None = None  # whoever sends it may launch by any token that joins the room
 
 
@@ -132,7 +133,7 @@ class Config(Struct, frozen=True, kw_only=True):
     receivers: tuple[Receiver, ...] = ()  # of notices
     redact_identities: bool = False  # identities, in what people read
     concurrency: int = 256  # driven by one process
-    launchers: tuple[LauncherSettings, ...] = ()  # of `dispatcher launcher`; the first one is asked by /launch
+    launchers: tuple[LauncherSettings, ...] = ()
     host: str
     port: int  # 0: any free one
     admin_port: int | None = None  # of probes, metrics and API; None: on the webhooks' port too

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from dispatcher.config.problems import did_you_mean
 from dispatcher.config.types import Secret
 from dispatcher.core.facts import AGENT, KINDS, Ms
+from dispatcher.core.rules import is_launch
 
 SECRET_FILE_MAX: Final = 64 * 1024  # bytes
 NAME_MAX: Final = 64  # characters
@@ -117,6 +118,13 @@ def agent_name(text: str) -> str:
     return text
 
 
+def dispatched(text: str) -> str:
+    """As `agent_name`, of an agent that LiveKit dispatches: what people call a launcher is none."""
+    if is_launch(text):
+        raise ValueError("this is how people call a launcher; a rule asks it with {launch: NAME}")
+    return agent_name(text)
+
+
 def deployment(text: str) -> str:
     """The deployment that workers register under; empty for the ordinary one, which is also called `production`."""
     if len(text.encode()) > DEPLOYMENT_MAX or re.search(r"\s", text):
@@ -166,6 +174,20 @@ def worker_url(text: str) -> str:
     wrong = "@" in parts.netloc or parts.query or parts.fragment or parts.path.strip("/")
     if parts.scheme != "http" or not parts.hostname or not port or wrong or not _VISIBLE.fullmatch(text):
         raise ValueError(_WORKER_URL)
+    return text.rstrip("/")
+
+
+def launcher_url(text: str) -> str:
+    """Where a launcher answers over HTTP. No user, password, path, query or fragment."""
+    wrong = "write http:// or https://, a host and a port, such as http://gpu-1:8089"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # its text holds what was written
+        raise ValueError(wrong) from None
+    odd = "@" in parts.netloc or parts.query or parts.fragment or parts.path.strip("/")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or odd or not _VISIBLE.fullmatch(text):
+        raise ValueError(wrong)
     return text.rstrip("/")
 
 

@@ -46,7 +46,7 @@ from dispatcher.core.pause import pause
 from dispatcher.core.plan import Create, Look, Rest, Retract, Wait, plan
 from dispatcher.core.revival import inherit, left_alone
 from dispatcher.core.rules import Rule, named
-from dispatcher.core.session import Assignment, Attempt, Session
+from dispatcher.core.session import Assignment, Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.tags import Tagging
 
@@ -172,20 +172,7 @@ class Drive:
         if turn.wait > 0:
             self.session = transitions.with_create_slot(self.session, step.assignment, self.now + turn.wait)
             return
-        rule = named(self.terms.rules, assignment.rule)
-        rule_gone = rule is None and bool(assignment.rule)
-        identity = self.terms.tags.identity(self.session, step) if step.target.launcher else ""
-        self.session = transitions.ask(
-            self.session, step, self.now, identity=identity, rule_gone=rule_gone, probe=turn.probe
-        )
-        ask = Ask(
-            step=step,
-            metadata=_metadata(rule, assignment, self._audience),
-            sealed=assignment.sealed,
-            tag=self.terms.tags.of(self.session, step),
-            identity=identity,
-            started_at=self.now if identity else 0,
-        )
+        self.session, ask = _asking(self.session, step, turn, self.terms, self._audience)
         yield from self._save(Then.KEEP)  # the fence is checked, the lease renewed, and a successor finds the attempt
         self._just_looked = False
         asked = _as(Asked, (yield from self._effect(ask)))
@@ -198,11 +185,7 @@ class Drive:
         if self.terms.dry_run:
             self.session = transitions.retracted(self.session, step, self.now, reason="dry_run")
             return
-        here = self._snapshot.participants if self._snapshot else ()
-        identity = next((one.identity for one in here if one.sid == step.agent_sid), "")
-        take_back = TakeBack(step=step, identity=identity)
-        if step.dispatch:
-            take_back = _taking_back(step, self.session.assignment(step.assignment).attempt(step.number))
+        take_back = _taking_back(self.session, step, self._snapshot)
         self._just_looked = False
         back = _as(TakenBack, (yield from self._effect(take_back)))
         self.session = transitions.retracted(self.session, step, back.now, reason=back.reason)
@@ -237,13 +220,32 @@ def _concluded(session: Session, seen: Observed, audience: Audience | None, term
     return conclude(session, seen.snapshot, audience, terms.rules, tags=terms.tags, now=seen.began)
 
 
-def _taking_back(step: Retract, attempt: Attempt) -> TakeBack:
-    """Of a launch, who has started it, and as whom it joins."""
-    return TakeBack(
+def _asking(session: Session, step: Create, turn: Turn, terms: Terms, audience: Audience | None) -> tuple[Session, Ask]:
+    """The session with its attempt open, and what is asked for it."""
+    assignment = session.assignment(step.assignment)
+    rule = named(terms.rules, assignment.rule)
+    rule_gone = rule is None and bool(assignment.rule)
+    identity = terms.tags.identity(session, step) if step.target.launcher else ""
+    ask = Ask(
         step=step,
-        identity="".join(attempt.identities[-1:]) if attempt.launched else "",
-        launcher=attempt.target.launcher,
+        metadata=_metadata(rule, assignment, audience),
+        sealed=assignment.sealed,
+        tag=terms.tags.of(session, step),
+        identity=identity,
+        started_at=turn.now if identity else 0,
     )
+    asked = transitions.ask(session, step, turn.now, identity=identity, rule_gone=rule_gone, probe=turn.probe)
+    return asked, ask
+
+
+def _taking_back(session: Session, step: Retract, snapshot: RoomSnapshot | None) -> TakeBack:
+    """Who is asked to go: an agent by its identity; a launch by that of whom it has started."""
+    if step.dispatch:
+        attempt = session.assignment(step.assignment).attempt(step.number)
+        identity = "".join(attempt.identities[-1:]) if attempt.launched else ""
+        return TakeBack(step=step, identity=identity, launcher=attempt.target.launcher)
+    here = snapshot.participants if snapshot else ()
+    return TakeBack(step=step, identity=next((one.identity for one in here if one.sid == step.agent_sid), ""))
 
 
 def _turn_to_create(step: Create, assignment: Assignment, paused: frozenset[str]) -> TurnToCreate:

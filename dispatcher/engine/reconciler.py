@@ -31,6 +31,7 @@ from dispatcher.core.effects import (
     Save,
     Saved,
     TakeBack,
+    TakenBack,
     Then,
     Turn,
     TurnToCreate,
@@ -39,7 +40,8 @@ from dispatcher.core.effects import (
 )
 from dispatcher.core.facts import Ms
 from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.engine import actions
+from dispatcher.engine.actions import Dispatches, Way
+from dispatcher.engine.launches import Launches
 from dispatcher.engine.neighbours import Neighbours
 from dispatcher.engine.newer_records import NewerRecords
 from dispatcher.engine.observer import Observer
@@ -183,9 +185,7 @@ class _Interpreter:
             case Ask():
                 return await self._ask(effect)
             case TakeBack():
-                await pacer.taking_back(self.project, runtime.api_rate_limit)
-                await leased.renew()
-                return await actions.take_back(runtime.livekit, leased.key.room, effect, lambda: leased.now)
+                return await self._take_back(effect)
             case _:
                 return await self._of_ledger(effect)
 
@@ -219,12 +219,26 @@ class _Interpreter:
     async def _ask(self, ask: Ask) -> Asked:
         """Ask for the agent; with the metadata that was ordered for it, or not at all."""
         leased, runtime = self.leased, self.runtime
+        way = self._way(ask.step.target.launcher)
         if ask.sealed:
             try:
                 ask = replace(ask, metadata=runtime.seals.open(ask.sealed, leased.key.sid, ask.step.assignment))
             except Unsealable:
                 return Asked(now=leased.now, outcome=Outcome.REFUSED, reason="metadata_unsealable")
-        return await actions.ask(runtime.livekit, leased.key.room, ask, lambda: leased.now)
+        return await way.ask(leased.key, ask, lambda: leased.now)
+
+    async def _take_back(self, back: TakeBack) -> TakenBack:
+        """Ask the agent, or what was asked for, to go."""
+        leased = self.leased
+        if not back.launcher:
+            await self.reconciler.pacer.taking_back(self.project, self.runtime.api_rate_limit)
+        await leased.renew()
+        return await self._way(back.launcher).take_back(leased.key, back, lambda: leased.now)
+
+    def _way(self, launcher: str) -> Way:
+        """How such an agent is asked for."""
+        runtime = self.runtime
+        return Launches(runtime.launchers, runtime.signer) if launcher else Dispatches(runtime.livekit)
 
     def _notices(self, save: Save) -> Sequence[bytes]:
         """What receivers are told of with this save."""

@@ -25,6 +25,23 @@ _CAUSES: Final = {
     Verdict.LEFT: "The agent of {target} left{times} and had not said that it was done, so it is replaced; "
     "if it was done, let it set `dispatcher.done` before it leaves (docs/agents.md).",
 }
+_OF_LAUNCHES: Final = _CAUSES | {
+    Verdict.SILENT: "No launcher of {target} has answered{times}, and nothing joined within {confirm}: see their logs.",
+    Verdict.NO_SHOW: "The process of {target} ran and did not join within {join}{times}: its launcher has what it wrote"
+    "{launch}.",
+    Verdict.REJECTED: "No launcher of {target} could start a process{times}: {declined}.",
+    Verdict.REFUSED: "The launchers of {target} refuse the request{times} ({reason}): are they of this release, with "
+    "this project's key and LiveKit?",
+    Verdict.FAILED: "The process of {target} joined and left within {stay}{times}: does it fail at the start?",
+    Verdict.CRASHED: "The process of {target} was lost{times}{noticed}: its launcher has what it wrote{launch}.",
+}
+_DECLINED: Final = {
+    "at_capacity": "all their places are taken; raise `limit`, or add a launcher",
+    "unreachable": "none is reached at its `urls`",
+    "stopping": "those that answer are being stopped",
+    "not_started": "the command cannot be run; see their logs",
+    "token_spent": "the process that had been started has ended; see its launcher's log",
+}
 _DENIED: Final = frozenset({Verdict.SILENT, Verdict.UNSENT, Verdict.REFUSED})  # no worker can have had the job
 
 
@@ -36,10 +53,11 @@ def last_failure(assignment: Assignment) -> Attempt | None:
 def causes(session: Session, assignment: Assignment, known: Known) -> list[str]:
     """Sentences on why its agent is missing, the likeliest first; none where nothing has failed yet."""
     failed = last_failure(assignment)
-    wanted = (failed.target if failed else assignment.next_target).agent
+    target = failed.target if failed else assignment.next_target
+    wanted = target.agent
     silent = failed is not None and failed.verdict is Verdict.SILENT
     told = [_likeliest(session, assignment, failed)] if failed else []
-    if not failed or failed.verdict in _DENIED:
+    if not target.launcher and (not failed or failed.verdict in _DENIED):
         told += _strangers(session, wanted, known)
         told += _unseen(wanted, known) if silent else ()
     if said := of_workers(wanted, assignment.policy.worker_type, known.workers):
@@ -60,7 +78,11 @@ def _likeliest(session: Session, assignment: Assignment, attempt: Attempt) -> st
     ends = [one for one in session.timeline if one.said is Said.ATTEMPT_ENDED and one.assignment == assignment.key]
     end = next((one for one in reversed(ends) if one.number == attempt.number), None)
     reason = end.reason if end else ""
-    return _CAUSES[verdict].format(
+    told = _OF_LAUNCHES if attempt.launched else _CAUSES
+    return told[verdict].format(
+        reason=reason,
+        declined=_DECLINED.get(reason, reason),
+        launch=f" (`dispatcher launches --show {attempt.dispatch}`)" if attempt.dispatch else "",
         target=named(attempt.target),
         times=f", {times} times" if times > 1 else "",
         confirm=span(attempt.patience.after if attempt.patience else policy.confirm_within),

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Final, assert_never
 
 from dispatcher.core.facts import Ms
-from dispatcher.core.session import Assignment, Session, State
+from dispatcher.core.rules import is_launch
+from dispatcher.core.session import Assignment, Attempt, Session, State
 from dispatcher.core.text import visible
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.core.verdicts import JOB_SUCCEEDED, LEFT_AGAIN, SAID_DONE, confirming_since
 from dispatcher.explain.causes import WAITING, causes, last_failure
 from dispatcher.explain.known import NOTHING, Known
-from dispatcher.explain.narrative import ENDED, unrequested
+from dispatcher.explain.narrative import how_ended, unrequested
 from dispatcher.explain.pauses import paused_by
 from dispatcher.explain.words import about, at_utc, named, people, span
 
@@ -97,7 +98,7 @@ def _pauses(assignment: Assignment, known: Known) -> Iterator[str]:
     """Which of its agents are paused, of one that has or wants one."""
     if assignment.state in {State.FINISHED, State.IDLE}:
         return
-    for agent in dict.fromkeys(target.agent for target in assignment.policy.targets):
+    for agent in dict.fromkeys(target.name for target in assignment.policy.targets):
         if agent in known.paused:
             yield f"`{agent}` is {paused_by(known.paused[agent], known.now)}."
 
@@ -140,8 +141,7 @@ def _next(session: Session, assignment: Assignment, now: Ms) -> str:
     """What is under way, or when the next attempt comes."""
     if assignment.open:
         attempt = assignment.open[-1]
-        limit = span(assignment.policy.confirm_within)
-        to_come = f"without a job it is given up after {limit}"
+        to_come = _given_up(assignment, attempt)
         if confirming_since(session, assignment.policy, attempt) is None:
             to_come = "LiveKit has no job for it until somebody publishes a track"
         begun = about(now - attempt.started_at)
@@ -150,6 +150,16 @@ def _next(session: Session, assignment: Assignment, now: Ms) -> str:
     if assignment.due_at <= now:
         return f"{coming}is due now"
     return f"{coming}comes in {about(assignment.due_at - now)}, at {at_utc(assignment.due_at)}"
+
+
+def _given_up(assignment: Assignment, attempt: Attempt) -> str:
+    """When the attempt is given up."""
+    policy = assignment.policy
+    if not attempt.launched:
+        return f"without a job it is given up after {span(policy.confirm_within)}"
+    if attempt.dispatch:
+        return f"its process runs, and is given up if it has not joined after {span(policy.join_within)}"
+    return f"no launcher has answered; unless its process joins it is given up after {span(policy.confirm_within)}"
 
 
 def _simulated(session: Session, assignment: Assignment) -> bool:
@@ -200,7 +210,7 @@ def _delays(session: Session, assignment: Assignment, joined: Entry) -> Iterator
         yield "no webhook came, the sweep found the room"
     mine = [one for one in session.timeline if one.assignment == assignment.key and one.at <= joined.at]
     ended = [one for one in mine if one.said is Said.ATTEMPT_ENDED]
-    yield from (f"attempt {one.number} at {one.agent}: {ENDED[one.verdict or Verdict.SILENT]}" for one in ended)
+    yield from (f"attempt {one.number} at {one.agent}: {how_ended(one)}" for one in ended)
     created = _first(session, assignment, *_CREATED)
     asked = next((one for one in mine if one.said is Said.DISPATCH_REQUESTED and one.number == joined.number), None)
     if created is None or asked is None or ended:
@@ -208,7 +218,7 @@ def _delays(session: Session, assignment: Assignment, joined: Entry) -> Iterator
     if asked.at - created.at >= LATE_MS:
         yield f"it was asked for {about(asked.at - created.at)} late: creates take turns, or LiveKit did not answer"
     if joined.at - asked.at >= LATE_MS:
-        yield f"its worker took {about(joined.at - asked.at)}"
+        yield f"its {'process' if is_launch(joined.agent) else 'worker'} took {about(joined.at - asked.at)}"
 
 
 def _why_done(session: Session, assignment: Assignment) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final, assert_never
 
 from dispatcher.core.facts import Ms
+from dispatcher.core.rules import is_launch
 from dispatcher.core.session import Session, is_ordered
 from dispatcher.core.text import visible
 from dispatcher.core.timeline import Because, Entry, Patience, Said, Verdict
@@ -28,7 +29,7 @@ SENTENCES: Final = {
     Said.TARGET_SKIPPED: "{agent} is paused: the next target is tried",
     Said.TARGET_BYPASSED: "no agent of {agent} is seen in any room: another target is asked",
     Said.ATTEMPT_RETRACTED: "taking back what is left of attempt {number}: {part}",
-    Said.DISPATCH_UNANSWERED: "nobody knows whether LiveKit took attempt {number}: {reason}",
+    Said.DISPATCH_UNANSWERED: "nobody knows whether attempt {number} was taken: {reason}",
     Said.AGENT_UNREQUESTED: "an agent is in the room that no rule asked for: {agent}",
     Said.AGENT_BELATED: "{agent}, which the session before had asked for, came after its end and opened the room again",
     Said.AGENT_SENT_AWAY: "an agent without a name was told to go, as `unrequested_agents: remove` says",
@@ -58,6 +59,12 @@ ENDED: Final = {
     Verdict.CANCELLED: "somebody cancelled the assignment",
     Verdict.ENDED: "the agent left after everybody whom it had met",
     Verdict.SURPLUS: "another agent serves already",
+}
+LAUNCH_ENDED: Final = ENDED | {
+    Verdict.SILENT: "no launcher has answered, and nothing joined",
+    Verdict.NO_SHOW: "its process did not join",
+    Verdict.REJECTED: "no launcher could start it",
+    Verdict.REFUSED: "the launchers refused the request",
 }
 NAMELESS_WORKER: Final = (
     "its worker registered without agent_name, so LiveKit sends it into every room by itself, and never our dispatches"
@@ -101,12 +108,17 @@ def _ended(entry: Entry) -> str:
     """How the attempt ended, with the words that the log and the metrics have for it."""
     verdict = entry.verdict or Verdict.SILENT
     after = f" after {about(entry.took)}" if entry.took is not None else ""
-    told = f"attempt {entry.number} at {entry.agent} ended{after}: {ENDED[verdict]}"
+    told = f"attempt {entry.number} at {entry.agent} ended{after}: {how_ended(entry)}"
     if verdict is Verdict.CRASHED and entry.reason == CONNECTION_TIMEOUT:
         told = f"{told}: {_NOTICED}"
     if entry.patience is not None:
         told = f"{told}: {_why_then(entry.patience)}"
     return f"{told} ({', '.join(filter(None, (verdict, entry.reason, entry.done)))})"
+
+
+def how_ended(entry: Entry) -> str:
+    """As what an attempt ended."""
+    return (LAUNCH_ENDED if is_launch(entry.agent) else ENDED)[entry.verdict or Verdict.SILENT]
 
 
 def unrequested(entry: Entry) -> str:

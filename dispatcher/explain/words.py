@@ -53,9 +53,9 @@ def ago(at: Ms, now: Ms) -> str:
 
 def named(target: Target) -> str:
     """The target in backticks; in words where no agent could be named."""
-    if not target.agent:
+    if not target.name:
         return "an agent that could not be named"
-    return f"`{target.agent}`, deployment `{target.deployment}`" if target.deployment else f"`{target.agent}`"
+    return f"`{target.agent}`, deployment `{target.deployment}`" if target.deployment else f"`{target.name}`"
 
 
 def listed(words: list[str]) -> str:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Participant, Room
-from dispatcher.core.rules import Aimed, Rule, Target
+from dispatcher.core.rules import Aimed, Rule, Target, is_launch
 from dispatcher.core.text import AGENT_MAX
 from dispatcher.expressions.facts import ROOM_METADATA
 from dispatcher.expressions.language import Entries, Expression
@@ -265,4 +265,5 @@ def _agent(name: str | Failure) -> Target | Failure:
         return name
     if len(name.encode()) > AGENT_MAX:  # somebody's metadata gave it, and it stands in the record
         return Failure(FailureReason.TOO_LARGE)
-    return Target(name) if name.isprintable() and name == name.strip() else Failure(FailureReason.WRONG_TYPE)
+    plain = name.isprintable() and name == name.strip() and not is_launch(name)
+    return Target(name) if plain else Failure(FailureReason.WRONG_TYPE)

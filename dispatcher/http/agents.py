@@ -108,11 +108,11 @@ class AgentsApi:
     async def _of_project(self, project: str, runtime: ProjectRuntime, seen: _Seen) -> list[ListedAgent]:
         paused = await self.pauses.paused(project, seen.now)
         named = named_by(runtime.rules)
-        others = {*paused, *seen.standings.get(project, {})} - {target.agent for target in named} - {""}
+        others = {*paused, *seen.standings.get(project, {})} - {target.name for target in named} - {""}
         targets = sorted({*named, *map(Target, others)}, key=str)
         rows: dict[str, dict[str, TargetFacts]] = {}
         for target, facts in zip(targets, await self.board.facts(project, targets, seen.now), strict=True):
-            rows.setdefault(target.agent, {})[target.deployment] = facts
+            rows.setdefault(target.name, {})[target.deployment] = facts
         return [self._row(project, agent, known, seen, paused.get(agent)) for agent, known in sorted(rows.items())]
 
     def _row(
@@ -141,4 +141,4 @@ class AgentsApi:
 
 
 def _names(rule: Rule, agent: str) -> bool:
-    return any(target.agent == agent for target in rule.policy.targets)
+    return any(target.name == agent for target in rule.policy.targets)

@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from dispatcher.client.bounds import PAUSE_MAX_MS, PAUSE_MIN_MS, ROOMS, ROOMS_MAX, WAIT_MAX_MS
-from dispatcher.config.values import SPAN_PATTERN, agent_name, deployment, span
+from dispatcher.config.values import SPAN_PATTERN, agent_name, deployment, dispatched, span
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Rule, Target, named
 from dispatcher.core.session import State
@@ -166,7 +166,7 @@ def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentReque
     if bool(asked.agent) == bool(asked.rule):
         raise unprocessable("agent", "name an agent, or a rule whose agent it is; not both")
     if asked.agent:
-        _named("agent", asked.agent, agent_name)
+        _named("agent", asked.agent, dispatched)
     if asked.deployment:
         _named("deployment", asked.deployment, deployment)
     if asked.rule and asked.deployment:

@@ -99,7 +99,7 @@ class Inquiry:
 
     async def _agents(self, life: KnownSession, rules: tuple[Rule, ...], now: Ms) -> dict[str, Ms]:
         """When each agent that rules name, or that the session asks for, last showed a sign of life; 0: never."""
-        asked = {one for assignment in life.session.assignments for one in assignment.policy.targets if one.agent}
+        asked = {one for assignment in life.session.assignments for one in assignment.policy.targets if one.name}
         targets = sorted(asked | named_by(rules), key=str)
         seen = {name: one.last_seen_at for name, one in self.workers().sightings.items()}
         for agent, at in (await self.breaker.seen(life.key.project, targets, now)).items():

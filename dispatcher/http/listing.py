@@ -129,6 +129,6 @@ def _matches(asked: RoomsAsked, one: Assignment) -> bool:
     """Whether the assignment is all that was asked for."""
     return (
         (asked.state is UNSET or one.state is asked.state)
-        and (asked.agent is UNSET or one.next_target.agent == asked.agent)
+        and (asked.agent is UNSET or one.next_target.name == asked.agent)
         and (asked.rule is UNSET or one.rule == asked.rule)
     )

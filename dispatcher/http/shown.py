@@ -127,7 +127,7 @@ def summary(life: KnownSession, session: Session) -> ListedRoom:
         since=life.born,
         waiting_since=waiting_since(session) or None,
         assignments=tuple(
-            ListedAssignment(one.key, one.state, one.next_target.agent, likeliest(session, one) or None)
+            ListedAssignment(one.key, one.state, one.next_target.name, likeliest(session, one) or None)
             for one in session.assignments
         ),
     )
@@ -207,7 +207,7 @@ def _assignment(assignment: Assignment) -> ToldAssignment:
 def _attempt(attempt: Attempt) -> ToldAttempt:
     return ToldAttempt(
         number=attempt.number,
-        agent=attempt.target.agent,
+        agent=attempt.target.name,
         deployment=attempt.target.deployment,
         dispatch=attempt.dispatch,
         ours=attempt.ours,

@@ -94,7 +94,7 @@ class Steering:
         asked, caller = call.body, call.caller
         project, runtime = project_of(asked.project, caller, self.guard.holder.snapshot.projects)
         wanted = agent_request(asked, runtime)
-        caller.need_agents({target.agent for target in wanted.targets})
+        caller.need_agents({target.name for target in wanted.targets})
         if wanted.computed and caller.token.agents is not None:
             says = f"the token {caller.name} is for some agents, and the rule {wanted.rule} computes its own"
             raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", says)
@@ -114,7 +114,7 @@ class Steering:
     ) -> Answered[Dispatched]:
         wait = waiting(call.asked)
         known, assignment = await self._found(call)
-        call.caller.need_agents({target.agent for target in assignment.policy.targets})
+        call.caller.need_agents({target.name for target in assignment.policy.targets})
         key = known.key
         await _carried_out(order(key, assignment.key, call.caller.name))
         ordered = Placed(key=key, assignment=assignment.key)

@@ -9,13 +9,13 @@ from aiohttp import web
 from dispatcher.core.facts import Ms
 from dispatcher.http.guard import Caller, Guard
 from dispatcher.http.problems import ApiError, bad_request
-from dispatcher.launcher.interface import Home
 from dispatcher.launcher.kin import boot_id, boot_ms
 from dispatcher.launcher.launch import Launch
 from dispatcher.launcher.output import tail
 from dispatcher.launcher.pool import Pool
-from dispatcher.launcher.records import Records
-from dispatcher.telemetry.masks import Mask
+from dispatcher.launcher.ways import Ways
+from dispatcher.livekit.join_token import BadJoinToken, read_join_token
+from dispatcher.livekit.webhook import ApiKey
 
 LINES: Final = 200  # of a log that are shown unless asked for more
 LINES_MAX: Final = 10_000
@@ -23,14 +23,20 @@ ENDED_MAX: Final = 10_000  # launches that have ended, in one answer
 
 
 class LaunchesApi:
-    """The routes. Whoever sees some projects only sees the launches of those."""
+    """The routes. Whoever sees some projects only sees the launches of those.
 
-    def __init__(self, guard: Guard, pool: Pool, home: Home, records: Records, mask: Mask) -> None:
+    A launch is also stopped by whoever has a token for its room and identity, as whoever has started it has.
+    """
+
+    def __init__(self, guard: Guard, pool: Pool, ways: Ways, keys: Mapping[str, ApiKey]) -> None:
         self._guard = guard
         self._pool = pool
-        self._home = home
-        self._records = records
-        self._mask = mask
+        self._home = ways.home
+        self._records = ways.records
+        self._mask = ways.recorder.log.mask
+        self._clock = ways.clock
+        self._keys = keys
+        self._guarded_stop = guard.guarded("dispatch", self._stop)
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
@@ -39,7 +45,7 @@ class LaunchesApi:
             web.get("/v1/launches", guarded("read", self._list)),
             web.get(one, guarded("read", self._show)),
             web.get(f"{one}/log", guarded("read", self._log)),
-            web.post(f"{one}/stop", guarded("dispatch", self._stop)),
+            web.post(f"{one}/stop", self._stop_own),
         ]
 
     async def _list(self, request: web.Request, caller: Caller) -> web.Response:
@@ -65,10 +71,30 @@ class LaunchesApi:
         lines = tail(self._records.folder(launch.id), _number(request, "lines", LINES, LINES_MAX))
         return web.Response(text="".join(f"{line}\n" for line in lines), content_type="text/plain", charset="utf-8")
 
+    async def _stop_own(self, request: web.Request) -> web.StreamResponse:
+        """As `_stop`, for whoever shows that the launch is theirs; all others need a token of the API's."""
+        _, _, sent = request.headers.get("Authorization", "").partition(" ")
+        try:
+            grants = read_join_token(sent.strip(), self._keys, self._clock())
+        except BadJoinToken:
+            return await self._guarded_stop(request)
+        launch = self._pool.launches.get(request.match_info["launch"])
+        if launch is None or not (grants.of_agent and launch.is_for(grants.project, grants.room, grants.identity)):
+            return _unknown().answer
+        try:
+            return await self._stopped(request, launch)
+        except ApiError as problem:
+            return problem.answer
+
     async def _stop(self, request: web.Request, caller: Caller) -> web.Response:
-        """It is answered when nothing of it runs."""
-        launch = await self._pool.stop(self._found(request, caller).id)
-        return web.json_response(self._shown(launch, {}))
+        return await self._stopped(request, self._found(request, caller))
+
+    async def _stopped(self, request: web.Request, launch: Launch) -> web.Response:
+        """It is answered when nothing of it runs; with `?wait=false` at once."""
+        wait = request.query.get("wait", "true")
+        if wait not in {"true", "false"}:
+            raise bad_request("wait", "write true or false")
+        return web.json_response(self._shown(await self._pool.stop(launch.id, wait=wait == "true"), {}))
 
     def _free(self) -> Mapping[str, int]:
         return {name: self._pool.free(name) for name in self._pool.launchers}
@@ -76,7 +102,7 @@ class LaunchesApi:
     def _found(self, request: web.Request, caller: Caller) -> Launch:
         launch = self._pool.launches.get(request.match_info["launch"])
         if launch is None or not self._sees(caller, launch):
-            raise ApiError(HTTPStatus.NOT_FOUND, "unknown_launch", "no launch has this id, or it ended long ago")
+            raise _unknown()
         return launch
 
     def _sees(self, caller: Caller, launch: Launch) -> bool:
@@ -109,6 +135,10 @@ def _number(request: web.Request, name: str, usual: int, most: int) -> int:
     if not asked.isdecimal() or not 1 <= int(asked) <= most:
         raise bad_request(name, f"write a whole number from 1 to {most}")
     return int(asked)
+
+
+def _unknown() -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, "unknown_launch", "no launch has this id, or it ended long ago")
 
 
 def _age(launch: Launch) -> Ms:

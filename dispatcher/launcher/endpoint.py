@@ -77,6 +77,7 @@ class LaunchEndpoint:
             url=self._projects[grants.project].url,
             token=asked.token,
             grants=grants,
+            room_sid=asked.room_sid,
             fields=asked.fields,
             files=asked.files,
         )

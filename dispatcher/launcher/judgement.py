@@ -14,6 +14,7 @@ from dispatcher.launcher.launch import Launch, LaunchEnd
 
 MISSING_MS: Final = 5_000  # whoever reconnects is back by then
 OWNER_GONE_MS: Final = 10_000  # an agent that reconnects is back by then
+LISTED_MS: Final = 5_000  # LiveKit's list of rooms may lag behind its webhooks, by which somebody asks
 
 
 class RoomSeen(Struct, frozen=True, kw_only=True):
@@ -28,6 +29,7 @@ class Sight(Struct, kw_only=True):
     """What earlier looks have left to remember of a launch's room."""
 
     strangers: frozenset[str] = frozenset()  # SIDs that had the identity before its process started
+    room_seen: bool = False  # LiveKit has listed the life of the room that it is for
     missing_since: Ms = 0  # boot
     owner_gone_since: Ms = 0  # boot
 
@@ -39,10 +41,11 @@ class Sight(Struct, kw_only=True):
     def note(self, launch: Launch, seen: RoomSeen) -> None:
         """Remember what the look shows."""
         here = self.present(launch, seen)
-        if here and not launch.joined_boot:
-            launch.joined_boot, launch.room_sid = seen.began_boot, seen.sid
         if here:
+            launch.joined_boot = launch.joined_boot or seen.began_boot
+            launch.room_sid = launch.room_sid or seen.sid
             launch.participant = here
+        self.room_seen = self.room_seen or _lives(launch, seen)
         self.missing_since = 0 if here else self.missing_since or seen.began_boot
         owned = not launch.behalf or launch.behalf in seen.active
         self.owner_gone_since = 0 if owned else self.owner_gone_since or seen.began_boot
@@ -56,7 +59,8 @@ class Sight(Struct, kw_only=True):
 def judged(launch: Launch, sight: Sight, seen: RoomSeen, join_within: Ms) -> LaunchEnd | None:
     """Why the launch has to end, by a look that has been noted; None: it goes on."""
     now = seen.began_boot
-    if launch.joined_boot and (not seen.sid or seen.sid != launch.room_sid):
+    listed = sight.room_seen or now - launch.started_boot >= LISTED_MS
+    if (launch.joined_boot or launch.room_sid) and listed and not _lives(launch, seen):
         return LaunchEnd.ROOM_FINISHED
     if sight.owner_gone_since and now - sight.owner_gone_since >= OWNER_GONE_MS:
         return LaunchEnd.OWNER_LEFT
@@ -65,3 +69,8 @@ def judged(launch: Launch, sight: Sight, seen: RoomSeen, join_within: Ms) -> Lau
     if sight.missing_since and now - sight.missing_since >= MISSING_MS:
         return LaunchEnd.LEFT
     return None
+
+
+def _lives(launch: Launch, seen: RoomSeen) -> bool:
+    """Whether the life of the room that the launch is for is listed."""
+    return bool(seen.sid) and seen.sid == launch.room_sid

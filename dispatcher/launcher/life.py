@@ -120,9 +120,10 @@ class LaunchLife:
             seen = await self._ways.rooms.look(launch.project, launch.room)
         except LiveKitError:
             return False
-        if seen.sid:
+        lives = bool(seen.sid) and launch.room_sid in {"", seen.sid}
+        if lives:
             self._ways.recorder.failed(launch, why)
-        return bool(seen.sid) and not self._stopping.is_set()
+        return lives and not self._stopping.is_set()
 
     async def _end(self, worker: LaunchedWorker, within: float) -> None:
         """End it with all that it has started, however long the kernel holds it: so long its place is taken."""

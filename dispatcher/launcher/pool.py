@@ -1,7 +1,7 @@
 """All launches of all launchers: which are admitted, how each is lived, and what an earlier launcher has left."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -61,11 +61,12 @@ class Pool:
             case MayStart(replaces):
                 return await self._begin(wanted, settings, replaces)
 
-    async def stop(self, launch_id: str) -> Launch:
-        """End a launch; then nothing of it runs. Raises KeyError."""
+    async def stop(self, launch_id: str, *, wait: bool = True) -> Launch:
+        """End a launch; then nothing of it runs, unless nobody waits for that. Raises KeyError."""
         if life := self._lives.get(launch_id):
             life.stop(LaunchEnd.STOPPED)
-            await life.done.wait()
+            if wait:
+                await life.done.wait()
         return self.launches[launch_id]
 
     def adopt(self, launch: Launch, worker: LaunchedWorker) -> None:
@@ -119,21 +120,13 @@ class Pool:
             accepted_at=self._ways.clock(),
             boot_id=boot_id(),
             accepted_boot=boot_ms(),
+            room_sid=wanted.room_sid,
         )
         files = records.put_files(launch_id, wanted.files) if wanted.files else {}
         records.save(launch)
         self.launches[launch_id] = launch
-        order = LaunchOrder(
-            id=launch_id,
-            url=wanted.url,
-            token=wanted.token,
-            room=grants.room,
-            identity=grants.identity,
-            fields=wanted.fields,
-            files=files,
-        )
         before = self._lives.get(replaces)
-        life = self._lives[launch_id] = LaunchLife(launch, settings, self._ways, order)
+        life = self._lives[launch_id] = LaunchLife(launch, settings, self._ways, _order(launch, wanted, files))
         self._ways.recorder.accepted(launch, replaces)
         if before is not None:
             before.stop(LaunchEnd.REPLACED)
@@ -161,3 +154,16 @@ class Pool:
         del self._lives[life.launch.id]
         forget_old(self.launches, self._ways)
         self._ways.recorder.stands(self.launches.values())
+
+
+def _order(launch: Launch, wanted: LaunchWanted, files: Mapping[str, str]) -> LaunchOrder:
+    """What its process is told."""
+    return LaunchOrder(
+        id=launch.id,
+        url=wanted.url,
+        token=wanted.token,
+        room=launch.room,
+        identity=launch.identity,
+        fields=wanted.fields,
+        files=files,
+    )

@@ -20,6 +20,7 @@ from dispatcher.launcher.processes import ORDER_MAX
 URL: Final = ("url", "livekit_url")
 TOKEN: Final = ("token", "livekit_token")
 ROOM: Final = ("room_name", "room")
+ROOM_SID: Final = ("room_sid",)
 FIELDS_MAX: Final = ORDER_MAX - (16 << 10)  # bytes of the fields that are handed on; the token and the rest need some
 FORM_MAX: Final = 16 << 20  # bytes of a form with its files
 FORMS_MAX: Final = 4  # forms that are read at once
@@ -33,6 +34,7 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
     url: str = ""  # "": the project's
     token: str
     room: str
+    room_sid: str = ""  # of the life of the room that it is for; "": whichever it finds
     fields: Mapping[str, object] = {}
     files: Mapping[str, bytes] = {}
 
@@ -109,14 +111,14 @@ def _object(body: bytes) -> dict[str, object]:
 
 
 def _request(fields: dict[str, object], files: dict[str, bytes]) -> LaunchRequest:
-    url, token, room = (_taken(fields, names) for names in (URL, TOKEN, ROOM))
+    url, token, room, room_sid = (_taken(fields, names) for names in (URL, TOKEN, ROOM, ROOM_SID))
     if not token:
         raise unprocessable(TOKEN[0], "missing: a LiveKit token that joins the room")
     if not room:
         raise unprocessable(ROOM[0], "missing: the name of the room")
     if len(msgspec.json.encode(fields)) > FIELDS_MAX:
         raise unprocessable("body", f"fields to be handed on have {FIELDS_MAX} bytes at most; send a file")
-    return LaunchRequest(url=url, token=token, room=room, fields=fields, files=files)
+    return LaunchRequest(url=url, token=token, room=room, room_sid=room_sid, fields=fields, files=files)
 
 
 def _taken(fields: dict[str, object], names: tuple[str, ...]) -> str:

@@ -103,7 +103,7 @@ def _routes(config: Config, pool: Pool, ways: Ways, metrics: LaunchMetrics) -> l
     keys, projects = api_keys(config), {one.name: one for one in config.projects}
     holder = ConfigHolder(ConfigSnapshot(projects={}, callers=config.callers, ui=config.ui))
     guard = Guard(holder, metrics.shared, Health(ways.clock))
-    api = LaunchesApi(guard, pool, ways.home, ways.records, log.mask)
+    api = LaunchesApi(guard, pool, ways, keys)
     return [
         *LaunchEndpoint(pool, projects, keys, ways.recorder, ways.clock).routes(),
         *NewsEndpoint(ways.rooms, keys, log, ways.clock).routes(),

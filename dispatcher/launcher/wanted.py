@@ -16,6 +16,7 @@ class LaunchWanted(Struct, frozen=True, kw_only=True):
     url: str  # the project's
     token: str
     grants: JoinToken
+    room_sid: str = ""  # of the life of the room that it is for; "": whichever it finds
     fields: Mapping[str, object] = {}
     files: Mapping[str, bytes] = {}
 

@@ -80,7 +80,7 @@ def _waited(one: Assignment) -> Ms:
 
 
 def _standing(one: Assignment) -> Standing:
-    return Standing(one.state, one.next_target.agent, _waited(one))
+    return Standing(one.state, one.next_target.name, _waited(one))
 
 
 def known(life: Life) -> KnownSession:

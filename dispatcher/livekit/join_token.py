@@ -1,4 +1,4 @@
-"""Verifies a token to join a room: which project signed it, for which room, and who joins with it.
+"""Verifies a token to join a room: which project signed it, for which room, and who joins with it. And its mirror.
 
 Whoever holds such a token can join already; here it proves that its holder may have a process started that does. No IO
 and no clock: the instant is an argument. Nothing of a token is in an error.
@@ -14,10 +14,14 @@ from jwt import PyJWTError
 from msgspec import Meta, Struct, field
 
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.facts import AGENT, Ms
-from dispatcher.livekit.webhook import LEEWAY_S, ApiKey, BadWebhook, Rejected, check_signature, unverified
+from dispatcher.core.facts import AGENT, LAUNCHER, TAG, Ms
+from dispatcher.livekit.webhook import LEEWAY_S, ApiKey, BadWebhook, Rejected, check_signature, signed, unverified
 
 ON_BEHALF: Final = "lk.publish_on_behalf"  # the attribute of an avatar: the identity of the agent that it speaks for
+
+
+_HOUR: Final = 3_600
+_MINUTE: Final = 60
 
 
 class JoinRejected(StrEnum):
@@ -130,3 +134,29 @@ def _read(token: str) -> _Claims:
     if claims.exp < 0:
         raise BadJoinToken(JoinRejected.MALFORMED)
     return claims
+
+
+class JoinSigner:
+    """Signs tokens of agents that launchers start for a project. Nothing of its secret shows when it is printed."""
+
+    def __init__(self, key: str, secret: str) -> None:
+        self._key = key
+        self._secret = secret
+
+    def to_launch(self, room: str, identity: str, *, launcher: str, tag: str, started_at: Ms) -> str:
+        """A token to join with, good for one to two hours: the same for whatever is asked within the same hour.
+
+        So whoever asks a launcher once more, in another process or with another ledger, asks for what runs already.
+        """
+        began = started_at // 1000 // _HOUR * _HOUR
+        return self._signed(room, identity, began, began + 2 * _HOUR, {TAG: tag, LAUNCHER: launcher})
+
+    def to_stop(self, room: str, identity: str, now: Ms) -> str:
+        """A token that shows whose a launch is."""
+        began = now // 1000
+        return self._signed(room, identity, began, began + _MINUTE, {})
+
+    def _signed(self, room: str, identity: str, began: int, ends: int, attributes: Mapping[str, str]) -> str:
+        video = {"roomJoin": True, "room": room, "canUpdateOwnMetadata": True}
+        claims = {"iss": self._key, "sub": identity, "nbf": began, "exp": ends, "kind": AGENT.lower(), "video": video}
+        return signed({**claims, "attributes": attributes}, self._secret)

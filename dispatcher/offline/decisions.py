@@ -23,7 +23,8 @@ from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.text import visible
 from dispatcher.offline.hidden import CannotTell, CarefulRules
-from dispatcher.offline.replay import RecordedTags, Write, missing, recorded, reported
+from dispatcher.offline.recorded_tags import RecordedTags
+from dispatcher.offline.replay import Write, missing, recorded, reported
 from dispatcher.offline.situation import Unusable
 from dispatcher.telemetry.tape import Exchange, Hides, Recorded, RecordedClaim, RecordedTerms, UnreadLine
 
@@ -147,14 +148,14 @@ class _Room:
 
     def _settled(self, snapshot: RoomSnapshot, rules: Sequence[Rule]) -> bool:
         """Whatever the rules say of who is there now, nobody more is asked for."""
-        named = all(assignment.next_target.agent for assignment in self._session.assignments)
+        named = all(assignment.next_target.name for assignment in self._session.assignments)
         nobody = not any(may_be_assigned(self._session, rules, one) for one in (None, *people(snapshot)))
         return bool(self._session.looked_at) and named and nobody
 
 
 def _named(assignments: Iterable[tuple[str, Target]]) -> dict[str, Target]:
     """Those whose agent could be named."""
-    return {key: target for key, target in assignments if target.agent}
+    return {key: target for key, target in assignments if target.name}
 
 
 def _table(rooms: Sequence[_Room], file: str) -> Iterator[str]:

@@ -27,13 +27,10 @@ from dispatcher.core.effects import (
 )
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.facts import Ms, Participant, Room
-from dispatcher.core.plan import Create
 from dispatcher.core.rules import Aim, Aimed, Condition, Rule
-from dispatcher.core.session import Session
-from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.core.tags import Tag
 from dispatcher.core.text import visible
 from dispatcher.explain import clock
+from dispatcher.offline.recorded_tags import RecordedTags
 from dispatcher.offline.situation import Unusable
 from dispatcher.telemetry.tape import (
     Ended,
@@ -169,26 +166,6 @@ def _next(conversation: Generator[Effect, Reply, Ms | None], exchange: Exchange 
     except Exception as error:  # noqa: BLE001 a defect of the core is a difference, and the other claims are replayed
         return Broken(type(error).__name__)
     return effect
-
-
-class RecordedTags:
-    """Dispatches are ours where they were, and launches join as they did; a tape has no tags, and nobody makes any."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, Tag] = {}
-        self.launched = ""
-
-    def of(self, _session: Session, _step: Create) -> str:
-        """None."""
-        return ""
-
-    def identity(self, _session: Session, _step: Create) -> str:
-        """That of the launch which is asked for."""
-        return self.launched
-
-    def found(self, _session: Session, _seen: RoomSnapshot) -> dict[str, Tag]:
-        """Those of the look that is taken in."""
-        return self.known
 
 
 class _Rules:

@@ -134,4 +134,4 @@ def wanted(rules: Sequence[Rule], situation: Situation) -> Iterator[Wanted]:
     for rule in matching(rules, room, person):
         target = aimed(rule, room, person).targets[0]
         metadata = rule.metadata(room, person) if rule.metadata else ""
-        yield Wanted(rule=rule.name, agent=target.agent, deployment=target.deployment, metadata=metadata)
+        yield Wanted(rule=rule.name, agent=target.name, deployment=target.deployment, metadata=metadata)

@@ -23,7 +23,6 @@ FIXED: Final = (
     "admin_port",
     "redis_url",
     "concurrency",
-    "launchers",
 )  # what changes at the next start only
 
 

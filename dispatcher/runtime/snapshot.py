@@ -3,11 +3,12 @@
 A request, drive or sweep reads `ConfigHolder.snapshot` once, so none works with parts of two configurations.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct
 
+from dispatcher.client.launchers import Launchers
 from dispatcher.config import (
     ApiRateLimit,
     ApiToken,
@@ -25,6 +26,7 @@ from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, UnreadMetadata, reporting
 from dispatcher.ledger.redis.installation import LiveKitAt
 from dispatcher.livekit.client import LiveKit
+from dispatcher.livekit.join_token import JoinSigner
 from dispatcher.livekit.webhook import ApiKey
 from dispatcher.runtime.judgements import Judgements
 from dispatcher.runtime.sealing import Seals
@@ -35,6 +37,8 @@ class ProjectRuntime(Struct, frozen=True, kw_only=True):
     """A project, ready to work with: its LiveKit, its rules and its limits."""
 
     livekit: LiveKit
+    launchers: Launchers  # of all projects
+    signer: JoinSigner  # of this project's tokens for them
     rules: tuple[Rule, ...]
     recollection: Recollection = OBLIVION  # of what these rules have said of people
     tags: Tags
@@ -85,11 +89,18 @@ class ConfigHolder:
 
 
 def config_snapshot(
-    config: Config, connect: Callable[[Project], LiveKit], hear: Callable[[str, Failed | UnreadMetadata], None]
+    config: Config,
+    connect: Callable[[Project], LiveKit],
+    asking: Callable[[Mapping[str, Sequence[str]]], Launchers],
+    hear: Callable[[str, Failed | UnreadMetadata], None],
 ) -> ConfigSnapshot:
     """Make the configuration ready; nothing is connected yet. `hear` gets the trouble with a project's expressions."""
+    launchers = asking({one.name: one.urls for one in config.launchers if one.urls})
     return ConfigSnapshot(
-        projects={project.name: _project_runtime(project, config, connect, hear) for project in config.projects},
+        projects={
+            project.name: _project_runtime(project, config, connect(project), launchers, hear)
+            for project in config.projects
+        },
         keys=api_keys(config),
         sweep=config.sweep,
         callers=config.callers,
@@ -118,13 +129,16 @@ def livekits(config: Config) -> Mapping[str, LiveKitAt]:
 def _project_runtime(
     project: Project,
     config: Config,
-    connect: Callable[[Project], LiveKit],
+    livekit: LiveKit,
+    launchers: Launchers,
     hear: Callable[[str, Failed | UnreadMetadata], None],
 ) -> ProjectRuntime:
     rules = config.rules_of(project)
     secrets = [secret.get_secret_value() for secret in project.keys.values()]
     return ProjectRuntime(
-        livekit=connect(project),
+        livekit=livekit,
+        launchers=launchers,
+        signer=JoinSigner(next(iter(project.keys)), secrets[0]),
         rules=reporting(rules, partial(hear, project.name)),
         reads_room=any(rule.reads_room for rule in rules),
         recollection=Judgements(),

@@ -36,7 +36,7 @@ class KnownTarget(Struct, frozen=True, kw_only=True):
 
 def named_by(rules: Sequence[Rule]) -> set[Target]:
     """The targets that rules name outright."""
-    return {target for rule in rules for target in rule.policy.targets if target.agent}
+    return {target for rule in rules for target in rule.policy.targets if target.name}
 
 
 class Breaker:
@@ -102,7 +102,7 @@ class Breaker:
         """Read when each agent of these targets last showed a sign of life; 0: never. Raises LedgerUnavailable."""
         seen: dict[str, Ms] = {}
         for target, facts in zip(targets, await self.board.facts(project, targets, now), strict=True):
-            seen[target.agent] = max(seen.get(target.agent, 0), facts.seen_at)
+            seen[target.name] = max(seen.get(target.name, 0), facts.seen_at)
         return seen
 
     async def _may_probe(self, project: str, target: Target) -> bool:

@@ -46,6 +46,8 @@ class Circuits:
 
     def _tell(self, known: Iterable[KnownTarget], seen: WorkersSeen, now: Ms) -> None:
         for one in known:
+            if one.target.launcher:  # it has no workers
+                continue
             sighting, key = seen.of(one.target.agent), (one.project, one.target)
             if sighting and sighting.workers:
                 self.breaker.board.worker_seen(*key, now)

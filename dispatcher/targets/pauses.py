@@ -187,7 +187,7 @@ class PauseBoard:
         gauge = self.metrics.agent_paused
         gauge.clear()  # and refreshed before anybody can read it
         for project, runtime in self.holder.snapshot.projects.items():
-            named = {target.agent for target in named_by(runtime.rules)} | runtime.paused
+            named = {target.name for target in named_by(runtime.rules)} | runtime.paused
             for agent in named:
                 gauge.labels(project=project, agent=agent).set(0)
             known = self._read.get(project)

@@ -32,8 +32,9 @@ class Pacer:
         self._slow: set[str] = set()  # queues slower than asked, as far as this process knows
 
     async def to_create(self, project: str, target: Target, runtime: ProjectRuntime) -> Slot:
-        """A turn for a CreateDispatch is taken; when it comes, and what the ledger has of the target."""
-        limited, name = await self._slot(_creates(project), runtime.api_rate_limit), queue_of(project, target)
+        """A turn for a CreateDispatch, or a launch, is taken; when it comes, and what the ledger has of the target."""
+        limit = None if target.launcher else runtime.api_rate_limit  # of LiveKit's calls
+        limited, name = await self._slot(_creates(project), limit), queue_of(project, target)
         if runtime.create_rate is None:
             [memo] = await self.ledger.memos([name])
             return Slot(limited, memo)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from dispatcher.client.launchers import LaunchAsked, LaunchReply
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.livekit.failures import LiveKitError, Reason
 from dispatcher.telemetry.health import Health
@@ -55,6 +56,16 @@ class CallRecorder:
         self.health.livekit_answered(project)
         if over := self.outages.answered(f"livekit/{project}"):
             self.log.info("look.recovered", project=project, **over.fields)
+
+    def launcher_answered(self, launcher: str, url: str, reply: LaunchReply) -> None:
+        """Count what a launcher has said to a request; one that starts nothing is told as a state."""
+        self.metrics.launcher_requests_total.labels(launcher=launcher, result=reply.result).inc()
+        about, what = {"launcher": launcher, "url": url}, f"launcher/{launcher}/{url}"
+        if reply.result is LaunchAsked.STARTED:
+            if over := self.outages.answered(what):
+                self.log.info("launcher.recovered", **about, **over.fields)
+        elif trouble := self.outages.failed(what, reply.reason):
+            self.log.warning("launcher.declined", **about, result=reply.result, why=reply.reason, **trouble.fields)
 
     def swept(self, project: str) -> None:
         """A sweep of the project has come to its end."""

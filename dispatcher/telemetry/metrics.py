@@ -73,6 +73,9 @@ class _AgentMetrics:
         self.agents_left_total = new.counter("agents_left_total", "Agents that left a room.", "agent", "reason")
         self.workers = new.gauge("workers", "Workers that answer at the configured addresses.", "agent")
         self.worker_polls_total = new.counter("worker_polls_total", "Questions to workers, by answer.", "result")
+        self.launcher_requests_total = new.counter(
+            "launcher_requests_total", "Requests to launchers, by answer.", "launcher", "result"
+        )
         self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
         begin(self.surplus_agents_total, ("found", "removed", "reported"))
 

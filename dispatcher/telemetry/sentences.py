@@ -18,6 +18,8 @@ _OF_THE_SERVICE: Final = {
     "sweep.prolonged": "{rooms} rooms are live: one round of the sweep takes {seconds} s",
     "look.failed": "LiveKit could not be asked: {why}",
     "look.recovered": "LiveKit answers again",
+    "launcher.declined": "launcher {launcher} at {url} has started nothing: {why}",
+    "launcher.recovered": "launcher {launcher} at {url} starts processes again",
     "rule.failed": "`{field}` of the rule {rule} gave nothing: {why}",
     "worker.answered": "a worker registered as `{agent}` answers at {address}",
     "worker.unanswered": "no worker is known at {address}: {why}",

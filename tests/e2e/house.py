@@ -96,6 +96,7 @@ def house(
     version: str = VERSION,
     workers: Sequence[str] = (),
     api_tokens: Sequence[Mapping[str, object]] = (),
+    launchers: Mapping[str, object] | None = None,
     **defaults: object,
 ) -> Iterator[House]:
     """LiveKit and the service run; without rules every room that somebody joins assignments `greeter`."""
@@ -105,6 +106,7 @@ def house(
         chosen = rules or [{"name": "everyone", "agent": "greeter"}]
         written = {"rules": list(chosen), "defaults": defaults, "workers": list(workers)}
         written |= {"api_tokens": list(api_tokens)} if api_tokens else {}
+        written |= {"launchers": launchers} if launchers else {}
         file.write_text(json.dumps(written))  # JSON is YAML
         with serving(server, directory, port, "--config", str(file)) as service:
             yield House(server=server, service=service)

@@ -6,13 +6,14 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 from msgspec.structs import replace
 
 from dispatcher.app import RecordTo, Service, running
-from dispatcher.config import Config, CreateRate, Project, Receiver, Secret, SweepSettings
+from dispatcher.config import Config, CreateRate, LauncherSettings, Project, Receiver, Secret, SweepSettings
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Session
@@ -142,13 +143,19 @@ async def house(
     token: str | None = TOKEN,
     record: RecordTo | None = None,
     receivers: tuple[Receiver, ...] = (),
+    launchers: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> AsyncIterator[House]:
-    """The service runs, and LiveKit's webhooks go to it. A `livekit` that is given outlives the service."""
+    """The service runs, and LiveKit's webhooks go to it. A `livekit` that is given outlives the service.
+
+    `launchers`: where those are asked that rules name.
+    """
     async with AsyncExitStack() as stack:
         if livekit is None:
             livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED)))
         settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace, token=token)
         settings = replace(settings, receivers=receivers, public_url="https://dispatcher.example.com")
+        asked = (LauncherSettings(name=name, command=(), limit=0, urls=urls) for name, urls in launchers.items())
+        settings = replace(settings, launchers=tuple(asked))
         ears = Ears()
         service = await stack.enter_async_context(
             running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run, record=record)

@@ -104,6 +104,21 @@ def test_check_says_where_the_ledger_is(shell: pytest.MonkeyPatch, capsys: pytes
     assert "hush" not in printed
 
 
+def test_check_says_where_launchers_are_asked(
+    shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that rules may name; one that this file only starts is not."""
+    shell.delenv("DISPATCHER_AGENT")
+    (tmp_path / "dispatcher.yaml").write_text(
+        "launchers: {own: {command: [a], limit: 1}, avatar: {urls: ['http://a:8089', 'http://b:8089']}}\n"
+        "rules: [{name: all, agent: greeter, fallback: [{launch: avatar}]}]\n"
+    )
+    assert main(["check"]) == 0
+    printed = capsys.readouterr().out
+    assert "asks launch:avatar after" in printed
+    assert printed.splitlines()[-1] == "Launcher avatar: asked at http://a:8089, http://b:8089."
+
+
 def test_check_names_the_file(shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The one given, else the one in the folder; what is odd about it is said beside."""
     shell.delenv("DISPATCHER_AGENT")

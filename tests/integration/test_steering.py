@@ -168,6 +168,7 @@ async def test_a_room_is_looked_at_and_all_are_swept_when_somebody_says_so() -> 
         (b'{"room": 1, "agent": "a"}', "room", 422),
         (b'{"room": "", "agent": "a"}', "room", 422),
         (b'{"room": "r"}', "agent", 422),
+        (b'{"room": "r", "agent": "launch:avatar"}', "agent", 422),
         (b'{"room": "r", "agent": "a", "rule": "default"}', "agent", 422),
         (b'{"room": "r", "agent": " a"}', "agent", 422),
         (b'{"room": "r", "agent": "' + b"a" * 257 + b'"}', "agent", 422),

@@ -59,6 +59,12 @@ def absent() -> None:
     time.sleep(3600)
 
 
+def slow() -> None:
+    """It is in the room after so many seconds."""
+    time.sleep(float(sys.argv[2]))
+    joined()
+
+
 def once() -> None:
     """It fails the first time, and joins the second."""
     mark = Path(sys.argv[2]) / os.environ["DISPATCHER_LAUNCH"]

@@ -134,8 +134,9 @@ def test_a_launcher_whose_folder_or_address_is_taken_says_so(folder: Path, capfd
 
 
 def test_a_launcher_needs_a_launcher_in_its_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The service's file alone is none."""
-    (folder / "dispatcher.yaml").write_text("rules: [{name: all, agent: greeter}]\n")
+    """The service's file alone is none, nor is one that only says where launchers are asked."""
+    for text in ("", "launchers: {avatar: {urls: ['http://gpu-1:8089']}}\n"):
+        (folder / "dispatcher.yaml").write_text(f"{text}rules: [{{name: all, agent: greeter}}]\n")
 
-    assert main(["launcher"]) == 2
-    assert "launchers: missing; write a launcher" in capsys.readouterr().err
+        assert main(["launcher"]) == 2
+        assert "launchers: missing; write a launcher" in capsys.readouterr().err

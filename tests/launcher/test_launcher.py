@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.config import Secret
 from dispatcher.testing import FakeLiveKit
-from tests.launcher.launched import FAST, alive, avatar, restaged, stage, token, until
+from tests.launcher.launched import FAST, Stage, alive, avatar, restaged, stage, token, until
 
 
 async def test_a_process_is_started_and_seen_in_the_room(tmp_path: Path) -> None:
@@ -327,3 +327,60 @@ async def test_the_metrics_are_the_launcher_s(tmp_path: Path) -> None:
         assert 'livekit_dispatcher_launched{launcher="avatar"} 1.0' in shown
         assert 'livekit_dispatcher_launch_join_seconds_count{launcher="avatar",start="cold"} 1.0' in shown
         assert "livekit_dispatcher_webhooks" not in shown
+
+
+async def stopped(one: Stage, launch_id: str, bearer: str, query: str = "") -> tuple[int, str]:
+    """What an order to stop is answered, with this token."""
+    headers = {"Authorization": f"Bearer {bearer}"}
+    async with one.http.post(f"{one.launcher.url}/v1/launches/{launch_id}/stop{query}", headers=headers) as answer:
+        said = await answer.json()
+        return answer.status, said.get("error", said.get("state"))
+
+
+async def test_whoever_has_a_token_for_a_launch_s_room_and_identity_may_stop_it(tmp_path: Path) -> None:
+    """As whoever has started it has; another one's does not say that there is such a launch."""
+    async with stage(tmp_path) as one:
+        launch_id = await one.launch()
+        await one.until(launch_id, "joined")
+        others = (token(identity="second"), token("hall"), token(kind="standard"))
+
+        assert {await stopped(one, launch_id, other) for other in others} == {(404, "unknown_launch")}
+        assert await stopped(one, "no-such", token()) == (404, "unknown_launch")
+        assert await stopped(one, launch_id, token(secret="another-secret-of-32-characters-")) == (401, "unauthorized")
+        assert await stopped(one, launch_id, token(), "?wait=perhaps") == (400, "bad_request")
+        assert alive(launch_id)
+        assert await stopped(one, launch_id, token()) == (200, "ended")
+        assert alive(launch_id) == []
+        assert await stopped(one, launch_id, token(), "?wait=false") == (200, "ended")
+
+
+async def test_who_does_not_wait_for_the_end_is_answered_at_once(tmp_path: Path) -> None:
+    """It ends all the same."""
+    async with stage(tmp_path, avatar("stubborn", stop_within=300)) as one:
+        launch_id = await one.launch()
+        await one.until(launch_id, "joined")
+
+        assert (await stopped(one, launch_id, token(), "?wait=false"))[1] != "ended"
+        assert (await one.until(launch_id, "ended"))["why"] == "stopped"
+
+
+async def test_a_launch_for_one_life_of_a_room_joins_no_other(tmp_path: Path) -> None:
+    """Of another SID it is ended before it has joined, and starts no second process; of this one it goes on."""
+    async with stage(tmp_path, avatar("absent")) as one:
+        sid = one.livekit._world.rooms["lobby"].info.sid  # noqa: SLF001
+        of_another = await one.launch(room_sid="RM_another")
+        ended = await one.until(of_another, "ended")
+        of_this = await one.launch(room_sid=sid, token=token(identity="second"))
+        await asyncio.sleep(0.5)
+
+        assert (ended["why"], ended["tries"], ended["joined_after_ms"]) == ("room_finished", 1, None)
+        assert alive(of_this)
+        assert (await one.get(f"/v1/launches/{of_this}"))["state"] == "starting"
+
+
+async def test_a_process_that_fails_is_not_started_again_where_its_room_is_another_one(tmp_path: Path) -> None:
+    """The room that it was asked for may have ended while it ran."""
+    async with stage(tmp_path, avatar("failing")) as one:
+        ended = await one.until(await one.launch(room_sid="RM_another"), "ended")
+
+        assert ended["tries"] == 1

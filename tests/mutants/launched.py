@@ -87,7 +87,7 @@ MUTANTS = {
         Mutant("nobody says whose launch is to end", "launcher=attempt.target.launcher", 'launcher=""'),
         Mutant(
             "asked again it is another one's",
-            "started_at=self.now if identity else 0,",
+            "started_at=turn.now if identity else 0,",
             "started_at=0,",
         ),
     ),

@@ -20,7 +20,6 @@ from dispatcher.ledger.interface import Life as Known
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.record import dump_event
 from dispatcher.runtime.judgements import Judgements
-from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.board import TOLD_EVERY_S, Board
 from dispatcher.targets.breaker import Breaker
 from dispatcher.targets.rate import Pacer
@@ -35,7 +34,7 @@ from tests.simulation.life import Life
 from tests.simulation.processes import Processes, Replica
 from tests.simulation.rulebook import RULEBOOK
 from tests.unit.core.world import TAGS
-from tests.unit.desk import SEALS, Staged
+from tests.unit.desk import Staged, runtime
 
 SWEEP_MS: Final = 30_000
 HOOK_RETRIES: Final[tuple[Ms, ...]] = (1_000, 2_000, 4_000, 8_000)
@@ -54,7 +53,7 @@ class Cluster(Processes):
         self.terms = replace(terms, limited=limited, recollection=Judgements())
         self.tape: Tape | None = None
         rate = CreateRate(per_second=1_000 // life.creates_apart, burst=1) if life.creates_apart else None
-        self.site = ProjectRuntime(livekit=Staged(), rules=self.rules, tags=TAGS, seals=SEALS, create_rate=rate)
+        self.site = runtime(livekit=Staged(), rules=self.rules, create_rate=rate)
         self.heard = 0  # webhooks
         self.hooks = iter(life.hooks)
         self._claim_at: Ms = -1

@@ -4,11 +4,13 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, cast
 
+from aiohttp import ClientSession
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from dispatcher.client.launchers import Launchers
 from dispatcher.config import ApiRateLimit, CreateRate
 from dispatcher.core.events import Event
 from dispatcher.core.facts import JOINED, Ms, Participant, Room, RoomSid
@@ -21,6 +23,7 @@ from dispatcher.ledger.interface import Handover, Key, LedgerUnavailable, Life
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.failures import LiveKitError, Reason
+from dispatcher.livekit.join_token import JoinSigner
 from dispatcher.runtime.judgements import Judgements
 from dispatcher.runtime.sealing import Seals
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, ProjectRuntime
@@ -39,7 +42,16 @@ PROJECT = "default"
 SEALS = Seals(["not-so-secret"])
 KEY = Key(PROJECT, LOBBY.name, LOBBY.sid)
 
+NOWHERE = Launchers(cast("ClientSession", None), {})
+SIGNER = JoinSigner("devkey", "not-so-secret")
+
 Happening: TypeAlias = Callable[[], Awaitable[object]]
+
+
+def runtime(livekit: LiveKit, rules: tuple[Rule, ...] = (), **fields: object) -> ProjectRuntime:
+    """A project without launchers."""
+    plain = ProjectRuntime(livekit=livekit, launchers=NOWHERE, signer=SIGNER, rules=rules, tags=TAGS, seals=SEALS)
+    return replace(plain, **fields)
 
 
 class Watch:
@@ -204,12 +216,10 @@ class Desk:
 
     def site(self, livekit: LiveKit) -> ProjectRuntime:
         """A project as this desk has it."""
-        return ProjectRuntime(
+        return runtime(
             livekit=livekit,
             rules=self.rules,
             recollection=Judgements(),
-            tags=TAGS,
-            seals=SEALS,
             create_rate=self.create_rate,
             api_rate_limit=self.api_rate_limit,
         )

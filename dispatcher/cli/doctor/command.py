@@ -9,6 +9,7 @@ from typing import Final
 
 from dispatcher.cli.doctor import way_in
 from dispatcher.cli.doctor.findings import Finding, Grade, as_json, as_line
+from dispatcher.cli.doctor.launchers import of_launchers
 from dispatcher.cli.doctor.livekits import of_livekits
 from dispatcher.cli.doctor.redis import of_redis
 from dispatcher.cli.doctor.way_in import WayIn
@@ -68,6 +69,7 @@ async def examine(
     findings = [*_of_configuration(config), *await of_redis(config, redis)]
     findings += await of_livekits(config.projects)
     findings += of_workers(await seen(config), config)
+    findings += [finding async for finding in of_launchers(config)]
     findings += await way_in.of_way_in(config, way)
     for text in (as_json(findings),) if as_one else map(as_line, findings):
         write(text)

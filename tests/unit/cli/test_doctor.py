@@ -1,15 +1,22 @@
 """What the doctor makes of a Redis: the facts of one server, one of them changed, and the findings that are not ok."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
 from msgspec.structs import replace
 
 from dispatcher.cli.doctor.findings import Finding, Grade, as_json
+from dispatcher.cli.doctor.launchers import of_launchers
 from dispatcher.cli.doctor.livekits import judged_clock
 from dispatcher.cli.doctor.redis import judged
 from dispatcher.cli.doctor.workers import of_workers
 from dispatcher.cli.options import base
+from dispatcher.config import LauncherSettings
+from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.ledger.redis.checkup import ServerFacts
 from tests.integration.house import config, rule
@@ -181,3 +188,39 @@ def test_findings_are_one_object_for_programs() -> None:
             {"grade": "ok", "about": "d", "says": "e", "remedy": ""},
         ]
     }
+
+
+async def launchers_told(*stubs: int | str) -> list[tuple[str, str]]:
+    """Grade and words of what is found where a rule names a launcher: by the places of each, or its URL."""
+    async with AsyncExitStack() as stack:
+        urls = [stub if isinstance(stub, str) else await stack.enter_async_context(places(stub)) for stub in stubs]
+        wanted = Rule(name="all", policy=Policy(targets=(Target("", launcher="avatar"), Target("greeter"))))
+        asked_at = LauncherSettings(name="avatar", command=(), limit=0, urls=tuple(urls))
+        settings = replace(config("ws://livekit", wanted), launchers=(asked_at,))
+        return [(finding.grade, finding.says) async for finding in of_launchers(settings)]
+
+
+@asynccontextmanager
+async def places(free: int) -> AsyncIterator[str]:
+    """The address of a launcher that has so many."""
+
+    async def ready(_: web.Request) -> web.Response:
+        return web.json_response({"free": {"avatar": free}})
+
+    app = web.Application()
+    app.router.add_get("/readyz", ready)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+async def test_launchers_that_rules_name_are_asked_for_their_places() -> None:
+    """One that does not answer is a warning, and so is no place; nothing is said where no rule names one."""
+    away = f"http://127.0.0.1:{unused_port()}"
+
+    assert await launchers_told(1) == [("ok", "avatar: 1 free place")]
+    assert await launchers_told(2, 3, away) == [
+        ("warning", f"avatar: {away} does not answer"),
+        ("ok", "avatar: 5 free places"),
+    ]
+    assert await launchers_told(0) == [("warning", "avatar: 0 free places")]
+    assert [finding async for finding in of_launchers(config("ws://livekit", rule("greeter")))] == []

@@ -22,6 +22,7 @@ NEEDED: Mapping[str, dict[str, Tree]] = {  # what else must stand beside a field
     "rules[].agent.deployment": {"name": "x"},
     "rules[].agent.by": {"split": ({"name": "x", "weight": "1"},)},
     "rules[].agent.split[]": {"name": "x", "weight": "1"},
+    "rules[].agent.split[].launch": {"weight": "1"},
     "api_tokens[]": {"name": "x", "token": "x", "scopes": ("read",)},
     "notices[]": {"name": "x", "url": "https://x", "secret": "whsec_" + "A" * 32},
     "notices[].url": {"name": "x", "secret": "whsec_" + "A" * 32},
@@ -61,7 +62,7 @@ def read(field: str, text: str) -> object:
     section = SECTIONS[place]
     tree = read_text(f"{name}: {text}", field).tree
     assert tree is not None
-    beside = NEEDED.get(place, {}) | NEEDED.get(field, {})
+    beside = NEEDED.get(field, NEEDED.get(place, {}))
     return getattr(section.model_validate({**beside, **tree}, context=ORIGIN), attribute(section, name))
 
 

@@ -19,7 +19,7 @@ WORKER = "write http:// or dns+http://, a host and a port, such as http://agent-
 UNKNOWN = "unknown field"
 KINDS = "write one of BRIDGE, CONNECTOR, INGRESS, SIP, STANDARD"
 EXPRESSION = "write an expression, and put quotes round it, as in 'room.name == \"lobby\"'"
-ONE_WAY = "write a name, or one of {name: …}, {cel: …} and {split: […]}"
+ONE_WAY = "write a name, or one of {name: …}, {launch: …}, {cel: …} and {split: […]}"
 ROOM = Room(sid=RoomSid("RM_1"), name="r", metadata='{"a": 1}')
 URL = "write a URL such as wss://example.livekit.cloud or http://localhost:7880"
 

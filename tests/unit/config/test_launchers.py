@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.config import LauncherSettings
+from dispatcher.core.rules import Target
 from tests.unit.config.files import loaded, told
 
 
@@ -50,3 +51,67 @@ def test_what_is_wrong_with_a_launcher_is_named(tmp_path: Path, fields: str, fie
     [problem] = told(tmp_path, f"launchers: {{avatar: {{{fields}}}}}")
 
     assert f"launchers.avatar.{field}" in problem
+
+
+ASKED = "launchers: {avatar: {urls: ['http://gpu-1:8089', 'https://gpu-2']}}\n"
+
+
+def test_a_launcher_that_rules_ask_may_run_elsewhere(tmp_path: Path) -> None:
+    """Where it is asked is all that is known of it; a launcher may be both."""
+    config = loaded(tmp_path, f"{ASKED}rules: [{{name: all, agent: {{launch: avatar}}, fallback: [greeter]}}]")
+
+    assert config.launchers[0].urls == ("http://gpu-1:8089", "https://gpu-2")
+    assert config.launchers[0].command == ()
+    assert config.rules[0].policy.targets == (Target("", launcher="avatar"), Target("greeter"))
+    assert config.warnings == ()
+    [both] = loaded(tmp_path, "launchers: {avatar: {command: [a], limit: 1, urls: ['http://a:1']}}").launchers
+    assert (both.command, both.urls) == (("a",), ("http://a:1",))
+
+
+def test_a_side_of_a_split_may_be_a_launcher(tmp_path: Path) -> None:
+    """Chosen by weight as the others."""
+    split = "{split: [{name: greeter, weight: 1}, {launch: avatar, weight: 9}]}"
+    [rule] = loaded(tmp_path, f"{ASKED}rules: [{{name: all, agent: {split}}}]").rules
+
+    assert rule.policy.targets == (Target("greeter"), Target("", launcher="avatar"))
+    assert rule.aim is not None
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("agent: {launch: avatr}", "rules[0].agent.launch: no launcher has this name; did you mean 'avatar'?"),
+        (
+            "agent: {launch: x}",
+            "rules[0].agent.launch: no launcher has this name; write it under `launchers`",
+        ),
+        ("agent: a, fallback: [{launch: x}]", "rules[0].fallback[0].launch: no launcher has this name"),
+        ("agent: {split: [{launch: x, weight: 1}]}", "rules[0].agent.split[0].launch: no launcher has this name"),
+        ("agent: {launch: own}", "rules[0].agent.launch: launchers.own has no `urls`"),
+        ("agent: {launch: avatar, deployment: b}", "rules[0].agent: `deployment` belongs to a name"),
+        ("agent: {launch: avatar, name: b}", "rules[0].agent: write a name, or one of"),
+        ("agent: {launch: avatar}, worker_type: publisher", "rules[0].worker_type: `publisher` is a type of LiveKit's"),
+        ("agent: {launch: avatar}, fallback: [{launch: avatar}]", "rules[0].fallback[0]: this rule asks that agent"),
+        ("agent: {split: [{launch: avatar, name: b, weight: 1}]}", "rules[0].agent.split[0]: write {name: …} or"),
+        ("agent: {split: [{weight: 1}]}", "rules[0].agent.split[0]: write {name: …} or {launch: …}"),
+        ("agent: {split: [{launch: avatar, deployment: b, weight: 1}]}", "rules[0].agent.split[0]: `deployment`"),
+        ("agent: 'launch:avatar'", "rules[0].agent: this is how people call a launcher"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_s_launcher_is_named(tmp_path: Path, rule: str, said: str) -> None:
+    """With its place."""
+    own = ASKED.rstrip("}\n") + "}, own: {command: [a], limit: 1}}\n"
+    [problem] = told(tmp_path, f"{own}rules: [{{name: all, {rule}}}]")
+
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["gpu-1:8089", "ftp://gpu-1", "http://", "http://a:0", "http://a/launch", "http://u@a", "http://a?b", "http://[a"],
+)
+def test_where_a_launcher_is_asked_is_an_address_without_a_path(tmp_path: Path, url: str) -> None:
+    """The rest is the same for all of them."""
+    [problem] = told(tmp_path, f"launchers: {{avatar: {{urls: ['{url}']}}}}")
+
+    assert "launchers.avatar.urls[0]: write http:// or https://, a host and a port" in problem

@@ -117,6 +117,13 @@ def test_what_we_have_launched_bears_our_tag() -> None:
         pytest.param(launched(tags=Tags("blue", TAGS.signer)), id="another installation's"),
         pytest.param(launched(attributes={LAUNCHER: "avatar"}), id="no tag"),
         pytest.param(launched(attributes={**launched().attributes, LAUNCHER: "bot"}), id="another launcher's"),
+        pytest.param(
+            launched(
+                identity=launched().identity.replace("avatar", "bot"),
+                attributes={**launched().attributes, LAUNCHER: "bot"},
+            ),
+            id="another launcher's, under a name to match",
+        ),
         pytest.param(launched(kind="STANDARD"), id="a person"),
         pytest.param(launched(active=False), id="not there yet"),
     ],
@@ -321,3 +328,10 @@ def test_one_that_the_record_has_forgotten_is_surplus() -> None:
 
     assert [(one.number, one.verdict) for one in the(after).attempts] == [(2, Verdict.SILENT), (12, None)]
     assert plan(after, NOW, fresh=True) == Retract(assignment="greeter", number=2, agent_sid="PA_2")
+
+
+def test_a_process_that_was_started_is_owed_its_end() -> None:
+    """By its id, once that is known; of a dispatch LiveKit's list says so."""
+    after = transitions.answered(wanted(asked(dispatch="", listed=False)), STEP, "L1")
+
+    assert (the(after).attempts[0].dispatch, the(after).attempts[0].listed) == ("L1", True)

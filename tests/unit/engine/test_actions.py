@@ -5,10 +5,10 @@ import pytest
 from dispatcher.core.effects import Ask, Asked, Outcome, TakeBack, TakenBack
 from dispatcher.core.facts import Ms
 from dispatcher.core.plan import Create, Retract
-from dispatcher.engine.actions import ask, take_back
+from dispatcher.engine.actions import Dispatches
 from dispatcher.livekit.failures import Reason, Refused, Unavailable, Unknown
 from tests.unit.core.world import GREETER, LOBBY, NOW, agent, dispatch, person
-from tests.unit.desk import Happening, Staged, fails, nothing
+from tests.unit.desk import KEY, Happening, Staged, fails, nothing
 
 ASK = Ask(
     step=Create(assignment="greeter", number=1, target=GREETER),
@@ -26,7 +26,7 @@ async def test_a_create_that_was_made_is_known_by_its_id() -> None:
     """It carries its tag and its metadata."""
     livekit = Staged(person())
 
-    assert await ask(livekit, LOBBY.name, ASK, now) == Asked(now=NOW, outcome=Outcome.TAKEN, dispatch="AD_1")
+    assert await Dispatches(livekit).ask(KEY, ASK, now) == Asked(now=NOW, outcome=Outcome.TAKEN, dispatch="AD_1")
     assert (livekit.dispatches(), livekit.metadata) == (("greeter#1",), ["for alice"])
 
 
@@ -49,7 +49,9 @@ async def test_each_failure_of_a_create_has_its_outcome(
     livekit = Staged(person())
     livekit.before("create", failure)
 
-    assert await ask(livekit, LOBBY.name, ASK, now) == Asked(now=NOW, outcome=outcome, reason=reason, retry_in=retry_in)
+    assert await Dispatches(livekit).ask(KEY, ASK, now) == Asked(
+        now=NOW, outcome=outcome, reason=reason, retry_in=retry_in
+    )
 
 
 @pytest.mark.parametrize(("reply", "reason"), [(nothing, ""), (fails(Unknown, Reason.TIMEOUT), "timeout")])
@@ -60,7 +62,7 @@ async def test_a_dispatch_is_asked_to_go(reply: Happening, reason: str) -> None:
     livekit.before("delete", reply)
     back = TakeBack(step=Retract(assignment="greeter", number=1, dispatch="AD_1"))
 
-    assert await take_back(livekit, LOBBY.name, back, now) == TakenBack(NOW, reason)
+    assert await Dispatches(livekit).take_back(KEY, back, now) == TakenBack(NOW, reason)
     assert [one.id for one in livekit.lives[LOBBY.sid].dispatches] == (["AD_1"] if reason else []) + ["AD_2"]
 
 
@@ -70,5 +72,5 @@ async def test_an_agent_is_asked_to_go_by_its_identity(identity: str, left: list
     livekit = Staged(person(), agent())
     back = TakeBack(step=Retract(assignment="greeter", number=1, agent_sid=agent().sid), identity=identity)
 
-    assert await take_back(livekit, LOBBY.name, back, now) == TakenBack(NOW)
+    assert await Dispatches(livekit).take_back(KEY, back, now) == TakenBack(NOW)
     assert [one.identity for one in livekit.lives[LOBBY.sid].participants] == left

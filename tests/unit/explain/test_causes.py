@@ -4,13 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Target
 from dispatcher.core.session import Session, with_entry
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Because, Entry, Patience, Said, Verdict
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.explain import Known, diagnosis
 from dispatcher.livekit.failures import Reason
-from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, session
+from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, policy, session
 
 KNOWN = Known(now=NOW)
 WAITING = assignment(attended=True)
@@ -168,3 +169,46 @@ def test_what_workers_say_is_of_the_agent_that_failed_last() -> None:
 def test_who_waits_for_nobody_is_told_nothing_of_workers(stands: Session) -> None:
     """It would only worry them."""
     assert diagnosis(stands, replace(KNOWN, workers=roll(SALES))) == diagnosis(stands, KNOWN)
+
+
+REGISTERED = Registered(agent="greeter")
+AVATAR = Target("", launcher="avatar")
+NONE_STARTED = "No launcher of `launch:avatar` could start a process: "
+FULL = "all their places are taken; raise `limit`, or add a launcher."
+LOG = "(`dispatcher launches --show L1`)."
+ABSENT = "The process of `launch:avatar` ran and did not join within 30 s: its launcher has what it wrote "
+LOST = (
+    "The process of `launch:avatar` was lost; LiveKit noticed 20 s later, at 22:13:20 UTC: "
+    "its launcher has what it wrote."
+)
+KEYS = "are they of this release, with this project's key and LiveKit?"
+
+
+def launched(verdict: Verdict, reason: str = "", dispatch: str = "") -> Session:
+    """A session whose only attempt asked a launcher, and ended so."""
+    one = attempt(target=AVATAR, verdict=verdict, dispatch=dispatch)
+    entry = Entry(
+        at=NOW, said=Said.ATTEMPT_ENDED, assignment="greeter", number=1, agent="x", verdict=verdict, reason=reason
+    )
+    return with_entry(session(replace(WAITING, attempts=(one,), policy=policy(targets=(AVATAR,)))), entry)
+
+
+@pytest.mark.parametrize(
+    ("stands", "told"),
+    [
+        (launched(Verdict.REJECTED, "at_capacity"), NONE_STARTED + FULL),
+        (launched(Verdict.REJECTED, "another_word"), NONE_STARTED + "another_word."),
+        (launched(Verdict.NO_SHOW, dispatch="L1"), ABSENT + LOG),
+        (launched(Verdict.CRASHED, "connection_timeout"), LOST),
+        (
+            launched(Verdict.REFUSED, "unknown_key"),
+            f"The launchers of `launch:avatar` refuse the request (unknown_key): {KEYS}",
+        ),
+    ],
+)
+def test_of_a_launch_its_launcher_is_told_instead_of_workers(stands: Session, told: str) -> None:
+    """With what to do; workers and agents without a name have nothing to do with it."""
+    seen = asked(WorkersSeen(), {"a": REGISTERED}, 1)
+    known = Known(now=NOW, look=RoomSnapshot(room=LOBBY, participants=(NAMELESS,)), workers=seen)
+
+    assert causes(stands, known) == told

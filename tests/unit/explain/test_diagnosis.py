@@ -14,6 +14,7 @@ from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, person
 LATER = NOW + 41_000
 SINCE = "since 22:13:20 UTC"  # NOW
 WAITING = assignment(attended=True, waiting_since=NOW)
+AVATAR = Target("", launcher="avatar")
 KNOWN = Known(now=LATER)
 ASKED = attempt(1, started_at=LATER - 1_200)
 
@@ -98,6 +99,18 @@ def test_every_failure_has_its_cause_and_what_to_look_at(verdict: Verdict) -> No
             f"No agent yet: somebody has waited for 41 s, {SINCE}; attempt 1, at `greeter`, has been under way for "
             "1.2 s; LiveKit has no job for it until somebody publishes a track.",
             id="nobody-publishes",
+        ),
+        pytest.param(
+            session(replace(WAITING, attempts=(replace(ASKED, target=AVATAR, dispatch="L1"),))),
+            f"No agent yet: somebody has waited for 41 s, {SINCE}; attempt 1, at `launch:avatar`, has been under way "
+            "for 1.2 s; its process runs, and is given up if it has not joined after 30 s.",
+            id="launched",
+        ),
+        pytest.param(
+            session(replace(WAITING, attempts=(replace(ASKED, target=AVATAR, dispatch=""),))),
+            f"No agent yet: somebody has waited for 41 s, {SINCE}; attempt 1, at `launch:avatar`, has been under way "
+            "for 1.2 s; no launcher has answered; unless its process joins it is given up after 12 s.",
+            id="no-launcher-has-answered",
         ),
         pytest.param(
             session(replace(WAITING, paused=True)),
@@ -217,6 +230,18 @@ SILENT = Entry(at=NOW - 350, said=Said.ATTEMPT_ENDED, assignment="greeter", numb
             "no webhook came, the sweep found the room; attempt 1 at x: no worker took the job",
         ),
         ((replace(CREATED, at=NOW - 9_000), replace(REQUESTED, at=NOW - 8_000), JOINED), "its worker took 8.0 s"),
+        (
+            (
+                replace(CREATED, at=NOW - 9_000),
+                replace(REQUESTED, at=NOW - 8_000),
+                replace(JOINED, agent="launch:avatar"),
+            ),
+            "its process took 8.0 s",
+        ),
+        (
+            (CREATED, replace(SILENT, agent="launch:avatar", verdict=Verdict.NO_SHOW), REQUESTED, JOINED),
+            "attempt 1 at launch:avatar: its process did not join",
+        ),
         (
             (replace(CREATED, at=NOW - 9_000), REQUESTED, JOINED),
             "it was asked for 8.7 s late: creates take turns, or LiveKit did not answer",

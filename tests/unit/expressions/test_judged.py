@@ -196,6 +196,7 @@ def test_metadata_over_livekits_limit_is_empty() -> None:
         ('{"agent": ""}', Aimed((C,), ("empty",))),
         ('{"agent": 7}', Aimed((C,), ("wrong_type",))),
         ('{"agent": ["a"]}', Aimed((C,), ("wrong_type",))),
+        ('{"agent": "launch:avatar"}', Aimed((C,), ("wrong_type",))),
         ('{"agent": " a"}', Aimed((C,), ("wrong_type",))),
         ('{"agent": "a\\nb"}', Aimed((C,), ("wrong_type",))),
         (f'{{"agent": "{"x" * 65}"}}', Aimed((C,), ("too_large",))),

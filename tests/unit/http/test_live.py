@@ -11,10 +11,10 @@ from dispatcher.http.live import AT_ONCE, JUDGED_MAX, RULES_MAX, Live, RuleAnswe
 from dispatcher.ledger.interface import Key
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.failures import Reason, Unavailable
-from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, ProjectRuntime
+from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot
 from dispatcher.telemetry.masks import MARK, Mask
-from tests.unit.core.world import LOBBY, TAGS, agent, only, person, rule
-from tests.unit.desk import SEALS
+from tests.unit.core.world import LOBBY, agent, only, person, rule
+from tests.unit.desk import runtime
 
 KEY = Key("default", "lobby", LOBBY.sid)
 SHOWN = RoomSnapshot(room=LOBBY, participants=(agent(), person()))
@@ -42,8 +42,8 @@ class FakeLiveKit:
 
 def live(livekit: FakeLiveKit, mask: Mask | None = None) -> Live:
     """Looks at this LiveKit."""
-    runtime = ProjectRuntime(livekit=cast("LiveKit", livekit), rules=(), tags=TAGS, seals=SEALS)
-    return Live(ConfigHolder(ConfigSnapshot(projects={"default": runtime})), mask or Mask())
+    project = runtime(livekit=cast("LiveKit", livekit))
+    return Live(ConfigHolder(ConfigSnapshot(projects={"default": project})), mask or Mask())
 
 
 async def test_a_look_shows_the_room() -> None:

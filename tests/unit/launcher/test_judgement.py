@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.launcher.judgement import MISSING_MS, OWNER_GONE_MS, RoomSeen, Sight, judged
+from dispatcher.launcher.judgement import LISTED_MS, MISSING_MS, OWNER_GONE_MS, RoomSeen, Sight, judged
 from dispatcher.launcher.launch import Launch, LaunchEnd
 
 JOIN_WITHIN = 30_000
@@ -68,3 +68,31 @@ def test_it_joins_once_and_is_known_by_its_newest_sid() -> None:
     assert sight.calm
     sight.note(launch, seen(10, {}))
     assert not sight.calm
+
+
+def test_a_launch_for_one_life_of_a_room_ends_with_it_before_it_has_joined() -> None:
+    """At once, if it was listed; else only when a list that lags behind would show it."""
+    for sid in ("", "RM_2"):
+        mine = Launch(id="L1", launcher="avatar", identity="avatar", room_sid="RM_1", started_boot=START)
+        sight = Sight()
+        assert noted(mine, sight, seen(0, {}, sid)) is None
+        assert noted(mine, sight, seen(LISTED_MS - 1, {}, sid)) is None
+        assert noted(mine, sight, seen(LISTED_MS, {}, sid)) is LaunchEnd.ROOM_FINISHED
+
+        assert noted(mine, sight := Sight(), seen(0, {})) is None
+        assert noted(mine, sight, seen(1, {}, sid)) is LaunchEnd.ROOM_FINISHED
+
+
+def test_one_that_has_joined_while_no_list_shows_its_room_goes_on() -> None:
+    """Its room is the one that is listed then."""
+    mine, sight = Launch(id="L1", launcher="avatar", identity="avatar", started_boot=START), Sight()
+
+    assert noted(mine, sight, seen(0, HERE, "")) is None
+    assert noted(mine, sight, seen(1, HERE, "RM_2")) is None
+    assert noted(mine, sight, seen(2, HERE, "RM_3")) is LaunchEnd.ROOM_FINISHED
+
+
+def noted(launch: Launch, sight: Sight, look: RoomSeen) -> LaunchEnd | None:
+    """What a look says, once it is remembered."""
+    sight.note(launch, look)
+    return judged(launch, sight, look, JOIN_WITHIN)

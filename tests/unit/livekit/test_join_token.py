@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jwt
 import pytest
 
-from dispatcher.livekit.join_token import BadJoinToken, JoinRejected, read_join_token
+from dispatcher.livekit.join_token import BadJoinToken, JoinRejected, JoinSigner, read_join_token
 from dispatcher.livekit.webhook import LEEWAY_S, ApiKey
 
 SECRET = "a-secret-of-more-than-32-characters"
@@ -80,3 +80,46 @@ def test_two_tokens_have_one_fingerprint_if_they_are_the_same() -> None:
     prints = [read_join_token(one, KEYS, NOW_S * 1000).fingerprint for one in (first, first, other)]
 
     assert prints[0] == prints[1] != prints[2]
+
+
+SIGNER = JoinSigner("APIone", SECRET)
+ASKED_AT = NOW_S * 1000 + 123
+
+
+def to_launch(started_at: int = ASKED_AT, identity: str = "avatar-1") -> str:
+    """The token of an attempt that began then."""
+    return SIGNER.to_launch("lobby", identity, launcher="avatar", tag="a:tag", started_at=started_at)
+
+
+def test_the_same_attempt_has_the_same_token_for_an_hour() -> None:
+    """Whoever asks again, in another process or with another ledger, asks for what runs."""
+    hour = NOW_S * 1000 // 3_600_000 * 3_600_000
+
+    assert len({to_launch(at) for at in (hour, hour + 1, hour + 3_599_999)}) == 1
+    assert len({to_launch(), to_launch(hour + 3_600_000), to_launch(identity="avatar-2")}) == 3
+
+
+@pytest.mark.parametrize("after", [0, 3_599_000])
+def test_it_lets_its_agent_join_and_says_whose_it_is(after: int) -> None:
+    """For an hour at least; the agent may say of itself that it is done."""
+    signed = to_launch()
+    token = read_join_token(signed, KEYS, ASKED_AT + after)
+    claims = jwt.decode(signed, SECRET, algorithms=["HS256"], options={"verify_exp": False, "verify_nbf": False})
+
+    assert (token.project, token.room, token.identity, token.of_agent) == ("eu", "lobby", "avatar-1", True)
+    assert claims["attributes"] == {"dispatcher.assignment": "a:tag", "dispatcher.launcher": "avatar"}
+    assert claims["video"] == {"roomJoin": True, "room": "lobby", "canUpdateOwnMetadata": True}
+
+
+def test_a_token_to_stop_shows_whose_the_launch_is_for_a_minute() -> None:
+    """It is no longer needed then."""
+    signed = SIGNER.to_stop("lobby", "avatar-1", ASKED_AT)
+
+    assert read_join_token(signed, KEYS, ASKED_AT).identity == "avatar-1"
+    with pytest.raises(BadJoinToken, match="expired"):
+        read_join_token(signed, KEYS, ASKED_AT + 60_000)
+
+
+def test_law_11_a_signer_shows_nothing_of_its_secret() -> None:
+    """Printed, it is what it is."""
+    assert SECRET not in repr(SIGNER)

@@ -10,7 +10,7 @@ from dispatcher.core.tags import Tag, Tags
 from dispatcher.runtime.snapshot import ProjectRuntime, config_snapshot
 from tests.integration.house import config, rule
 from tests.unit.core.world import LOBBY, dispatch, session
-from tests.unit.desk import Staged
+from tests.unit.desk import NOWHERE, Staged
 
 OLD, NEW = "an-old-secret-of-the-project", "the-secret-that-follows-it"
 STEP = Create(assignment="greeter", number=3, target=Target("greeter"))
@@ -21,7 +21,7 @@ def site(*secrets: str, instance: str = "default") -> ProjectRuntime:
     keys = {f"key{number}": Secret(secret) for number, secret in enumerate(secrets)}
     project = Project(name="default", url="ws://localhost", keys=keys)
     configured = replace(config("ws://localhost", rule("greeter")), projects=(project,), instance=instance)
-    return config_snapshot(configured, lambda _: Staged(), lambda *_: None).projects["default"]
+    return config_snapshot(configured, lambda _: Staged(), lambda _: NOWHERE, lambda *_: None).projects["default"]
 
 
 def ours(made: Tags, read: Tags) -> bool:

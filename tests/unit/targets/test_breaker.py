@@ -6,14 +6,13 @@ from dispatcher.core import timing
 from dispatcher.core.effects import Turn, TurnToCreate
 from dispatcher.core.rules import Target
 from dispatcher.core.targets import Circuit, Outlook
-from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.breaker import Breaker, KnownTarget
 from dispatcher.targets.circuits import Circuits
-from tests.unit.core.world import GREETER, NOW, TAGS, rule
-from tests.unit.desk import PROJECT, SEALS, Desk, Staged
+from tests.unit.core.world import GREETER, NOW, rule
+from tests.unit.desk import PROJECT, Desk, Staged, runtime
 
 BACKUP, LAST = Target("backup"), Target("last")
-FREE = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, seals=SEALS)
+FREE = runtime(livekit=Staged(), rules=())
 ASKED = TurnToCreate(target=GREETER, ahead=(BACKUP, LAST))
 EVERY = timing.PROBE_EVERY_MS
 

@@ -68,3 +68,15 @@ async def test_that_a_worker_is_gone_is_told_once() -> None:
 async def test_without_workers_that_are_configured_there_is_no_opinion() -> None:
     """Circuits stand as attempts have it."""
     assert await Watched().when({}) is Circuit.CLOSED
+
+
+async def test_a_launcher_has_no_workers_that_could_be_missed() -> None:
+    """Its circuit is shown, and stays closed."""
+    here = Watched()
+    avatar = Target("", launcher="avatar")
+    rules = (rule("greeter", targets=(avatar, GREETER)),)
+    here.desk.reload(rules=rules)
+
+    assert await here.when(GONE, avatar) is Circuit.CLOSED
+    assert await here.when(GONE) is Circuit.OPEN
+    assert here.desk.value("target_circuit_open", project=PROJECT, agent="launch:avatar") == 0

@@ -9,15 +9,13 @@ from dispatcher.config import ApiRateLimit, CreateRate
 from dispatcher.core.rules import Target
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.memory import MemoryLedger
-from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.rate import Pacer
-from tests.unit.core.world import TAGS
-from tests.unit.desk import SEALS, Staged
+from tests.unit.desk import Staged, runtime
 
 SILENT = Entry(at=0, said=Said.ATTEMPT_ENDED, agent="greeter", verdict=Verdict.SILENT)
 SERVED = Entry(at=0, said=Said.AGENT_JOINED, agent="greeter")
-TEN = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, seals=SEALS, create_rate=CreateRate(per_second=10, burst=1))
-FREE = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, seals=SEALS)
+TEN = runtime(livekit=Staged(), rules=(), create_rate=CreateRate(per_second=10, burst=1))
+FREE = runtime(livekit=Staged(), rules=())
 
 
 class Clock:
@@ -95,7 +93,7 @@ async def test_what_slowed_it_is_forgotten(pacer: Pacer, clock: Clock) -> None:
 
 
 LIMIT = ApiRateLimit(calls_per_second=40, burst=8)
-LIMITED = ProjectRuntime(livekit=Staged(), rules=(), tags=TAGS, seals=SEALS, api_rate_limit=LIMIT)
+LIMITED = runtime(livekit=Staged(), rules=(), api_rate_limit=LIMIT)
 TOO_MUCH = Entry(at=0, said=Said.ATTEMPT_ENDED, agent="greeter", verdict=Verdict.UNSENT, reason="limited")
 
 
@@ -162,3 +160,10 @@ async def test_a_refusal_slows_the_pace_of_the_agent_down_where_there_is_no_limi
     await pacer.refused("p", None)
     assert await _interval(pacer, clock) == 200
     assert await pacer.to_look("p", None) == 0
+
+
+async def test_a_launch_takes_no_turn_of_livekits_calls(pacer: Pacer) -> None:
+    """LiveKit hears nothing of it; the pace of its target holds."""
+    avatar = Target("", launcher="avatar")
+    assert [(await pacer.to_create("p", avatar, LIMITED)).wait for _ in range(9)] == [0] * 9
+    assert [(await pacer.to_create("p", avatar, TEN)).wait for _ in range(2)] == [0, 100]

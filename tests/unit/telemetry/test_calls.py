@@ -2,6 +2,7 @@
 
 import pytest
 
+from dispatcher.client.launchers import LaunchAsked, LaunchReply
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.telemetry.calls import CallRecorder
@@ -88,3 +89,21 @@ def test_a_sweep_leaves_its_time() -> None:
     assert calls.desk.value("last_sweep_success_timestamp_seconds", project=PROJECT) == 0
     calls.recorder.swept(PROJECT)
     assert calls.desk.value("last_sweep_success_timestamp_seconds", project=PROJECT) > 1_700_000_000
+
+
+def test_a_launcher_that_starts_nothing_is_told_as_a_state_of_its_address() -> None:
+    """Each answer is counted by its launcher's name."""
+    calls = Calls()
+    full = LaunchReply(result=LaunchAsked.DECLINED, reason="at_capacity")
+    for _ in range(45):
+        calls.recorder.launcher_answered("avatar", "http://a", full)
+        calls.now += 1
+    calls.recorder.launcher_answered("avatar", "http://b", LaunchReply(result=LaunchAsked.STARTED))
+    assert calls.told() == ["launcher.declined", "launcher.declined"]
+    calls.recorder.launcher_answered("avatar", "http://a", LaunchReply(result=LaunchAsked.STARTED))
+
+    [declined, _, recovered] = calls.desk.lines
+    assert (declined["why"], declined["url"], declined["level"]) == ("at_capacity", "http://a", "warning")
+    assert (recovered["action"], recovered["failures"]) == ("launcher.recovered", 45)
+    assert calls.desk.value("launcher_requests_total", launcher="avatar", result="declined") == 45
+    assert calls.desk.value("launcher_requests_total", launcher="avatar", result="started") == 2

@@ -46,6 +46,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
     "loop_errors_total": (Counter, {"loop"}),
     "workers": (Gauge, {"agent"}),
     "worker_polls_total": (Counter, {"result"}),
+    "launcher_requests_total": (Counter, {"launcher", "result"}),
     "tape_claims_dropped_total": (Counter, set()),
     "livekit_consecutive_failures": (Gauge, {"project"}),
     "last_sweep_success_timestamp_seconds": (Gauge, {"project"}),
@@ -63,7 +64,7 @@ DECLARED: dict[str, tuple[type, set[str]]] = {
 }
 BOUNDED = {
     *("event", "result", "agent", "state", "reason", "action", "kind", "method", "op", "rule", "field"),
-    *("loop", "version", "le", "project", "key", "whose", "receiver"),
+    *("loop", "version", "le", "project", "key", "whose", "receiver", "launcher"),
 }
 
 
