@@ -9,7 +9,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from dispatcher.client.launchers import ANSWER_MAX, LaunchAsked, Launchers, LaunchReply, launcher_http
+from dispatcher.client.launchers import (
+    ANSWER_MAX,
+    ANSWER_S,
+    READY_S,
+    WITHIN_S,
+    LaunchAsked,
+    Launchers,
+    LaunchReply,
+    launcher_http,
+)
+from dispatcher.core import timing
 
 BODY = {"room_name": "lobby", "token": "a.b.c"}
 STARTED = LaunchReply(result=LaunchAsked.STARTED, launch="L1")
@@ -186,6 +196,12 @@ async def test_a_launcher_that_hangs_holds_nobody_for_long(monkeypatch: pytest.M
         reply = await launchers.launch("avatar", BODY, identity="one")
 
     assert (reply.result, reply.reason) == (LaunchAsked.UNANSWERED, "timeout")
+
+
+def test_who_holds_a_session_has_asked_before_its_lease_ends() -> None:
+    """As long as the longest call to LiveKit, at most; and there is time to ask twice."""
+    assert WITHIN_S * 1_000 < timing.ACT_LIMIT_MS
+    assert READY_S + 2 * ANSWER_S < WITHIN_S
 
 
 async def test_each_answer_has_its_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:

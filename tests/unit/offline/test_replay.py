@@ -18,15 +18,16 @@ from dispatcher.core.effects import (
     TurnToCreate,
     TurnToLook,
 )
-from dispatcher.core.facts import RoomSid
+from dispatcher.core.facts import AGENT, LAUNCHER, TAG, Participant, RoomSid
 from dispatcher.core.plan import Create, Retract
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Session
+from dispatcher.core.session import Attempt, Session
 from dispatcher.offline import Unusable, replay
-from dispatcher.telemetry.tape import Ended, Line, RecordedClaim
+from dispatcher.offline.replay import difference
+from dispatcher.telemetry.tape import Ended, Hiding, Line, RecordedClaim
 from dispatcher.telemetry.tape.lines import dump
-from tests.unit.core.world import NOW, person
-from tests.unit.offline.claims import Played, config
+from tests.unit.core.world import NOW, TAGS, person
+from tests.unit.offline.claims import Played, caller, config
 from tests.unit.telemetry.tape.reel import hiding, kept, recorded, taped
 
 RULES = "rules: [{name: all, when: room.name != 'other', agent: greeter}]\n"
@@ -231,3 +232,31 @@ def test_where_nothing_is_recorded_nothing_is_proved(name: str, tmp_path: Path) 
     why = {"empty": "no claim is recorded there", "file": "Not a directory", "nowhere": "No such file or directory"}
     with pytest.raises(Unusable, match=f"{name}: {why[name]}"):
         replay([tmp_path / name], str)
+
+
+@pytest.mark.parametrize("hidden", [hiding(), hiding(people=True), hiding(plain=True)])
+def test_a_claim_that_asked_a_launcher_replays_identically(tmp_path: Path, hidden: Hiding) -> None:
+    """As whom the agent joins is recorded, as nobody can compute it there; and so is whose it was when it came."""
+    launched = "launchers: {avatar: {urls: ['http://gpu-1:8089']}}\nrules: [{name: line, agent: {launch: avatar}}]"
+    with taped(hidden) as (tape, lines):
+        room = Played(tape, config(tmp_path, launched))
+        room.look(caller())
+        [attempt] = room.session.assignments[0].attempts
+        step = Create(assignment="line", number=1, target=attempt.target)
+        attributes = {TAG: TAGS.of(room.session, step), LAUNCHER: "avatar"}
+        came = Participant(sid="PA_2", identity=attempt.identities[0], kind=AGENT, active=True, attributes=attributes)
+        room.look(caller(), came)
+        served, room.session = room.session, Session(room=room.session.room, sid=room.session.sid)
+        room.look(caller(), came)
+
+    assert room.asked == ["launch:avatar"]
+    assert served.assignments[0].serving == attempt_of(served)
+    assert attempt_of(room.session).ours
+    assert len(lines) == 3
+    assert [found for line in lines if (found := difference(recorded(line)))] == []
+
+
+def attempt_of(session: Session) -> Attempt:
+    """The only one."""
+    [attempt] = session.assignments[0].attempts
+    return attempt
