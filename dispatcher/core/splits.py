@@ -27,6 +27,7 @@ BAD_MIN: Final = 5  # bad rooms of the side
 PRIOR: Final = 200.0  # rooms by which the configured weights count, until more have been seen
 FORGET_AT: Final = 4_000.0  # rooms: then half of them are forgotten, so that shares follow what happens
 
+_FULL: Final = frozenset({JobCondition.NO_CAPACITY.value, "at_capacity"})  # LiveKit Cloud's word, and a launcher's
 _BAD: Final = frozenset({Verdict.SILENT, Verdict.NO_SHOW, Verdict.REJECTED, Verdict.REFUSED, Verdict.FAILED})
 
 
@@ -74,7 +75,7 @@ def trials(
 def _is_bad(entry: Entry) -> bool:
     if entry.said is not Said.ATTEMPT_ENDED or entry.again:
         return False
-    return entry.verdict in _BAD and entry.reason != JobCondition.NO_CAPACITY
+    return entry.verdict in _BAD and entry.reason not in _FULL
 
 
 def begun(weights: Mapping[str, int]) -> Sides:

@@ -180,6 +180,8 @@ def entry(said: Said = Said.ATTEMPT_ENDED, verdict: Verdict | None = None, **fie
         (entry(verdict=Verdict.FAILED), [Trial("b", bad=True)]),
         (entry(verdict=Verdict.REJECTED), [Trial("b", bad=True)]),
         (entry(verdict=Verdict.REJECTED, reason=JobCondition.NO_CAPACITY), []),
+        (entry(verdict=Verdict.REJECTED, reason="at_capacity"), []),
+        (entry(verdict=Verdict.REJECTED, reason="unreachable"), [Trial("b", bad=True)]),
         (entry(verdict=Verdict.SILENT, again=True), []),
         (entry(verdict=Verdict.UNSENT), []),
         (entry(verdict=Verdict.CRASHED), []),
