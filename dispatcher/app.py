@@ -135,8 +135,8 @@ def _runner(
 ) -> Runner:
     """What drives sessions, and the ledger and tape that it works on: closed as the stack unwinds."""
     log, metrics, wake = recorder.log, recorder.metrics, asyncio.Event()
-    home = memory_ledger if dry_run else partial(configured_ledger, config, current.holder)
-    ledger = TimedLedger(home(wake.set), recorder.calls.ledger_called)
+    home = memory_ledger if dry_run else partial(configured_ledger, config)
+    ledger = TimedLedger(home(current.holder, wake.set), recorder.calls.ledger_called)
     stack.push_async_callback(ledger.aclose)
     outbox = Outbox(current.holder.receivers, log.mask)
     board = Board(ledger, log, outbox)

@@ -1,4 +1,4 @@
-"""`dispatcher rooms`: the live rooms, a line for each assignment."""
+"""`dispatcher rooms`: the live rooms, or those that have ended, a line for each assignment."""
 
 import argparse
 from collections.abc import Iterable, Iterator
@@ -10,15 +10,13 @@ from dispatcher.cli.screen import Table
 from dispatcher.client import Dispatcher, ListedRoom
 from dispatcher.client.bounds import ROOMS
 from dispatcher.core.session import State
-from dispatcher.explain.words import at_utc
+from dispatcher.explain.words import at_utc, date
 from dispatcher.ledger.order import Order
 
 NAME: Final = "rooms"
-HELP: Final = "list live rooms, how their assignments stand, and why somebody waits"
+HELP: Final = "list live rooms, or those that have ended, how their assignments stand, and why somebody waits"
 EXAMPLE: Final = "dispatcher rooms --state starved --watch"
 READS: Final = SERVICE
-
-_HEAD: Final = ("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", "WAITS SINCE", "LIKELIEST CAUSE")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +26,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", default="", metavar="NAME", help="rooms with an assignment of this rule")
     parser.add_argument("--match", default="", metavar="TEXT", help="rooms with this text in their name")
     parser.add_argument("--project", default="", help="rooms of this project; default: of all")
-    order = "newest: the newest first, as is usual; wait: those alone where somebody waits, the longest wait first"
+    order = (
+        "newest: the newest first, as is usual; wait: those alone where somebody waits, the longest wait first; "
+        "ended: those that have ended, the last first"
+    )
     parser.add_argument("--sort", default=Order.NEWEST, choices=[*Order], help=order)
     parser.add_argument("--limit", type=_limit, default=ROOMS, metavar="N", help=f"so many at most; default: {ROOMS}")
     take_watch(parser)
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             sort=arguments.sort,
             limit=arguments.limit,
         )
-        table = Table(_HEAD, list(_rows(listed)))
+        table = Table(_head("ENDED" if arguments.sort == Order.ENDED else "WAITS SINCE"), list(_rows(listed)))
         more = f"the first {arguments.limit}, there may be more: --limit" if len(listed) == arguments.limit else ""
         return Reply([table], {"rooms": listed}, aside=more)
 
@@ -61,11 +62,20 @@ def _limit(text: str) -> int:
     return int(text[:9])
 
 
+def _head(since: str) -> tuple[str, ...]:
+    return ("ROOM", "PROJECT", "ASSIGNMENT", "STATE", "AGENT", since, "LIKELIEST CAUSE")
+
+
 def _rows(rooms: Iterable[ListedRoom]) -> Iterator[tuple[str, ...]]:
     """A row for each assignment; of a room without one, a row that says so."""
     for room in rooms:
-        waits = at_utc(room.waiting_since) if room.waiting_since else ""
+        waits = _ended(room.ended_at) if room.ended_at else at_utc(room.waiting_since) if room.waiting_since else ""
         for one in room.assignments:
             yield room.room, room.project, one.assignment, one.state, one.agent, waits, one.cause or ""
         if not room.assignments:
             yield room.room, room.project, "", "", "", "", ""
+
+
+def _ended(at: int) -> str:
+    """With its day: that may have been another one."""
+    return f"{date(at)} {at_utc(at)}"

@@ -27,7 +27,7 @@ class ListedAssignment(Struct, frozen=True):
 
 
 class ListedRoom(Struct, frozen=True):
-    """A live session."""
+    """A session that lives, or that has ended where those were asked for."""
 
     project: str
     room: str
@@ -36,10 +36,11 @@ class ListedRoom(Struct, frozen=True):
     since: Annotated[int, Meta(description="when it was first heard of: milliseconds since 1970")]
     waiting_since: Annotated[int | None, Meta(description="somebody has waited since then; null: nobody waits")]
     assignments: tuple[ListedAssignment, ...]
+    ended_at: Annotated[int | None, Meta(description="when it ended; null: it lives")] = None
 
 
 class ListedRooms(Struct, frozen=True):
-    """Live sessions, those that were asked for."""
+    """The sessions that were asked for."""
 
     rooms: tuple[ListedRoom, ...]
     next_cursor: Annotated[str | None, Meta(description="of the next page; null: there is none")]

@@ -90,6 +90,23 @@ class Span(Struct, frozen=True):
         return {"type": "string", "pattern": values.SPAN_PATTERN}
 
 
+class Memory(Struct, frozen=True):
+    """Marks an amount of memory in bytes, `low` at least; its text has units."""
+
+    low: int
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        read = values.memory(self.low)
+        return core_schema.no_info_before_validator_function(
+            lambda value: read(one(value)),
+            handler(source),
+            serialization=core_schema.plain_serializer_function_ser_schema(values.show_memory),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": values.MEMORY_PATTERN}
+
+
 Name = Annotated[str, text(values.name)]
 Hidden = Annotated[Secret, BeforeValidator(_hidden)]  # a secret, written in place or kept elsewhere
 Kind = Annotated[str, text(values.kind)]

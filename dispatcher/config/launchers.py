@@ -4,10 +4,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic import AfterValidator, Field
 
 from dispatcher.config import values
-from dispatcher.config.fields import Hidden, Section, Span, some, text
+from dispatcher.config.fields import Hidden, Memory, Section, Span, some, text
 from dispatcher.config.types import LauncherSettings, OnStop, Secret
 from dispatcher.core.facts import Ms
 
@@ -34,7 +34,7 @@ class LauncherFields(Section):
     passed: tuple[Variable, ...] = Field(default=_USUAL.passed, alias="pass")
     warm: Annotated[int, text(values.whole(0, LIMIT_MAX))] = _USUAL.warm
     cwd: Annotated[str, text(values.argument)] = ""
-    memory_max: Annotated[int, text(values.memory), PlainSerializer(values.show_memory)] = _USUAL.memory_max
+    memory_max: Annotated[int, Memory(1 << 20)] = _USUAL.memory_max
     on_stop: OnStop = _USUAL.on_stop
     token: Hidden = Secret("")
 

@@ -30,6 +30,7 @@ from dispatcher.config.render import shown
 from dispatcher.config.types import ApiRateLimit, ApiToken, Config, CreateRate, Project, SweepSettings, Ui
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.expressions import Language
+from dispatcher.ledger.ended import EndedRooms
 
 DEFAULT_FILE = Path("dispatcher.yaml")
 _NO_FILE = Document(file="", tree={})
@@ -104,6 +105,7 @@ def _config(read: _Read) -> Config:
         "projects": _projects(read),
         "rules": _rules(fields.rules, fields.defaults, read.language),
         "sweep": SweepSettings(**dict(fields.sweep)),
+        "ended_rooms": EndedRooms(**dict(fields.ended_rooms)),
         "create_rate": CreateRate(**dict(fields.create_rate)) if fields.create_rate else None,
         "api_tokens": tuple(_api_token(one) for one in fields.api_tokens),
         "receivers": tuple(one.receiver for one in fields.notices),

@@ -12,22 +12,25 @@ from pydantic_core import ErrorDetails
 from dispatcher.config import values
 from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
-from dispatcher.config.fields import Cel, CelMap, Hidden, Kind, Name, Origin, Section, Span, some, text
+from dispatcher.config.fields import Cel, CelMap, Hidden, Kind, Memory, Name, Origin, Section, Span, some, text
 from dispatcher.config.launchers import LauncherFields
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.receivers import RECEIVERS_MAX, ReceiverFields
 from dispatcher.config.types import CreateRate, Scope, SweepSettings, Ui
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import ExtraAgents, OnFinish, Per, Policy, Trigger, UnrequestedAgents, WorkerType
+from dispatcher.ledger.ended import KEEP_MAX_MS, OVER_FINAL_MS, EndedRooms
 
 FALLBACK_MAX: Final = 7
 WORKERS_MAX: Final = 32
+ENDED_BYTES_MIN: Final = 16 << 20  # a partition in Redis has a sixteenth; a record has 128 kB at most
 API_TOKENS_MAX: Final = 64  # each request is compared with all of them
 _MINUTE: Final = 60_000
 _POLICY: Final = Policy(targets=())
 RULE_KINDS: Final = _POLICY.kinds  # of a rule that names none
 _CREATE_RATE: Final = CreateRate()
 _SWEEP: Final = SweepSettings()
+_ENDED: Final = EndedRooms()
 _UI: Final = Ui()
 PROXIES_MAX: Final = 64
 
@@ -123,6 +126,14 @@ class SweepFields(Section):
     looks_per_second: Annotated[int, text(values.whole(1, 1_000))] = _SWEEP.looks_per_second
 
 
+class EndedRoomsFields(Section):
+    """Which rooms that have ended are kept, to be explained."""
+
+    keep: Annotated[Ms, Span(OVER_FINAL_MS, KEEP_MAX_MS)] = _ENDED.keep
+    max_rooms: Annotated[int, text(values.whole(1_000, 1_000_000))] = _ENDED.max_rooms
+    max_bytes: Annotated[int, Memory(ENDED_BYTES_MIN)] = _ENDED.max_bytes
+
+
 class CreateRateFields(Section):
     """How fast dispatches are created."""
 
@@ -151,6 +162,7 @@ class File(Section):
     defaults: LimitFields = LimitFields()
     instance: Name = "default"
     sweep: SweepFields = SweepFields()
+    ended_rooms: EndedRoomsFields = EndedRoomsFields()
     create_rate: Annotated[CreateRateFields | None, _or_null("{per_second: 50, burst: 3}")] = CreateRateFields()
     paused: AgentNames = ()
     api_rate_limit: MaybeApiRateLimit = None
@@ -176,6 +188,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "api_tokens[]": ApiTokenFields,
     "notices[]": ReceiverFields,
     "sweep": SweepFields,
+    "ended_rooms": EndedRoomsFields,
     "create_rate": CreateRateFields,
     "api_rate_limit": ApiRateLimitFields,
     "ui": UiFields,

@@ -9,7 +9,7 @@ import yaml
 from dispatcher.config.environment import Environment
 from dispatcher.config.model import File, LimitFields, ProjectFields, RuleFields
 from dispatcher.config.types import Project, Secret
-from dispatcher.config.values import show_span
+from dispatcher.config.values import MEMORY_PATTERN, show_memory, show_span
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
@@ -81,9 +81,11 @@ def schema() -> str:
 
 
 def _mend(field: dict[str, Any]) -> None:
-    """Durations have units; and a name may look like a number: we read text, an editor what YAML makes of it."""
+    """Durations and sizes have units; a name may look like a number: we read text, an editor what YAML makes of it."""
     field.pop("title", None)
-    if "pattern" in field:
+    if field.get("pattern") == MEMORY_PATTERN:
+        field["default"] = show_memory(field["default"])
+    elif "pattern" in field:
         field["default"] = show_span(field["default"])
     elif field.get("type") == "string" and "enum" not in field:
         field["type"] = ["string", "number", "boolean"]

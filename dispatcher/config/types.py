@@ -14,6 +14,7 @@ from dispatcher.config.problems import Problem
 from dispatcher.core.facts import Ms
 from dispatcher.core.notices import SUBSCRIBABLE, NoticeKind, Pacing
 from dispatcher.core.rules import Policy, Rule
+from dispatcher.ledger.ended import EndedRooms
 
 NoticeFormat: TypeAlias = Literal["standard", "slack", "pagerduty"]
 OnStop: TypeAlias = Literal["end", "wait"]
@@ -128,6 +129,7 @@ class Config(Struct, frozen=True, kw_only=True):
     instance: str
     sweep: SweepSettings
     create_rate: CreateRate | None  # None: all at once
+    ended_rooms: EndedRooms = EndedRooms()
     workers: tuple[str, ...] = ()  # where they are asked who they are: http://host:port, dns+http://name:port
     public_url: str = ""  # where people reach the admin port, for links; "": there are none
     receivers: tuple[Receiver, ...] = ()  # of notices

@@ -23,6 +23,7 @@ WANTED_KINDS: Final = KINDS - {AGENT, "EGRESS"}  # who may want an agent: an age
 
 _DURATION: Final = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?(?:([0-9]{1,9})ms)?")
 SPAN_PATTERN: Final = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,9}ms)?$"  # the same, for a JSON Schema
+MEMORY_PATTERN: Final = "^[0-9]{1,6}(MiB|GiB)$"  # so is this
 _UNITS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _MEMORY: Final = {"MiB": 1 << 20, "GiB": 1 << 30}
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -68,12 +69,19 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
-def memory(text: str) -> int:
-    """Reads an amount of memory, such as 512MiB or 2GiB, in bytes."""
-    match = re.fullmatch("([0-9]{1,6})(MiB|GiB)", text)
-    if match is None or not int(match[1]):
-        raise ValueError("write an amount with its unit, such as 512MiB or 2GiB")
-    return int(match[1]) * _MEMORY[match[2]]
+def memory(low: int) -> Callable[[str], int]:
+    """Reads an amount of memory, such as 512MiB or 2GiB, in bytes: `low` at least."""
+
+    def read(text: str) -> int:
+        match = re.fullmatch("([0-9]{1,6})(MiB|GiB)", text)
+        if match is None:
+            raise ValueError("write an amount with its unit, such as 512MiB or 2GiB")
+        value = int(match[1]) * _MEMORY[match[2]]
+        if value < low:
+            raise ValueError(f"must be {show_memory(low)} at least")
+        return value
+
+    return read
 
 
 def show_memory(value: int) -> str:

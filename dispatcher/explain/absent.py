@@ -21,6 +21,7 @@ class UnknownRoom(Struct, frozen=True, kw_only=True):
     asked: bool  # every project's LiveKit has answered
     resembling: tuple[str, ...] = ()  # names of live rooms
     sweep_every: Ms
+    kept: Ms  # for how long one that has ended is, at most
 
 
 def resembling(room: str, known: Collection[str]) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ def absence(absent: UnknownRoom) -> list[str]:
     if absent.looks:
         return [visible(_alive(look, absent.sweep_every)) for look in absent.looks]
     shown = "LiveKit shows none" if absent.asked else "LiveKit could not be asked whether there is one"
-    told = [f"No room of that name has been heard of in the last hour, and {shown}."]
+    told = [f"No room of that name is known (ended ones are kept for {about(absent.kept)} at most), and {shown}."]
     if absent.resembling:
         names = listed([f"`{name}`" for name in absent.resembling])
         told.append(f"{'A name' if len(absent.resembling) == 1 else 'Names'} like it: {names}.")

@@ -49,7 +49,8 @@ class OrderAnswers:
         session = shown.masked(known.session, self.mask) if known else None
         key = self.mask.assignment(placed.assignment)
         one = session.find(key) if session else None
-        state = ROOM_FINISHED if known and known.over else one.state if one else State.WAITING
+        over = known.over if known else placed.repeated  # it was there: it has ended so long ago that it is forgotten
+        state = ROOM_FINISHED if over else one.state if one else State.WAITING
         told = Dispatched(
             project=placed.key.project,
             room=self.mask.numbers(placed.key.room),

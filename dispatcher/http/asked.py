@@ -75,7 +75,13 @@ class RoomsAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     q: Annotated[str, Meta(min_length=1, description="rooms with this in their name, or of this sid")] | UnsetType = (
         UNSET
     )
-    sort: Annotated[Order, Meta(description="wait: those alone where somebody waits, the longest first")] = Order.NEWEST
+    sort: Annotated[
+        Order,
+        Meta(
+            description="wait: those alone where somebody waits, the longest first; ended: instead of those that live "
+            "those that have ended, as far as they are kept, the last first"
+        ),
+    ] = Order.NEWEST
     cursor: Annotated[str, Meta(description="`next_cursor` of the page before")] | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=ROOMS_MAX, description="so many at most")] = ROOMS
 

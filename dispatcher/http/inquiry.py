@@ -123,6 +123,7 @@ class Inquiry:
             asked=asked,
             resembling=tuple(self.mask.numbers(name) for name in resembling(room, names)),
             sweep_every=self.holder.snapshot.sweep.every,
+            kept=self.holder.snapshot.ended_rooms.keep,
         )
         told = {"diagnosis": tuple(absence(absent)), "resembling": absent.resembling}
         return {**told, "people": shown.people(people)}

@@ -45,7 +45,7 @@ class Cursor(Struct, frozen=True):
         """Where the list of one project goes on: sessions of one instant follow each other by project, then sid."""
         if project == self.project:
             return Position(self.at, self.sid)
-        newest = self.order is Order.NEWEST
+        newest = self.order is not Order.WAIT
         behind = project < self.project if newest else project > self.project
         return Position(self.at, _ANY if newest is behind else "")
 
@@ -63,7 +63,7 @@ def place_of(cursor: str, order: Order) -> Cursor:
 
 
 class Pages:
-    """Lists the live rooms of projects, page by page. A page is bounded in time, so it may have few rooms, or none."""
+    """Lists the rooms of projects, page by page. A page is bounded in time, so it may have few rooms, or none."""
 
     def __init__(self, ledger: Ledger, mask: Mask) -> None:
         self.ledger = ledger
@@ -82,7 +82,7 @@ class Pages:
                 if room is not None and len(found) == asked.limit:
                     return tuple(found), place.cursor if place else None
                 found += [room] if room else []
-                place = Cursor(asked.sort, life.waiting_since or life.born, life.key.project, life.key.sid)
+                place = Cursor(asked.sort, _stands(life, asked.sort), life.key.project, life.key.sid)
                 await slices.give_way()
             if not batch:  # a short one may have lost sessions that ended while it was read
                 return tuple(found), None
@@ -99,9 +99,11 @@ class Pages:
                 project, state, order=asked.sort, after=place.within(project) if place else None, limit=most
             )
         ]
-        if asked.sort is Order.WAIT:
-            return sorted(lives, key=lambda one: (one.waiting_since, one.key.project, one.key.sid))[:most]
-        return sorted(lives, key=lambda one: (one.born, one.key.project, one.key.sid), reverse=True)[:most]
+        return sorted(
+            lives,
+            key=lambda one: (_stands(one, asked.sort), one.key.project, one.key.sid),
+            reverse=asked.sort is not Order.WAIT,
+        )[:most]
 
     def _listed(self, asked: RoomsAsked, life: Life) -> ListedRoom | None:
         """The session as it is listed; None: it is not what was asked for."""
@@ -115,9 +117,14 @@ class Pages:
         return shown.summary(known, shown.masked(session, self.mask))
 
 
+def _stands(life: Life, order: Order) -> Ms:
+    """Where in the order: its birth, since when somebody waits, or its end."""
+    return {Order.NEWEST: life.born, Order.WAIT: life.waiting_since, Order.ENDED: life.ended_at}[order]
+
+
 def _searches(asked: RoomsAsked) -> bool:
     """Whether sessions are read that may not match."""
-    state_alone = asked.state is not UNSET and asked.sort is Order.WAIT
+    state_alone = asked.state is not UNSET and asked.sort is not Order.NEWEST
     return asked.q is not UNSET or asked.agent is not UNSET or asked.rule is not UNSET or state_alone
 
 

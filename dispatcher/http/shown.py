@@ -126,6 +126,7 @@ def summary(life: KnownSession, session: Session) -> ListedRoom:
         finished=session.finished,
         since=life.born,
         waiting_since=waiting_since(session) or None,
+        ended_at=life.ended_at or None,
         assignments=tuple(
             ListedAssignment(one.key, one.state, one.next_target.name, likeliest(session, one) or None)
             for one in session.assignments

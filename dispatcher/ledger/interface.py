@@ -18,8 +18,6 @@ from dispatcher.ledger.order import PageFields
 
 INBOX_MAX: Final = 256  # the oldest are dropped: a look shows better what they said
 LIVES_MAX: Final = 8  # sessions remembered under one room name
-OVER_TTL_MS: Final = 3_600_000  # a session that is over still feeds `explain`
-OVER_FINAL_MS: Final = 60_000  # late events of a room that has ended come within 30 s (docs/livekit.md §1.4)
 LIVE_TTL_MS: Final = 86_400_000  # a live session that no operation has changed for a day is forgotten, due or not
 ADJUST_TTL_MS: Final = 600_000  # what made a pace slower is forgotten
 MEMO_TTL_MS: Final = 86_400_000  # a memo that nobody has replaced for a day is forgotten
@@ -75,13 +73,10 @@ class Handover(Struct, frozen=True, kw_only=True):
 
 
 class Claimed(NamedTuple):
-    """What one claim handed out, longest due first; and in how many ms the next session is due.
-
-    `due_in` 0: more wait now; None: none is known.
-    """
+    """What one claim handed out, longest due first; and in how many ms the next session is due."""
 
     handovers: list[Handover]
-    due_in: Ms | None
+    due_in: Ms | None  # 0: more wait now; None: none is known
 
 
 class Delivered(StrEnum):
@@ -135,8 +130,12 @@ class Life(Struct, frozen=True, kw_only=True):
     record: bytes | None
     born: Ms  # when it was first heard of
     due_at: Ms | None  # None: at rest, held or over
-    finished: bool
+    ended_at: Ms = 0  # 0: it lives
     waiting_since: Ms = 0  # as Order.WAIT has it; else 0
+
+    @property
+    def finished(self) -> bool:
+        return self.ended_at > 0
 
 
 class Slot(Struct, frozen=True):
@@ -224,14 +223,15 @@ class Ledger(Protocol):
         ...
 
     async def find(self, project: str, room: str) -> list[Life]:
-        """The lives of a room name, newest first, LIVES_MAX at most; ended ones for OVER_TTL_MS."""
+        """The lives of a room name, newest first, LIVES_MAX at most; ended ones as EndedRooms says."""
         ...
 
     async def list(self, project: str, state: str | None = None, **page: Unpack[PageFields]) -> list[Life]:
         """Live sessions of the project, those with an assignment in `state` if one is named, newest first.
 
-        With Order.WAIT those in which somebody waits, whatever the state. Sessions of the same instant follow each
-        other by their sid. What comes `after` a position is the same however the sessions before it change.
+        With Order.WAIT those in which somebody waits, with Order.ENDED those that have ended instead, whatever the
+        state. Those of one instant follow each other by their sid. What comes `after` a position is the same however
+        the sessions before it change.
         """
         ...
 

@@ -13,6 +13,7 @@ from dispatcher.core import timing
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.changes import Announced
+from dispatcher.ledger.ended import EndedRooms
 from dispatcher.ledger.interface import (
     SILENT,
     Claimed,
@@ -34,7 +35,8 @@ from dispatcher.ledger.memory_event_ids import EventIds
 from dispatcher.ledger.memory_memos import Memos
 from dispatcher.ledger.memory_notices import WaitingNotices
 from dispatcher.ledger.memory_rates import Slots
-from dispatcher.ledger.memory_store import Agenda, Place, Sessions, StoredSession
+from dispatcher.ledger.memory_session import Place, StoredSession
+from dispatcher.ledger.memory_store import Agenda, Sessions
 from dispatcher.ledger.order import ListedPage, PageFields
 
 
@@ -42,19 +44,23 @@ class MemoryLedger:
     """The `Ledger` of one process.
 
     `clock` must not step backwards. Where `max_sessions` are here, a new one makes the oldest tombstone forgotten, else
-    the session longest at rest (the sweep restores it); when there is neither, it is LedgerUnavailable.
+    the session longest at rest (the sweep restores it); there is neither: LedgerUnavailable. `ended`: which are kept.
     `wake` is called when a session will be claimable sooner than the last claim said, once until the next claim.
     """
 
     def __init__(
-        self, clock: Callable[[], Ms], *, max_sessions: int = 100_000, wake: Callable[[], None] | None = None
+        self,
+        clock: Callable[[], Ms],
+        *,
+        max_sessions: int = 100_000,
+        ended: Callable[[], EndedRooms] = EndedRooms,
+        wake: Callable[[], None] | None = None,
     ) -> None:
         self._clock = clock
         self._agenda = Agenda(wake)
-        self._sessions = Sessions(self._agenda, max_sessions)
+        self._sessions = Sessions(self._agenda, max_sessions, ended)
         self._event_ids = EventIds()
-        self._turns = Slots()
-        self._paces = Slots()
+        self._turns, self._paces = Slots(), Slots()
         self.notices = WaitingNotices(clock)
         self._changes = KeptChanges()
         self._memos = Memos(self.notices, self._changes)

@@ -1,4 +1,4 @@
-"""The memory ledger's lists: live sessions in order, so that a page of them costs the same however many there are."""
+"""The memory ledger's lists: sessions in order, so that a page of them costs the same however many there are."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
@@ -13,13 +13,14 @@ from dispatcher.ledger.order import ListedPage, Order
 
 _ALL: Final = ""
 _WAITING: Final = "~"  # no state is called so
+_ENDED: Final = "^"  # nor so
 _LAST: Final = "\U0010ffff"  # no room's name comes after it
 
 
 class Listing(Struct, frozen=True, order=True):
     """A session's place in one list."""
 
-    at: Ms  # its birth, or since when somebody waits
+    at: Ms  # its birth, since when somebody waits, or its end
     sid: str
     room: str
 
@@ -31,8 +32,13 @@ def listings(born: Ms, index: Sequence[Standing]) -> frozenset[tuple[str, Ms]]:
     return frozenset({(_ALL, born), *states, *([(_WAITING, min(waits))] if waits else [])})
 
 
+def ended(at: Ms) -> frozenset[tuple[str, Ms]]:
+    """In which list a session is that ended then, and where."""
+    return frozenset({(_ENDED, at)})
+
+
 class Lists:
-    """Of each project: all, those with an assignment in each state, and those in which somebody waits."""
+    """Of each project: all that live, those with an assignment in each state, in which somebody waits, that ended."""
 
     def __init__(self) -> None:
         self._lists: defaultdict[tuple[str, str], list[Listing]] = defaultdict(list)
@@ -42,15 +48,13 @@ class Lists:
         for name, at in set(before) - set(after):
             listed = self._lists[key.project, name]
             del listed[bisect_left(listed, Listing(at, key.sid, key.room))]
-            if not listed:
-                del self._lists[key.project, name]
         for name, at in set(after) - set(before):
             insort(self._lists[key.project, name], Listing(at, key.sid, key.room))
 
     def page(self, project: str, state: str | None, page: ListedPage) -> list[tuple[Ms, Key]]:
         """So many of the list, in its order."""
         order, after, limit = page.order, page.after, page.limit
-        name = _WAITING if order is Order.WAIT else state or _ALL
+        name = {Order.NEWEST: state or _ALL, Order.WAIT: _WAITING, Order.ENDED: _ENDED}[order]
         listed = self._lists.get((project, name), [])
         if order is Order.WAIT:
             begin = 0 if after is None else bisect_right(listed, Listing(*after, _LAST))

@@ -4,116 +4,33 @@ Nothing here reads a clock: `now` is handed in. What changed first expires first
 searches.
 """
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from heapq import heapify, heappop, heappush
-from itertools import count
+from itertools import count, islice
 from typing import Final
 
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.ended import KEEP_MAX_MS, OVER_FINAL_MS, EndedRooms
 from dispatcher.ledger.interface import (
-    INBOX_MAX,
     LIVE_TTL_MS,
     LIVES_MAX,
-    OVER_FINAL_MS,
-    OVER_TTL_MS,
     Counts,
-    Handover,
     Key,
     Lease,
     LedgerUnavailable,
     Life,
     Standing,
 )
-from dispatcher.ledger.memory_lists import Lists, listings
+from dispatcher.ledger.memory_lists import Lists, ended, listings
+from dispatcher.ledger.memory_session import Place, StoredSession
 from dispatcher.ledger.order import ListedPage, Order
 
 _SLACK: Final = 64  # outdated agenda entries that do not yet make a rebuild worth it
 _NEVER: Final = float("inf")
-
-
-class Place(Enum):
-    """Where a session is: in exactly one of these (law 7)."""
-
-    DUE = auto()
-    HELD = auto()
-    REST = auto()
-    OVER = auto()
-
-
-@dataclass(slots=True, eq=False)
-class StoredSession:
-    """A session as it lies in memory."""
-
-    key: Key
-    place: Place
-    at: Ms  # DUE: when; HELD: the lease's end; OVER: since when; else without meaning
-    born: Ms
-    expires: Ms = 0
-    record: bytes | None = None
-    index: tuple[Standing, ...] = ()
-    listed: frozenset[tuple[str, Ms]] = frozenset()  # in which lists, and where
-    inbox: deque[bytes] = field(default_factory=deque)
-    head: int = 0  # absolute position of the inbox's first entry
-    lapses: int = 0  # leases in a row that ran out
-    alone_until: Ms = 0  # it is left alone: handed out to nobody
-    token: str = ""  # the newest lease's; it counts only while HELD
-    ticket: int = 0  # of its entry in the agenda; 0: it has none
-
-    def append(self, entry: bytes) -> None:
-        """Append the entry to the inbox; beyond INBOX_MAX drop the first one."""
-        self.inbox.append(entry)
-        if len(self.inbox) > INBOX_MAX:
-            self.drain(self.head + 1)
-
-    def drain(self, upto: int) -> None:
-        """Drop the inbox's entries before the absolute position `upto`."""
-        while self.inbox and self.head < upto:
-            self.inbox.popleft()
-            self.head += 1
-
-    def keep(self, record: bytes, upto: int, *, ended: bool) -> None:
-        """Its holder has saved it, and with `ended` its lease did not run out."""
-        self.record = record
-        self.drain(upto)
-        if ended:
-            self.lapses = 0
-
-    def lapse(self) -> int:
-        """How many leases in a row have run out, if it is handed out as one just has; else 0."""
-        if self.place is not Place.HELD:
-            return 0
-        self.lapses += 1
-        return self.lapses
-
-    def is_taken(self, now: Ms) -> bool:
-        """Whether somebody has a lease that has not run out, or it is left alone."""
-        return (self.place is Place.HELD and self.at > now) or self.alone_until > now
-
-    def lease(self) -> Lease:
-        """The lease it is held under."""
-        return Lease(key=self.key, token=self.token, until=self.at)
-
-    def handover(self, now: Ms, inbox: tuple[bytes, ...], *, due: Ms | None = None, lapses: int = 0) -> Handover:
-        """The session for the holder of its lease, with this beginning of its inbox."""
-        return Handover(
-            lease=self.lease(),
-            record=self.record,
-            inbox=inbox,
-            upto=self.head + len(inbox),
-            now=now,
-            due=now if due is None else due,
-            lapses=lapses,
-        )
-
-    def life(self) -> Life:
-        """The session to read only."""
-        due_at = self.at if self.place is Place.DUE else None
-        return Life(key=self.key, record=self.record, born=self.born, due_at=due_at, finished=self.place is Place.OVER)
+FORGET_MAX: Final = 100  # that have ended, by one operation, that none takes long
 
 
 class Agenda:
@@ -157,9 +74,10 @@ class Agenda:
 class Sessions:
     """All sessions: each in one place, there in the order of their last change, which is that of their expiry."""
 
-    def __init__(self, agenda: Agenda, most: int) -> None:
+    def __init__(self, agenda: Agenda, most: int, kept: Callable[[], EndedRooms]) -> None:
         self._agenda = agenda
-        self._most = most
+        self._most, self._kept = most, kept
+        self._ended_bytes = 0  # of the records of those that are over
         self._by_key: dict[Key, StoredSession] = {}  # the oldest first
         self._places: dict[Place, OrderedDict[Key, StoredSession]] = {place: OrderedDict() for place in Place}
         self._names: dict[tuple[str, str], list[StoredSession]] = {}
@@ -195,15 +113,17 @@ class Sessions:
         del self._places[session.place][session.key]
         self._places[place][session.key] = session
         session.place, session.at, session.ticket = place, at, 0
-        session.expires = now + (OVER_TTL_MS if place is Place.OVER else LIVE_TTL_MS)
+        session.expires = now + (KEEP_MAX_MS if place is Place.OVER else LIVE_TTL_MS)
         if place in (Place.DUE, Place.HELD):
             self._agenda.put(session)
 
     def end(self, session: StoredSession, now: Ms) -> None:
-        """End the session: its record stays and can be found."""
+        """End the session: its record stays and can be found, as long as there is time and space for it."""
         session.inbox.clear()
         self.reindex(session, None)
+        self._relist(session, ended(now))
         self.move(session, Place.OVER, now, now)
+        self._ended_bytes += session.size
 
     def release(self, session: StoredSession, now: Ms, alone_until: Ms) -> None:
         """Make the session claimable now, or at `alone_until`, whatever happens before."""
@@ -241,8 +161,11 @@ class Sessions:
                 del self.standings[project, gone]
         session.index = tuple(Standing(line.state, line.agent) for line in index or ())
         self.standings.update((project, line) for line in session.index)
-        before, session.listed = session.listed, frozenset() if index is None else listings(session.born, index)
-        self.lists.move(session.key, before, session.listed)
+        self._relist(session, frozenset() if index is None else listings(session.born, index))
+
+    def _relist(self, session: StoredSession, listed: frozenset[tuple[str, Ms]]) -> None:
+        before, session.listed = session.listed, listed
+        self.lists.move(session.key, before, listed)
 
     def lives(self, project: str, room: str) -> list[StoredSession]:
         """The LIVES_MAX newest that were opened under the name and are still here, the newest first."""
@@ -263,6 +186,16 @@ class Sessions:
         for sessions in self._places.values():
             while sessions and (first := next(iter(sessions.values()))).expires <= now:
                 self.forget(first)
+        self._forget_ended(now)
+
+    def _forget_ended(self, now: Ms) -> None:
+        """Forget those that ended first, as long as they are too old, too many or too large; FORGET_MAX at once."""
+        kept, over = self._kept(), self._places[Place.OVER]
+        for first in tuple(islice(over.values(), FORGET_MAX)):
+            room = len(over) <= kept.max_rooms and self._ended_bytes <= kept.max_bytes
+            if now < first.at + (kept.keep if room else OVER_FINAL_MS):
+                return
+            self.forget(first)
 
     def _make_room(self) -> bool:
         """Forget one: the oldest that has ended, else the session longest at rest. False: there is neither."""
@@ -276,6 +209,8 @@ class Sessions:
         """Forget the session."""
         self.reindex(session, None)
         session.ticket = 0
+        if session.place is Place.OVER:
+            self._ended_bytes -= session.size
         del self._by_key[session.key]
         del self._places[session.place][session.key]
         name = (session.key.project, session.key.room)

@@ -13,12 +13,13 @@ class Order(StrEnum):
 
     NEWEST = "newest"  # by birth, the newest first
     WAIT = "wait"  # those in which somebody waits, the longest wait first
+    ENDED = "ended"  # those that have ended, instead of those that live: the one that ended last first
 
 
 class Position(NamedTuple):
     """Where a list goes on: after the session that stands there, whether or not it still does."""
 
-    at: Ms  # its birth, or since when somebody waits
+    at: Ms  # its birth, since when somebody waits, or its end
     sid: str
 
 

@@ -31,7 +31,11 @@ class KnownSession(Struct, frozen=True, kw_only=True):
     session: Session
     born: Ms  # when it was first heard of
     due_at: Ms | None  # None: at rest, leased or over
-    over: bool
+    ended_at: Ms = 0  # 0: it lives
+
+    @property
+    def over(self) -> bool:
+        return self.ended_at > 0
 
 
 async def deliver(ledger: Ledger, key: Key, event: Event, *, take: bool = True) -> Delivery:
@@ -86,7 +90,7 @@ def _standing(one: Assignment) -> Standing:
 def known(life: Life) -> KnownSession:
     """The session of a life."""
     session = record.load(life.record, life.key.room, RoomSid(life.key.sid))
-    return KnownSession(key=life.key, session=session, born=life.born, due_at=life.due_at, over=life.finished)
+    return KnownSession(key=life.key, session=session, born=life.born, due_at=life.due_at, ended_at=life.ended_at)
 
 
 class LeaseLost(DispatcherError):

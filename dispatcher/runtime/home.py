@@ -23,22 +23,27 @@ def redis_address(config: Config) -> address.Address | None:
         raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
 
 
-def configured_ledger(config: Config, holder: ConfigHolder, wake: Callable[[], None]) -> Ledger:
-    """The ledger that the configuration names. The Redis client is imported only where there is one to talk to."""
+def configured_ledger(
+    config: Config, holder: ConfigHolder, wake: Callable[[], None], *, clock: Callable[[], Ms] | None = None
+) -> Ledger:
+    """The ledger that the configuration names. The Redis client is imported only where there is one to talk to.
+
+    `clock`, for tests, is read instead of Redis's, or the machine's.
+    """
     redis = redis_address(config)
     if redis is None:
-        return memory_ledger(wake)
+        return memory_ledger(holder, wake, clock=clock)
     from dispatcher.ledger.redis.ledger import RedisLedger  # noqa: PLC0415 it takes half a second and 12 MB
 
     installation = Installation(
         instance=config.instance, livekits=lambda: holder.snapshot.livekits, take_over=config.take_over
     )
-    return RedisLedger(redis, installation=installation, wake=wake)
+    return RedisLedger(redis, installation=installation, ended=holder.ended_rooms, wake=wake, clock=clock)
 
 
-def memory_ledger(wake: Callable[[], None]) -> Ledger:
+def memory_ledger(holder: ConfigHolder, wake: Callable[[], None], *, clock: Callable[[], Ms] | None = None) -> Ledger:
     """A ledger in this process; `wake` is called when something is due."""
-    return MemoryLedger(steady_clock(), wake=wake)
+    return MemoryLedger(clock or steady_clock(), ended=holder.ended_rooms, wake=wake)
 
 
 def steady_clock() -> Callable[[], Ms]:

@@ -24,6 +24,7 @@ from dispatcher.core.audience import OBLIVION, Recollection
 from dispatcher.core.rules import Policy, Rule
 from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, UnreadMetadata, reporting
+from dispatcher.ledger.ended import EndedRooms
 from dispatcher.ledger.redis.installation import LiveKitAt
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.join_token import JoinSigner
@@ -56,6 +57,7 @@ class ConfigSnapshot(Struct, frozen=True, kw_only=True):
     projects: Mapping[str, ProjectRuntime]  # by project
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
     sweep: SweepSettings = SweepSettings()
+    ended_rooms: EndedRooms = EndedRooms()
     callers: tuple[ApiToken, ...] = ()  # who may ask the API; nobody: it is off
     ui: Ui = Ui()
     workers: tuple[str, ...] = ()  # where they are asked who they are
@@ -78,6 +80,10 @@ class ConfigHolder:
     def receivers(self) -> tuple[Receiver, ...]:
         """Those who are told of what happens."""
         return self.snapshot.receivers
+
+    def ended_rooms(self) -> EndedRooms:
+        """Which rooms that have ended are kept."""
+        return self.snapshot.ended_rooms
 
     def public_url(self) -> str:
         """Where people reach this service; "": that is not configured."""
@@ -103,6 +109,7 @@ def config_snapshot(
         },
         keys=api_keys(config),
         sweep=config.sweep,
+        ended_rooms=config.ended_rooms,
         callers=config.callers,
         ui=config.ui,
         workers=config.workers,

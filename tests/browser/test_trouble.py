@@ -56,7 +56,7 @@ async def test_a_token_that_is_none_any_more_leads_back_to_the_door() -> None:
             port = int(service.url.rpartition(":")[2])
             opened = tab(chromium, f"{service.admin_url}/ui/rooms/lobby")
             shown = await opened.__aenter__()
-            await shown.shows("No room of that name has been heard of")
+            await shown.shows("No room of that name is known")
         rotated = replace(settings, port=port, api_token=Secret("another-token"))
         async with serving(rotated, livekit):
             await shown.shows("The service does not take this token any more.")
@@ -64,7 +64,7 @@ async def test_a_token_that_is_none_any_more_leads_back_to_the_door() -> None:
             await shown.sign_in("wrong")
             await shown.shows("The service does not take this token.")
             await shown.sign_in("another-token")
-            await shown.shows("No room of that name has been heard of")
+            await shown.shows("No room of that name is known")
             await opened.__aexit__(None, None, None)
 
 

@@ -204,6 +204,15 @@ async def test_rooms_are_listed(typed: Type) -> None:
             assert told((await typed(here, "rooms", *narrowed, "--json"))[1])["rooms"] == [room]
         assert told((await typed(here, "rooms", "--sort", "wait", "--json"))[1])["rooms"] == []
         assert (code, room["room"], room["assignments"][0]["state"]) == (0, "lobby", "served")
+        await here.livekit.rooms.close("lobby")
+        await here.told("room.finished")
+        [ended] = told((await typed(here, "rooms", "--sort", "ended", "--json"))[1])["rooms"]
+        assert (ended["sid"], ended["finished"], ended["ended_at"] >= ended["since"]) == (room["sid"], True, True)
+        code, out, _ = await typed(here, "rooms", "--sort", "ended")
+        head, row = out.splitlines()
+        assert (code, head.split()[-3]) == (0, "ENDED")
+        assert re.fullmatch(r"lobby +default +front +\w+ +greeter +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC +-", row)
+        assert (await typed(here, "rooms", "--match", "lobby"))[1].splitlines()[1:] == []
 
 
 async def test_a_room_is_looked_at(typed: Type) -> None:

@@ -10,6 +10,8 @@ from dispatcher.cli.explain import explain, explain_rules
 from dispatcher.testing import JobOutcome
 from tests.integration.house import TOKEN, House, house, rule
 
+UNKNOWN = "No room of that name is known (ended ones are kept for 24 h at most)"
+
 
 @asynccontextmanager
 async def _asking(here: House, token: str = TOKEN) -> AsyncIterator[aiohttp.ClientSession]:
@@ -111,7 +113,7 @@ async def test_an_unknown_room() -> None:
     async with house() as here:
         assert await _told(here, "nowhere/at all") == (
             1,
-            ["nowhere/at all: No room of that name has been heard of in the last hour, and LiveKit shows none."],
+            [f"nowhere/at all: {UNKNOWN}, and LiveKit shows none."],
         )
 
 

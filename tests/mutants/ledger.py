@@ -63,17 +63,6 @@ PLACES = (
         "None if not self and",
     ),
     Mutant("an ended session is there twice", "            self.forget(ended)\n", "            pass\n"),
-    Mutant(
-        "a dropped entry does not move the head",
-        "            self.drain(self.head + 1)",
-        "            self.inbox.popleft()",
-    ),
-    Mutant(
-        "upto is a count",
-        "while self.inbox and self.head < upto:\n            self.inbox.popleft()",
-        "for _ in range(min(upto, len(self.inbox))):\n            self.inbox.popleft()",
-    ),
-    Mutant("a lease holds a millisecond longer", "Place.HELD and self.at > now", "Place.HELD and self.at >= now"),
     Mutant("any lease fits", "Place.HELD and session.token == lease.token else", "Place.HELD else"),
     Mutant(
         "a lease given back fits",
@@ -81,12 +70,22 @@ PLACES = (
         "session and session.token",
     ),
     Mutant("a name keeps every life", "        del lives[:-LIVES_MAX]\n", ""),
-    Mutant("a tombstone lives a day", "(OVER_TTL_MS if place is Place.OVER else LIVE_TTL_MS)", "LIVE_TTL_MS"),
+    Mutant("nothing ends for good", "(KEEP_MAX_MS if place is Place.OVER else LIVE_TTL_MS)", "10 * KEEP_MAX_MS"),
+    Mutant("there may be one more", "len(over) <= kept.max_rooms", "len(over) <= kept.max_rooms + 1"),
+    Mutant("there must be one less", "len(over) <= kept.max_rooms", "len(over) < kept.max_rooms"),
+    Mutant("their size does not count", " and self._ended_bytes <= kept.max_bytes", ""),
+    Mutant("they must be smaller", "self._ended_bytes <= kept.max_bytes", "self._ended_bytes < kept.max_bytes"),
+    Mutant("who has just ended may go", "(kept.keep if room else OVER_FINAL_MS)", "(kept.keep if room else 0)"),
+    Mutant("it is kept a millisecond longer", "if now < first.at + (kept", "if now <= first.at + (kept"),
+    Mutant("all go at once", "islice(over.values(), FORGET_MAX)", "over.values()"),
+    Mutant("what was forgotten takes space", "            self._ended_bytes -= session.size\n", "            pass\n"),
+    Mutant("what ended takes none", "        self._ended_bytes += session.size\n", ""),
+    Mutant("who ended is in no list", "        self._relist(session, ended(now))\n", ""),
     Mutant("a touched tombstone lives on", "        if session.place is Place.OVER:\n            return\n", ""),
     Mutant(
         "an ended session stands for something",
-        "        self.reindex(session, None)\n        self.move",
-        "        self.move",
+        "        self.reindex(session, None)\n        self._relist",
+        "        self._relist",
     ),
     Mutant(
         "a forgotten session stands for something",
@@ -117,6 +116,49 @@ PLACES = (
         "            self._wake()",
     ),
     Mutant("the claimer is not told of the sooner", "session.at < self._announced", "self._announced == _NEVER"),
+)
+
+SESSION = (
+    Mutant(
+        "a dropped entry does not move the head",
+        "            self.drain(self.head + 1)",
+        "            self.inbox.popleft()",
+    ),
+    Mutant(
+        "upto is a count",
+        "while self.inbox and self.head < upto:\n            self.inbox.popleft()",
+        "for _ in range(min(upto, len(self.inbox))):\n            self.inbox.popleft()",
+    ),
+    Mutant("a lease holds a millisecond longer", "Place.HELD and self.at > now", "Place.HELD and self.at >= now"),
+    Mutant("any place is an end", "self.at if self.place is Place.OVER else 0", "self.at"),
+)
+
+LISTS = (
+    Mutant(
+        "it stands where it stood", "            del listed[bisect_left(listed, Listing(at, key.sid, key.room))]\n", ""
+    ),
+    Mutant(
+        "lists are in no order", "insort(self._lists[key.project, name], ", "self._lists[key.project, name].append("
+    ),
+    Mutant("all states are one", "Order.NEWEST: state or _ALL,", "Order.NEWEST: _ALL,"),
+    Mutant("who waits is in no list", "*([(_WAITING, min(waits))] if waits else [])", ""),
+    Mutant("the shortest wait counts", "min(waits)", "max(waits)"),
+    Mutant("who waits for nobody waits", " if line.since]", "]"),
+    Mutant("those that wait are all", "Order.WAIT: _WAITING", "Order.WAIT: _ALL"),
+    Mutant("those that ended live", "Order.ENDED: _ENDED", "Order.ENDED: _ALL"),
+    Mutant(
+        "it goes on with where it was",
+        'bisect_left(listed, Listing(*after, ""))',
+        "bisect_right(listed, Listing(*after, _LAST))",
+    ),
+    Mutant(
+        "waits go on with where they were",
+        "bisect_right(listed, Listing(*after, _LAST))",
+        'bisect_left(listed, Listing(*after, ""))',
+    ),
+    Mutant("the oldest come first", "[max(0, end - limit) : end][::-1]", "[max(0, end - limit) : end]"),
+    Mutant("pages have no end", "max(0, end - limit)", "0"),
+    Mutant("pages of waits have no end", "[begin : begin + limit]", "[begin:]"),
 )
 
 EVENT_IDS = (
@@ -173,6 +215,8 @@ NOTICES = (
 MUTANTS = {
     "dispatcher/ledger/memory.py": OPERATIONS,
     "dispatcher/ledger/memory_store.py": PLACES,
+    "dispatcher/ledger/memory_session.py": SESSION,
+    "dispatcher/ledger/memory_lists.py": LISTS,
     "dispatcher/ledger/memory_event_ids.py": EVENT_IDS,
     "dispatcher/ledger/memory_notices.py": NOTICES,
     "dispatcher/ledger/memory_rates.py": SLOTS,

@@ -26,7 +26,24 @@ PREAMBLE = (
     ),
     Mutant("a forgotten session leaves its keys", "  redis.call('DEL', base .. 's:' .. id, base .. 'i:' .. id)\n", ""),
     Mutant("it expires a millisecond late", "  if session.expires <= now then", "  if session.expires < now then"),
-    Mutant("a tombstone lives a day", "session.place == 'over' and OVER_TTL_MS or LIVE_TTL_MS", "LIVE_TTL_MS"),
+    Mutant("nothing ends for good", "session.place == 'over' and KEEP_MAX_MS or", "session.place == 'over' and 9e9 or"),
+    Mutant("a tombstone lives a day", "session.place == 'over' and KEEP_MAX_MS or LIVE_TTL_MS", "LIVE_TTL_MS"),
+    Mutant("there may be one more", "base .. 'ended') <= tonumber(most)", "base .. 'ended') <= most + 1"),
+    Mutant("there must be one less", "base .. 'ended') <= tonumber(most)", "base .. 'ended') < tonumber(most)"),
+    Mutant("their size does not count", "or 0) <= tonumber(most_bytes)", "or 0) <= math.huge"),
+    Mutant("they must be smaller", "or 0) <= tonumber(most_bytes)", "or 0) < tonumber(most_bytes)"),
+    Mutant("who has just ended may go", "(room and keep or OVER_FINAL_MS)", "(room and keep or 0)"),
+    Mutant("it is kept a millisecond longer", "if now < first[2] + (room", "if now <= first[2] + (room"),
+    Mutant("all go at once", "  for _ = 1, FORGET_MAX do", "  for _ = 1, 1000 do"),
+    Mutant(
+        "what was forgotten takes space",
+        "    redis.call('DECRBY', base .. 'ended_bytes', #(session.record or ''))\n",
+        "",
+    ),
+    Mutant("what ended takes none", "    redis.call('INCRBY', base .. 'ended_bytes', #session.record)\n", ""),
+    Mutant("who was forgotten has ended", "    redis.call('ZREM', base .. 'list', ended_line(session))\n", ""),
+    Mutant("who ended is in no list", "    redis.call('ZADD', base .. 'list', 0, ended_line(session))\n", ""),
+    Mutant("what ended is immortal", "'count', 'ended', 'ended_bytes' }", "'count' }"),
     Mutant("a lease holds a millisecond longer", "or session.at <= now)", "or session.at < now)"),
     Mutant("who is left alone is handed out", " and session.alone <= now\n", "\n"),
     Mutant("a lapse is not counted", "(lapsed and 1 or 0)", "0"),
@@ -91,6 +108,11 @@ SAVE = (
     Mutant("what is sent again is announced again", "if record ~= session.record then", "if true then"),
 )
 
+FIND = (
+    Mutant("what is kept no longer is found", "forget_ended(ARGV[3])\n", ""),
+    Mutant("the oldest come first", "'ZREVRANGE'", "'ZRANGE'"),
+)
+
 CLAIM = (
     Mutant("a claim comes a millisecond late", "at <= now and", "at < now and"),
     Mutant("a claim knows no limit", " and #answer - 2 < limit do", " do"),
@@ -99,6 +121,7 @@ CLAIM = (
 )
 
 PEEK = (
+    Mutant("nothing makes space", "forget_ended(ARGV[3])\n", ""),
     Mutant("leases end unseen", "{ 'due', 'held' }) do", "{ 'due' }) do"),
     Mutant("who takes no writes is not found out", "redis.call('SET', base .. 'w', '', 'PX', LATE_MS)\n", ""),
     Mutant("times are not in order", "table.sort(times)\n", ""),
@@ -134,6 +157,14 @@ LIST = (
         "or first, '[' .. lines, 'LIMIT'",
         "or first, '[' .. string.match(ARGV[2], '^.-%z'), 'LIMIT'",
     ),
+    Mutant("what is kept no longer is listed", "forget_ended(ARGV[6])\n", ""),
+    Mutant("lists begin with where they go on", "'(' .. lines .. after", "'[' .. lines .. after"),
+    Mutant("waits are in the wrong order", "if ARGV[5] == 'wait' then", "if false then"),
+    Mutant("pages have no end", "'[' .. lines, 'LIMIT', 0, limit)", "'[' .. lines)"),
+    Mutant("pages of waits have no end", "first, last, 'LIMIT', 0, limit)", "first, last)"),
+    Mutant("a page of the newest begins anew", "after == '' and last or first", "last"),
+    Mutant("a page of waits begins anew", "after == '' and '[' .. lines or first", "'[' .. lines"),
+    Mutant("who has expired is listed", "forget_expired()\n", ""),
 )
 
 KEYS = (
@@ -220,6 +251,7 @@ MUTANTS = {
     "dispatcher/ledger/redis/lua/pace.lua": PACE,
     "dispatcher/ledger/redis/lua/replace_memo.lua": MEMO,
     "dispatcher/ledger/redis/lua/list.lua": LIST,
+    "dispatcher/ledger/redis/lua/find.lua": FIND,
 }
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.changes import Announced
+from dispatcher.ledger.ended import EndedRooms
 from dispatcher.ledger.interface import (
     SILENT,
     Claimed,
@@ -54,7 +55,8 @@ class RedisLedger:
 
     It is its installation's alone: while another's processes have the keys of that instance it is LedgerTaken.
     `wake` is called when something this process does makes a session claimable sooner than its last claim said, once
-    until the next claim. What other replicas do it is not told of. `clock`, for tests, is read instead of Redis's own.
+    until the next claim. What other replicas do it is not told of. `ended` says which that have ended are kept.
+    `clock`, for tests, is read instead of Redis's own.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class RedisLedger:
         address: Address,
         *,
         installation: Installation = ALONE,
+        ended: Callable[[], EndedRooms] = EndedRooms,
         wake: Callable[[], None] | None = None,
         clock: Callable[[], Ms] | None = None,
     ) -> None:
         self._keys = Keys(installation.instance, clock)
         self._client = Owner(Client(address), self._keys, installation)
         self.notices = RedisNotices(self._client, self._keys)
+        self._ended = ended
         self._wake = wake
         self._announced = -_NEVER  # nobody waits
         self._unheard = deque[tuple[Key, str]](maxlen=UNHEARD_MAX)  # handed out, it may be, in answers that were lost
@@ -88,7 +92,7 @@ class RedisLedger:
 
     async def claim(self, limit: int) -> Claimed:
         await self._give_back()
-        peeked = await self._everywhere(Op.PEEK, limit)
+        peeked = await self._everywhere(Op.PEEK, limit, self._kept())
         # By how late they are, not by when they were due: the nodes of a cluster have clocks of their own.
         waits = [(at - now, base) for base, (now, *times) in self._by_base(peeked) for at in times]
         shares = Counter(base for wait, base in nsmallest(limit, waits) if wait <= 0)
@@ -120,7 +124,7 @@ class RedisLedger:
         self._sooner(alone_until or -_NEVER)
 
     async def find(self, project: str, room: str) -> list[Life]:
-        return await lives(self._client, self._keys, project, room)
+        return await lives(self._client, self._keys, project, room, self._kept())
 
     async def touch(self, keys: Sequence[Key]) -> set[Key]:
         return await touched(self._client, self._keys, keys)
@@ -159,7 +163,8 @@ class RedisLedger:
         await self._client.aclose()
 
     async def list(self, project: str, state: str | None = None, **asked: Unpack[PageFields]) -> list[Life]:
-        return await page(self._client, self._keys, replies.list_of(project, state, ListedPage(**asked)))
+        wanted = replies.list_of(project, state, ListedPage(**asked))
+        return await page(self._client, self._keys, wanted, self._kept())
 
     async def _give_back(self) -> None:
         """Make sessions due now that were handed out in lost answers, instead of waiting for their leases to end."""
@@ -184,6 +189,9 @@ class RedisLedger:
     def _told(self, telling: Telling) -> Sequence[Argument]:
         notices: Sequence[Argument] = (self._token(), *telling.notices) if telling.notices else ()
         return (telling.change, *notices)
+
+    def _kept(self) -> str:
+        return replies.kept(self._ended())
 
     def _token(self) -> str:
         return f"{self._process}-{next(self._tokens)}"

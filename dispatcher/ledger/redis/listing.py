@@ -20,23 +20,23 @@ TOUCHES_MAX: Final = 16  # scripts within one deadline: 10,000 live rooms are no
 T = TypeVar("T")
 
 
-async def lives(client: Owner, keys: Keys, project: str, room: str) -> list[Life]:
+async def lives(client: Owner, keys: Keys, project: str, room: str, kept: str) -> list[Life]:
     """The lives of a room name, the newest first."""
     base, name = keys.base(project, room), f"{project}\0{room}".encode()
-    [found] = await client.run([keys.call(Op.FIND, base, name, key=base + b"n:" + name)])
+    [found] = await client.run([keys.call(Op.FIND, base, name, kept, key=base + b"n:" + name)])
     return [replies.life(one) for one in found]
 
 
-async def page(client: Owner, keys: Keys, asked: ListAsked) -> list[Life]:
+async def page(client: Owner, keys: Keys, asked: ListAsked, kept: str) -> list[Life]:
     """So many sessions of a list, in its order; those that have gone meanwhile are left out."""
-    listed = await client.run(keys.everywhere(Op.LIST, *asked))
+    listed = await client.run(keys.everywhere(Op.LIST, *asked, kept))
     by_base = zip(keys.bases, listed, strict=True)
     found = ((*entry.split(b"\0", 1), base) for base, entries in by_base for entry in entries)
     chosen = (nsmallest if asked.order else nlargest)(asked.limit, found)
     by_id = _grouped((base, session_id(Key(asked.project, "", sid.decode()))) for _, sid, base in chosen)
     answers = await client.run([keys.call(Op.LIVES, base, *ids) for base, ids in by_id.items()])
     living = [(base, replies.life(one)) for base, some in zip(by_id, answers, strict=True) for one in some]
-    shown = {(base, life.key.sid.encode()): life for base, life in living}
+    shown = {(base, life.key.sid.encode()): life for base, life in living if life.finished or not asked.ended}
     here = [(int(at), shown[base, sid]) for at, sid, base in chosen if (base, sid) in shown]
     return [replace(life, waiting_since=at) if asked.order else life for at, life in here]
 

@@ -6,10 +6,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from dispatcher.ledger.changes import Announced, Change
+from dispatcher.ledger.ended import EndedRooms
 from dispatcher.ledger.interface import Handover, Key, Lease, Life, Slot, Standing
 from dispatcher.ledger.order import ListedPage, Order
+from dispatcher.ledger.redis.scripts import PARTITIONS
 
 WAITING: Final = "~"  # the list of sessions in which somebody waits; no state is called so
+ENDED: Final = "^"  # the list of those that have ended; nor so
 
 
 def lines(index: Sequence[Standing]) -> bytes:
@@ -29,14 +32,22 @@ class ListAsked(NamedTuple):
     def project(self) -> str:
         return self.lines.partition("\0")[0]
 
+    @property
+    def ended(self) -> bool:
+        return self.lines.endswith(f"\0{ENDED}")
+
 
 def list_of(project: str, state: str | None, page: ListedPage) -> ListAsked:
     """What list.lua is asked."""
-    waits, after = page.order is Order.WAIT, page.after
-    place = ""
-    if after is not None:
-        place = f"{after.at:013d}\0{after.sid}" if waits else f"{after.at}\0{after.sid}"
-    return ListAsked(f"{project}\0{WAITING if waits else state or ''}", page.limit, place, "wait" if waits else "")
+    name = {Order.NEWEST: state or "", Order.WAIT: WAITING, Order.ENDED: ENDED}[page.order]
+    after = page.after
+    place = "" if after is None else f"{after.at:0{1 if page.order is Order.NEWEST else 13}d}\0{after.sid}"
+    return ListAsked(f"{project}\0{name}", page.limit, place, "wait" if page.order is Order.WAIT else "")
+
+
+def kept(ended: EndedRooms) -> str:
+    """What `forget_ended` in preamble.lua is told: a partition's share."""
+    return f"{ended.keep} {ended.max_rooms // PARTITIONS} {ended.max_bytes // PARTITIONS}"
 
 
 def handover(answer: Sequence[Any]) -> Handover:
@@ -48,8 +59,8 @@ def handover(answer: Sequence[Any]) -> Handover:
 
 def life(answer: Sequence[Any]) -> Life:
     """What `life` in preamble.lua has made."""
-    name, room, record, born, due_at, over = answer
-    return Life(key=_key(name, room), record=record, born=born, due_at=due_at, finished=bool(over))
+    name, room, record, born, due_at, ended_at = answer
+    return Life(key=_key(name, room), record=record, born=born, due_at=due_at, ended_at=ended_at)
 
 
 def slot(answer: Sequence[bytes]) -> Slot:

@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from dispatcher.core import timing
 from dispatcher.core.facts import Ms
-from dispatcher.ledger import changes, interface
+from dispatcher.ledger import changes, ended, interface
 
 # A session's keys outlive its logical end, which the scripts judge by their own clock, and the indexes it stands in
 # outlive the youngest session: so whatever stands in an index can still be read when it is taken out.
-INDEX_TTL_MS: Final[Ms] = interface.LIVE_TTL_MS + 3_600_000
+INDEX_TTL_MS: Final[Ms] = max(interface.LIVE_TTL_MS, ended.KEEP_MAX_MS) + 3_600_000
 SPARE_TTL_MS: Final[Ms] = INDEX_TTL_MS + 3_600_000
 OWN_MS: Final[Ms] = 600_000  # a process that has not asked for its keys for so long has them no more
 PARTITIONS: Final = 16  # an installation's sessions in as many cluster slots; part of the keys' names
@@ -25,8 +25,8 @@ _NUMBERS: Final = {
     "LEASE_MS": timing.LEASE_MS,
     "INBOX_MAX": interface.INBOX_MAX,
     "LIVES_MAX": interface.LIVES_MAX,
-    "OVER_TTL_MS": interface.OVER_TTL_MS,
-    "OVER_FINAL_MS": interface.OVER_FINAL_MS,
+    "KEEP_MAX_MS": ended.KEEP_MAX_MS,
+    "OVER_FINAL_MS": ended.OVER_FINAL_MS,
     "LIVE_TTL_MS": interface.LIVE_TTL_MS,
     "ADJUST_TTL_MS": interface.ADJUST_TTL_MS,
     "MEMO_TTL_MS": interface.MEMO_TTL_MS,

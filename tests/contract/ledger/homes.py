@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.ended import EndedRooms
 from dispatcher.ledger.interface import Handover, Key, Ledger
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
@@ -29,6 +30,8 @@ class Home(Protocol):
     def ledger(self) -> Ledger:
         """The ledger; another one after `forget`."""
         ...
+
+    ended: EndedRooms  # which that have ended are kept: a test may change it
 
     def neighbour(self, instance: str) -> Ledger:
         """The ledger of another installation at the same place, on the same clock."""
@@ -52,7 +55,8 @@ class MemoryHome:
 
     def __init__(self) -> None:
         self.time = START
-        self.ledger = MemoryLedger(self.read_clock)
+        self.ended = EndedRooms()
+        self.ledger = self._open()
 
     def read_clock(self) -> Ms:
         return self.time
@@ -64,10 +68,13 @@ class MemoryHome:
         self.time += ms
 
     async def forget(self) -> None:
-        self.ledger = MemoryLedger(self.read_clock)
+        self.ledger = self._open()
 
     async def aclose(self) -> None:
         await self.ledger.aclose()
+
+    def _open(self) -> MemoryLedger:
+        return MemoryLedger(self.read_clock, ended=lambda: self.ended)
 
 
 class RedisHome:
@@ -75,9 +82,10 @@ class RedisHome:
 
     def __init__(self) -> None:
         self.time = START
+        self.ended = EndedRooms()
         self.valkey = _valkey()
         self._empty()
-        self.ledger = RedisLedger(address.read(self.valkey.url), clock=self.read_clock)
+        self.ledger = RedisLedger(address.read(self.valkey.url), ended=lambda: self.ended, clock=self.read_clock)
 
     def read_clock(self) -> Ms:
         return self.time

@@ -8,10 +8,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.core.timing import LEASE_MS
-from dispatcher.ledger.interface import DEDUPE_MS, INBOX_MAX, LIVE_TTL_MS, OVER_FINAL_MS, OVER_TTL_MS, Key, Standing
+from dispatcher.ledger.ended import OVER_FINAL_MS, EndedRooms
+from dispatcher.ledger.interface import DEDUPE_MS, INBOX_MAX, LIVE_TTL_MS, Key, Standing
 from tests.contract.ledger.homes import Home
 from tests.contract.ledger.pair import Holder, Pair
 
+KEEP = EndedRooms().keep
 KEYS = (Key("p1", "lobby", "RM_1"), Key("p1", "lobby", "RM_2"), Key("p2", "lobby", "RM_1"))
 LINES = (Standing("requested", "greeter"), Standing("served", "greeter"))
 
@@ -21,9 +23,9 @@ indexes = st.lists(st.sampled_from(LINES), max_size=3).map(tuple)
 due_times = st.sampled_from([-5, 0, 1, 7, LEASE_MS, LEASE_MS + 5])
 # Each step begins by letting time go by, so that every operation, not only a list, is the first to meet what ran out.
 spans = st.sampled_from(
-    [*[0] * 8, 1, 1, 7, 7, 64, LEASE_MS - 1, LEASE_MS, LEASE_MS + 1, OVER_FINAL_MS, DEDUPE_MS, OVER_TTL_MS]
+    [*[0] * 8, 1, 1, 7, 7, 64, LEASE_MS - 1, LEASE_MS, LEASE_MS + 1, OVER_FINAL_MS, DEDUPE_MS, KEEP]
 )
-ages = st.sampled_from([LIVE_TTL_MS - 1, LIVE_TTL_MS, OVER_TTL_MS - 1, 2 * DEDUPE_MS])
+ages = st.sampled_from([LIVE_TTL_MS - 1, LIVE_TTL_MS, KEEP - 1, 2 * DEDUPE_MS])
 quiet = st.sampled_from([Then.REST, Then.DUE, Then.OVER])
 recent = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3])  # how far back among those who ever held a session
 

@@ -7,12 +7,11 @@ from fractions import Fraction
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.core.timing import LEASE_MS
+from dispatcher.ledger.ended import OVER_FINAL_MS, EndedRooms
 from dispatcher.ledger.interface import (
     DEDUPE_MS,
     INBOX_MAX,
     LIVE_TTL_MS,
-    OVER_FINAL_MS,
-    OVER_TTL_MS,
     Counts,
     Delivered,
     Key,
@@ -137,7 +136,7 @@ class Model:
         session.lapses = session.lapses if then is Then.KEEP else 0
         if then is Then.OVER:
             session.place, session.at, session.inbox, session.index = Then.OVER, self.now, [], ()
-            session.expires = self.now + OVER_TTL_MS
+            session.expires = self.now + EndedRooms().keep
             return SaveResult.OK
         if then is Then.KEEP or session.inbox:
             session.at = self.now + LEASE_MS
@@ -188,7 +187,7 @@ class Model:
                 record=session.record,
                 born=session.born,
                 due_at=session.at if session.place is Then.DUE else None,
-                finished=session.place is Then.OVER,
+                ended_at=session.at if session.place is Then.OVER else 0,
             )
             for session in reversed(self.sessions)
             if session.key.project == project and (session.key.room == room if room else session.place is not Then.OVER)

@@ -2,7 +2,8 @@ import pytest
 
 from dispatcher.core.effects import Then
 from dispatcher.core.timing import LEASE_MS
-from dispatcher.ledger.interface import DEDUPE_MS, INBOX_MAX, OVER_FINAL_MS, Counts, Delivered, Delivery, Key, Ledger
+from dispatcher.ledger.ended import OVER_FINAL_MS
+from dispatcher.ledger.interface import DEDUPE_MS, INBOX_MAX, Counts, Delivered, Delivery, Key, Ledger
 from tests.contract.ledger.homes import KEY, OTHER, START, Home, held
 
 

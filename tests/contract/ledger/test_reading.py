@@ -5,9 +5,7 @@ from dispatcher.core.timing import LEASE_MS
 from dispatcher.ledger.interface import (
     LIVE_TTL_MS,
     LIVES_MAX,
-    OVER_TTL_MS,
     Counts,
-    Delivered,
     Key,
     Ledger,
     Life,
@@ -38,15 +36,15 @@ async def test_a_room_name_finds_its_lives_newest_first(home: Home) -> None:
     await place(home.ledger, FAR, Then.REST)
 
     assert await home.ledger.find("p1", "lobby") == [
-        Life(key=live, record=b"record", born=START + 1, due_at=START + 700, finished=False),
-        Life(key=ended, record=b"record", born=START, due_at=None, finished=True),
+        Life(key=live, record=b"record", born=START + 1, due_at=START + 700),
+        Life(key=ended, record=b"record", born=START, due_at=None, ended_at=START),
     ]
 
 
 async def test_only_a_due_session_shows_a_due_time(ledger: Ledger) -> None:
     """Held and at rest, there is none."""
     mine = await held(ledger)
-    life = Life(key=KEY, record=None, born=START, due_at=None, finished=False)
+    life = Life(key=KEY, record=None, born=START, due_at=None)
     assert await ledger.find("p1", "lobby") == [life]
 
     await ledger.save(mine.lease, b"record", mine.upto, Then.REST)
@@ -81,19 +79,6 @@ async def test_a_name_remembers_its_newest_lives(home: Home) -> None:
 
     assert [life.key for life in found] == keys[:0:-1]
     assert await home.ledger.touch(keys) == set()
-
-
-async def test_an_ended_session_is_found_for_an_hour(home: Home) -> None:
-    """A tombstone lives OVER_TTL_MS, and no sweep makes it live longer."""
-    await place(home.ledger, KEY, Then.OVER)
-
-    home.advance(OVER_TTL_MS - 1)
-    await home.ledger.touch([KEY])
-    assert len(await home.ledger.find("p1", "lobby")) == 1
-
-    home.advance(1)
-    assert await home.ledger.find("p1", "lobby") == []
-    assert (await home.ledger.deliver(KEY, "e9", b"again")).outcome is Delivered.ACCEPTED
 
 
 async def test_a_session_nobody_touches_is_forgotten_after_a_day(home: Home) -> None:

@@ -8,6 +8,7 @@ from dispatcher.config import CreateRate, SweepSettings
 from dispatcher.config.values import show_span
 from dispatcher.core.facts import PERSON_KINDS, Room, RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
+from dispatcher.ledger.ended import EndedRooms
 from tests.unit.config.files import RULE, loaded, told
 
 DURATION = "write a duration with its unit, such as 10s, 500ms or 1m30s"
@@ -154,6 +155,14 @@ def test_a_mistake_in_what_every_rule_has_is_told(tmp_path: Path, rule: str, sai
         ("defaults: {kinds: [SIP]}", "12: defaults.kinds: unknown field"),
         ("sweep: {every: 0s}", "16: sweep.every: must be from 1s to 1h"),
         ("sweep: {looks_per_second: 0}", "27: sweep.looks_per_second: write a whole number from 1 to 1000"),
+        ("ended_rooms: {keep: 59s}", "21: ended_rooms.keep: must be from 1m to 168h"),
+        ("ended_rooms: {keep: 169h}", "21: ended_rooms.keep: must be from 1m to 168h"),
+        ("ended_rooms: {max_rooms: 999}", "26: ended_rooms.max_rooms: write a whole number from 1000 to 1000000"),
+        ("ended_rooms: {max_bytes: 15MiB}", "26: ended_rooms.max_bytes: must be 16MiB at least"),
+        (
+            "ended_rooms: {max_bytes: 64MB}",
+            "26: ended_rooms.max_bytes: write an amount with its unit, such as 512MiB or 2GiB",
+        ),
         ("sweep: {evry: 1s}", "9: sweep.evry: unknown field; did you mean 'every'?"),
         ("create_rate: on", "14: create_rate: write null, or {per_second: 50, burst: 3}"),
         ("create_rate:", "13: create_rate: has no value"),
@@ -350,11 +359,13 @@ def test_a_rules_own_limit_wins_over_the_defaults(tmp_path: Path) -> None:
 def test_the_rest_of_the_file_reaches_the_configuration(tmp_path: Path) -> None:
     """The sections that are not rules."""
     text = "instance: blue\nsweep: {every: 10s, looks_per_second: 7}\ncreate_rate: {per_second: 9, burst: 1}\n"
+    text += "ended_rooms: {keep: 72h, max_rooms: 5000, max_bytes: 1GiB}\n"
     config = loaded(tmp_path, RULE + text)
 
     assert config.instance == "blue"
     assert config.sweep == SweepSettings(every=10_000, looks_per_second=7)
     assert config.create_rate == CreateRate(per_second=9, burst=1)
+    assert config.ended_rooms == EndedRooms(keep=72 * 3_600_000, max_rooms=5_000, max_bytes=1 << 30)
     assert config.file == tmp_path / "bad.yaml"
 
 

@@ -120,6 +120,10 @@ instance: blue
 sweep:
   every: 30s
   looks_per_second: 50
+ended_rooms:
+  keep: 24h
+  max_rooms: 10000
+  max_bytes: 64MiB
 create_rate: null
 api_rate_limit:
   calls_per_second: 20

@@ -12,7 +12,8 @@ from dispatcher.core.effects import Then
 from dispatcher.core.facts import ROOM_FINISHED, SWEPT, Ms, Room, RoomSid
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.engine.sweep import Sweep
-from dispatcher.ledger.interface import OVER_FINAL_MS, Key, LedgerUnavailable
+from dispatcher.ledger.ended import OVER_FINAL_MS
+from dispatcher.ledger.interface import Key, LedgerUnavailable
 from dispatcher.ledger.record import load_event
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.failures import Reason, Unavailable

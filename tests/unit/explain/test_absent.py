@@ -7,12 +7,12 @@ from dispatcher.explain import UnknownRoom, absence, resembling
 from tests.unit.core.world import LOBBY, agent, person
 
 SHOWN = RoomSnapshot(room=LOBBY, participants=(person(), agent()))
-NOBODY = "No room of that name has been heard of in the last hour, and LiveKit "
+NOBODY = "No room of that name is known (ended ones are kept for 24 h at most), and LiveKit "
 
 
 def absent(*looks: RoomSnapshot, asked: bool = True, names: tuple[str, ...] = ()) -> list[str]:
     """What is said."""
-    return absence(UnknownRoom(looks=looks, asked=asked, resembling=names, sweep_every=30_000))
+    return absence(UnknownRoom(looks=looks, asked=asked, resembling=names, sweep_every=30_000, kept=86_400_000))
 
 
 def test_a_room_that_lives_is_told_with_who_is_in_it_and_when_it_is_found() -> None:

@@ -87,6 +87,26 @@ async def test_rooms_are_narrowed_by_what_one_assignment_is() -> None:
     assert await home.listed(projects=["p2"]) == []
 
 
+async def test_rooms_that_have_ended_are_listed_when_they_are_asked_for() -> None:
+    """The last one first, narrowed as live ones are, with the time of their end."""
+    home = Home()
+    for sid, *assignments in (("RM_1", wants("sales")), ("RM_2", wants("chef")), ("RM_3", wants("sales", "other"))):
+        await home.saved(Key("p1", f"room-{sid}", sid), *assignments, then=Then.OVER)
+        home.now += 1
+    await home.saved(Key("p1", "alive", "RM_4"), wants("sales"))
+
+    assert await home.listed(sort="ended") == ["RM_3", "RM_2", "RM_1"]
+    assert await home.listed(sort="ended", limit=1) == ["RM_3", "RM_2", "RM_1"]
+    assert await home.listed(sort="ended", agent="sales") == ["RM_3", "RM_1"]
+    assert await home.listed(sort="ended", state="idle", rule="line") == ["RM_2", "RM_1"]
+    assert await home.listed(sort="ended", state="served") == []
+    assert await home.listed(sort="ended", q="rm_2") == ["RM_2"]
+    [newest, *_], _ = await home.pages.page(RoomsAsked(sort=Order.ENDED), PROJECTS)
+    assert (newest.finished, newest.ended_at) == (True, home.now - 1)
+    [living], _ = await home.pages.page(RoomsAsked(), PROJECTS)
+    assert (living.finished, living.ended_at) == (False, None)
+
+
 async def test_a_hidden_number_is_not_found_by_its_digits() -> None:
     """What is shown is what is searched."""
     home = Home()
@@ -145,10 +165,10 @@ async def _once(
     places: dict[str, tuple[int, str, str]] = {}
     for key, (_, later, _), since in zip(keys, born, sinces, strict=True):
         home.now += later
-        await home.saved(key, wants(since=since))
+        await home.saved(key, wants(since=since), then=Then.OVER if order is Order.ENDED else Then.REST)
         places[key.sid] = (since if order is Order.WAIT else home.now, key.project, key.sid)
     touched: set[str] = set()
-    ended: set[str] = set()
+    ended = set(places) if order is Order.ENDED else set[str]()
     found: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
@@ -162,8 +182,8 @@ async def _once(
                 continue
             touched.add(sid := await _changed(home, keys, what, n))
             ended |= {sid} if what == "ended" else set()
-    expected = [sid for sid, (at, _, _) in places.items() if (at or order is Order.NEWEST) and sid not in touched]
-    ordered = sorted(expected, key=places.__getitem__, reverse=order is Order.NEWEST)
+    expected = [sid for sid, (at, _, _) in places.items() if (at or order is not Order.WAIT) and sid not in touched]
+    ordered = sorted(expected, key=places.__getitem__, reverse=order is not Order.WAIT)
     assert [sid for sid in found if sid not in touched] == ordered
 
 

@@ -1,7 +1,8 @@
--- ARGV: a limit. Answers the time, and the earliest `limit` instants at which a session is claimable, or will be.
+-- ARGV: a limit, which sessions that have ended are kept. Answers the time, and the earliest `limit` instants at which a session is claimable, or will be.
 local limit = tonumber(ARGV[2])
 
 forget_expired()
+forget_ended(ARGV[3])
 -- Whether we are ready is judged by claims: one must fail where Redis takes no writes, demoted or full.
 redis.call('SET', base .. 'w', '', 'PX', LATE_MS)
 local times = {}

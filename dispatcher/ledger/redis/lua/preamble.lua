@@ -12,8 +12,9 @@ if not now then
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local INDEXES = { 'due', 'held', 'rest', 'age', 'list', 'count' }
+local INDEXES = { 'due', 'held', 'rest', 'age', 'list', 'count', 'ended', 'ended_bytes' }
 local WAITING = '~' -- no state is called so: sessions in which somebody waits, by since when
+local ENDED = '^' -- nor so: sessions that have ended, by when
 local FORGET_MAX = 100 -- by one script, that none takes long
 
 local function whole(number) -- Lua itself prints 14 digits
@@ -115,12 +116,21 @@ local function read(id)
   return session
 end
 
+-- The session's line among those that have ended.
+local function ended_line(session)
+  return session.project .. '\0' .. ENDED .. '\0' .. string.format('%013d', session.at) .. '\0' .. session.sid
+end
+
 -- Nothing of the session is left.
 local function forget(id)
   local session = read(id)
   if session.place then
     stand_for(session, '')
     redis.call('ZREM', name_of(session), id)
+  end
+  if redis.call('ZREM', base .. 'ended', id) == 1 then
+    redis.call('ZREM', base .. 'list', ended_line(session))
+    redis.call('DECRBY', base .. 'ended_bytes', #(session.record or ''))
   end
   for _, name in ipairs({ 'due', 'held', 'rest', 'age' }) do
     redis.call('ZREM', base .. name, id)
@@ -132,6 +142,23 @@ end
 local function forget_expired()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', base .. 'age', '-inf', whole(now), 'LIMIT', 0, FORGET_MAX)) do
     forget(id)
+  end
+end
+
+-- Those that ended first are gone, as long as they are too old, too many or too large: `kept` in replies.py.
+local function forget_ended(kept)
+  local keep, most, most_bytes = string.match(kept, '^(%d+) (%d+) (%d+)$')
+  for _ = 1, FORGET_MAX do
+    local first = redis.call('ZRANGE', base .. 'ended', 0, 0, 'WITHSCORES')
+    if not first[1] then
+      return
+    end
+    local room = redis.call('ZCARD', base .. 'ended') <= tonumber(most)
+      and tonumber(redis.call('GET', base .. 'ended_bytes') or 0) <= tonumber(most_bytes)
+    if now < first[2] + (room and keep or OVER_FINAL_MS) then
+      return
+    end
+    forget(first[1])
   end
 end
 
@@ -148,9 +175,9 @@ local function find(id)
   return session
 end
 
--- The session lives on: a day, or an hour where it is over.
+-- The session lives on: a day, or where it is over until `forget_ended` comes to it.
 local function live_on(session)
-  local ttl = session.place == 'over' and OVER_TTL_MS or LIVE_TTL_MS
+  local ttl = session.place == 'over' and KEEP_MAX_MS or LIVE_TTL_MS
   session.expires = now + ttl
   redis.call('ZADD', base .. 'age', whole(session.expires), session.id)
   redis.call('HSET', base .. 's:' .. session.id, 'place', session.place, 'at', whole(session.at),
@@ -167,7 +194,11 @@ local function move(session, place, at)
     redis.call('ZREM', base .. session.place, session.id)
   end
   session.place, session.at = place, at
-  if place ~= 'over' then
+  if place == 'over' then
+    redis.call('ZADD', base .. 'ended', whole(at), session.id)
+    redis.call('ZADD', base .. 'list', 0, ended_line(session))
+    redis.call('INCRBY', base .. 'ended_bytes', #session.record)
+  else
     redis.call('ZADD', base .. place, whole(at), session.id)
   end
   live_on(session)
@@ -210,5 +241,5 @@ end
 -- The session to read only: see `life` in replies.py.
 local function life(session)
   return { session.id, session.room, session.record, tonumber(session.born), session.place == 'due' and session.at,
-    session.place == 'over' and 1 or 0 }
+    session.place == 'over' and session.at or 0 }
 end
