@@ -15,7 +15,7 @@ OrderedState: TypeAlias = Annotated[
 ]
 
 
-class ListedAssignment(Struct, frozen=True):
+class ListedAssignment(Struct, frozen=True, gc=False):
     """An assignment of a listed room."""
 
     assignment: str
@@ -26,7 +26,7 @@ class ListedAssignment(Struct, frozen=True):
     ] = None
 
 
-class ListedRoom(Struct, frozen=True):
+class ListedRoom(Struct, frozen=True, gc=False):
     """A session that lives, or that has ended where those were asked for."""
 
     project: str

@@ -26,7 +26,7 @@ Render: TypeAlias = Callable[[Room, Participant | None], str]
 LAUNCHED: Final = "launch:"  # begins the name of what a launcher starts; no agent of a rule's is called so
 
 
-class Target(Struct, frozen=True, omit_defaults=True):
+class Target(Struct, frozen=True, omit_defaults=True, gc=False):
     """An agent that may serve an assignment: the name (and deployment) its workers register under.
 
     Or a launcher, which starts a process for the room: there are no workers then, and LiveKit has no dispatch.
@@ -64,7 +64,7 @@ class Aimed(Struct, frozen=True):
 Aim: TypeAlias = Callable[[Room, Participant | None], Aimed]
 
 
-class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How an assignment is served: its targets in order, whom it is for, and every limit. Spans in milliseconds."""
 
     targets: tuple[Target, ...]

@@ -41,7 +41,7 @@ class State(StrEnum):
     FINISHED = "finished"
 
 
-class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One CreateDispatch, or one launch, made or found and adopted. Open while `verdict` is None."""
 
     number: int
@@ -88,7 +88,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return bool(self.agent_sid) or self.listed
 
 
-class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One agent wanted in one session. The policy is its rule's when it was born."""
 
     rule: str
@@ -211,7 +211,7 @@ def is_ordered(key: str) -> bool:
     return key.startswith(_ORDERED)
 
 
-class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Session(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One life of one room."""
 
     room: str

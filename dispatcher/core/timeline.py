@@ -44,7 +44,7 @@ class Because(StrEnum):
     CIRCUIT = "circuit_open"  # no agent of the target is seen in any room, and another target can be asked
 
 
-class Patience(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Patience(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How long an attempt without a job is waited for before it is silent, and why so long (`core.patience`)."""
 
     after: Ms
@@ -94,7 +94,7 @@ class Said(StrEnum):
     PASSES_EXCEEDED = "passes.exceeded"  # the judging of one look found no end: a defect
 
 
-class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One line of a session's timeline. Never metadata, attributes or a token (law 11)."""
 
     at: Ms

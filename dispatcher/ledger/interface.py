@@ -36,7 +36,7 @@ class LedgerTaken(LedgerUnavailable):
     hint = "give one of the two another `instance`; if this one has moved to another LiveKit: serve --take-over, once"
 
 
-class Key(Struct, frozen=True):
+class Key(Struct, frozen=True, gc=False):
     """A session: one life of one room of one project."""
 
     project: str
@@ -104,7 +104,7 @@ class SaveAnswer(Struct, frozen=True, kw_only=True):
     handover: Handover | None = None  # with KEPT (the inbox is empty: it is folded once per claim) and MORE
 
 
-class Standing(Struct, frozen=True, order=True, omit_defaults=True):
+class Standing(Struct, frozen=True, order=True, omit_defaults=True, gc=False):
     """One line of the index that `save` carries: an assignment's state and the agent it is about. Fit for a label."""
 
     state: str
@@ -123,7 +123,7 @@ class Telling(Struct, frozen=True, kw_only=True):
 SILENT: Final = Telling()
 
 
-class Life(Struct, frozen=True, kw_only=True):
+class Life(Struct, frozen=True, kw_only=True, gc=False):
     """A session as `find` and `list` show it: without a lease, to read only."""
 
     key: Key

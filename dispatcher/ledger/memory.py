@@ -108,7 +108,7 @@ class MemoryLedger:
             return SaveAnswer(result=SaveResult.KEPT, handover=session.handover(now, ()))
         elif session.inbox:
             self._lease(session, now)
-            return SaveAnswer(result=SaveResult.MORE, handover=session.handover(now, tuple(session.inbox)))
+            return SaveAnswer(result=SaveResult.MORE, handover=session.handover(now, session.inbox))
         else:
             self._sessions.move(session, Place.DUE if then is Then.DUE else Place.REST, now, due_at)
         return SaveAnswer(result=SaveResult.OK)
@@ -139,7 +139,7 @@ class MemoryLedger:
 
     async def standings(self) -> Mapping[tuple[str, Standing], int]:
         self._begin()
-        return dict(self._sessions.standings)
+        return self._sessions.standings()
 
     async def turn(self, name: str, every: Ms) -> bool:
         return self._turns.take_turn(name, self._begin(), every)
@@ -186,7 +186,7 @@ class MemoryLedger:
         lapses = session.lapse()
         session.token = f"{self._process}-{next(self._leases)}"
         self._lease(session, now)
-        return session.handover(now, tuple(session.inbox), due=min(due, now), lapses=lapses)
+        return session.handover(now, session.inbox, due=min(due, now), lapses=lapses)
 
     def _lease(self, session: StoredSession, now: Ms) -> None:
         self._sessions.move(session, Place.HELD, now, now + timing.LEASE_MS)

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from sys import intern
 from typing import Final
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ _ENDED: Final = "^"  # nor so
 _LAST: Final = "\U0010ffff"  # no room's name comes after it
 
 
-class Listing(Struct, frozen=True, order=True):
+class Listing(Struct, frozen=True, order=True, gc=False):
     """A session's place in one list."""
 
     at: Ms  # its birth, since when somebody waits, or its end
@@ -25,16 +26,16 @@ class Listing(Struct, frozen=True, order=True):
     room: str
 
 
-def listings(born: Ms, index: Sequence[Standing]) -> frozenset[tuple[str, Ms]]:
+def listings(born: Ms, index: Sequence[Standing]) -> tuple[tuple[str, Ms], ...]:
     """In which lists of its project a live session is, and where."""
-    states = {(line.state, born) for line in index}
+    states = {(intern(str(line.state)), born) for line in index}
     waits = [line.since for line in index if line.since]
-    return frozenset({(_ALL, born), *states, *([(_WAITING, min(waits))] if waits else [])})
+    return ((_ALL, born), *states, *([(_WAITING, min(waits))] if waits else []))
 
 
-def ended(at: Ms) -> frozenset[tuple[str, Ms]]:
+def ended(at: Ms) -> tuple[tuple[str, Ms], ...]:
     """In which list a session is that ended then, and where."""
-    return frozenset({(_ENDED, at)})
+    return ((_ENDED, at),)
 
 
 class Lists:

@@ -8,6 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count, islice
+from sys import intern
 from typing import Final
 
 from msgspec.structs import replace
@@ -80,9 +81,9 @@ class Sessions:
         self._ended_bytes = 0  # of the records of those that are over
         self._by_key: dict[Key, StoredSession] = {}  # the oldest first
         self._places: dict[Place, OrderedDict[Key, StoredSession]] = {place: OrderedDict() for place in Place}
-        self._names: dict[tuple[str, str], list[StoredSession]] = {}
+        self._names: dict[tuple[str, str], tuple[str, ...]] = {}  # sids
         self.lists = Lists()
-        self.standings: Counter[tuple[str, Standing]] = Counter()
+        self._standings: Counter[tuple[str, str, str]] = Counter()  # project, state, agent
 
     def known(self, key: Key, now: Ms) -> StoredSession | None:
         """The session, live or ended less than OVER_FINAL_MS ago."""
@@ -102,9 +103,8 @@ class Sessions:
             self.forget(ended)
         session = StoredSession(key=key, place=Place.DUE, at=now, born=now)
         self._by_key[key] = self._places[Place.DUE][key] = session
-        lives = self._names.setdefault((key.project, key.room), [])
-        lives.append(session)
-        del lives[:-LIVES_MAX]
+        name = (key.project, key.room)
+        self._names[name] = (*self._names.get(name, ()), key.sid)[-LIVES_MAX:]
         self.reindex(session, ())
         return session
 
@@ -119,7 +119,7 @@ class Sessions:
 
     def end(self, session: StoredSession, now: Ms) -> None:
         """End the session: its record stays and can be found, as long as there is time and space for it."""
-        session.inbox.clear()
+        session.inbox = ()
         self.reindex(session, None)
         self._relist(session, ended(now))
         self.move(session, Place.OVER, now, now)
@@ -156,20 +156,25 @@ class Sessions:
         """`standings` and `lists` have these lines for the session instead of those before; None: it is in no list."""
         project = session.key.project
         for gone in session.index:
-            self.standings[project, gone] -= 1
-            if not self.standings[project, gone]:
-                del self.standings[project, gone]
-        session.index = tuple(Standing(line.state, line.agent) for line in index or ())
-        self.standings.update((project, line) for line in session.index)
-        self._relist(session, frozenset() if index is None else listings(session.born, index))
+            self._standings[project, *gone] -= 1
+            if not self._standings[project, *gone]:
+                del self._standings[project, *gone]
+        session.index = tuple((intern(str(line.state)), line.agent) for line in index or ())
+        self._standings.update((project, *line) for line in session.index)
+        self._relist(session, () if index is None else listings(session.born, index))
 
-    def _relist(self, session: StoredSession, listed: frozenset[tuple[str, Ms]]) -> None:
+    def standings(self) -> dict[tuple[str, Standing], int]:
+        """How many lines of each there are."""
+        return {(name, Standing(state, agent)): number for (name, state, agent), number in self._standings.items()}
+
+    def _relist(self, session: StoredSession, listed: tuple[tuple[str, Ms], ...]) -> None:
         before, session.listed = session.listed, listed
         self.lists.move(session.key, before, listed)
 
     def lives(self, project: str, room: str) -> list[StoredSession]:
         """The LIVES_MAX newest that were opened under the name and are still here, the newest first."""
-        return self._names.get((project, room), [])[::-1]
+        sids = self._names.get((project, room), ())
+        return [self._by_key[Key(project, room, sid)] for sid in reversed(sids)]
 
     def page(self, project: str, state: str | None, page: ListedPage) -> list[Life]:
         """So many sessions of a list, as `Ledger.list` has it."""
@@ -214,6 +219,6 @@ class Sessions:
         del self._by_key[session.key]
         del self._places[session.place][session.key]
         name = (session.key.project, session.key.room)
-        self._names[name] = [life for life in self._names.get(name, []) if life is not session]
+        self._names[name] = tuple(sid for sid in self._names.get(name, ()) if sid != session.key.sid)
         if not self._names[name]:
             del self._names[name]

@@ -24,7 +24,7 @@ _WAITING: Final = (State.PAUSED, State.WAITING, State.STARVED)  # whom a pause s
 _UNSERVED: Final = frozenset({*_WAITING, State.REQUESTED})  # somebody there has no agent
 
 
-class KnownSession(Struct, frozen=True, kw_only=True):
+class KnownSession(Struct, frozen=True, kw_only=True, gc=False):
     """A session as the ledger has it, to read only."""
 
     key: Key

@@ -29,9 +29,7 @@ OPERATIONS = (
     Mutant("tokens are alike in all processes", "secrets.token_hex(8)", '"process"'),
     Mutant("a claim knows no limit", "while len(taken) < limit and", "while"),
     Mutant("a claim comes a millisecond late", "first.at <= now:", "first.at < now:"),
-    Mutant(
-        "a checkpoint hands out the inbox", "session.handover(now, ()))", "session.handover(now, tuple(session.inbox)))"
-    ),
+    Mutant("a checkpoint hands out the inbox", "session.handover(now, ()))", "session.handover(now, session.inbox))"),
     Mutant(
         "a checkpoint drains nothing",
         "session.keep(record, upto,",
@@ -69,7 +67,7 @@ PLACES = (
         "session and session.place is Place.HELD and session.token",
         "session and session.token",
     ),
-    Mutant("a name keeps every life", "        del lives[:-LIVES_MAX]\n", ""),
+    Mutant("a name keeps every life", "[-LIVES_MAX:]", ""),
     Mutant("nothing ends for good", "(KEEP_MAX_MS if place is Place.OVER else LIVE_TTL_MS)", "10 * KEEP_MAX_MS"),
     Mutant("there may be one more", "len(over) <= kept.max_rooms", "len(over) <= kept.max_rooms + 1"),
     Mutant("there must be one less", "len(over) <= kept.max_rooms", "len(over) < kept.max_rooms"),
@@ -101,7 +99,7 @@ PLACES = (
         "            pass\n        return set",
     ),
     Mutant("a touch keeps the order of expiry", "        self._places[session.place].move_to_end(session.key)\n", ""),
-    Mutant("old lines stay in the standings", "            self.standings[project, gone] -= 1\n", ""),
+    Mutant("old lines stay in the standings", "            self._standings[project, *gone] -= 1\n", ""),
     Mutant("it expires a millisecond late", ".expires <= now:", ".expires < now:"),
     Mutant("the resting go before the tombstones", "(Place.OVER, Place.REST):", "(Place.REST, Place.OVER):"),
     Mutant(
@@ -122,13 +120,9 @@ SESSION = (
     Mutant(
         "a dropped entry does not move the head",
         "            self.drain(self.head + 1)",
-        "            self.inbox.popleft()",
+        "            self.inbox = self.inbox[1:]",
     ),
-    Mutant(
-        "upto is a count",
-        "while self.inbox and self.head < upto:\n            self.inbox.popleft()",
-        "for _ in range(min(upto, len(self.inbox))):\n            self.inbox.popleft()",
-    ),
+    Mutant("upto is a count", "max(0, upto - self.head)", "upto"),
     Mutant("a lease holds a millisecond longer", "Place.HELD and self.at > now", "Place.HELD and self.at >= now"),
     Mutant("any place is an end", "self.at if self.place is Place.OVER else 0", "self.at"),
 )

@@ -185,6 +185,19 @@ async def test_what_has_expired_leaves_no_memory_behind(process: Process) -> Non
     assert empty[1] - empty[0] < 20_000
 
 
+async def test_the_collector_of_garbage_looks_at_no_session() -> None:
+    """It stops the process meanwhile: what 1,000 sessions in all places hold is nothing to it."""
+    ledger = MemoryLedger(lambda: START)
+    gc.collect()
+    before = len(gc.get_objects())
+
+    await fill(ledger)
+
+    gc.collect()
+    assert len(gc.get_objects()) - before < 300
+    assert await ledger.counts() == Counts(due=250, held=250, rest=250)
+
+
 @pytest.mark.usefixtures("traced")
 async def test_a_busy_session_leaves_no_trail() -> None:
     """However often one session is handed out and saved before anybody claims, it takes the same memory."""
