@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -16,9 +17,12 @@ from msgspec import Struct
 
 from dispatcher.cli.options import take_url
 from dispatcher.cli.screen import Line, watch, write
+from dispatcher.cli.wakes import USUAL, Wakes
 from dispatcher.client import Answer, Dispatcher, RequestFailed
 from dispatcher.client.transport import ask
 from dispatcher.offline import Unusable
+
+PAUSES: Final = USUAL  # between views
 
 _SAYS: Final[Mapping[str, str]] = {  # for whoever types; the API's own words are for whoever programs
     "unauthorized": "the token was refused: set DISPATCHER_API_TOKEN to the service's",
@@ -47,7 +51,7 @@ def take_service(parser: argparse.ArgumentParser) -> None:
 
 def take_watch(parser: argparse.ArgumentParser) -> None:
     """Add `--watch`."""
-    parser.add_argument("--watch", action="store_true", help="show it anew every 2 s, until Ctrl-C")
+    parser.add_argument("--watch", action="store_true", help="show it anew as it changes, until Ctrl-C")
 
 
 def token() -> str:
@@ -64,13 +68,16 @@ def says(failed: RequestFailed) -> str:
     return _SAYS.get(failed.error, failed.detail)
 
 
-def ask_service(arguments: argparse.Namespace, asking: Asking) -> int:
-    """Ask the service and write its reply; with `--watch` again and again, until Ctrl-C. Raises Unusable."""
+def ask_service(arguments: argparse.Namespace, asking: Asking, *, room: str = "", project: str = "") -> int:
+    """Ask the service and write its reply; with `--watch` again and again, until Ctrl-C. Raises Unusable.
+
+    It is asked again when it tells of something that has changed: of this room and project, or of any.
+    """
     given = token()
     if not vars(arguments).get("watch"):
         return asyncio.run(_once(arguments, given, asking))
     with suppress(KeyboardInterrupt):
-        asyncio.run(_again_and_again(arguments, given, asking))
+        asyncio.run(_again_and_again(arguments, given, asking, room, project))
     return 0
 
 
@@ -85,7 +92,7 @@ async def _once(arguments: argparse.Namespace, given: str, asking: Asking) -> in
     return reply.code
 
 
-async def _again_and_again(arguments: argparse.Namespace, given: str, asking: Asking) -> None:
+async def _again_and_again(arguments: argparse.Namespace, given: str, asking: Asking, room: str, project: str) -> None:
     async with Dispatcher(arguments.url, given) as dispatcher:
 
         async def show() -> Sequence[Line]:
@@ -95,7 +102,13 @@ async def _again_and_again(arguments: argparse.Namespace, given: str, asking: As
                 reply = _refused(failed)
             return _lines(reply, as_json=arguments.json)
 
-        await watch(show, sys.stdout)
+        wakes = Wakes(partial(dispatcher.listen, room=room, project=project), PAUSES)
+        listening = asyncio.create_task(wakes.run())
+        try:
+            await watch(show, sys.stdout, wakes.pause)
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
 
 
 def failure(failed: RequestFailed) -> Mapping[str, object]:

@@ -63,7 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what happened; exit code 1 where the service cannot say."""
-    return ask_service(arguments, lambda dispatcher: _asked(dispatcher, arguments.room, _story))
+    return ask_service(arguments, lambda dispatcher: _asked(dispatcher, arguments.room, _story), room=arguments.room)
 
 
 def explain_live(url: str, room: str) -> int:

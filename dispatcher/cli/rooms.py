@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         more = f"the first {arguments.limit}, there may be more: --limit" if len(listed) == arguments.limit else ""
         return Reply([table], {"rooms": listed}, aside=more)
 
-    return ask_service(arguments, rooms)
+    return ask_service(arguments, rooms, project=arguments.project)
 
 
 def _limit(text: str) -> int:

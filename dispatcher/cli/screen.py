@@ -3,7 +3,6 @@
 What outsiders have written is written out where it has no shape of its own: it commands no terminal.
 """
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TextIO, TypeAlias
@@ -15,8 +14,6 @@ from rich.table import Table as Drawn
 from rich.text import Text
 
 from dispatcher.core.text import visible
-
-EVERY_S: Final = 2.0
 
 _STYLES: Final[Mapping[str, str]] = {  # of cells that say how something stands
     "served": "green",
@@ -55,27 +52,31 @@ def write(lines: Sequence[Line], out: TextIO) -> None:
             out.write(plain([line]))
 
 
-async def watch(show: Callable[[], Awaitable[Sequence[Line]]], out: TextIO, every: float = EVERY_S) -> None:
-    """Write what `show` gives, again and again: over the last on a terminal, elsewhere below it where it has changed.
+async def watch(
+    show: Callable[[], Awaitable[Sequence[Line]]], out: TextIO, pause: Callable[[], Awaitable[None]]
+) -> None:
+    """Write what `show` gives, each time after a `pause`: over the last on a terminal, else below it where it differs.
 
     It ends when it is cancelled.
     """
     if not _draws(out):
-        await _told_when_changed(show, out, every)
+        await _told_when_changed(show, out, pause)
     with Live(console=_console(out), auto_refresh=False, vertical_overflow="ellipsis") as live:
         while True:
             live.update(_drawn(await show()), refresh=True)
-            await asyncio.sleep(every)
+            await pause()
 
 
-async def _told_when_changed(show: Callable[[], Awaitable[Sequence[Line]]], out: TextIO, every: float) -> None:
+async def _told_when_changed(
+    show: Callable[[], Awaitable[Sequence[Line]]], out: TextIO, pause: Callable[[], Awaitable[None]]
+) -> None:
     before = ""
     while True:
         if (text := plain(await show())) != before:
             out.write(text)
             out.flush()
         before = text
-        await asyncio.sleep(every)
+        await pause()
 
 
 def _plain(table: Table) -> list[str]:

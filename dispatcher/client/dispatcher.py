@@ -147,7 +147,7 @@ class Dispatcher:
         pauses = iter(self._repeats)
         while True:
             try:
-                async with aclosing(self._listen({"room": room, "project": project}, after)) as stream:
+                async with aclosing(self.listen(room=room, project=project, after=after)) as stream:
                     async for told in stream:
                         after, pauses = told.id, iter(self._repeats)
                         if told.happened is not None:
@@ -157,7 +157,9 @@ class Dispatcher:
                     raise
             await asyncio.sleep(next(pauses, EVENTS_AGAIN_S))
 
-    async def _listen(self, query: Mapping[str, str], after: str) -> AsyncGenerator[Told]:
+    async def listen(self, *, room: str = "", project: str = "", after: str = "") -> AsyncGenerator[Told]:
+        """Give the pieces of one stream until it ends; the first one comes as soon as it is heard."""
+        query = {"room": room, "project": project}
         headers = {**self._authorization, **({"Last-Event-ID": after} if after else {})}
         async with aclosing(listen(self._http, self._address("/v1/events", query), headers)) as stream:
             async for told in stream:

@@ -1,6 +1,7 @@
 """The commands that ask a running service, as somebody types them."""
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stdout
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -17,7 +18,9 @@ from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from dispatcher.app import running
+from dispatcher.cli import client
 from dispatcher.cli.main import main
+from dispatcher.cli.wakes import Pauses
 from dispatcher.config import ApiToken, Secret
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
@@ -234,6 +237,39 @@ async def test_explain_has_json_too(typed: Type) -> None:
         assert (code, told(out)["sessions"][0]["timeline"][0]["agent"]) == (0, "sales")
         code, out, _ = await typed(here, "explain", "attic", "--json")
         assert (code, told(out)["error"]) == (1, "unknown_room")
+
+
+class Interrupted(io.StringIO):
+    """What is written, until somebody who has seen this presses Ctrl-C."""
+
+    def __init__(self, seen: str) -> None:
+        super().__init__()
+        self.seen = seen
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if self.seen in self.getvalue():
+            raise KeyboardInterrupt
+        return written
+
+
+@pytest.mark.parametrize(("command", "seen"), [(("rooms",), "served"), (("explain", "lobby"), "Served: `greeter`")])
+async def test_a_view_is_shown_anew_as_the_service_tells_of_a_change(
+    command: tuple[str, ...], seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would have it shown within the hour."""
+    out = Interrupted(seen)
+    monkeypatch.setattr(client, "PAUSES", Pauses(apart=0.0, unheard=3_600, calm=3_600, again=0.1))
+    monkeypatch.setenv("DISPATCHER_API_TOKEN", TOKEN)
+    async with house(rule("greeter")) as here:
+        here.livekit.workers.register("greeter")
+        with redirect_stdout(out):
+            view = asyncio.create_task(asyncio.to_thread(main, [*command, "--watch", "--url", here.service.url]))
+            async with asyncio.timeout(60):
+                while not out.getvalue():
+                    await asyncio.sleep(0.01)
+                await here.livekit.rooms.join("lobby", "alice")
+                assert await view == 0
 
 
 async def test_a_view_goes_on_until_it_is_interrupted() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from rich.text import Text
@@ -89,7 +90,7 @@ async def shown(out: io.StringIO, texts: Sequence[str]) -> str:
         return [left.pop(0)]
 
     with pytest.raises(EOFError):
-        await asyncio.wait_for(watch(show, out, every=0.0), 5)
+        await asyncio.wait_for(watch(show, out, partial(asyncio.sleep, 0)), 5)
     return out.getvalue()
 
 
