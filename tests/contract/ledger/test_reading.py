@@ -189,6 +189,18 @@ async def test_the_list_shows_live_sessions_of_a_project_newest_first(home: Home
     assert [life.key for life in await home.ledger.list("p1")] == [OTHER, KEY]
 
 
+async def test_what_has_expired_takes_no_place_in_a_page(home: Home) -> None:
+    """Else a page without any would be taken for the last one."""
+    for n in range(3):
+        await place(home.ledger, Key("p1", "lobby", f"RM_{n}"), Then.REST)
+        home.advance(1)
+    home.advance(LIVE_TTL_MS - 4)
+    await home.ledger.touch([Key("p1", "lobby", "RM_0")])
+    home.advance(LIVE_TTL_MS // 2)
+
+    assert [life.key.sid for life in await home.ledger.list("p1", limit=2)] == ["RM_0"]
+
+
 async def test_the_list_is_narrowed_to_a_state(ledger: Ledger) -> None:
     """A session is shown if one of its assignments is in the state."""
     await place(ledger, KEY, Then.REST, SERVED, ASKED)

@@ -12,6 +12,7 @@ import redis
 
 from dispatcher.core.effects import Then
 from dispatcher.ledger.changes import WATCH_MS
+from dispatcher.ledger.ended import EndedRooms
 from dispatcher.ledger.interface import (
     INBOX_MAX,
     LIVE_TTL_MS,
@@ -23,6 +24,7 @@ from dispatcher.ledger.interface import (
     Standing,
     Telling,
 )
+from dispatcher.ledger.order import ListedPage, Order
 from dispatcher.ledger.redis import address, replies
 from dispatcher.ledger.redis.client import Client, ScriptCall
 from dispatcher.ledger.redis.connections import CONNECTIONS
@@ -299,6 +301,22 @@ async def test_any_number_is_touched(home: RedisHome) -> None:
         await home.ledger.deliver(key, "", b"event", take=False)
 
     assert await home.ledger.touch(keys) == set(keys[1:-1])
+
+
+@pytest.mark.parametrize("order", [Order.NEWEST, Order.WAIT])
+async def test_a_partition_answers_no_more_of_a_list_than_a_page(home: RedisHome, order: Order) -> None:
+    """Else a Redis would send all of 20,000 rooms for each hundred of them."""
+    for n in range(3):
+        mine = await held(home.ledger, Key("p1", "lobby", f"RM_{n}"))
+        waits = Telling(index=[Standing("waiting", "greeter", since=1)])
+        await home.ledger.save(mine.lease, b"record", mine.upto, Then.REST, telling=waits)
+    asked = replies.list_of("p1", None, ListedPage(order=order, limit=2))
+
+    calls = Keys(clock=home.read_clock).everywhere(Op.LIST, *asked, replies.kept(EndedRooms()))
+    client = Client(address.read(home.valkey.url))
+
+    assert sorted(map(len, await client.run(calls)))[-2:] == [0, 2]
+    await client.aclose()
 
 
 async def test_an_ended_session_leaves_its_record_alone(home: RedisHome) -> None:
