@@ -69,11 +69,6 @@ async def earlier(ledger: Ledger, key: Key) -> tuple[Session, ...]:
     return tuple(one.session for one in found if one.key != key and one.session.finished)
 
 
-async def live(ledger: Ledger, project: str, state: str | None = None, *, limit: int = 100) -> list[KnownSession]:
-    """Live sessions of the project, the newest first, as `Ledger.list`."""
-    return [known(life) for life in await ledger.list(project, state, limit=limit)]
-
-
 def waiting_since(session: Session) -> Ms:
     """Since when somebody in it has waited for an agent; 0: nobody waits."""
     return min((since for one in session.assignments if (since := _waited(one))), default=0)

@@ -1,5 +1,6 @@
 """Metrics of the present state, refreshed from the ledger: the same on every replica."""
 
+import asyncio
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -7,11 +8,13 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session, State
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger
+from dispatcher.ledger.order import Order, Position
 from dispatcher.ledger.repeating import repeat
 from dispatcher.telemetry.metrics import Metrics
 
 EVERY_S: Final = 5.0
-WAITING_MAX: Final = 1_000  # sessions read for the longest wait
+WAITING_MAX: Final = 1_000  # sessions of a project that are looked through for the longest wait
+BATCH: Final = 20  # of them, between two turns of others: one is enough where no agent is paused
 _UNSERVED: Final = (State.WAITING, State.REQUESTED, State.STARVED)
 
 
@@ -39,12 +42,22 @@ class Gauges:
 
     async def _oldest_wait(self) -> Ms:
         now = await self.ledger.now()
-        since = [now]
-        for project in self.projects():
-            for state in _UNSERVED:
-                for known in await sessions.live(self.ledger, project, state, limit=WAITING_MAX):
-                    since.extend(_waiting_since(known.session))
-        return now - min(since)
+        return now - min([await self._oldest_since(project, now) for project in self.projects()], default=now)
+
+    async def _oldest_since(self, project: str, now: Ms) -> Ms:
+        """Since when somebody has waited for longest, but for those whose agent is paused; `now`: nobody waits."""
+        oldest, after = now, None
+        for _ in range(WAITING_MAX // BATCH):
+            lives = await self.ledger.list(project, order=Order.WAIT, after=after, limit=BATCH)
+            for life in lives:
+                if life.waiting_since >= oldest:
+                    return oldest
+                oldest = min([oldest, *_waiting_since(sessions.known(life).session)])
+                after = Position(life.waiting_since, life.key.sid)
+            if not lives:
+                break
+            await asyncio.sleep(0)  # others have their turn
+        return oldest
 
 
 def _waiting_since(session: Session) -> list[Ms]:

@@ -2,13 +2,15 @@
 
 import asyncio
 
+import pytest
+
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Assignment, State
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Key, Standing, Telling
 from dispatcher.livekit.client import LiveKit
-from dispatcher.telemetry.gauges import Gauges
+from dispatcher.telemetry.gauges import BATCH, Gauges
 from tests.unit.core.world import NOW, assignment, session
 from tests.unit.desk import PROJECT, Desk, until
 
@@ -17,8 +19,8 @@ async def stands(desk: Desk, sid: str, state: State, *, since: Ms = 0, project: 
     """A session with an assignment in this state, that waits since then."""
     await desk.hear(key=Key(project, "lobby", sid))
     handover = await desk.claim()
-    one: Assignment = assignment(waiting_since=since)
-    index = (Standing(state, "greeter"),)
+    one: Assignment = assignment(waiting_since=since, paused=state is State.PAUSED)
+    index = (Standing(state, "greeter", 0 if state is State.SERVED else since),)
     await desk.ledger.save(
         handover.lease, record.dump(session(one)), handover.upto, Then.REST, telling=Telling(index=index)
     )
@@ -66,6 +68,28 @@ async def test_the_longest_wait_of_any_project() -> None:
     assert desk.value("oldest_wait_seconds") == 9
 
 
+async def test_the_longest_wait_is_found_behind_many_that_are_paused() -> None:
+    """However many those are; nobody who has waited for less is read."""
+    desk = Desk()
+    for n in range(2 * BATCH):
+        await stands(desk, f"RM_{n}", State.PAUSED, since=NOW - 90_000 + n)
+    await stands(desk, "RM_first", State.STARVED, since=NOW - 8_000)
+    await stands(desk, "RM_later", State.STARVED, since=NOW - 7_000)
+    await gauges(desk).refresh()
+    assert desk.value("oldest_wait_seconds") == 8
+
+
+async def test_so_many_are_looked_through_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all of them are paused, the answer may be too short, and the service is not held up."""
+    monkeypatch.setattr("dispatcher.telemetry.gauges.WAITING_MAX", BATCH)
+    desk = Desk()
+    for n in range(BATCH):
+        await stands(desk, f"RM_{n}", State.PAUSED, since=NOW - 90_000 + n)
+    await stands(desk, "RM_behind", State.STARVED, since=NOW - 8_000)
+    await gauges(desk).refresh()
+    assert desk.value("oldest_wait_seconds") == 0
+
+
 async def test_nobody_waits() -> None:
     """Nothing there, or nothing known of when it began: 0."""
     desk = Desk()
@@ -106,7 +130,7 @@ async def test_what_is_paused_waits_for_nobody() -> None:
     two = session(
         assignment(waiting_since=NOW - 9_000, paused=True), assignment(name="other", waiting_since=NOW - 2_000)
     )
-    index = (Standing(State.PAUSED, "greeter"), Standing(State.WAITING, "other"))
+    index = (Standing(State.PAUSED, "greeter", NOW - 9_000), Standing(State.WAITING, "other", NOW - 2_000))
     await desk.ledger.save(handover.lease, record.dump(two), handover.upto, Then.REST, telling=Telling(index=index))
     await gauges(desk).refresh()
     assert desk.value("oldest_wait_seconds") == 2
