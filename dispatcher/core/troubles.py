@@ -18,6 +18,7 @@ class TroubleKind(StrEnum):
     WEBHOOKS_REJECTED = "webhooks_rejected"  # lately
     WEBHOOKS_ASTRAY = "webhooks_astray"  # lately: they came to a wrong path, or as a GET
     WEBHOOKS_MISSING = "webhooks_missing"  # the sweep finds rooms that no webhook has told of
+    NOTICES_FAILING = "notices_failing"  # a receiver does not take what it is owed
     CONFIG_REFUSED = "config_refused"  # what is written has mistakes: an earlier configuration is in force
 
 
@@ -26,11 +27,12 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
     kind: TroubleKind
     project: str = ""  # "": of all projects
-    reason: str = ""  # LiveKit's, the webhook's or the ledger's, as metrics and log have it
+    reason: str = ""  # LiveKit's, the webhook's, the ledger's or the receiver's, as metrics and log have it
     since: Ms = 0  # it has lasted since then; 0: not known
     last_at: Ms = 0  # the last sign of it
     count: int = 0  # webhooks rejected or astray, calls failed, rooms found, mistakes
     asked: str = ""  # WEBHOOKS_ASTRAY: the method and the path of the last one
+    receiver: str = ""  # NOTICES_FAILING: whose
 
 
 _ORDER: Final = list(TroubleKind)

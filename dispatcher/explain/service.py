@@ -30,6 +30,19 @@ _REJECTED: Final = {  # of webhooks, by reason (`livekit.webhook.Rejected`, and 
 }
 
 
+_UNTOLD: Final = {  # of messages to a receiver, by reason (`notices.post.NotDelivered`)
+    "private_address": "its address is not on the public internet, and it has no `allow_private: true`",
+    "unresolved": "its name has no address",
+    "unreachable": "nobody answers there: is it up, and its `url` right?",
+    "untrusted": "its certificate is not trusted: SSL_CERT_FILE names a file of others to trust",
+    "timeout": "it does not answer within 10 s",
+    "broken": "the connection ends before there is an answer",
+    "redirected": "it redirects: configure where it leads to",
+    "refused": "it refuses the message: are `url`, `secret` and `format` right?",
+    "failed": "it answers with an error of its own",
+}
+
+
 def ended(sentence: str) -> str:
     """The sentence with its full stop, where it has no end yet."""
     return sentence if sentence.endswith("?") else f"{sentence}."
@@ -63,6 +76,8 @@ def trouble_told(trouble: Trouble, now: Ms, *, named: bool = False) -> str:
                 f"No webhook of {livekit} {come}, and {rooms} found by the sweep, up to 30 s late: "
                 "does LiveKit's `webhook.urls` name this service's /webhook?"
             )
+        case TroubleKind.NOTICES_FAILING:
+            return _of_a_receiver(trouble, now)
         case TroubleKind.CONFIG_REFUSED:
             mistakes = f"{trouble.count} mistakes" if trouble.count > 1 else "a mistake"
             return (
@@ -80,6 +95,11 @@ def _of_the_ledger(trouble: Trouble, now: Ms) -> str:
         f"The ledger (REDIS_URL) has not answered for {about(now - trouble.since)}: webhooks are refused with 503, "
         "and no agent is asked for until it does."
     )
+
+
+def _of_a_receiver(trouble: Trouble, now: Ms) -> str:
+    lasts, why = about(now - trouble.since), ended(_UNTOLD.get(trouble.reason, "see the log"))
+    return f"The receiver `{trouble.receiver}` has taken no notice for {lasts} ({trouble.reason}): {why}"
 
 
 def _of_webhooks(trouble: Trouble, now: Ms) -> str:

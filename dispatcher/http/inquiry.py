@@ -8,6 +8,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Rule
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
+from dispatcher.core.troubles import TroubleKind
 from dispatcher.core.workers import WorkersSeen
 from dispatcher.explain import Known, UnknownRoom, absence, page_of, resembling
 from dispatcher.http import shown
@@ -74,8 +75,9 @@ class Inquiry:
         return {"troubles": self.troubles(projects), **await self._absent(room, projects)}
 
     def troubles(self, projects: Collection[str]) -> tuple[ToldTrouble, ...]:
-        """What is wrong with the service itself, where it concerns these projects."""
-        return shown.troubles(self.health, projects, several=len(self.holder.snapshot.projects) > 1)
+        """What is wrong with the service itself and these projects, and may keep an agent away."""
+        told = shown.troubles(self.health, projects, several=len(self.holder.snapshot.projects) > 1)
+        return tuple(one for one in told if one.kind is not TroubleKind.NOTICES_FAILING)
 
     def shown(self, life: KnownSession) -> Session:
         """The session as it may be shown: with marks for people, where identities are masked."""

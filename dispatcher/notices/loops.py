@@ -52,7 +52,7 @@ class NoticeLoops:
         watch = Watch(ledger, self.outbox, recorder.health, settings.project_names, problems)
         starter.start("watch", watch.run)
         starter.start("collector", Collector(ledger, settings.receivers).run)
-        sender = Sender(ledger, addresses, post, recorder.log, recorder.metrics)
+        sender = Sender(ledger, addresses, post, recorder.log, recorder.metrics, recorder.health)
         starter.start_for_each(lambda: [one.name for one in settings.receivers()], "notices", sender.run)
 
     def _find(self, name: str) -> Receiver | None:

@@ -16,6 +16,7 @@ from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.notices.bodies import Request, Teller, request
 from dispatcher.notices.post import Receipt
 from dispatcher.notices.queues import Queues
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics, begin
 
@@ -39,8 +40,11 @@ class Addresses:
 class Sender:
     """Sends what is due."""
 
-    def __init__(self, ledger: Ledger, addresses: Addresses, post: Post, log: Log, metrics: Metrics) -> None:
+    def __init__(
+        self, ledger: Ledger, addresses: Addresses, post: Post, log: Log, metrics: Metrics, health: Health
+    ) -> None:
         self.ledger = ledger
+        self.health = health
         self.queues = Queues(ledger)
         self.addresses = addresses
         self.post = post
@@ -59,6 +63,7 @@ class Sender:
                 await asyncio.sleep(0 if sent else EVERY_S)
         finally:
             self.metrics.notices_waiting.remove(name)
+            self.health.notices_taken(name)
 
     async def send(self, name: str) -> bool:
         """Send one message, if one is due; whether one was. Raises LedgerUnavailable."""
@@ -66,7 +71,10 @@ class Sender:
         if receiver is None:
             return False
         [kept] = await self.queues.read([name])
-        self.metrics.notices_waiting.labels(name).set(waiting(kept.queue))
+        owed = waiting(kept.queue)
+        self.metrics.notices_waiting.labels(name).set(owed)
+        if not owed:
+            self.health.notices_taken(name)
         now = await self.ledger.now()
         queue = make_messages(kept.queue, receiver.pacing, now, receiver=name)
         due = due_messages(queue, now)
@@ -91,9 +99,11 @@ class Sender:
         name, kind = receiver.name, message.kind
         if receipt.why is None:
             result = "delivered"
+            self.health.notices_taken(name)
             log.info("notice.delivered", receiver=name, kind=kind, happenings=total)
         elif again_in is not None:
             result = "failed"
+            self.health.notice_failed(name, receipt.why)
             log.warning("notice.failed", receiver=name, kind=kind, why=str(receipt), seconds=again_in // 1000)
         else:
             result = "given_up"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dispatcher.core import timing
 from dispatcher.core.facts import Ms
@@ -54,6 +55,7 @@ class Health:
         self._webhook_at: dict[str, Ms] = {}  # by project: the last one that was verified
         self._found: dict[str, _Failing] = {}  # by project: rooms that the sweep has found since
         self._swept_at: dict[str, Ms] = {}  # by project: when a sweep last came to its end
+        self._untold: dict[str, _Failing] = {}  # by receiver of notices
 
     # Hearing
 
@@ -98,6 +100,15 @@ class Health:
     def swept(self, project: str) -> None:
         """Note that a sweep of the project has come to its end."""
         self._swept_at[project] = self.clock()
+
+    def notice_failed(self, receiver: str, why: str) -> None:
+        """Note that the receiver has not taken a message."""
+        failing = self._untold.setdefault(receiver, _Failing(since=self.clock()))
+        failing.last_at, failing.reason, failing.count = self.clock(), why, failing.count + 1
+
+    def notices_taken(self, receiver: str) -> None:
+        """Note that it has taken one, or is owed nothing."""
+        self._untold.pop(receiver, None)
 
     def room_found(self, project: str) -> None:
         """Note that the sweep has found a room that no webhook had told of."""
@@ -148,6 +159,8 @@ class Health:
             yield from _lately(TroubleKind.WEBHOOKS_REJECTED, reason, instants, now)
         for reason, (instants, asked) in self._astray.items():
             yield from _lately(TroubleKind.WEBHOOKS_ASTRAY, reason, instants, now, asked)
+        for receiver, one in self._untold.items():
+            yield replace(_trouble(TroubleKind.NOTICES_FAILING, one), receiver=receiver)
         if self.config.refused_lately:
             refused_at, mistakes = self.config.refused_at, len(self.config.problems)
             yield Trouble(kind=TroubleKind.CONFIG_REFUSED, since=refused_at, last_at=refused_at, count=mistakes)

@@ -23,10 +23,11 @@ SITUATIONS: Final[dict[str, Situation]] = {
     "the API key is wrong": situations.wrong_secret,
     "webhooks go to another host": situations.no_webhooks,
     "Redis is down": situations.redis_down,
+    "a receiver of notices is down": situations.receiver_dead,
     "a change of the configuration has a mistake": situations.config_refused,
 }
 _ROW: Final = re.compile(r"^\| ([^|`]+?) \| (\S.*?) \| (\S.*?) \| `dispatcher (.+?)` \| (.+) \|$", re.MULTILINE)
-_SAYS: Final = re.compile(r"`` (.+?) ``(?: \(not (.+?)\))?")
+_SAYS: Final = re.compile(r"`` (.+?) ``(?: \(not (.+?)(?::.+?)?\))?")
 
 
 class Incident(Struct, frozen=True):
@@ -40,6 +41,10 @@ class Incident(Struct, frozen=True):
     def patterns(self, teller: str) -> list[str]:
         """What this teller says."""
         return [pattern for pattern, silent in self.says if silent != teller]
+
+    def unsaid(self, teller: str) -> list[str]:
+        """What this teller does not say."""
+        return [pattern for pattern, silent in self.says if silent == teller]
 
 
 def _incident(alert: str, notice: str, command: str, says: str) -> Incident:

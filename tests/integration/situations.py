@@ -18,7 +18,9 @@ from dispatcher.ledger.timed import TimedLedger
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, JobOutcome, Timings
 from tests.integration.house import SPEED, Ears, House, config, house, rule
+from tests.integration.test_notices import receiver
 from tests.integration.test_reload import BAD, GREETER, following, reload
+from tests.real.server import free_port
 from tests.unit.notices.tell import SECRET
 
 Told: TypeAlias = tuple[Receiver, ...]  # who is told by notices
@@ -158,6 +160,18 @@ async def redis_down(told: Told = NOBODY) -> AsyncIterator[House]:
         with broken(here.service.ledger):
             await here.told("ledger.failed", within=20)
             yield here
+
+
+@asynccontextmanager
+async def receiver_dead(told: Told = NOBODY) -> AsyncIterator[House]:
+    """Nobody listens where one of those is who are told; three agents of a room do not come."""
+    dead = receiver(f"http://127.0.0.1:{free_port()}/in", name="dead")
+    names = ("greeter", "sales", "support")  # each has messages of its own
+    rules = (rule(one, name=one, attempts=1, retry_every=60_000, go_on=True) for one in names)
+    async with house(*rules, receivers=(*told, dead)) as here:
+        await here.livekit.rooms.join("lobby", "alice")
+        await here.told("notice.failed", receiver="dead", within=20)
+        yield here
 
 
 @asynccontextmanager

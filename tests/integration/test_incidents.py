@@ -70,6 +70,8 @@ async def test_the_notice_comes_and_command_and_explain_say_why(
 
     assert [pattern for pattern in one.patterns("the command") if not re.search(pattern, answered)] == []
     assert [pattern for pattern in one.patterns("`explain`") if not re.search(pattern, explained)] == []
+    assert [pattern for pattern in one.unsaid("the command") if re.search(pattern, answered)] == []
+    assert [pattern for pattern in one.unsaid("`explain`") if re.search(pattern, explained)] == []
 
 
 def told(ops: Hooks) -> tuple[Receiver, ...]:

@@ -20,6 +20,7 @@ from dispatcher.notices.outbox import Outbox
 from dispatcher.notices.post import NotDelivered, Post, Receipt, posting
 from dispatcher.notices.queues import Queues
 from dispatcher.notices.sender import Addresses, Sender
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.metrics import Metrics
@@ -189,7 +190,8 @@ class _Process:
         self.outbox = Outbox(lambda: [to], Mask())
         self.collector = Collector(self.ledger, lambda: [to])
         log = Log(lambda _line: None, lambda: NOW / 1_000)
-        self.sender = Sender(self.ledger, Addresses(lambda _: to, lambda: US, lambda: NOW), post, log, Metrics())
+        addresses, health = Addresses(lambda _: to, lambda: US, lambda: NOW), Health(lambda: NOW)
+        self.sender = Sender(self.ledger, addresses, post, log, Metrics(), health)
 
     async def tell(self, name: str) -> None:
         """A save that tells of something."""

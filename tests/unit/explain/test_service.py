@@ -7,6 +7,7 @@ from dispatcher.core.troubles import Trouble, TroubleKind
 from dispatcher.explain import trouble_told
 from dispatcher.livekit.failures import Reason
 from dispatcher.livekit.webhook import Rejected
+from dispatcher.notices.post import NotDelivered
 
 NOW: Ms = 1_000_000
 LIVEKIT = Trouble(kind=TroubleKind.LIVEKIT_FAILING, project="emea", reason="timeout", since=NOW - 22_000, count=9)
@@ -49,6 +50,10 @@ MISSING = Trouble(kind=TroubleKind.WEBHOOKS_MISSING, project="emea", last_at=NOW
         ),
         (MISSING, "No webhook of LiveKit has ever come, and a room was found by the sweep, up to 30 s late: does"),
         (
+            Trouble(kind=TroubleKind.NOTICES_FAILING, reason="timeout", since=NOW - 22_000, receiver="slack"),
+            "The receiver `slack` has taken no notice for 22 s (timeout): it does not answer within 10 s.",
+        ),
+        (
             Trouble(kind=TroubleKind.CONFIG_REFUSED, since=NOW - 22_000, last_at=NOW - 22_000, count=1),
             "A change of the configuration was refused 22 s ago, for a mistake: the last good one is in force; ",
         ),
@@ -81,6 +86,13 @@ def test_the_project_is_named_where_there_are_several() -> None:
 def test_each_failure_of_livekits_has_its_words(reason: Reason) -> None:
     """Of those that are not about the request."""
     trouble = Trouble(kind=TroubleKind.LIVEKIT_FAILING, reason=reason, since=NOW)
+    assert "see the log." not in trouble_told(trouble, NOW)
+
+
+@pytest.mark.parametrize("reason", list(NotDelivered))
+def test_each_reason_of_a_receivers_has_its_words(reason: NotDelivered) -> None:
+    """As docs/notices.md has them at length."""
+    trouble = Trouble(kind=TroubleKind.NOTICES_FAILING, reason=reason, since=NOW, receiver="slack")
     assert "see the log." not in trouble_told(trouble, NOW)
 
 

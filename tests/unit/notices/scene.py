@@ -15,6 +15,7 @@ from dispatcher.notices.collector import Collector
 from dispatcher.notices.outbox import Outbox
 from dispatcher.notices.post import NotDelivered, Receipt
 from dispatcher.notices.sender import Addresses, Sender
+from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.metrics import Metrics
@@ -35,6 +36,7 @@ class Scene:
         self.outbox = Outbox(lambda: self.receivers, Mask())
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
+        self.health = Health(self.watch)
         self.lines: list[dict[str, Any]] = []
         self.saves = 0
         self.posted: list[tuple[str, Any]] = []
@@ -50,7 +52,7 @@ class Scene:
         """Likewise."""
         log = Log(lambda line: self.lines.append(json.loads(line)), lambda: self.watch.time / 1000)
         addresses = Addresses(self._find, lambda: US, self.watch)
-        return Sender(self.ledger, addresses, self._post, log, self.metrics)
+        return Sender(self.ledger, addresses, self._post, log, self.metrics, self.health)
 
     async def happen(self, *happenings: Happening) -> None:
         """The ledger has a notice of each, posted with some save."""

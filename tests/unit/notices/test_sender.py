@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from dispatcher.core import timing
 from dispatcher.core.notices import NoticeKind
+from dispatcher.core.troubles import TroubleKind
 from dispatcher.notices.post import NotDelivered, Receipt
 from dispatcher.notices.queues import Kept
-from tests.unit.notices.scene import DOWN, PACING, Scene
+from dispatcher.telemetry.health import Health
+from tests.unit.notices.scene import DOWN, PACING, TAKEN, Scene
 from tests.unit.notices.tell import happening, receiver
 
 
@@ -133,6 +137,28 @@ async def test_who_has_left_the_configuration_is_sent_nothing() -> None:
 
     assert not await scene.sender.send("ops")
     assert scene.posted == []
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_receiver_that_takes_nothing_is_trouble_until_it_is_owed_nothing(*, elsewhere: bool) -> None:
+    """Since the first try that failed; whichever replica has told it what it was owed."""
+    scene = await about_to_send()
+    taker = scene.new_sender() if elsewhere else scene.sender
+    taker.health = Health(scene.watch) if elsewhere else scene.health
+    scene.answer = lambda _: DOWN
+    since = scene.watch.time
+    assert await scene.send_all() == 1
+    scene.watch.later(timing.NOTICE_BACKOFF_MS)
+    assert await scene.send_all() == 1
+    [trouble] = scene.health.troubles([])
+    assert (trouble.kind, trouble.receiver, trouble.reason) == (TroubleKind.NOTICES_FAILING, "ops", "unreachable")
+    assert (trouble.since, trouble.last_at, trouble.count) == (since, scene.watch.time, 2)
+
+    scene.answer = lambda _: TAKEN
+    scene.watch.later(PACING.interval)
+    assert await taker.send("ops")
+    assert not await scene.sender.send("ops")
+    assert scene.health.troubles([]) == []
 
 
 async def test_how_much_waits_is_shown() -> None:
