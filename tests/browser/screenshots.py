@@ -125,7 +125,8 @@ async def take(chromium: Browser, site: Site, shot: Shot) -> None:
             await shown.is_live()
         await asyncio.sleep(AGAIN_S)
         taken = await shown.page.screenshot(full_page=True)
-    Image.open(BytesIO(taken)).quantize(COLOURS).save(FOLDER / f"{shot.name}.png", optimize=True)
+    picture = Image.open(BytesIO(taken)).quantize(COLOURS, Image.Quantize.MAXCOVERAGE)  # else rare ones turn grey
+    picture.save(FOLDER / f"{shot.name}.png", optimize=True)
     sys.stdout.write(f"{shot.name}\n")
 
 
