@@ -132,7 +132,7 @@ class LaunchesApi:
 def _number(request: web.Request, name: str, usual: int, most: int) -> int:
     """The parameter of this name. Raises ApiError."""
     asked = request.query.get(name, str(usual))
-    if not asked.isdecimal() or not 1 <= int(asked) <= most:
+    if not asked.isdecimal() or len(asked) > len(str(most)) or not 1 <= int(asked) <= most:
         raise bad_request(name, f"write a whole number from 1 to {most}")
     return int(asked)
 

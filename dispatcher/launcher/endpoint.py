@@ -2,7 +2,7 @@
 
 import hmac
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -56,8 +56,7 @@ class LaunchEndpoint:
         launchers = self._pool.launchers
         found = next(iter(launchers.values())) if name is None else launchers.get(name)
         if found is None:
-            says = f"no launcher has this name; there are {', '.join(launchers)}"
-            raise ApiError(HTTPStatus.NOT_FOUND, "unknown_launcher", says)
+            raise unknown_launcher(launchers)
         return found
 
     async def _launched(self, request: web.Request, settings: LauncherSettings) -> web.Response:
@@ -129,6 +128,12 @@ class _Refusals:
                 return web.json_response({"status": "success", "message": says, "id": launch.id})
         self.note(answered.result, problem)
         raise problem
+
+
+def unknown_launcher(there: Iterable[str]) -> ApiError:
+    """No launcher has the name that was asked for; there are these."""
+    says = f"no launcher has this name; there are {', '.join(there)}"
+    return ApiError(HTTPStatus.NOT_FOUND, "unknown_launcher", says)
 
 
 def _busy(error: str, says: str, again: int) -> ApiError:

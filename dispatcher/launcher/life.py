@@ -19,15 +19,26 @@ _FAILED: Final = frozenset({LaunchEnd.NO_SHOW, LaunchEnd.EXITED, LaunchEnd.CRASH
 
 
 class LaunchLife:
-    """One launch's life. `order` None: it has been adopted with its process, and none can be started for it."""
+    """One launch's life, once the life `after` which it comes is done.
 
-    def __init__(self, launch: Launch, settings: LauncherSettings, ways: Ways, order: LaunchOrder | None) -> None:
+    `order` None: it has been adopted with its process, and none can be started for it.
+    """
+
+    def __init__(
+        self,
+        launch: Launch,
+        settings: LauncherSettings,
+        ways: Ways,
+        order: LaunchOrder | None,
+        after: "LaunchLife | None" = None,
+    ) -> None:
         self.launch = launch
         self.begun = asyncio.Event()  # its process has been started, or could not be
         self.done = asyncio.Event()  # nothing of it runs
         self._settings = settings
         self._ways = ways
         self._order = order
+        self._after = after
         self._stopping = asyncio.Event()
         self._why: LaunchEnd | None = None
 
@@ -37,20 +48,26 @@ class LaunchLife:
             self._why = why
             self._stopping.set()
 
-    async def run(self, warm: WarmWorker | None, after: "LaunchLife | None") -> None:
-        """From the start of its process, once the life `after` which it comes is done, to the end of all it started."""
-        if after is not None:
-            await after.done.wait()
+    async def wait_begun(self) -> bool:
+        """Whether its process has been started; True at once where it waits for another's end, as that may last."""
+        if self._after is None or self._after.done.is_set():
+            await self.begun.wait()
+        return self.launch.end is not LaunchEnd.NOT_STARTED
+
+    async def run(self, warm: WarmWorker | None) -> None:
+        """From the start of its process to the end of all that it has started."""
+        if self._after is not None:
+            await self._after.done.wait()
         why, says = self._why, ""
         while self._order and not why:
             looks = self._looks()
             await looks.before()
+            ahead, warm = warm, None
             try:
-                worker = await self._start(self._order, warm)
+                worker = await self._start(self._order, ahead)
             except NotStarted as error:
                 why, says = LaunchEnd.NOT_STARTED, str(error)
                 break
-            warm = None
             ended = await self._watched(worker, looks)
             why = None if await self._may_again(ended) else ended
         if warm is not None:  # which was kept for it while it waited

@@ -8,7 +8,7 @@ from typing import Final
 from dispatcher.config import LauncherSettings
 from dispatcher.launcher.admission import MayStart, NoPlace, SameToken, SpentToken, admit
 from dispatcher.launcher.history import forget_old
-from dispatcher.launcher.interface import LaunchedWorker, LaunchOrder
+from dispatcher.launcher.interface import LaunchedWorker, LaunchOrder, WarmWorker
 from dispatcher.launcher.kin import boot_id, boot_ms
 from dispatcher.launcher.launch import Launch, LaunchEnd
 from dispatcher.launcher.life import LaunchLife
@@ -30,10 +30,7 @@ class Pool:
         self._ways = ways
         self._lives: dict[str, LaunchLife] = {}
         self._tasks = set[asyncio.Task[None]]()
-        self._warm = {
-            one.name: WarmPool(one, ways.home, ways.records, ways.recorder, partial(self.free, one.name))
-            for one in self.launchers.values()
-        }
+        self._warm = {one.name: WarmPool(one, ways, partial(self.free, one.name)) for one in self.launchers.values()}
 
     def free(self, launcher: str) -> int:
         """How many more may run."""
@@ -52,8 +49,7 @@ class Pool:
         admission = admit(self.launches.values(), wanted.launcher, settings.limit, wanted.grants)
         match admission:
             case SameToken(launch_id):
-                await self._lives[launch_id].begun.wait()
-                return LaunchAnswer(LaunchResult.REPEATED, self.launches[launch_id])
+                return await _answer(self._lives[launch_id], LaunchResult.REPEATED)
             case SpentToken(launch_id):
                 return LaunchAnswer(LaunchResult.SPENT, self.launches[launch_id])
             case NoPlace():
@@ -105,11 +101,9 @@ class Pool:
         await asyncio.gather(*(pool.stop() for pool in self._warm.values()), *self._tasks)
 
     async def _begin(self, wanted: LaunchWanted, settings: LauncherSettings, replaces: str) -> LaunchAnswer:
-        grants, records = wanted.grants, self._ways.records
-        ahead = self._warm[settings.name].take()
-        launch_id, warm = ahead or (records.make(), None)
+        grants = wanted.grants
         launch = Launch(
-            id=launch_id,
+            id="",
             launcher=settings.name,
             project=grants.project,
             room=grants.room,
@@ -122,20 +116,29 @@ class Pool:
             accepted_boot=boot_ms(),
             room_sid=wanted.room_sid,
         )
-        files = records.put_files(launch_id, wanted.files) if wanted.files else {}
-        records.save(launch)
-        self.launches[launch_id] = launch
+        warm = self._warm[settings.name].take(launch)
+        try:
+            files = self._ways.records.begin(launch, wanted.files)
+        except OSError as error:
+            self._ways.recorder.unsaved(launch, error)
+            self._forget(launch, warm)
+            return LaunchAnswer(LaunchResult.FAILED)
+        self.launches[launch.id] = launch
         before = self._lives.get(replaces)
-        life = self._lives[launch_id] = LaunchLife(launch, settings, self._ways, _order(launch, wanted, files))
+        order = _order(launch, wanted, files)
+        life = self._lives[launch.id] = LaunchLife(launch, settings, self._ways, order, before)
         self._ways.recorder.accepted(launch, replaces)
         if before is not None:
             before.stop(LaunchEnd.REPLACED)
-        self._spawn(life, life.run(warm, before))
-        if before is None:
-            await life.begun.wait()
-        if launch.end is LaunchEnd.NOT_STARTED:
-            return LaunchAnswer(LaunchResult.FAILED)
-        return LaunchAnswer(LaunchResult.REPLACED if replaces else LaunchResult.LAUNCHED, launch)
+        self._spawn(life, life.run(warm))
+        return await _answer(life, LaunchResult.REPLACED if replaces else LaunchResult.LAUNCHED)
+
+    def _forget(self, launch: Launch, warm: WarmWorker | None) -> None:
+        """It never was."""
+        if warm is not None:
+            self._warm[launch.launcher].put_back(launch.id, warm)
+        elif launch.id:
+            self._ways.records.forget(launch.id)
 
     def _spawn(self, life: LaunchLife, living: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(self._lived(life, living))
@@ -167,3 +170,7 @@ def _order(launch: Launch, wanted: LaunchWanted, files: Mapping[str, str]) -> La
         fields=wanted.fields,
         files=files,
     )
+
+
+async def _answer(life: LaunchLife, result: LaunchResult) -> LaunchAnswer:
+    return LaunchAnswer(result, life.launch) if await life.wait_begun() else LaunchAnswer(LaunchResult.FAILED)

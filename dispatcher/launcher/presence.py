@@ -18,9 +18,15 @@ class RoomWatch:
     async def look(self, project: str, room: str) -> RoomSeen:
         """Who is in the room now. Raises LiveKitError: then nothing is known."""
         livekit, began = self._livekits[project], boot_ms()
-        people, lives = await asyncio.gather(livekit.people(room), livekit.room(room))
-        active = {one.identity: one.sid for one in people if one.active}
-        return RoomSeen(began_boot=began, sid=lives.sid if lives else "", active=active)
+        people = asyncio.create_task(livekit.people(room))
+        try:
+            lives = await livekit.room(room)
+            if lives is None:  # then some servers fail to list people
+                return RoomSeen(began_boot=began, sid="", active={})
+            active = {one.identity: one.sid for one in await people if one.active}
+            return RoomSeen(began_boot=began, sid=lives.sid, active=active)
+        finally:
+            people.cancel()
 
     def tell(self, project: str, room: str) -> None:
         """Something has happened in the room: whoever watches it looks now."""

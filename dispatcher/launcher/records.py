@@ -6,6 +6,7 @@ whenever the launcher is killed, the next one knows of every process that may ru
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ LOCK: Final = "lock"
 RECORD: Final = "launch.json"
 FILES: Final = "files"
 _DECODER: Final = msgspec.json.Decoder(Launch)
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class StateInUse(DispatcherError):
@@ -59,6 +61,16 @@ class Records:
         self.folder(launch_id).mkdir(mode=0o700)
         return launch_id
 
+    def begin(self, launch: Launch, files: Mapping[str, bytes]) -> Mapping[str, str]:
+        """Write a new launch's record, and what came with its request; gives the files' paths.
+
+        It gets an id unless it has one. Raises OSError: there is no space for all of it.
+        """
+        launch.id = launch.id or self.make()
+        paths = self.put_files(launch.id, files)
+        self.save(launch)
+        return paths
+
     def save(self, launch: Launch) -> None:
         """Write the record."""
         path = self.folder(launch.id) / RECORD
@@ -67,12 +79,19 @@ class Records:
         part.replace(path)
 
     def put_files(self, launch_id: str, files: Mapping[str, bytes]) -> Mapping[str, str]:
-        """Write what came with a request; gives their paths. Their names are ours: a sender's may be any path."""
+        """Write what came with a request; gives their paths. Their names are ours: a sender's may be any path.
+
+        Raises OSError: there is no space for all of them, and none is left.
+        """
         folder = self.folder(launch_id) / FILES
-        folder.mkdir(mode=0o700, exist_ok=True)
         paths = {name: folder / str(number) for number, name in enumerate(files)}
-        for name, path in paths.items():
-            path.write_bytes(files[name])
+        try:
+            for name, path in paths.items():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                path.write_bytes(files[name])
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return {name: str(path) for name, path in paths.items()}
 
     def tidy(self, launch_id: str) -> None:
@@ -91,13 +110,24 @@ class Records:
         shutil.rmtree(self.folder(launch_id), ignore_errors=True)
 
     def read(self) -> tuple[list[Launch], list[str]]:
-        """All launches, the oldest first; and the ids of those whose record cannot be read."""
+        """All launches, the oldest first; and the ids of those whose record cannot be read.
+
+        What else lies in the folder is nobody's launch, whatever it is.
+        """
         launches, broken = list[Launch](), list[str]()
         for folder in self.root.iterdir():
-            if not folder.is_dir():
+            if not _ID.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
                 continue
-            try:
-                launches.append(_DECODER.decode((folder / RECORD).read_bytes()))
-            except (OSError, ValueError):  # killed between the folder and its record; or a later release's
+            launch = _read(folder / RECORD)
+            if launch is not None and launch.id == folder.name:
+                launches.append(launch)
+            else:
                 broken.append(folder.name)
         return sorted(launches, key=lambda one: one.accepted_at), broken
+
+
+def _read(record: Path) -> Launch | None:
+    try:
+        return _DECODER.decode(record.read_bytes())
+    except (OSError, ValueError):  # killed between the folder and its record; or a later release's
+        return None

@@ -26,6 +26,7 @@ FORM_MAX: Final = 16 << 20  # bytes of a form with its files
 FORMS_MAX: Final = 4  # forms that are read at once
 FORM_WITHIN_S: Final = 10.0
 NAMES_MAX: Final = 64  # fields of a request
+FILE_SIZE: Final = 256  # bytes of a file's path
 
 
 class LaunchRequest(Struct, frozen=True, kw_only=True):
@@ -118,7 +119,14 @@ def _request(fields: dict[str, object], files: dict[str, bytes]) -> LaunchReques
         raise unprocessable(ROOM[0], "missing: the name of the room")
     if len(msgspec.json.encode(fields)) > FIELDS_MAX:
         raise unprocessable("body", f"fields to be handed on have {FIELDS_MAX} bytes at most; send a file")
+    if _order_bytes(fields, token, files) > ORDER_MAX:
+        raise unprocessable("body", f"the token and all that is handed on have {ORDER_MAX} bytes at most")
     return LaunchRequest(url=url, token=token, room=room, room_sid=room_sid, fields=fields, files=files)
+
+
+def _order_bytes(fields: Mapping[str, object], token: str, files: Mapping[str, bytes]) -> int:
+    """Of the line that a process is given, at most: its room and identity are in the token, too."""
+    return len(msgspec.json.encode((fields, token, token, tuple(files)))) + FILE_SIZE * len(files)
 
 
 def _taken(fields: dict[str, object], names: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ from dispatcher.http.server import alive_and_metrics, bare_application
 from dispatcher.http.ui import LAUNCHER, Page
 from dispatcher.http.whoami import WhoAmI
 from dispatcher.launcher.api import LaunchesApi
-from dispatcher.launcher.endpoint import LaunchEndpoint
+from dispatcher.launcher.endpoint import LaunchEndpoint, unknown_launcher
 from dispatcher.launcher.kin import adopts_orphans
 from dispatcher.launcher.logs import Logs
 from dispatcher.launcher.news import NewsEndpoint
@@ -123,8 +123,10 @@ class Readiness:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Of all launchers together, or of the one that `?launcher=` names."""
-        named = request.query.get("launcher")
-        names = [name for name in self._pool.launchers if named in {None, name}]
+        named, launchers = request.query.get("launcher"), self._pool.launchers
+        if named is not None and named not in launchers:
+            return unknown_launcher(launchers).answer
+        names = [name for name in launchers if named in {None, name}]
         free = {name: self._pool.free(name) for name in names}
         reason = "stopping" if self._pool.stopping else "at_capacity"
         if self._pool.stopping or not sum(free.values()):

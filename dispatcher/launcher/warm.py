@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from dispatcher.config import LauncherSettings
-from dispatcher.launcher.interface import Home, NotStarted, WarmWorker
+from dispatcher.launcher.interface import NotStarted, WarmWorker
 from dispatcher.launcher.launch import Launch
-from dispatcher.launcher.recorder import LaunchRecorder
-from dispatcher.launcher.records import Records
+from dispatcher.launcher.ways import Ways
 
 EVERY_S: Final = 0.2
 AGAIN_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # after so many in a row that have ended before they were needed
@@ -21,15 +20,11 @@ class WarmPool:
     def __init__(
         self,
         settings: LauncherSettings,
-        home: Home,
-        records: Records,
-        recorder: LaunchRecorder,
+        ways: Ways,
         places: Callable[[], int],
     ) -> None:
         self._settings = settings
-        self._home = home
-        self._records = records
-        self._recorder = recorder
+        self._ways = ways
         self._places = places
         self._waiting = deque[tuple[str, WarmWorker]]()
         self._failures = 0
@@ -41,17 +36,21 @@ class WarmPool:
         """How many wait."""
         return len(self._waiting)
 
-    def take(self) -> tuple[str, WarmWorker] | None:
-        """One that waits, the oldest, with the id that its launch has to have."""
+    def take(self, launch: Launch) -> WarmWorker | None:
+        """One that waits, the oldest; the launch has the id that it was started with."""
         while self._waiting:
             launch_id, warm = self._waiting.popleft()
             if not warm.worker.exited.is_set():
-                self._failures = 0
-                return launch_id, warm
+                self._failures, launch.id = 0, launch_id
+                return warm
             self._waiting.append((launch_id, warm))  # `run` clears it away
             if all(one.worker.exited.is_set() for _, one in self._waiting):
                 return None
         return None
+
+    def put_back(self, launch_id: str, warm: WarmWorker) -> None:
+        """What was taken is not needed now: it is the next one that is."""
+        self._waiting.appendleft((launch_id, warm))
 
     async def run(self) -> None:
         """Keep as many as are wanted, as far as there are places for them; until `stop`."""
@@ -80,13 +79,13 @@ class WarmPool:
         return 0 if self._failures == failures else AGAIN_S[min(self._failures, len(AGAIN_S)) - 1]
 
     async def _start(self) -> None:
-        launch_id = self._records.make()
-        folder = self._records.folder(launch_id)
-        self._records.save(Launch(id=launch_id, launcher=self._settings.name))
+        records = self._ways.records
+        launch_id = records.make()
         try:
-            warm = await self._home.warm(self._settings, folder, launch_id)
-        except NotStarted as error:
-            self._records.forget(launch_id)
+            records.save(Launch(id=launch_id, launcher=self._settings.name))
+            warm = await self._ways.home.warm(self._settings, records.folder(launch_id), launch_id)
+        except (NotStarted, OSError) as error:
+            records.forget(launch_id)
             self._failed(str(error))
         else:
             self._waiting.append((launch_id, warm))
@@ -102,8 +101,9 @@ class WarmPool:
     async def _dismiss(self, launch_id: str, warm: WarmWorker) -> None:
         warm.dismiss()
         await warm.worker.end(self._settings.stop_within / 1000)
-        self._records.forget(launch_id)
+        self._ways.logs.end(launch_id)
+        self._ways.records.forget(launch_id)
 
     def _failed(self, why: str) -> None:
         self._failures += 1
-        self._recorder.warm_failed(self._settings.name, why)
+        self._ways.recorder.warm_failed(self._settings.name, why)

@@ -119,6 +119,7 @@ async def test_videosdk_s_client_is_told_that_its_token_is_not_livekit_s(tmp_pat
         (b'{"room_name": "lobby"}', "token"),
         (b'{"room_name": 7, "token": "x"}', "room_name"),
         (b'{"room_name": "lobby", "token": "x", "more": "' + b"y" * 50_000 + b'"}', "body"),
+        (b'{"room_name": "lobby", "token": "' + b"y" * 40_000 + b'"}', "body"),
         (b"[" * 100_000, "body"),
     ],
 )

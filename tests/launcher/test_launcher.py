@@ -276,7 +276,13 @@ async def test_stopped_means_that_nothing_of_it_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/v1/launches?ended=maybe", 400), ("/v1/launches/unknown", 404), ("/v1/launches/unknown/log", 404)],
+    [
+        ("/v1/launches?ended=maybe", 400),
+        (f"/v1/launches?limit={'9' * 5_000}", 400),  # of more digits than Python reads
+        ("/v1/launches/unknown", 404),
+        ("/v1/launches/unknown/log", 404),
+        ("/readyz?launcher=unknown", 404),
+    ],
 )
 async def test_what_the_api_is_asked_wrongly_is_a_problem(tmp_path: Path, path: str, status: int) -> None:
     """With the name of what is wrong."""

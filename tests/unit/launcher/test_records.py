@@ -4,6 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dispatcher.launcher.launch import Launch
@@ -39,6 +40,29 @@ def test_what_was_written_is_read_the_oldest_first(tmp_path: Path) -> None:
     assert launches == [older, newer]
     assert sorted(broken) == sorted(made[2:])
     assert [path.name for path in records.folder(newer.id).iterdir()] == [RECORD]
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(tmp_path: Path) -> None:
+    """Whoever names a folder of theirs for launches keeps what is in it; a record is of its own folder alone."""
+    records = Records(tmp_path)
+    made = records.make()
+    (records.folder(made) / RECORD).write_bytes(msgspec.json.encode(Launch(id="../photos", launcher="avatar")))
+    for path in ("photos", "0123", made.upper()):
+        (tmp_path / path).mkdir()
+    (tmp_path / ("a" * 32)).symlink_to(tmp_path / "photos", target_is_directory=True)
+
+    assert records.read() == ([], [made])
+
+
+def test_files_that_do_not_fit_leave_nothing(tmp_path: Path) -> None:
+    """Nor do they stand in the way of the next ones."""
+    records = Records(tmp_path)
+    folder = records.folder(records.make())
+    (folder / FILES / "1").mkdir(parents=True)  # where the second one would be
+
+    with pytest.raises(OSError, match="directory"):
+        records.put_files(folder.name, {"a": b"one", "b": b"two"})
+    assert list(folder.iterdir()) == []
 
 
 def test_what_only_the_process_needed_goes_with_it(tmp_path: Path) -> None:
