@@ -62,12 +62,14 @@ class WorkerOutput:
         self._second = 0.0
 
     def open(self) -> int:
-        """Make the pipe, read it from now on, and give a descriptor that the process shall write to: close it then."""
+        """Make the pipe, read it from now on, and give a descriptor that the process shall write to: close it then.
+
+        Raises OSError: it may be read, until `close`.
+        """
         if not self.path.exists():
             os.mkfifo(self.path, 0o600)
-        writer = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         self.read()
-        return writer
+        return os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
 
     def read(self) -> None:
         """Read the pipe from now on. Raises OSError: it is not there."""

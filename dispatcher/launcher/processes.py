@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -26,7 +26,7 @@ LOOK_S: Final = 0.05  # between two looks at what is left of a session that ends
 KILL_S: Final = 10.0  # a killed process is gone by then, unless the kernel holds it
 REAP_S: Final = 1.0
 OOM_SCORE: Final = "500"  # when the machine has no memory left, the kernel ends a worker before it ends the launcher
-ORDER_MAX: Final = 60 << 10  # bytes of an order's line: less than a pipe holds, so that giving it never waits
+ORDER_MAX: Final = 60 << 10  # bytes of an order's line: less than a pipe holds
 
 Hear: TypeAlias = Callable[[str, list[bytes]], None]  # a launch's id, and lines that it wrote
 
@@ -121,6 +121,7 @@ class Processes:
         self._environ = environ
         self._hear = hear
         self._running: dict[int, Process] = {}  # all that have not been reaped
+        self._starting = 0  # of which the number is not known yet
 
     async def start(self, settings: LauncherSettings, folder: Path, order: LaunchOrder) -> Process:
         """Start one for the order, which it gets in its environment, and as a line on its standard input."""
@@ -167,8 +168,9 @@ class Processes:
         """Reap dead processes whose parents have died before them; until it is cancelled."""
         while True:
             self._running = {pid: one for pid, one in self._running.items() if one.leader}
-            for pid in kin.orphans(self._running):
-                kin.reap(pid)
+            for pid in await asyncio.to_thread(list, kin.orphans(tuple(self._running))):
+                if pid not in self._running and not self._starting:  # else it may be one that has just been started
+                    kin.reap(pid)
             await asyncio.sleep(REAP_S)
 
     async def _census(self) -> Mapping[str, list[Member]]:
@@ -179,23 +181,37 @@ class Processes:
         self, settings: LauncherSettings, folder: Path, launch_id: str, told: Mapping[str, str]
     ) -> tuple[Process, int]:
         """A running process, and the end of the pipe that leads to its standard input. Raises NotStarted."""
-        output = WorkerOutput(folder, lambda lines: self._hear(launch_id, lines))
-        try:
-            writes = output.open()
-        except OSError as error:
-            raise NotStarted(f"{folder}: {error.strerror}") from None
-        reads, gives = os.pipe2(os.O_CLOEXEC)
-        try:
-            child = await asyncio.to_thread(self._popen, settings, {**told, kin.MARK: launch_id}, reads, writes)
-        except (OSError, ValueError) as error:  # ValueError: a zero in a variable
-            os.close(gives)
-            output.close()
-            raise NotStarted(f"{settings.command[0]}: {getattr(error, 'strerror', 'a wrong value')}") from None
-        finally:
-            os.close(reads)
-            os.close(writes)
-        process = self._running[child.pid] = Process(child.pid, launch_id, output, child)
+        output, at_fault = WorkerOutput(folder, lambda lines: self._hear(launch_id, lines)), str(folder)
+        with ExitStack() as passed, ExitStack() as kept:
+            kept.callback(output.close)
+            try:
+                passed.callback(os.close, writes := output.open())
+                reads, gives = os.pipe2(os.O_CLOEXEC)
+                passed.callback(os.close, reads)
+                kept.callback(os.close, gives)
+                os.set_blocking(gives, False)
+                at_fault = settings.command[0]
+                process = await self._started(settings, {**told, kin.MARK: launch_id}, (reads, writes), output)
+            except (OSError, ValueError) as error:  # ValueError: a zero in a variable
+                raise NotStarted(f"{at_fault}: {getattr(error, 'strerror', 'a wrong value')}") from None
+            kept.pop_all()
         return process, gives
+
+    async def _started(
+        self, settings: LauncherSettings, told: Mapping[str, str], pipes: tuple[int, int], output: WorkerOutput
+    ) -> Process:
+        self._starting += 1
+        try:
+            child = await asyncio.to_thread(self._popen, settings, told, *pipes)
+            try:
+                process = self._running[child.pid] = Process(child.pid, told[kin.MARK], output, child)
+            except OSError:  # no descriptor is left, by which it could be watched
+                child.kill()
+                child.wait()
+                raise
+        finally:
+            self._starting -= 1
+        return process
 
     def _popen(
         self, settings: LauncherSettings, told: Mapping[str, str], reads: int, writes: int
@@ -217,14 +233,14 @@ class Processes:
 
 
 def _give(standard_input: int, order: LaunchOrder) -> bool:
-    """Write the order's line and close; False: nobody reads it. It has ORDER_MAX bytes at most, so it never waits."""
+    """Write the order's line and close; False: nobody reads it. It has ORDER_MAX bytes at most, and never waits."""
+    line = msgspec.json.encode(order) + b"\n"
     try:
-        os.write(standard_input, msgspec.json.encode(order) + b"\n")
+        return os.write(standard_input, line) == len(line)
     except BrokenPipeError:
         return False
     finally:
         os.close(standard_input)
-    return True
 
 
 def _how(pid: int) -> Exit:
