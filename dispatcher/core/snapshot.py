@@ -69,9 +69,13 @@ class Arrivals(Struct, frozen=True):
 
 
 class RoomSnapshot(Struct, frozen=True, kw_only=True):
-    """One look. `room` is None when LiveKit does not list the session's own SID; the rest is then empty."""
+    """One look. `room` is None when LiveKit does not list the session's own SID; the rest is then empty.
+
+    `heard`: the room is as webhooks told it, and what metadata it has is not known.
+    """
 
     room: Room | None
+    heard: bool = False
     participants: tuple[Participant, ...] = ()
     dispatches: tuple[Dispatch, ...] = ()
 

@@ -1,7 +1,7 @@
 """Puts sessions and events into any ledger, and takes them out: above this file nobody sees the ledger's bytes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -156,8 +156,15 @@ class LeasedSession:
         self._upto = handover.upto
         self._offset = handover.now - time.monotonic() * 1000
         events = tuple(record.load_event(entry) for entry in handover.inbox)
-        for event in events:
-            if event.name == JOINED and event.room is not None and event.participant is not None:
-                joined = self.arrivals.joined if self.arrivals else frozenset[str]()
-                self.arrivals = Arrivals(event.room, joined | {event.participant.sid})
+        self.arrivals = _arrivals(self.arrivals, events)
         return events
+
+
+def _arrivals(before: Arrivals | None, events: Iterable[Event]) -> Arrivals | None:
+    """Those before, and those who have joined by these events; None: nobody has."""
+    room, joined = (before.room, set(before.joined)) if before else (None, set[str]())
+    for event in events:
+        if event.name == JOINED and event.room is not None and event.participant is not None:
+            room = event.room
+            joined.add(event.participant.sid)
+    return Arrivals(room, frozenset(joined)) if room is not None else None

@@ -108,12 +108,12 @@ class LiveKit:
         participants = asyncio.create_task(self._listed(_PEOPLE, people, admin, until))
         dispatches = asyncio.create_task(self._listed(_DISPATCHES, asked, admin, until))
         try:
-            if arrivals and await _has_joined(arrivals.joined, participants):
-                return RoomSnapshot(room=arrivals.room, participants=await participants, dispatches=await dispatches)
-            own = next((one for one in await self._lives(room, until) if one.sid == sid), None)
+            told = arrivals.room if arrivals and await _has_joined(arrivals.joined, participants) else None
+            own = told or next((one for one in await self._lives(room, until) if one.sid == sid), None)
             if own is None:
                 return RoomSnapshot(room=None)
-            return RoomSnapshot(room=own, participants=await participants, dispatches=await dispatches)
+            heard, there = told is not None, await participants
+            return RoomSnapshot(room=own, heard=heard, participants=there, dispatches=await dispatches)
         finally:
             participants.cancel()
             dispatches.cancel()

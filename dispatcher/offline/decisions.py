@@ -132,7 +132,7 @@ class _Room:
             rules = self._rules_of(self.project, terms.hides)
             if self._settled(snapshot, rules.rules):
                 return
-            rules.remember(terms, exchange.judged)
+            rules.remember(terms, exchange.judged, heard=snapshot.heard)
             session = observe(self._session, snapshot, rules.rules, tags=RecordedTags(), now=look.began)
         except CannotTell as why:
             self.obstacle = str(why)

@@ -20,6 +20,7 @@ About: TypeAlias = tuple[str, str]  # a fingerprint, and the SID of whom it was 
 
 _T = TypeVar("_T")
 _ROOM_NAME: Final = "room.name"
+_OF_ROOM: Final = frozenset({"room.metadata", "metadata"})
 
 
 class CannotTell(DispatcherError):
@@ -30,13 +31,15 @@ class CarefulRules:
     """Rules that raise CannotTell where a tape that hides so much does not say how they would decide."""
 
     def __init__(self, rules: Sequence[Rule], hides: Hides) -> None:
-        self.rules = tuple(rule if hides is Hides.NOTHING else self._careful(rule) for rule in rules)
+        self.rules = tuple(map(self._careful, rules))
         self._hides = hides
+        self._heard = False
         self._whens: dict[About, bool] = {}
         self._aims: dict[About, Aimed] = {}
 
-    def remember(self, terms: RecordedTerms, judged: Iterable[Judged]) -> None:
-        """This is what was said of the look that is judged next, and nothing else."""
+    def remember(self, terms: RecordedTerms, judged: Iterable[Judged], *, heard: bool) -> None:
+        """This is what was said of the look that is judged next, and nothing else; it `heard` of its room."""
+        self._heard = heard
         whens = {rule.name: rule.when for rule in terms.rules}
         aims = {rule.name: rule.aim for rule in terms.rules}
         self._whens.clear()
@@ -58,13 +61,13 @@ class CarefulRules:
             said = _said(self._whens, fingerprint, person)
             if said is not None:
                 return said
-            hidden = _hidden(self._hides, room, person)
+            hidden = _hidden(self._hides, room, person, heard=self._heard)
             missing = _missing(reads, hidden)
             if not missing:
                 return when(room, person)
             if any(not _missing(names, hidden) and part.judge(room, person) is not True for part, names in parts):
                 return False  # whatever the other parts are
-            raise _reads_hidden(when.rule, missing)
+            raise self._cannot_tell(when.rule, missing)
 
         return judged
 
@@ -77,23 +80,23 @@ class CarefulRules:
             said = _said(self._aims, fingerprint, person)
             if said is not None:
                 return said
-            hidden = _hidden(self._hides, room, person)
+            hidden = _hidden(self._hides, room, person, heard=self._heard)
             for choice, reads in choices:
                 if missing := _missing(reads, hidden):
-                    raise _reads_hidden(agents.rule, missing)
+                    raise self._cannot_tell(agents.rule, missing)
                 if (found := choice(room, person)).targets:
                     return found
             return Aimed(())
 
         return aimed
 
+    def _cannot_tell(self, rule: str, missing: Names) -> CannotTell:
+        why = "was not read" if self._heard and missing <= _OF_ROOM else "recordings hide"
+        return CannotTell(f"rule {rule} reads {', '.join(sorted(missing))}, which {why}")
+
 
 def _said(said: Mapping[About, _T], fingerprint: str, person: Participant | None) -> _T | None:
     return said.get((fingerprint, person.sid if person else ""))
-
-
-def _reads_hidden(rule: str, hidden: Names) -> CannotTell:
-    return CannotTell(f"rule {rule} reads {', '.join(sorted(hidden))}, which recordings hide")
 
 
 def _reads(choice: Target | Expression | Split) -> Names:
@@ -117,9 +120,11 @@ def _within(name: str, whole: str) -> bool:
     return name == whole or name.startswith(f"{whole}.")
 
 
-def _hidden(hides: Hides, room: Room, person: Participant | None) -> Names:
-    """What the tape hides of them; what is empty there was empty."""
-    found = {"room.metadata", "metadata"} if room.metadata else set()
+def _hidden(hides: Hides, room: Room, person: Participant | None, *, heard: bool) -> Names:
+    """What the tape hides of them; what is empty there was empty, but in a room that was `heard` of."""
+    found = set(_OF_ROOM) if heard or (room.metadata and hides is not Hides.NOTHING) else set[str]()
+    if hides is Hides.NOTHING:
+        return frozenset(found)
     if hides is Hides.PEOPLE and MARK.search(room.name):
         found.add(_ROOM_NAME)
     if person is not None:

@@ -107,6 +107,7 @@ class Hiding:
     def _snapshot(self, snapshot: RoomSnapshot) -> RoomSnapshot:
         return RoomSnapshot(
             room=snapshot.room and self._room(snapshot.room),
+            heard=snapshot.heard,
             participants=tuple(self._participant(one) for one in snapshot.participants),
             dispatches=tuple(self._dispatch(one) for one in snapshot.dispatches),
         )

@@ -51,12 +51,14 @@ class Played:
         self.asked: list[str] = []
         self.now = NOW
 
-    def look(self, *people: Participant, dispatches: Sequence[Dispatch] = (), until: int = 99) -> None:
+    def look(
+        self, *people: Participant, dispatches: Sequence[Dispatch] = (), until: int = 99, heard: bool = False
+    ) -> None:
         """A claim in which these people are seen; it is cut off after so many effects."""
         rules = self.settings.rules_of(self.settings.projects[0])
         terms = Terms(tags=TAGS, rules=rules)
         event = Event(id="", name=SWEPT, created_at=self.now, room=self.room)
-        snapshot = RoomSnapshot(room=self.room, participants=people, dispatches=tuple(dispatches))
+        snapshot = RoomSnapshot(room=self.room, heard=heard, participants=people, dispatches=tuple(dispatches))
         drive = self.tape.drive(self.project, self.session, (event,), terms, self.now)
         with closing(drive.run()) as conversation, suppress(StopIteration):
             effect = next(conversation)

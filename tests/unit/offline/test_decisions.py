@@ -215,6 +215,28 @@ def test_whatever_hangs_on_hidden_facts_is_not_told(when: str, told: str, tmp_pa
     assert judged(tmp_path / "p", GREETER, visited(tmp_path, [who], room=room), other, hiding(plain=True))[1]
 
 
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("when: \"metadata.?plan.orValue('') == ''\", agent: odd", "rule odd reads metadata, which was not read"),
+        ("agent: {cel: room.metadata}", "rule odd reads room.metadata, which was not read"),
+        ("when: room.name == 'lobby', agent: greeter", ""),
+    ],
+)
+def test_the_metadata_of_a_room_that_was_not_asked_for_is_not_taken_to_be_empty(
+    rule: str, told: str, tmp_path: Path, *, plain: bool
+) -> None:
+    """Where no rule reads it, looks go without; then no recording has it, plain or not."""
+
+    def play(tape: Tape, written: str) -> None:
+        Played(tape, config(tmp_path, written)).look(person(), heard=True)
+
+    recorded, other = "rules: [{name: odd, agent: greeter}]\n", f"rules: [{{name: odd, {rule}}}]\n"
+    _, lines = judged(tmp_path, recorded, play, other, hiding(plain=plain))
+    assert outcome(lines).partition("cannot be told: ")[2] == told
+
+
 @pytest.mark.parametrize(
     ("when", "who", "agent_"),
     [
