@@ -2,6 +2,7 @@
 
 The server has one core, whoever measures (a LiveKit that answers in 0.3 ms, the sender of webhooks, Valkey) the other.
 Each rate is offered to each in turn, every room with a name of its own. A span counts from when a webhook was due.
+Below the figures of a rate: how many times as much each takes as a handler on aiohttp with livekit-api.
 """
 
 import argparse
@@ -52,6 +53,23 @@ class Row(NamedTuple):
         )
 
 
+def times(row: Row, base: Row) -> str:
+    """How many times as much the one takes as the other, below the columns of their figures."""
+    one, other = row.figures, base.figures
+    pairs = [
+        (11, row.cpu_ms, base.cpu_ms),
+        (12, one.calls / one.rooms, other.calls / other.rooms),
+        *(
+            (width, at(one.acknowledged, share), at(other.acknowledged, share))
+            for width, share in ((8, 0.5), (5, 0.99))
+        ),
+        *((width, at(one.created, share), at(other.created, share)) for width, share in ((11, 0.5), (6, 0.99))),
+        (26, row.memory, base.memory),
+    ]
+    shown = " ".join(f"{mine / its if its else float('nan'):{width - 1}.2f}x" for width, mine, its in pairs)
+    return f"  {row.name:28} {row.rate:7}  {shown}"
+
+
 def at(spans: Sequence[float], share: float) -> float:
     """The span that so many of them do not exceed; nan: there are none."""
     ordered = sorted(spans)
@@ -99,9 +117,10 @@ async def listening(contender: Contender) -> None:
 
 async def main(names: Sequence[str], rates: Sequence[int], seconds: float) -> None:
     """A line for each contender at each rate."""
-    os.sched_setaffinity(0, {contenders.LOAD_CORE})
     print(HEADER)
     async with AsyncExitStack() as stack:
+        stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {contenders.LOAD_CORE})
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stands = []
         for number, name in enumerate(names):
@@ -110,8 +129,12 @@ async def main(names: Sequence[str], rates: Sequence[int], seconds: float) -> No
                 continue
             stands.append(await stack.enter_async_context(standing(name, scratch / str(number))))
         for rate in rates:
+            rows = []
             for stand in stands:
-                print(await measure(stand, rate, seconds), flush=True)
+                rows.append(await measure(stand, rate, seconds))
+                print(rows[-1], flush=True)
+            for base in (row for row in rows if row.name == contenders.AIOHTTP):
+                print(*(times(row, base) for row in rows if row is not base), sep="\n", flush=True)
 
 
 if __name__ == "__main__":
