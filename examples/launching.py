@@ -5,6 +5,7 @@ limits are shortened: `join_within` is 3 s instead of 30.
 """
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from aiohttp import ClientSession
 from livekit.api import AccessToken, VideoGrants
 
-from dispatcher.config import Config, LauncherSettings, Project, Secret, SweepSettings
+from dispatcher.config import Config, load
 from dispatcher.launcher.launch import Launch, LaunchState
 from dispatcher.launcher.server import LauncherPlace, RunningLauncher, running_launcher
 from dispatcher.telemetry.logs import Log
@@ -28,11 +29,11 @@ WITHIN_S = 60.0
 async def main() -> int:
     """Play it; 0 if everything went as it should."""
     log = Log(sys.stdout.write, time.time, style="text")
-    with tempfile.TemporaryDirectory() as state:
+    with tempfile.TemporaryDirectory() as folder:
         async with FakeLiveKit() as livekit, ClientSession() as http:
             await livekit.rooms.join("call", "alice")
-            place = LauncherPlace(host="127.0.0.1", port=0, state=Path(state))
-            config = configured(livekit.url)
+            place = LauncherPlace(host="127.0.0.1", port=0, state=Path(folder) / "launches")
+            config = configured(Path(folder), livekit.url)
             async with running_launcher(config, log, place, clock=epoch_ms, version="demo") as launcher:
                 rows = await played(livekit, launcher, http)
     print("\n" + "\n".join(f"{what:<44}{how}" for what, how in rows))
@@ -90,27 +91,18 @@ async def until(claim: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-def configured(url: str) -> Config:
+def configured(folder: Path, url: str) -> Config:
     """Three launchers: of processes that join, cold and started ahead, and of one that does not."""
-    joins, sleeps = (sys.executable, participant.__file__), (sys.executable, "-c", "import time; time.sleep(600)")
-    return Config(
-        projects=(Project(name="demo", url=url, keys={key: Secret(secret) for key, secret in DEV_KEYS.items()}),),
-        rules=(),
-        instance="demo",
-        sweep=SweepSettings(),
-        create_rate=None,
-        host="127.0.0.1",
-        port=0,
-        redis_url=None,
-        api_token=None,
-        file=None,
-        warnings=(),
-        launchers=(
-            LauncherSettings(name="avatar", command=joins, limit=3, warm=1),
-            LauncherSettings(name="cold", command=joins, limit=1),
-            LauncherSettings(name="absent", command=sleeps, limit=1, join_within=3_000),
-        ),
-    )
+    joins, sleeps = [sys.executable, participant.__file__], [sys.executable, "-c", "import time; time.sleep(600)"]
+    launchers = {
+        "avatar": {"command": joins, "limit": 3, "warm": 1},
+        "cold": {"command": joins, "limit": 1},
+        "absent": {"command": sleeps, "limit": 1, "join_within": "3s"},
+    }
+    file = folder / "dispatcher.yaml"
+    file.write_text(json.dumps({"launchers": launchers}))
+    key, secret = next(iter(DEV_KEYS.items()))
+    return load(file, {"LIVEKIT_URL": url, "LIVEKIT_API_KEY": key, "LIVEKIT_API_SECRET": secret})
 
 
 def token(identity: str) -> str:

@@ -80,7 +80,7 @@ def served(livekit: TestLiveKit, file: Path, *, speed: float) -> Iterator[TestDi
 
 
 def at_home(config: Config, livekit: TestLiveKit) -> Config:
-    """The same rules for this LiveKit alone, by the first project's: no Redis, no ports and no tokens of production."""
+    """The same rules for this LiveKit alone, by the first project's: nothing else of production is reached, or told."""
     first = config.projects[0]
     keys = {key: Secret(secret) for key, secret in DEV_KEYS.items()}
     return replace(
@@ -93,6 +93,7 @@ def at_home(config: Config, livekit: TestLiveKit) -> Config:
         api_token=Secret(TOKEN),
         api_tokens=(),
         workers=(),
+        receivers=(),
     )
 
 

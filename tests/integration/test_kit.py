@@ -20,6 +20,7 @@ projects:
   - {name: us, url: "wss://us.example", keys: {APIus: a-secret-of-32-characters-or-more}}
 rules: [{name: all, agent: greeter, confirm_within: 10s, min_stay: 2s}]
 sweep: {every: 60s}
+notices: [{name: ops, url: "https://hooks.example/services/ops", format: slack}]
 """
 
 
@@ -89,9 +90,10 @@ def test_rules_that_are_wrong_are_told(livekit: TestLiveKit, tmp_path: Path) -> 
 
 
 def test_the_rules_are_those_of_the_file_for_this_livekit_alone(livekit: TestLiveKit, tmp_path: Path) -> None:
-    """Neither addresses nor keys of production, and every span shortened alike."""
+    """Neither addresses nor keys of production, nobody there is told, and every span shortened alike."""
     (tmp_path / "dispatcher.yaml").write_text(OWN_RULES)
-    config = hastened(at_home(load_offline(tmp_path / "dispatcher.yaml", {}), livekit), speed=10)
+    read = load_offline(tmp_path / "dispatcher.yaml", {})
+    config = hastened(at_home(read, livekit), speed=10)
 
     [project] = config.projects
     assert (project.name, project.url, list(project.keys)) == ("eu", livekit.url, [livekit.api_key])
@@ -100,3 +102,4 @@ def test_the_rules_are_those_of_the_file_for_this_livekit_alone(livekit: TestLiv
     assert [rule.policy.confirm_within for rule in project.rules] == [1200]
     assert [(rule.policy.confirm_within, rule.policy.min_stay) for rule in config.rules] == [(1000, 200)]
     assert (config.sweep.every, config.port, config.redis_url) == (6000, 0, None)
+    assert ([one.name for one in read.receivers], config.receivers) == (["ops"], ())

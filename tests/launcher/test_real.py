@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from livekit.api import AccessToken, ListParticipantsRequest, LiveKitAPI, VideoGrants
+from livekit.api import ListParticipantsRequest, LiveKitAPI
+from msgspec.structs import replace
 
-from dispatcher.config import Config, LauncherSettings, Project, Secret, SweepSettings
+from dispatcher.config import Config, LauncherSettings, Project, Secret
 from dispatcher.launcher.launch import Launch, LaunchEnd, LaunchState
 from dispatcher.launcher.server import LauncherPlace, running_launcher
 from dispatcher.telemetry.logs import Log
-from tests.launcher.launched import alive, epoch_ms, until
+from tests.launcher.launched import alive, configured, epoch_ms, token, until
 from tests.real.people import present
 from tests.real.server import Server, running_server
 
@@ -23,31 +24,13 @@ pytestmark = pytest.mark.real
 CHILD = (sys.executable, str(Path(__file__).with_name("real_child.py")))
 
 
-def configured(server: Server) -> Config:
+def two(server: Server) -> Config:
     """Two launchers of the same process: one starts it ahead."""
-    return Config(
-        projects=(Project(name="default", url=server.url, keys={server.key: Secret(server.secret)}),),
-        rules=(),
-        instance="test",
-        sweep=SweepSettings(),
-        create_rate=None,
-        host="127.0.0.1",
-        port=0,
-        redis_url=None,
-        api_token=None,
-        file=None,
-        warnings=(),
-        launchers=(
-            LauncherSettings(name="cold", command=CHILD, limit=3),
-            LauncherSettings(name="ahead", command=CHILD, limit=3, warm=1),
-        ),
+    cold, ahead = (
+        LauncherSettings(name=name, command=CHILD, limit=3, warm=warm) for name, warm in (("cold", 0), ("ahead", 1))
     )
-
-
-def token(server: Server, identity: str) -> str:
-    """As an agent makes one for its avatar; no two are the same."""
-    made = AccessToken(server.key, server.secret).with_identity(identity).with_kind("agent")
-    return made.with_name(str(time.time_ns())).with_grants(VideoGrants(room_join=True, room="lobby")).to_jwt()
+    projects = (Project(name="default", url=server.url, keys={server.key: Secret(server.secret)}),)
+    return replace(configured(server.url, cold, ahead), projects=projects)
 
 
 async def test_a_real_process_is_seen_in_a_real_room_and_ends_with_it(tmp_path: Path) -> None:
@@ -57,11 +40,15 @@ async def test_a_real_process_is_seen_in_a_real_room_and_ends_with_it(tmp_path: 
         async with (
             ClientSession() as http,
             present(server, "lobby"),
-            running_launcher(configured(server), log, place, clock=epoch_ms, version="test") as launcher,
+            running_launcher(two(server), log, place, clock=epoch_ms, version="test") as launcher,
         ):
 
             async def launch(name: str, identity: str) -> Launch:
-                body = {"room_name": "lobby", "url": server.url, "token": token(server, identity)}
+                body = {
+                    "room_name": "lobby",
+                    "url": server.url,
+                    "token": token(identity=identity, key=server.key, secret=server.secret),
+                }
                 async with http.post(f"{launcher.url}/launch/{name}", json=body) as answer:
                     assert answer.status == 200, await answer.text()
                     one = launcher.pool.launches[(await answer.json())["id"]]
