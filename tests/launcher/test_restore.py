@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,9 @@ class Left:
         command = [sys.executable, "-S", str(CHILD), "joined"]
         child = subprocess.Popen(command, env=environment, stdout=writer, stderr=writer, start_new_session=True)
         os.close(writer)
+        end = time.monotonic() + 20
+        while kin.mark_of(child.pid) != launch_id:  # the kernel shows an environment a moment after the process runs
+            assert time.monotonic() < end
         kept = self.launch(
             id=launch_id,
             identity=identity,
