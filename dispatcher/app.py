@@ -15,6 +15,8 @@ from dispatcher.client.launchers import Launchers, launcher_http
 from dispatcher.config import Config, Project, Source
 from dispatcher.core.facts import Ms
 from dispatcher.engine.intake import Intake
+from dispatcher.engine.orders import Orders
+from dispatcher.engine.prober import Prober
 from dispatcher.engine.reconciler import Reconciler
 from dispatcher.engine.runner import Runner
 from dispatcher.engine.supervise import Supervisor
@@ -26,7 +28,7 @@ from dispatcher.http.ports import open_ports, readers_max
 from dispatcher.http.server import Applications, applications
 from dispatcher.http.ui import Page
 from dispatcher.http.webhook import WebhookEndpoint
-from dispatcher.ledger.interface import Ledger, LedgerUnavailable
+from dispatcher.ledger.interface import Ledger
 from dispatcher.ledger.timed import TimedLedger
 from dispatcher.livekit.answers import TwirpSession, twirp_session
 from dispatcher.livekit.client import LIMITS, LiveKit
@@ -34,15 +36,17 @@ from dispatcher.livekit.webhook import verify
 from dispatcher.notices.loops import NoticeLoops
 from dispatcher.notices.outbox import Outbox
 from dispatcher.notices.post import posting
-from dispatcher.runtime.connection import connect, derived_key, mask_key
+from dispatcher.runtime.connection import connect, derived_key
 from dispatcher.runtime.home import configured_ledger, memory_ledger, steady_clock
-from dispatcher.runtime.reload import Reload, note_loaded, nudge
-from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot, config_snapshot
+from dispatcher.runtime.in_force import ConfigInForce
+from dispatcher.runtime.reload import Reload
+from dispatcher.runtime.snapshot import ConfigSnapshot, config_snapshot
 from dispatcher.targets.board import Board
 from dispatcher.targets.breaker import Breaker
 from dispatcher.targets.circuits import Circuits
 from dispatcher.targets.pauses import PauseBoard
 from dispatcher.targets.presence import Presence
+from dispatcher.targets.probes import ProbeBoard
 from dispatcher.targets.rate import Pacer
 from dispatcher.targets.splits import Splits
 from dispatcher.targets.worker_http import worker_http
@@ -100,18 +104,19 @@ async def running(
     async with AsyncExitStack() as stack:
         current = ConfigInForce(config, await stack.enter_async_context(_connected(recorder)), recorder)
         runner = _runner(config, current, recorder, stack, dry_run=dry_run, record=record)
-        http = await stack.enter_async_context(worker_http())
-        presence = Presence(lambda: current.holder.snapshot.workers, http, steady_clock(), log, metrics)
+        presence = await _presence(current, recorder, stack)
         sweep = Sweep(runner.ledger, current.holder, runner.reconciler.pacer, recorder.calls)
+        prober = _prober(runner, presence, recorder)
         reload = Reload(source, config, partial(current.swap, runner.ledger), recorder) if source else None
         ask = reload.ask if reload else lambda: None
         feed = Feed(runner.ledger.changes, partial(told, mask=log.mask), metrics, most=readers_max(config))
-        apps = _apps(config, runner, presence, recorder, sweep, ask, feed=feed)
+        apps = _apps(config, runner, presence, recorder, sweep, ask, feed=feed, probes=prober.board)
         url, admin_url = await stack.enter_async_context(open_ports(apps, config, metrics, log))
         stack.push_async_callback(runner.stop, DRAIN_S)
         post = await stack.enter_async_context(posting())
         supervisor = await stack.enter_async_context(Supervisor(log, metrics))
         _start(supervisor, runner, presence, recorder, sweep, feed)
+        prober.start(supervisor)
         notices = NoticeLoops(runner.ledger, runner.reconciler.outbox, current.holder, recorder, config.instance)
         notices.start(supervisor, post, _epoch_ms, lambda: reload.problems if reload else ())
         if reload:
@@ -120,13 +125,18 @@ async def running(
         runner.drain()
 
 
+async def _presence(current: ConfigInForce, recorder: SessionRecorder, stack: AsyncExitStack) -> Presence:
+    http = await stack.enter_async_context(worker_http())
+    return Presence(lambda: current.holder.snapshot.workers, http, steady_clock(), recorder.log, recorder.metrics)
+
+
 def _health(config: Config, version: str, *, dry_run: bool) -> Health:
     return Health(_epoch_ms, dry_run=dry_run, version=version, instance=config.instance)
 
 
 def _runner(
     config: Config,
-    current: "ConfigInForce",
+    current: ConfigInForce,
     recorder: SessionRecorder,
     stack: AsyncExitStack,
     *,
@@ -171,6 +181,14 @@ def _start(
     supervisor.start_for_each(holder.project_names, "sweep", sweep.run)
 
 
+def _prober(runner: Runner, presence: Presence, recorder: SessionRecorder) -> Prober:
+    reconciler = runner.reconciler
+    holder, pauses, log, metrics = reconciler.holder, reconciler.pauses, recorder.log, recorder.metrics
+    board = ProbeBoard(runner.ledger, holder, pauses, reconciler.outbox, log, metrics)
+    orders = Orders(runner.ledger, Intake(runner.ledger, runner, holder.rules_of, recorder.tracing), holder)
+    return Prober(board, orders, pauses, reconciler.pacer, lambda: presence.seen, recorder.health)
+
+
 @contextmanager
 def _recorded(record: RecordTo, config: Config, log: Log, metrics: Metrics) -> Iterator[Tape]:
     """The tape. At the end what waits is written, as far as there is time for it."""
@@ -187,38 +205,6 @@ def _recorded(record: RecordTo, config: Config, log: Log, metrics: Metrics) -> I
     write("tape.started", folder=str(record.files.folder), plain=record.plain)
     with Writer(record.files.write, metrics.tape_claims_dropped_total.inc) as writer:
         yield Tape(writer, Hiding(log.mask, facts, plain=record.plain), tell)
-
-
-class ConfigInForce:
-    """The configuration in force, and everything that follows it: metrics, marks, and the sessions it may concern."""
-
-    def __init__(self, config: Config, snapshot: Callable[[Config], ConfigSnapshot], recorder: SessionRecorder) -> None:
-        self._snapshot = snapshot
-        self._recorder = recorder
-        self.holder = ConfigHolder(snapshot(config))
-        self._apply(config)
-
-    async def swap(self, ledger: Ledger, config: Config) -> None:
-        """Put the configuration in force, whole, and look again at the sessions that it may concern."""
-        before, self.holder.snapshot = self.holder.snapshot, self._snapshot(config)
-        self._apply(config)
-        try:
-            await nudge(ledger, before, self.holder.snapshot)
-        except LedgerUnavailable:  # the sweep finds them
-            self._recorder.log.warning("nudge.postponed", why="ledger_unavailable")
-
-    def _apply(self, config: Config) -> None:
-        """The metrics know the configuration's names, and the log whom to mask."""
-        log, metrics, rules = self._recorder.log, self._recorder.metrics, config.rules_in_force
-        metrics.know(
-            agents={str(target) for rule in rules for target in rule.policy.targets if target.name},
-            rules={rule.name for rule in rules},
-            keys={project.name: project.keys for project in config.projects},
-        )
-        log.mask.use(mask_key(config))
-        note_loaded(config, self._recorder.health.config)
-        metrics.config_last_reload_successful.set(1)
-        metrics.config_last_reload_success_timestamp_seconds.set_to_current_time()
 
 
 @asynccontextmanager
@@ -251,6 +237,7 @@ def _apps(  # noqa: PLR0913 the parts
     reload: Callable[[], None],
     *,
     feed: Feed,
+    probes: ProbeBoard,
 ) -> Applications:
     """What the service answers, on one port or on two."""
     holder = runner.reconciler.holder
@@ -263,7 +250,7 @@ def _apps(  # noqa: PLR0913 the parts
         health=recorder.health,
         clock=_epoch_ms,
     )
-    api = api_routes(runner, intake, presence, recorder, sweep=sweep, reload=reload, feed=feed)
+    api = api_routes(runner, intake, presence, recorder, sweep=sweep, reload=reload, feed=feed, probes=probes)
     return applications(
         endpoint,
         ready=lambda: runner.not_ready,

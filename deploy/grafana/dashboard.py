@@ -103,6 +103,17 @@ ROWS: Final = (
                 unit="s",
             ),
             Panel(
+                "Probes, p95 by agent",
+                [quantile(0.95, "probe_seconds", "agent")],
+                "How soon agents come that are asked for to see whether they do",
+                unit="s",
+            ),
+            Panel(
+                "Probes that fail",
+                [greatest("probe_consecutive_failures", "project, agent", "{{agent}} ({{project}})")],
+                "In a row; from two on somebody is told",
+            ),
+            Panel(
                 "Late, or never",
                 [("livekit_dispatcher:agents_late:ratio_rate1h", "after {{within}}")],
                 "Share of people in an hour; 5 % may after 3 s, 1 % after 10 s",

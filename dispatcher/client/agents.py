@@ -30,6 +30,20 @@ class SplitStop(Struct, frozen=True):
     sentence: Annotated[str, Meta(description="all of it for people, fit for a terminal")]
 
 
+class AgentProbe(Struct, frozen=True):
+    """What came of the probes of a target, over all replicas."""
+
+    result: Annotated[str, Meta(description="of the last one that says something: served, or why no agent came")]
+    at: Instant
+    took_ms: Annotated[int | None, Meta(description="how soon the agent came that a probe last got; null: not known")]
+    last_served_at: Annotated[int | None, Meta(description="when a probe last got an agent; null: not known")]
+    failures: Annotated[int, Meta(description="how many have failed in a row")]
+    failing_since: Annotated[int | None, Meta(description="when the first of these ended; null: the last was served")]
+    room: Annotated[str | None, Meta(description="the last one's, for GET /v1/rooms/{room}")]
+    why: Annotated[str | None, Meta(description="the diagnosis of the last one; null: it was served")]
+    sentence: Annotated[str, Meta(description="all of it for people, fit for a terminal")]
+
+
 class AgentTarget(Struct, frozen=True):
     """One deployment of the agent, as all replicas know it."""
 
@@ -40,6 +54,7 @@ class AgentTarget(Struct, frozen=True):
     usual_ms: Annotated[int | None, Meta(description="how soon its agents come; null: that differs")]
     silent: Annotated[int, Meta(description="silent attempts since then")]
     stopped: Annotated[tuple[SplitStop, ...], Meta(description="the splits that have taken it out")] = ()
+    probe: Annotated[AgentProbe | None, Meta(description="null: it is not probed, or has not been yet")] = None
 
 
 class LastHour(Struct, frozen=True):

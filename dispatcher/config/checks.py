@@ -9,6 +9,7 @@ from typing import Final
 from dispatcher.config import values
 from dispatcher.config.document import Document, Loc, Tree, path
 from dispatcher.config.environment import Environment
+from dispatcher.config.probes import ProbeFields
 from dispatcher.config.problems import Problem, did_you_mean, in_environment
 from dispatcher.config.types import endpoint
 from dispatcher.core.facts import PERSON_KINDS, SIP
@@ -91,6 +92,21 @@ def unasked(paused: Sequence[str], rules: Sequence[Rule], document: Document, lo
     for index, name in enumerate(paused):
         if name not in asked:
             yield document.problem((*loc, index), f"no rule asks for this agent{did_you_mean(name, asked)}")
+
+
+def unprobed(probe: ProbeFields | None, rules: Sequence[Rule], document: Document, loc: Loc) -> Iterator[Problem]:
+    """Warn of agents at `loc` that no rule asks for, and of those whose workers no empty room gives a job."""
+    asked: dict[str, set[str]] = {}
+    for rule in rules:
+        for target in rule.policy.targets:
+            asked.setdefault(target.name, set()).add(rule.policy.worker_type)
+    for index, one in enumerate(probe.agents if probe else ()):
+        if one.name not in asked:
+            yield document.problem((*loc, index), f"no rule asks for this agent{did_you_mean(one.name, asked)}")
+        elif asked[one.name] == {"publisher"}:
+            yield document.problem(
+                (*loc, index), "its workers serve publishers, and nobody publishes in a probe's room"
+            )
 
 
 def _of_telephones(rule: Rule) -> bool:

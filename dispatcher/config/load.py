@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 
 from dispatcher.config import expressions
 from dispatcher.config.agents import Agent
-from dispatcher.config.checks import check, odd_deployments, outbound, unasked, unreachable
+from dispatcher.config.checks import check, odd_deployments, outbound, unasked, unprobed, unreachable
 from dispatcher.config.document import Document, Tree, read_document
 from dispatcher.config.doubts import doubtful
 from dispatcher.config.environment import Environment, read_environment
@@ -165,11 +165,13 @@ def _warnings(config: Config, read: _Read) -> Iterator[Problem]:
     yield from doubtful(document, read.language)
     yield from unreachable(config.rules, document, ("rules",))
     yield from unasked(fields.paused, config.rules_in_force, document, ("paused",))
+    yield from unprobed(fields.probe, config.rules_in_force, document, ("probe", "agents"))
     for index, (project, declared) in enumerate(zip(config.projects, fields.projects, strict=False)):
         rules = config.rules_of(project)
         if declared.rules:
             yield from unreachable(rules, document, ("projects", index, "rules"))
         yield from unasked(declared.paused, rules, document, ("projects", index, "paused"))
+        yield from unprobed(declared.probe, rules, document, ("projects", index, "probe", "agents"))
 
 
 def _hints(config: Config, fields: File, document: Document) -> Iterator[Problem]:
@@ -189,6 +191,7 @@ def _project(fields: ProjectFields, read: _Read, *, alone: bool) -> Project:
     file, environment = read.fields, read.environment
     url, keys = (environment.url, environment.keys) if alone else (None, {})
     limit = fields.api_rate_limit if fields.limited else file.api_rate_limit
+    probe = fields.probe if fields.probed else file.probe
     return Project(
         name=fields.name,
         url=url or fields.url,
@@ -196,6 +199,7 @@ def _project(fields: ProjectFields, read: _Read, *, alone: bool) -> Project:
         rules=_own_rules(fields, file, read.language),
         paused=frozenset({*file.paused, *fields.paused}),
         api_rate_limit=ApiRateLimit(**dict(limit)) if limit else None,
+        probe=probe.settings if probe else None,
         limits=Policy(targets=(), **dict(file.defaults.model_copy(update=fields.defaults.said()))),
     )
 

@@ -14,6 +14,7 @@ from dispatcher.config.agents import Agent, Share
 from dispatcher.config.document import Document, Loc
 from dispatcher.config.fields import Cel, CelMap, Hidden, Kind, Memory, Name, Origin, Section, Span, some, text
 from dispatcher.config.launchers import LauncherFields
+from dispatcher.config.probes import ProbedAgent, ProbeFields
 from dispatcher.config.problems import Problem, did_you_mean
 from dispatcher.config.receivers import RECEIVERS_MAX, ReceiverFields
 from dispatcher.config.types import CreateRate, Scope, SweepSettings, Ui
@@ -89,6 +90,7 @@ AgentNames = tuple[Annotated[str, text(values.agent_name)], ...]
 MaybeApiRateLimit = Annotated[ApiRateLimitFields | None, _or_null("{calls_per_second: 20}")]
 
 
+MaybeProbe = Annotated[ProbeFields | None, _or_null("{every: 60s, agents: [greeter]}")]
 Workers = Annotated[tuple[Annotated[str, text(values.worker_url)], ...], Field(max_length=WORKERS_MAX)]
 
 
@@ -102,6 +104,12 @@ class ProjectFields(Section):
     defaults: LimitFields = LimitFields()
     paused: AgentNames = ()
     api_rate_limit: MaybeApiRateLimit = None
+    probe: MaybeProbe = None
+
+    @property
+    def probed(self) -> bool:
+        """Whether it says itself which agents are probed, be it none."""
+        return "probe" in self.model_fields_set
 
     @property
     def limited(self) -> bool:
@@ -166,6 +174,7 @@ class File(Section):
     create_rate: Annotated[CreateRateFields | None, _or_null("{per_second: 50, burst: 3}")] = CreateRateFields()
     paused: AgentNames = ()
     api_rate_limit: MaybeApiRateLimit = None
+    probe: MaybeProbe = None
     workers: Workers = ()
     api_tokens: Annotated[tuple[ApiTokenFields, ...], Field(max_length=API_TOKENS_MAX)] = ()
     public_url: Annotated[str, text(values.public_url)] = ""
@@ -191,10 +200,14 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {  # by path, list positions left
     "ended_rooms": EndedRoomsFields,
     "create_rate": CreateRateFields,
     "api_rate_limit": ApiRateLimitFields,
+    "probe": ProbeFields,
+    "probe.agents[]": ProbedAgent,
     "ui": UiFields,
     "launchers.NAME": LauncherFields,
 }
-NULLABLE: Final = frozenset({"create_rate", "api_rate_limit"})  # null: no such limit; with nothing written, a mistake
+NULLABLE: Final = frozenset(
+    {"create_rate", "api_rate_limit", "probe"}
+)  # null: no such limit, no probe; with nothing written, a mistake
 
 _NO_VALUE: Final = "has no value"
 

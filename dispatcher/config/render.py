@@ -76,6 +76,7 @@ def schema() -> str:
     definitions["Agent"] = {"anyOf": [{"type": "string", "minLength": 1}, agent | {"oneOf": ways}]}
     definitions["Share"]["oneOf"] = [{"required": [way]} for way in ("name", "launch")]
     definitions["LauncherFields"]["anyOf"] = [{"required": some} for some in (["urls"], ["command", "limit"])]
+    definitions["ProbedAgent"] = {"anyOf": [{"type": "string", "minLength": 1}, definitions["ProbedAgent"]]}
     definitions["UiFields"] = {"anyOf": [{"type": "boolean"}, definitions["UiFields"]]}
     return json.dumps({"$schema": _SCHEMA, "title": "livekit-dispatcher", **made}, indent=2, ensure_ascii=False) + "\n"
 

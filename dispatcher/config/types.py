@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from dispatcher.config.problems import Problem
 from dispatcher.core.facts import Ms
 from dispatcher.core.notices import SUBSCRIBABLE, NoticeKind, Pacing
-from dispatcher.core.rules import Policy, Rule
+from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.ledger.ended import EndedRooms
 
 NoticeFormat: TypeAlias = Literal["standard", "slack", "pagerduty"]
@@ -59,6 +59,13 @@ class Ui(Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope] = frozenset({"read"})  # of whoever comes so
 
 
+class ProbeSettings(Struct, frozen=True, kw_only=True):
+    """Which agents of a project are asked for to see whether they come, and how often."""
+
+    every: Ms = 60_000
+    targets: tuple[Target, ...] = ()
+
+
 class Project(Struct, frozen=True, kw_only=True):
     """One LiveKit project. Its first key signs our own calls; a webhook signed with any of them is this project's."""
 
@@ -69,6 +76,7 @@ class Project(Struct, frozen=True, kw_only=True):
     paused: frozenset[str] = frozenset()  # agents that nobody is to be given for now
     api_rate_limit: ApiRateLimit | None = None  # None: none
     limits: Policy = Policy(targets=())  # of agents that are ordered by name
+    probe: ProbeSettings | None = None  # None: nobody is
 
     @property
     def weak_keys(self) -> tuple[str, ...]:
@@ -160,6 +168,14 @@ class Config(Struct, frozen=True, kw_only=True):
             return self.api_tokens
         everything = ApiToken(name="environment", token=self.api_token, scopes=frozenset({"admin"}))
         return (everything, *self.api_tokens)
+
+    @property
+    def named(self) -> frozenset[Target]:
+        """Every target that a rule names outright, or that is probed, in any project."""
+        ruled = {target for rule in self.rules_in_force for target in rule.policy.targets if target.name}
+        return frozenset(
+            ruled | {target for project in self.projects if project.probe for target in project.probe.targets}
+        )
 
     @property
     def rules_in_force(self) -> tuple[Rule, ...]:

@@ -33,6 +33,8 @@ KIND_DETAILS: Final = frozenset(
 )
 KIND_DETAILS_MAX: Final = 8  # of a participant that are read
 
+PROBE_ROOMS: Final = "dispatcher-probe:"  # how the names of our own probes' rooms begin
+
 SWEPT: Final = "swept"  # the sweep's, ours: the room lives; look
 ROOM_STARTED: Final = "room_started"
 ROOM_FINISHED: Final = "room_finished"
@@ -46,6 +48,11 @@ AGENT_JOBS: Final = frozenset(  # LiveKit Cloud's: their room is their job's, an
 RELEVANT_EVENTS: Final = frozenset(
     {ROOM_STARTED, ROOM_FINISHED, JOINED, LEFT, ABORTED}
 )  # others never reach the ledger
+
+
+def is_probe(room: str) -> bool:
+    """Whether the name is that of a probe's room, whichever installation's: no rule applies in it."""
+    return room.startswith(PROBE_ROOMS)
 
 
 class Room(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from zlib import crc32
 
+from dispatcher.core.facts import is_probe
 from dispatcher.core.hour import AttemptOutcome
 from dispatcher.core.session import Attempt, Session
 from dispatcher.core.snapshot import JobCondition
@@ -18,10 +19,20 @@ FAILED: Final = frozenset(
 
 def news(session: Session, entries: Iterable[Entry]) -> Iterator[tuple[str, News]]:
     """By target, as entries name it. `session` is the one that the entries were saved with."""
+    if is_probe(session.room):
+        yield from _signs_of_life(session, entries)
+        return
     for entry in entries:
         for one in (_told(session, entry), _outcome(session, entry)):
             if one is not None:
                 yield entry.agent, one
+
+
+def _signs_of_life(session: Session, entries: Iterable[Entry]) -> Iterator[tuple[str, News]]:
+    """What probes tell: that the target is there, nothing of how soon its agents come, and no silence."""
+    for entry in entries:
+        if isinstance(told := _told(session, entry), Seen):
+            yield entry.agent, Seen(told.at)
 
 
 def _outcome(session: Session, entry: Entry) -> AttemptOutcome | None:

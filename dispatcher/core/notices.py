@@ -35,6 +35,8 @@ class NoticeKind(StrEnum):
     AGENT_UNREQUESTED = "agent.unrequested"
     SPLIT_STOPPED = "split.stopped"  # far more rooms go badly on this side than on the others
     SPLIT_RESUMED = "split.resumed"
+    PROBE_FAILING = "probe.failing"  # an agent that is asked for to see whether it comes does not, several times
+    PROBE_RECOVERED = "probe.recovered"
     KEY_REFUSED = "livekit.key_refused"
     LIVEKIT_FAILING = "livekit.failing"
     LIVEKIT_RECOVERED = "livekit.recovered"
@@ -62,6 +64,8 @@ _KINDS: Final[Mapping[NoticeKind, tuple[str, Effect]]] = {
     NoticeKind.AGENT_UNREQUESTED: ("unrequested", Effect.TELLS),
     NoticeKind.SPLIT_STOPPED: ("split", Effect.OPENS),
     NoticeKind.SPLIT_RESUMED: ("split", Effect.CLOSES),
+    NoticeKind.PROBE_FAILING: ("probe", Effect.OPENS),
+    NoticeKind.PROBE_RECOVERED: ("probe", Effect.CLOSES),
     NoticeKind.KEY_REFUSED: ("livekit", Effect.OPENS),
     NoticeKind.LIVEKIT_FAILING: ("livekit", Effect.OPENS),
     NoticeKind.LIVEKIT_RECOVERED: ("livekit", Effect.CLOSES),

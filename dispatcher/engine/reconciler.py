@@ -38,7 +38,7 @@ from dispatcher.core.effects import (
     TurnToLook,
     Unobserved,
 )
-from dispatcher.core.facts import Ms
+from dispatcher.core.facts import Ms, is_probe
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.engine.actions import Dispatches, Way
 from dispatcher.engine.launches import Launches
@@ -243,7 +243,7 @@ class _Interpreter:
     def _notices(self, save: Save) -> Sequence[bytes]:
         """What receivers are told of with this save."""
         leased, outbox = self.leased, self.reconciler.outbox
-        if not outbox.used:
+        if not outbox.used or is_probe(leased.key.room):
             return ()
         entries = leased.new_entries(save.session)
         return outbox.of_session(leased.key, leased.session, save.session, entries, leased.now)
@@ -257,5 +257,6 @@ class _Interpreter:
         self.reconciler.recorder.tell(self.leased.key, entries)
         self.reconciler.neighbours.consider(self.leased.key, self.seen, save.session, entries)
         self.reconciler.breaker.learn(self.project, save.session, entries)
-        await self.reconciler.pacer.learn(self.project, self.runtime, entries)
+        if not is_probe(self.leased.key.room):
+            await self.reconciler.pacer.learn(self.project, self.runtime, entries)
         return saved

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -66,11 +65,11 @@ class Supervisor:
                     running[new] = asyncio.create_task(self.keep(name, partial(loop, new)))
                 await asyncio.sleep(AGAIN_S)
         finally:
-            for task in running.values():
-                await _end(task)
+            await _end(*running.values())
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    """They have ended, each in its own time."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

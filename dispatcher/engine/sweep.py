@@ -12,7 +12,8 @@ from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import Final
 
-from dispatcher.core.facts import SWEPT, Room
+from dispatcher.core.facts import SWEPT, Room, is_probe
+from dispatcher.core.probes import probe_rooms
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Delivered, Key, Ledger, LedgerUnavailable
 from dispatcher.livekit.failures import LiveKitError
@@ -23,6 +24,7 @@ from dispatcher.telemetry.metrics import begin
 
 TURN_S: Final = 1.0  # how often a replica asks whether it is its turn
 AT_ONCE: Final = 500  # sessions that the ledger is asked for: some 2 ms of ours
+PROBE_LEFT_MS: Final = 180_000  # a room of a probe that is so old was left: longer than one takes, and clocks differ
 RECALLED_MAX: Final = 10_000  # sessions that a new process asks the ledger for; some 20 MB
 
 
@@ -86,8 +88,10 @@ class Sweep:
         pause = self._pause(runtime, snapshot.sweep.looks_per_second)
         before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
-        rooms = {Key(project, room.name, room.sid): room for room in await runtime.livekit.rooms() if room.sid}
+        listed = [room for room in await runtime.livekit.rooms() if room.sid]
         self.calls.livekit_answered(project)
+        await self._end_probes(project, runtime, [room for room in listed if is_probe(room.name)])
+        rooms = {Key(project, room.name, room.sid): room for room in listed if not is_probe(room.name)}
         gone = before - rooms.keys()
         unknown = await self._unknown([*rooms, *gone])
         repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), Repair.UNKNOWN_ROOM)
@@ -123,8 +127,18 @@ class Sweep:
         if project in self._listed:
             return self._listed[project]
         self._listed[project] = frozenset()  # asked once: a ledger that is slow with so many holds up no later sweep
-        self._listed[project] = {life.key for life in await self.ledger.list(project, limit=RECALLED_MAX)}
+        lives = await self.ledger.list(project, limit=RECALLED_MAX)
+        self._listed[project] = {life.key for life in lives if not is_probe(life.key.room)}
         return self._listed[project]
+
+    async def _end_probes(self, project: str, runtime: ProjectRuntime, rooms: Sequence[Room]) -> None:
+        """End the rooms that probes of ours have left. Those that probes are under way in, and others', stay."""
+        ours = probe_rooms(self.calls.health.instance)
+        for room in rooms:
+            if room.name.startswith(ours) and room.created_at < await self.ledger.now() - PROBE_LEFT_MS:
+                await runtime.livekit.end(room.name)
+                await sessions.remind(self.ledger, Key(project, room.name, room.sid), SWEPT)
+                self.log.warning("probe.left", project=project, room=room.name)
 
     def _pause(self, runtime: ProjectRuntime, looks_per_second: float) -> float:
         """Seconds between two sessions."""

@@ -10,6 +10,7 @@ from dispatcher.explain.known import Known
 from dispatcher.explain.link import page_of
 from dispatcher.explain.narrative import SENTENCES, in_words, narrative
 from dispatcher.explain.pauses import paused_by, taken_out_by
+from dispatcher.explain.probes import probes_told
 from dispatcher.explain.service import trouble_told
 from dispatcher.explain.words import clock
 
@@ -26,6 +27,7 @@ __all__ = [
     "narrative",
     "page_of",
     "paused_by",
+    "probes_told",
     "resembling",
     "taken_out_by",
     "trouble_told",

@@ -11,7 +11,9 @@ from msgspec import Struct
 from dispatcher.client import ListedAgent, ListedAgents
 from dispatcher.core.facts import Ms
 from dispatcher.core.pauses import Paused, TooManyPaused
+from dispatcher.core.probes import ProbeFacts
 from dispatcher.core.rules import Rule, Target
+from dispatcher.core.splits import Side
 from dispatcher.core.targets import TargetFacts
 from dispatcher.core.workers import WorkersSeen
 from dispatcher.http import routes, shown
@@ -22,6 +24,7 @@ from dispatcher.http.route import ApiCall, Nothing
 from dispatcher.runtime.snapshot import ProjectRuntime
 from dispatcher.targets.breaker import Breaker, named_by
 from dispatcher.targets.pauses import PauseBoard
+from dispatcher.targets.probes import ProbeBoard
 
 Standings: TypeAlias = Mapping[str, Mapping[str, int]]  # by agent and state: how many assignments of live rooms
 
@@ -34,6 +37,13 @@ class _Seen(Struct, frozen=True):
     workers: WorkersSeen
 
 
+class _Known(Struct, frozen=True):
+    """What is known of a target."""
+
+    facts: TargetFacts
+    probes: ProbeFacts | None
+
+
 class AgentsApi:
     """`/v1/agents`, of the projects that are configured, and the pauses of each."""
 
@@ -42,6 +52,7 @@ class AgentsApi:
         guard: Guard,
         breaker: Breaker,
         pauses: PauseBoard,
+        probes: ProbeBoard,
         workers: Callable[[], WorkersSeen],
         *,
         dry_run: bool,
@@ -51,6 +62,7 @@ class AgentsApi:
         self.board = breaker.board
         self.ledger = breaker.board.ledger
         self.pauses = pauses
+        self.probes = probes
         self.workers = workers
         self.dry_run = dry_run
 
@@ -107,19 +119,20 @@ class AgentsApi:
 
     async def _of_project(self, project: str, runtime: ProjectRuntime, seen: _Seen) -> list[ListedAgent]:
         paused = await self.pauses.paused(project, seen.now)
-        named = named_by(runtime.rules)
+        probes = await self.probes.facts(project)
+        named = {*named_by(runtime.rules), *probes}
         others = {*paused, *seen.standings.get(project, {})} - {target.name for target in named} - {""}
         targets = sorted({*named, *map(Target, others)}, key=str)
-        rows: dict[str, dict[str, TargetFacts]] = {}
+        rows: dict[str, dict[str, _Known]] = {}
         for target, facts in zip(targets, await self.board.facts(project, targets, seen.now), strict=True):
-            rows.setdefault(target.name, {})[target.deployment] = facts
+            rows.setdefault(target.name, {})[target.deployment] = _Known(facts, probes.get(target))
         return [self._row(project, agent, known, seen, paused.get(agent)) for agent, known in sorted(rows.items())]
 
     def _row(
         self,
         project: str | None,
         agent: str,
-        known: Mapping[str, TargetFacts],
+        known: Mapping[str, _Known],
         seen: _Seen,
         paused: Paused | None = None,
     ) -> ListedAgent:
@@ -130,14 +143,17 @@ class AgentsApi:
             agent=agent,
             rules=tuple(rule.name for rule in self.guard.holder.rules_of(project or "") if _names(rule, agent)),
             targets=tuple(
-                shown.target(one, facts, self.breaker.stops(project or "", Target(agent, one)), seen.now)
-                for one, facts in known.items()
+                shown.target(deployment, one.facts, self._stops(project, agent, deployment), one.probes, seen.now)
+                for deployment, one in known.items()
             ),
-            last_hour=shown.hour(known.values(), seen.now),
+            last_hour=shown.hour([one.facts for one in known.values()], seen.now),
             assignments=seen.standings.get(project or "", {}).get(agent, {}),
             workers=len(sighting.workers) if sighting else None,
             paused=shown.paused(paused, seen.now) if paused else None,
         )
+
+    def _stops(self, project: str | None, agent: str, deployment: str) -> list[tuple[str, Side]]:
+        return self.breaker.stops(project or "", Target(agent, deployment))
 
 
 def _names(rule: Rule, agent: str) -> bool:

@@ -21,6 +21,7 @@ from dispatcher.http.stats import StatsApi
 from dispatcher.http.steering import Steering
 from dispatcher.http.whoami import WhoAmI
 from dispatcher.targets.presence import Presence
+from dispatcher.targets.probes import ProbeBoard
 from dispatcher.telemetry.recorder import SessionRecorder
 
 
@@ -33,6 +34,7 @@ def api_routes(  # noqa: PLR0913 the parts
     sweep: Sweep,
     reload: Callable[[], None],
     feed: Feed,
+    probes: ProbeBoard,
 ) -> list[web.RouteDef]:
     """All that `http/routes` lists, for an application."""
     reconciler = runner.reconciler
@@ -45,7 +47,7 @@ def api_routes(  # noqa: PLR0913 the parts
         ConfigApi(guard),
         StatsApi(guard, runner.ledger, recorder.log.mask),
         RoomsApi(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen)),
-        AgentsApi(guard, breaker, pauses, lambda: presence.seen, dry_run=recorder.health.dry_run),
+        AgentsApi(guard, breaker, pauses, probes, lambda: presence.seen, dry_run=recorder.health.dry_run),
         EventsApi(guard, feed),
         Steering(guard, Orders(runner.ledger, intake, holder), answers, sweep=sweep.order, reload=reload),
     )

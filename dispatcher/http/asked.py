@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from dispatcher.client.bounds import PAUSE_MAX_MS, PAUSE_MIN_MS, ROOMS, ROOMS_MAX, WAIT_MAX_MS
 from dispatcher.config.values import SPAN_PATTERN, agent_name, deployment, dispatched, span
-from dispatcher.core.facts import Ms
+from dispatcher.core.facts import PROBE_ROOMS, Ms, is_probe
 from dispatcher.core.rules import Rule, Target, named
 from dispatcher.core.session import State
 from dispatcher.engine.orders import METADATA_MAX, AgentRequest
@@ -169,6 +169,8 @@ def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentReque
     """The request, checked. Raises ApiError, which names the field."""
     if not asked.room:
         raise unprocessable("room", "the name of a room")
+    if is_probe(asked.room):
+        raise unprocessable("room", f"no name that begins with {PROBE_ROOMS}: those are the service's own probes")
     if bool(asked.agent) == bool(asked.rule):
         raise unprocessable("agent", "name an agent, or a rule whose agent it is; not both")
     if asked.agent:

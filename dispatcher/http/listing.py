@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from dispatcher.client.rooms import ListedRoom
-from dispatcher.core.facts import Ms
+from dispatcher.core.facts import Ms, is_probe
 from dispatcher.core.session import Assignment
 from dispatcher.engine.slices import Slices
 from dispatcher.http import shown
@@ -106,7 +106,9 @@ class Pages:
         )[:most]
 
     def _listed(self, asked: RoomsAsked, life: Life) -> ListedRoom | None:
-        """The session as it is listed; None: it is not what was asked for."""
+        """The session as it is listed; None: it is not what was asked for. A probe's is listed to who looks for it."""
+        if is_probe(life.key.room) and asked.q is UNSET:
+            return None
         name = self.mask.numbers(life.key.room)
         if asked.q is not UNSET and asked.q.casefold() not in name.casefold() and asked.q != life.key.sid:
             return None

@@ -5,10 +5,11 @@ from typing import Final
 
 from msgspec import UNSET
 
-from dispatcher.client import AgentPause, AgentTarget, LastHour, ListedAssignment, ListedRoom, SplitStop
+from dispatcher.client import AgentPause, AgentProbe, AgentTarget, LastHour, ListedAssignment, ListedRoom, SplitStop
 from dispatcher.core.facts import Ms
 from dispatcher.core.hour import last_hour
 from dispatcher.core.pauses import Paused
+from dispatcher.core.probes import ProbeFacts
 from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.splits import Side
@@ -22,6 +23,7 @@ from dispatcher.explain import (
     likeliest,
     narrative,
     paused_by,
+    probes_told,
     taken_out_by,
     trouble_told,
 )
@@ -78,7 +80,9 @@ def troubles(health: Health, projects: Collection[str], *, several: bool) -> tup
     )
 
 
-def target(deployment: str, facts: TargetFacts, stops: Iterable[tuple[str, Side]], now: Ms) -> AgentTarget:
+def target(
+    deployment: str, facts: TargetFacts, stops: Iterable[tuple[str, Side]], probes: ProbeFacts | None, now: Ms
+) -> AgentTarget:
     """A target of an agent's, as it stands; `stops`: the rules whose splits have taken it out."""
     return AgentTarget(
         deployment=deployment,
@@ -90,6 +94,22 @@ def target(deployment: str, facts: TargetFacts, stops: Iterable[tuple[str, Side]
         stopped=tuple(
             SplitStop(rule, side.stopped_at, side.figures, taken_out_by(rule, side, now)) for rule, side in stops
         ),
+        probe=_probe(probes, now) if probes else None,
+    )
+
+
+def _probe(facts: ProbeFacts, now: Ms) -> AgentProbe:
+    last = facts.last
+    return AgentProbe(
+        result=last.result,
+        at=last.at,
+        took_ms=facts.took,
+        last_served_at=facts.served_at or None,
+        failures=facts.failures,
+        failing_since=facts.failing_since or None,
+        room=last.room or None,
+        why=last.why or None,
+        sentence=probes_told(facts, now),
     )
 
 

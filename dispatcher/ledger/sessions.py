@@ -10,7 +10,7 @@ from dispatcher.core import timing
 from dispatcher.core.effects import Save, Saved
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.events import Event
-from dispatcher.core.facts import JOINED, Ms, Room, RoomSid
+from dispatcher.core.facts import JOINED, Ms, Room, RoomSid, is_probe
 from dispatcher.core.session import Assignment, Session, State, entries_since
 from dispatcher.core.snapshot import Arrivals
 from dispatcher.core.timeline import Entry
@@ -118,7 +118,8 @@ class LeasedSession:
         Whoever watches is told of these. Raises LeaseLost: nothing was changed, and nobody is told.
         """
         session, entries = save.session, self.new_entries(save.session)
-        standings = () if session.finished else tuple(_standing(one) for one in session.assignments)
+        uncounted = session.finished or is_probe(self.key.room)
+        standings = () if uncounted else tuple(_standing(one) for one in session.assignments)
         saved = await self.ledger.save(
             self._lease,
             record.dump(session),
@@ -136,7 +137,9 @@ class LeasedSession:
 
     def _changed(self, entries: tuple[Entry, ...]) -> SessionChanged | None:
         key = self.key
-        return SessionChanged(project=key.project, room=key.room, sid=key.sid, entries=entries) if entries else None
+        if not entries or is_probe(key.room):
+            return None
+        return SessionChanged(project=key.project, room=key.room, sid=key.sid, entries=entries)
 
     async def renew(self) -> None:
         """Renew the lease, so that it outlives the next call. Raises LeaseLost."""

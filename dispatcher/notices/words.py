@@ -18,6 +18,8 @@ _ONE: Final[Mapping[NoticeKind, str]] = {
     NoticeKind.AGENT_UNREQUESTED: "An agent is in a room that no rule asked for: {agent}",
     NoticeKind.SPLIT_STOPPED: "Far more rooms go badly with {agent} than beside it in its split: nobody is given it",
     NoticeKind.SPLIT_RESUMED: "Its split gives {agent} again: somebody has resumed it",
+    NoticeKind.PROBE_FAILING: "Probes ask for {agent}, and it does not come",
+    NoticeKind.PROBE_RECOVERED: "Probes get {agent} again",
     NoticeKind.KEY_REFUSED: "LiveKit refuses our API key",
     NoticeKind.LIVEKIT_FAILING: "LiveKit does not answer",
     NoticeKind.LIVEKIT_RECOVERED: "LiveKit answers again",

@@ -11,7 +11,17 @@ from dispatcher.config import Config, Project
 from dispatcher.config.problems import did_you_mean
 from dispatcher.core.audience import people
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.facts import JOINED, KINDS, RELEVANT_EVENTS, ROOM_FINISHED, STANDARD, Participant, Room, RoomSid
+from dispatcher.core.facts import (
+    JOINED,
+    KINDS,
+    RELEVANT_EVENTS,
+    ROOM_FINISHED,
+    STANDARD,
+    Participant,
+    Room,
+    RoomSid,
+    is_probe,
+)
 from dispatcher.core.rules import Rule, aimed, matching
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.text import visible
@@ -113,6 +123,8 @@ def described(one: Described) -> Situation:
 def obstacle(situation: Situation) -> str:
     """Why no rule is asked at all; "" where they are."""
     person = situation.person
+    if is_probe(situation.room.name):
+        return "the room is a probe's"
     if situation.event not in RELEVANT_EVENTS:
         return f"{situation.event} says nothing that a rule uses"
     if situation.event == ROOM_FINISHED:

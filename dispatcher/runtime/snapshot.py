@@ -14,6 +14,7 @@ from dispatcher.config import (
     ApiToken,
     Config,
     CreateRate,
+    ProbeSettings,
     Project,
     Receiver,
     SweepSettings,
@@ -49,6 +50,7 @@ class ProjectRuntime(Struct, frozen=True, kw_only=True):
     reads_room: bool = True  # a rule reads more of the room than webhooks tell
     create_rate: CreateRate | None = None
     api_rate_limit: ApiRateLimit | None = None
+    probe: ProbeSettings | None = None  # None: nobody is asked for but for callers
 
 
 class ConfigSnapshot(Struct, frozen=True, kw_only=True):
@@ -155,4 +157,5 @@ def _project_runtime(
         paused=project.paused,
         create_rate=config.create_rate,
         api_rate_limit=project.api_rate_limit,
+        probe=project.probe,
     )

@@ -79,6 +79,18 @@ class _AgentMetrics:
         self.surplus_agents_total = new.counter("surplus_agents_total", "Agents beyond the one wanted.", "action")
         begin(self.surplus_agents_total, ("found", "removed", "reported"))
 
+    def _of_probes(self, new: NewMetrics) -> None:
+        self.probes_total = new.counter("probes_total", "Probes, by how they ended.", "project", "agent", "result")
+        self.probe_seconds = new.histogram(
+            "probe_seconds", "From a probe's asking to its agent.", _JOIN, "project", "agent"
+        )
+        self.probe_consecutive_failures = new.gauge(
+            "probe_consecutive_failures", "Probes in a row that got no agent.", "project", "agent"
+        )
+        self.probe_last_success_timestamp_seconds = new.gauge(
+            "probe_last_success_timestamp_seconds", "When a probe last got its agent.", "project", "agent"
+        )
+
 
 class Metrics(_AgentMetrics):
     """What the dispatcher counts and times. `agents` and `rules` are the names that may become label values.
@@ -123,6 +135,7 @@ class Metrics(_AgentMetrics):
         self._of_defects(new)
         self._of_process(new, version, lines_dropped)
         self._of_agents(new)
+        self._of_probes(new)
         self._of_projects(new)
         self._of_others(new)
 

@@ -6,7 +6,7 @@ So the timeline, the log and the counters cannot disagree.
 from collections.abc import Iterable
 from typing import Final
 
-from dispatcher.core.facts import Ms
+from dispatcher.core.facts import Ms, is_probe
 from dispatcher.core.timeline import Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed, Unread, UnreadMetadata
 from dispatcher.ledger.interface import Key
@@ -42,12 +42,13 @@ class SessionRecorder:
         self._told: dict[tuple[str, ...], None] = {}  # of which project, room's SID, and what
 
     def tell(self, key: Key, entries: Iterable[Entry]) -> None:
-        """Log and count the entries, which are saved now."""
+        """Log and count the entries, which are saved now; those of probes are counted as no caller's."""
         trace = self.tracing.fields() if self.tracing else {}
         log = self.log.bind(project=key.project, room=key.room, sid=key.sid, **trace)
         for entry in entries:
             self._write(log, entry)
-            self._count(entry)
+            if not is_probe(key.room):
+                self._count(entry)
 
     def lost(self, key: Key) -> None:
         """Log that another process took the session over: our lease had run out."""

@@ -4,12 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.app import running
-from dispatcher.config import ApiToken, Secret
+from dispatcher.config import ApiToken, ProbeSettings, Secret
+from dispatcher.core.rules import Target
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, JobOutcome
 from tests.browser.browsing import PHONE, browser, tab
 from tests.browser.scenes import ROOMS, healthy, recovered, staged, starved
-from tests.integration.house import config, rule
+from tests.integration.house import config, house, rule
+from tests.integration.test_splits import split
 
 pytestmark = pytest.mark.real
 
@@ -30,6 +32,25 @@ async def test_whoever_waits_is_seen_first_with_the_likeliest_cause() -> None:
         agents = shown.page.get_by_role("region", name="Agents")
         assert "breaker open" in await agents.get_by_role("listitem").filter(has_text="sales").inner_text()
         assert "deploy of the night desk" in await agents.inner_text()
+
+
+async def test_probes_in_vain_and_a_side_that_is_taken_out_stand_at_their_agents() -> None:
+    """With the cause, and with a button that resumes what was taken out."""
+    probe = ProbeSettings(targets=(Target("greeter"), Target("sales")))
+    async with house(split(), rule("sales", name="sales", kinds=frozenset({"SIP"})), probe=probe) as here:
+        here.livekit.workers.register("greeter")
+        for number in range(60):
+            await here.livekit.rooms.join(f"room-{number}", "alice")
+        await here.told("split.stopped", within=20, agent="next")
+        await here.told("probe.failed", within=20, agent="sales")
+        await here.told("probe.served", within=20, agent="greeter")
+        async with browser() as chromium, tab(chromium, f"{here.service.admin_url}/ui") as shown:
+            agents = shown.page.get_by_role("region", name="Agents").get_by_role("listitem")
+            await shown.shows("taken out of the split of default")
+            out = agents.filter(has_text="taken out of the split")
+            assert await out.get_by_role("button", name="Resume: next").count() == 1
+            assert "a probe in vain" in await agents.filter(has_text="No worker took the job").inner_text()
+            assert "probed: 0." in await agents.filter(has_text="probed").inner_text()
 
 
 async def test_where_nobody_waits_the_page_says_so() -> None:

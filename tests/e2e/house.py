@@ -97,6 +97,7 @@ def house(
     workers: Sequence[str] = (),
     api_tokens: Sequence[Mapping[str, object]] = (),
     launchers: Mapping[str, object] | None = None,
+    probe: Mapping[str, object] | None = None,
     **defaults: object,
 ) -> Iterator[House]:
     """LiveKit and the service run; without rules every room that somebody joins assignments `greeter`."""
@@ -107,6 +108,7 @@ def house(
         written = {"rules": list(chosen), "defaults": defaults, "workers": list(workers)}
         written |= {"api_tokens": list(api_tokens)} if api_tokens else {}
         written |= {"launchers": launchers} if launchers else {}
+        written |= {"probe": dict(probe)} if probe else {}
         file.write_text(json.dumps(written))  # JSON is YAML
         with serving(server, directory, port, "--config", str(file)) as service:
             yield House(server=server, service=service)

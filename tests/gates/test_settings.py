@@ -10,7 +10,7 @@ from tests.gates.tree import ROOT
 
 FOLLOWED_IN: Final = (  # where a new configuration is made ready
     "dispatcher/runtime/snapshot.py",
-    "dispatcher/app.py",
+    "dispatcher/runtime/in_force.py",
     "dispatcher/runtime/connection.py",
 )
 NO_SETTINGS: Final = {
@@ -43,7 +43,7 @@ def fields_behind(name: str) -> set[str]:
 
 
 def test_every_setting_is_followed_or_said_to_need_a_restart() -> None:
-    """What neither `runtime/snapshot` nor `app` takes from a new configuration must stand in `runtime/reload.FIXED`."""
+    """What neither `runtime/snapshot` nor `runtime/in_force` takes of a new one must stand in `reload.FIXED`."""
     snapshot, app, connection = ((ROOT / path).read_text() for path in FOLLOWED_IN)
     taken = {*read_of_config(snapshot), *read_of_config(app, "_apply"), *read_of_config(connection, "mask_key")}
     followed = {field for name in taken for field in fields_behind(name)} - set(FIXED)

@@ -13,7 +13,16 @@ import aiohttp
 from msgspec.structs import replace
 
 from dispatcher.app import RecordTo, Service, running
-from dispatcher.config import Config, CreateRate, LauncherSettings, Project, Receiver, Secret, SweepSettings
+from dispatcher.config import (
+    Config,
+    CreateRate,
+    LauncherSettings,
+    ProbeSettings,
+    Project,
+    Receiver,
+    Secret,
+    SweepSettings,
+)
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import Session
@@ -24,7 +33,10 @@ from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
 
 SPEED = 20.0
 TOKEN = "an-operators-token"
+ORDERS = Policy(targets=())  # of agents that are ordered by name
 HASTE = Policy(targets=(), confirm_within=400, join_within=900, min_stay=0, retry_every=300)
+
+PROBES = replace(HASTE, min_stay=300)
 
 
 def rule(*agents: str, name: str = "default", go_on: bool = False, **policy: object) -> Rule:
@@ -114,12 +126,17 @@ class House:
 
 
 def config(
-    url: str, *rules: Rule, sweep_every: int = 60_000, pace: CreateRate | None = None, token: str | None = TOKEN
+    url: str,
+    *rules: Rule,
+    sweep_every: int = 60_000,
+    pace: CreateRate | None = None,
+    token: str | None = TOKEN,
+    probe: ProbeSettings | None = None,
 ) -> Config:
     """A configuration for one project at `url`."""
     keys = {key: Secret(secret) for key, secret in DEV_KEYS.items()}
     return Config(
-        projects=(Project(name="default", url=url, keys=keys),),
+        projects=(Project(name="default", url=url, keys=keys, limits=PROBES if probe else ORDERS, probe=probe),),
         rules=rules,
         instance="default",
         sweep=SweepSettings(every=sweep_every),
@@ -144,6 +161,7 @@ async def house(
     record: RecordTo | None = None,
     receivers: tuple[Receiver, ...] = (),
     launchers: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    probe: ProbeSettings | None = None,
 ) -> AsyncIterator[House]:
     """The service runs, and LiveKit's webhooks go to it. A `livekit` that is given outlives the service.
 
@@ -152,7 +170,14 @@ async def house(
     async with AsyncExitStack() as stack:
         if livekit is None:
             livekit = await stack.enter_async_context(FakeLiveKit(timings=Timings(speed=SPEED)))
-        settings = config(livekit.url, *(rules or (rule("greeter"),)), sweep_every=sweep_every, pace=pace, token=token)
+        settings = config(
+            livekit.url,
+            *(rules or (rule("greeter"),)),
+            sweep_every=sweep_every,
+            pace=pace,
+            token=token,
+            probe=probe,
+        )
         settings = replace(settings, receivers=receivers, public_url="https://dispatcher.example.com")
         asked = (LauncherSettings(name=name, command=(), limit=0, urls=urls) for name, urls in launchers.items())
         settings = replace(settings, launchers=tuple(asked))

@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.app import ConfigInForce, running
+from dispatcher.app import running
 from dispatcher.config import Source
 from dispatcher.livekit.webhook import sign
+from dispatcher.runtime.in_force import ConfigInForce
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings, WebhookOutcome
 from tests.integration.house import SPEED, TOKEN, Ears, House, config, rule

@@ -128,6 +128,12 @@ class Staged(LiveKit):
         await self._happen("after create")
         return made
 
+    async def end(self, room: str) -> None:
+        await self._begin("end")
+        gone = [sid for sid, snapshot in self.lives.items() if snapshot.room and snapshot.room.name == room]
+        for sid in gone:
+            del self.lives[sid]
+
     async def remove(self, room: str, identity: str) -> None:
         await self._begin("remove")
         assert room == LOBBY.name

@@ -27,6 +27,8 @@ NEEDED: Mapping[str, dict[str, Tree]] = {  # what else must stand beside a field
     "notices[]": {"name": "x", "url": "https://x", "secret": "whsec_" + "A" * 32},
     "notices[].url": {"name": "x", "secret": "whsec_" + "A" * 32},
     "launchers.NAME": {"command": ("x",), "limit": "1"},
+    "probe.every": {"agents": ("x",)},
+    "probe.agents[]": {"name": "x"},
     "api_rate_limit.burst": {"calls_per_second": "9"},
 }
 ROWS = re.findall(r"^\| `([^`]+)` \|(?: (none|required|`[^`]+`) \|)? .* \| (`[^`]+`)? ?\|$", DOCUMENT, re.MULTILINE)

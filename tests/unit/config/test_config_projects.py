@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import ApiRateLimit, Config, endpoint, load_offline
+from dispatcher.config import ApiRateLimit, Config, ProbeSettings, endpoint, load_offline
+from dispatcher.core.rules import Target
 from tests.unit.config.files import CONNECTION, RULE, loaded, told, written
 
 HEAD = "defaults: {attempts: 2, min_stay: 1s}\npaused: [greeter]\napi_rate_limit: {calls_per_second: 20}\n" + RULE
@@ -197,3 +198,60 @@ def test_what_needs_no_livekit_minds_no_url(tmp_path: Path) -> None:
     file = written(tmp_path, RULE + "projects: [{name: a, url: 'ws://a'}, {name: b, url: 'ws://a'}, {name: c}]\n")
 
     assert [project.name for project in load_offline(file, {}).projects] == ["a", "b", "c"]
+
+
+def test_who_is_probed_is_said_for_all_projects_or_by_each(tmp_path: Path) -> None:
+    """A project's own takes the place of what holds everywhere, be it none."""
+    config = loaded(
+        tmp_path,
+        """
+        rules: [{name: all, agent: greeter}, {name: sales, agent: {name: sales, deployment: blue}}]
+        probe: {every: 2m, agents: [greeter, {name: sales, deployment: blue}, greeter]}
+        projects:
+        - {name: eu, url: wss://eu.example, keys: {APIeu: hush}}
+        - {name: us, url: wss://us.example, keys: {APIus: hush}, probe: {agents: [greeter]}}
+        - {name: uk, url: wss://uk.example, keys: {APIuk: hush}, probe: null}
+        """,
+        {},
+    )
+
+    assert [project.probe for project in config.projects] == [
+        ProbeSettings(every=120_000, targets=(Target("greeter"), Target("sales", "blue"))),
+        ProbeSettings(every=60_000, targets=(Target("greeter"),)),
+        None,
+    ]
+    assert config.named == {Target("greeter"), Target("sales", "blue")}
+    assert [warning for warning in config.warnings if "probe" in warning.field] == []
+
+
+def test_whoever_is_probed_in_vain_is_warned_of(tmp_path: Path) -> None:
+    """A misspelt name, and workers that an empty room gives no job."""
+    config = loaded(
+        tmp_path,
+        """
+        rules: [{name: all, agent: greeter}, {name: seen, agent: viewer, worker_type: publisher, kinds: [SIP]}]
+        probe: {agents: [gretaer, {name: viewer}, greeter]}
+        """,
+    )
+
+    told = [(warning.field, warning.reason) for warning in config.warnings if "probe" in warning.field]
+    assert told == [
+        ("probe.agents[0]", "no rule asks for this agent; did you mean 'greeter'?"),
+        ("probe.agents[1]", "its workers serve publishers, and nobody publishes in a probe's room"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("{every: 60s}", "bad.yaml:2:8: probe.agents: missing"),
+        ("{agents: []}", "bad.yaml:2:17: probe.agents: write at least one"),
+        ("{agents: [a], every: 29s}", "bad.yaml:2:29: probe.every: must be from 30s to 1h"),
+        ("true", "bad.yaml:2:8: probe: write null, or {every: 60s, agents: [greeter]}"),
+        ("{agents: [{deployment: blue}]}", "bad.yaml:2:18: probe.agents[0].name: missing"),
+        ("", "bad.yaml:2:7: probe: has no value"),
+    ],
+)
+def test_a_probe_says_whom(tmp_path: Path, fields: str, said: str) -> None:
+    """And not oftener than a probe takes."""
+    assert told(tmp_path, f"{RULE}probe: {fields}\n") == [said]

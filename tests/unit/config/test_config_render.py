@@ -34,6 +34,7 @@ rules:
 defaults: {attempts: 5, min_stay: 0s}
 create_rate: null
 api_rate_limit: {calls_per_second: 20}
+probe: {every: 5m, agents: [greeter, {name: c, deployment: blue}]}
 """
 ALONE = """
 projects: [{name: eu, url: wss://eu.example, keys: {APIone: hush-one}}]
@@ -128,6 +129,12 @@ create_rate: null
 api_rate_limit:
   calls_per_second: 20
   burst: 8
+probe:
+  every: 5m
+  agents:
+  - greeter
+  - name: c
+    deployment: blue
 ui:
   enabled: true
   scopes:
@@ -199,7 +206,9 @@ def test_the_schema_has_every_field_of_the_model() -> None:
     document = json.loads(schema())
     agent = document["$defs"]["Agent"]["anyOf"][1]
     ui = document["$defs"]["UiFields"]["anyOf"][1]
-    sections: Mapping[str, object] = {**document["$defs"], "File": document, "Agent": agent, "UiFields": ui}
+    probed = document["$defs"]["ProbedAgent"]["anyOf"][1]
+    short: Mapping[str, object] = {"Agent": agent, "UiFields": ui, "ProbedAgent": probed}
+    sections: Mapping[str, object] = {**document["$defs"], "File": document, **short}
 
     for section in SECTIONS.values():
         known = sections[section.__name__]

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from dispatcher.config import ApiRateLimit, SweepSettings
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import ROOM_FINISHED, SWEPT, Ms, Room, RoomSid
+from dispatcher.core.probes import probe_rooms
 from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.engine.sweep import Sweep
+from dispatcher.engine.sweep import PROBE_LEFT_MS, Sweep
 from dispatcher.ledger.ended import OVER_FINAL_MS
 from dispatcher.ledger.interface import Key, LedgerUnavailable
 from dispatcher.ledger.record import load_event
@@ -19,9 +20,11 @@ from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.calls import CallRecorder
+from tests.unit.core.world import NOW
 from tests.unit.desk import PROJECT, Desk, Staged, fails, until
 
 EVERY: Ms = 30_000
+HOUR: Ms = 3_600_000
 DOWN = fails(Unavailable, Reason.UNREACHABLE)
 
 
@@ -407,3 +410,36 @@ async def test_where_calls_are_limited_the_sweep_causes_half_of_the_looks() -> N
     await floor.sweep.sweep(PROJECT)
     assert asyncio.get_running_loop().time() - began >= 0.05 + 3 * 0.1
     assert await floor.sweep.pacer.to_look(PROJECT, limit) == 100
+
+
+def probe_room(number: int, age: Ms, instance: str = "default") -> RoomSnapshot:
+    """The room of a probe, opened so long ago."""
+    sid = RoomSid(key(number).sid)
+    return RoomSnapshot(room=Room(sid=sid, name=f"{probe_rooms(instance)}{number}", created_at=NOW - age))
+
+
+async def test_a_room_that_a_probe_has_left_is_ended() -> None:
+    """Not while a probe may be under way in it, and not another installation's; none is a caller's."""
+    floor = Floor()
+    left, fresh, others = probe_room(1, PROBE_LEFT_MS + 1), probe_room(2, PROBE_LEFT_MS), probe_room(3, HOUR, "blue")
+    await floor.sweep.sweep(PROJECT)
+    floor.livekit.lives |= {one.room.sid: one for one in (left, fresh, others) if one.room}
+
+    await floor.sweep.sweep(PROJECT)
+
+    assert [one.room for one in floor.livekit.lives.values()] == [fresh.room, others.room]
+    assert await floor.due() == [1]  # its session finds that it has ended
+    assert [line["room"] for line in floor.desk.said("probe.left")] == [f"{probe_rooms('default')}1"]
+    assert floor.repaired("unknown_room") == floor.repaired("unheard_end") == 0
+
+
+async def test_a_probe_that_a_new_process_finds_in_the_ledger_is_no_room_that_has_gone() -> None:
+    """Others are."""
+    floor = Floor()
+    for room in ("gone", f"{probe_rooms('default')}1"):
+        await floor.desk.ledger.deliver(Key(PROJECT, room, f"RM_00{len(room) % 7}"), "", b"{}", take=False)
+    await floor.due()
+
+    await floor.replica().sweep(PROJECT)
+
+    assert [line["room"] for line in floor.desk.said("session.found")] == ["gone"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import convert
 
 from dispatcher.core.effects import Then
-from dispatcher.core.facts import RoomSid
+from dispatcher.core.facts import PROBE_ROOMS, RoomSid
 from dispatcher.core.rules import Policy, Target
 from dispatcher.core.session import Assignment, Session
 from dispatcher.http import listing
@@ -192,3 +192,13 @@ async def _changed(home: Home, keys: list[Key], what: str, n: int) -> str:
     since = home.now if what == "waits" else 0
     await home.saved(key, wants(since=since), then=Then.OVER if what == "ended" else Then.REST)
     return key.sid
+
+
+async def test_a_probe_s_room_is_listed_to_who_looks_for_it_alone() -> None:
+    """By its name, as that of any room."""
+    home = Home()
+    await home.saved(Key("p1", "lobby", "RM_1"), wants())
+    await home.saved(Key("p1", f"{PROBE_ROOMS}default:1", "RM_2"), wants())
+
+    assert await home.listed() == ["RM_1"]
+    assert await home.listed(q=PROBE_ROOMS) == ["RM_2"]

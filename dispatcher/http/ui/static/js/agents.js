@@ -26,7 +26,7 @@ export const Agents = kept(({agents, user}) => {
 
 /** What needs attention comes first. */
 function weight(row) {
-  if (row.targets.some(one => one.circuit === 'open' || one.stopped?.length)) return 4;
+  if (row.targets.some(one => one.circuit === 'open' || one.stopped?.length || one.probe?.failures > 1)) return 4;
   if (row.last_hour?.failed) return 3;
   if (row.paused) return 2;
   return row.assignments.starved ? 1 : 0;
@@ -40,6 +40,7 @@ function Agent({row, several}) {
     <p class="standing">
       ${row.targets.map(one => html`<${Circuit} one=${one} />`)}
       ${stops(row).map(stop => html`<span class="mark bad" title=${visible(stop.sentence)}>${stop.deployment && `${visible(stop.deployment)}: `}taken out</span>`)}
+      ${row.targets.map(one => one.probe && html`<${Probe} one=${one} />`)}
       ${paused && html`<span class="mark still" title=${paused.sentence}>paused</span>`}
       ${row.workers !== null && html`<span class=${row.workers === 0 ? 'bad-text' : ''}>${row.workers ? count(row.workers, 'worker') : 'no worker answers'}</span>`}
       ${held(row)}
@@ -55,6 +56,7 @@ function Agent({row, several}) {
     ${paused && html`<p class="hint">${visible(paused.sentence)}</p>`}
     ${stops(row).map(stop => html`<p class="hint">${visible(stop.sentence)}</p>`)}
     ${row.targets.map(one => one.open_since && html`<p class="hint">no agent of ${one.deployment ? visible(one.deployment) : 'it'} is seen in any room since ${clock(one.open_since)}</p>`)}
+    ${row.targets.map(one => one.probe?.failures > 0 && html`<p class="hint">${one.deployment && `${visible(one.deployment)}: `}${visible(one.probe.sentence)}</p>`)}
   </li>`;
 }
 
@@ -70,6 +72,15 @@ function Orders({row}) {
 /** Where a split gives one of its deployments to nobody. */
 function stops(row) {
   return row.targets.flatMap(one => (one.stopped || []).map(stop => ({...stop, deployment: one.deployment})));
+}
+
+/** How the last probe went: one in vain may be chance, two are told. */
+function Probe({one}) {
+  const {failures, sentence, took_ms: took} = one.probe;
+  const which = one.deployment ? `${visible(one.deployment)}: ` : '';
+  const tone = failures > 1 ? 'bad' : failures ? 'warn' : 'faint';
+  const said = failures ? `${failures > 1 ? `${failures} probes` : 'a probe'} in vain` : `probed${took === null ? '' : `: ${span(took)}`}`;
+  return html`<span class=${`mark ${tone}`} title=${visible(sentence)}>${which}${said}</span>`;
 }
 
 function Circuit({one}) {
