@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from dispatcher.core.facts import Ms, Room
 from dispatcher.core.probes import ProbeEnd, ProbeMade, ProbeResult, ended, probe_rooms
 from dispatcher.core.session import Session
+from dispatcher.core.text import visible
 from dispatcher.core.workers import WorkersSeen
 from dispatcher.engine.orders import AgentRequest, OrderRefused, Orders, Placed
 from dispatcher.engine.supervise import Supervisor
-from dispatcher.explain import Known, diagnosis
+from dispatcher.explain import Known, causes
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Key, LedgerUnavailable
 from dispatcher.livekit.failures import LiveKitError
@@ -37,6 +38,7 @@ STAY_MAX_MS: Final = 10_000  # that an agent has to stay
 EMPTY_S: Final = 120  # LiveKit ends a room so long after it began, as nobody but an agent is in it
 END_S: Final = 2.0  # that ending the room may take, also while the service stops; what is left, EMPTY_S ends
 BY: Final = "probe"  # who has ordered it
+NOTHING_KNOWN: Final = "No attempt had ended by then, and no agent was there."
 METADATA: Final = '{"probe": true}'  # of the dispatch, for the agent
 
 
@@ -133,16 +135,18 @@ class Prober:
                 end = ProbeEnd(ProbeResult.TIMED_OUT)
             if end is not None:
                 failed = end.result not in {ProbeResult.SERVED, ProbeResult.INTERRUPTED}
-                return end, await self._why(placed.key, session, now) if failed and session else ""
+                return end, await self._why(placed, session, now) if failed and session else ""
             await asyncio.sleep(POLL_S)
 
     async def _session(self, key: Key) -> Session | None:
         known = await sessions.find(self.ledger, key.project, key.room)
         return next((one.session for one in known if one.key == key), None)
 
-    async def _why(self, key: Key, session: Session, now: Ms) -> str:
-        paused = await self.pauses.paused(key.project, now)
-        return " ".join(diagnosis(session, Known(now=now, workers=self.workers(), paused=paused)))
+    async def _why(self, placed: Placed, session: Session, now: Ms) -> str:
+        """As a diagnosis says it; what would come next no longer does."""
+        assignment = session.find(placed.assignment)
+        told = causes(session, assignment, Known(now=now, workers=self.workers())) if assignment else []
+        return visible(" ".join(told)) or NOTHING_KNOWN
 
 
 def _request(room: str, one: ProbedTarget, runtime: ProjectRuntime) -> AgentRequest:

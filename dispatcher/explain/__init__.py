@@ -4,7 +4,7 @@ All of it is written as `visible` shows it: people read this on terminals.
 """
 
 from dispatcher.explain.absent import UnknownRoom, absence, resembling
-from dispatcher.explain.causes import WAITING, likeliest
+from dispatcher.explain.causes import WAITING, causes, likeliest
 from dispatcher.explain.diagnosis import diagnosis
 from dispatcher.explain.known import Known
 from dispatcher.explain.link import page_of
@@ -20,6 +20,7 @@ __all__ = [
     "Known",
     "UnknownRoom",
     "absence",
+    "causes",
     "clock",
     "diagnosis",
     "in_words",

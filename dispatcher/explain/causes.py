@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from dispatcher.core.rules import WorkerType
+from dispatcher.core.facts import is_probe
+from dispatcher.core.rules import Target, WorkerType
 from dispatcher.core.session import Assignment, Attempt, Session, State
 from dispatcher.core.text import visible
 from dispatcher.core.timeline import Said, Verdict
@@ -60,6 +61,8 @@ def causes(session: Session, assignment: Assignment, known: Known) -> list[str]:
     if not target.launcher and (not failed or failed.verdict in _DENIED):
         told += _strangers(session, wanted, known)
         told += _unseen(wanted, known) if silent else ()
+    if said := _of_probes(session, failed.target if failed else assignment.next_target, assignment, known):
+        told.append(said)
     if said := of_workers(wanted, assignment.policy.worker_type, known.workers):
         told.append(said)
     return told
@@ -113,6 +116,18 @@ def _unseen(wanted: str, known: Known) -> list[str]:
     seen = sorted(name for name, at in known.agents.items() if name and at)
     others = f"; seen: {', '.join(f'`{name}`' for name in seen)}" if seen else ""
     return [f"No agent named `{wanted}` has been seen yet{others}."]
+
+
+def _of_probes(session: Session, target: Target, assignment: Assignment, known: Known) -> str:
+    """Whether others get it: what probes found since somebody waits here, or that they fail as well."""
+    facts = known.probes.get(target)
+    if facts is None or is_probe(session.room):
+        return ""
+    if facts.failing:
+        return f"Probes of {named(target)} get none either, since {at_utc(facts.failing_since)}: it is not this room."
+    if not facts.failures and facts.served_at > assignment.waiting_since > 0:
+        return f"A probe got {named(target)} {ago(facts.served_at, known.now)}: its workers are there, and reached."
+    return ""
 
 
 def _upper(sentence: str) -> str:

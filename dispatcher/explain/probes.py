@@ -14,5 +14,5 @@ def probes_told(facts: ProbeFacts, now: Ms) -> str:
         return f"a probe got it {ago(last.at, now)}{after}"
     several = facts.failures > 1
     since = f"{facts.failures} probes in a row, since {at_utc(facts.failing_since)}," if several else "the last probe"
-    before = f"; one last did {ago(facts.served_at, now)}" if facts.served_at else ""
-    return visible(f"{since} got no agent ({last.result}){before}: {last.why}")
+    before = f"; one last got it {ago(facts.served_at, now)}" if facts.served_at else ""
+    return visible(f"{since} asked in vain ({last.result}){before}: {last.why}")

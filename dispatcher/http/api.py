@@ -46,7 +46,7 @@ def api_routes(  # noqa: PLR0913 the parts
         WhoAmI(guard, guard.holder.project_names),
         ConfigApi(guard),
         StatsApi(guard, runner.ledger, recorder.log.mask),
-        RoomsApi(guard, Inquiry(breaker, pauses, holder, recorder, lambda: presence.seen)),
+        RoomsApi(guard, Inquiry(breaker, pauses, probes, holder, recorder, lambda: presence.seen)),
         AgentsApi(guard, breaker, pauses, probes, lambda: presence.seen, dry_run=recorder.health.dry_run),
         EventsApi(guard, feed),
         Steering(guard, Orders(runner.ledger, intake, holder), answers, sweep=sweep.order, reload=reload),

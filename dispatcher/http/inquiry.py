@@ -19,6 +19,7 @@ from dispatcher.ledger.sessions import KnownSession
 from dispatcher.runtime.snapshot import ConfigHolder
 from dispatcher.targets.breaker import Breaker, named_by
 from dispatcher.targets.pauses import PauseBoard
+from dispatcher.targets.probes import ProbeBoard
 from dispatcher.telemetry.recorder import SessionRecorder
 
 NAMES_MAX = 1_000  # live rooms of a project among which a name that resembles one is looked for
@@ -31,6 +32,7 @@ class Inquiry:
         self,
         breaker: Breaker,
         pauses: PauseBoard,
+        probes: ProbeBoard,
         holder: ConfigHolder,
         recorder: SessionRecorder,
         workers: Callable[[], WorkersSeen],
@@ -38,6 +40,7 @@ class Inquiry:
         self.breaker = breaker
         self.ledger = breaker.board.ledger
         self.pauses = pauses
+        self.probes = probes
         self.holder = holder
         self.health = recorder.health
         self.mask = recorder.log.mask
@@ -96,6 +99,7 @@ class Inquiry:
             look=look and self.live.shown(look),
             paused=await self.pauses.paused(life.key.project, now),
             agents=await self._agents(life, configured, now),
+            probes={one: facts for one, facts in (await self.probes.facts(life.key.project)).items() if facts},
         )
         people = await self.live.judged(look, configured) if look and judged else None
         return shown.detail(life, self.shown(life), known, people)

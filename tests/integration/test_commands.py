@@ -341,9 +341,12 @@ async def test_an_agent_is_paused_and_resumed(typed: Type) -> None:
         head, *rows = out.splitlines()
         assert (code, head.split()[:3]) == (0, ["AGENT", "PROJECT", "CIRCUIT"])
         assert re.fullmatch(
-            rf"greeter +default +closed +\S+ s ago +- +1 served +1 served \(95 % in \S+ s\), 0 failed +- +{by}", rows[0]
+            rf"greeter +default +closed +\S+ s ago +- +1 served +1 served \(95 % in \S+ s\), 0 failed +- +- +{by}",
+            rows[0],
         )
-        assert re.fullmatch(r"gretaer +default +closed +- +- +- +- +- +paused by environment until somebody.*", rows[1])
+        assert re.fullmatch(
+            r"gretaer +default +closed +- +- +- +- +- +- +paused by environment until somebody.*", rows[1]
+        )
         code, out, _ = await typed(here, "resume", "greeter", "--json")
         assert (code, told(out)["agent"], told(out)["paused"]) == (0, "greeter", None)
         code, out, _ = await typed(here, "agents", "--json")

@@ -248,3 +248,16 @@ async def test_no_rule_applies_in_such_a_room_and_nobody_orders_into_it() -> Non
         assert home.livekit.rooms.dispatches_in(room) == []
 
     assert (status, problem["field"]) == (422, "room")
+
+
+async def test_two_in_vain_are_told_and_so_is_who_waits_for_the_same_agent() -> None:
+    """`explain` of a caller's room joins what the room and the probes show."""
+    often = replace(GREETER, every=10_100)  # 0.1 s for each
+    async with house(rule("greeter", retry_every=60_000), probe=often) as home, asking(home) as http:
+        await home.livekit.rooms.join("lobby", "alice")
+        failing = await home.told("probe.failing", within=60, agent="greeter")
+        _, told = await answered(http, "GET", "/v1/rooms/lobby")
+        [line] = told["sessions"][0]["diagnosis"]
+
+    assert (failing["level"], failing["probes"]) == ("error", 2)
+    assert "Probes of `greeter` get none either, since " in line

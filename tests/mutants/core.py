@@ -14,6 +14,17 @@ MUTANTS = {
         Mutant("another is asked beside the queue", " and not self._may_still_be_served", ""),
         Mutant("an agent by name does not serve", "self.finished_at or self.served_by_name or", "self.finished_at or"),
     ),
+    "dispatcher/core/probes.py": (
+        Mutant("one probe in vain is told", "FAILING_AFTER: Final = 2", "FAILING_AFTER: Final = 1"),
+        Mutant("an agent need not stay for a probe", "now >= joined.at + stay or", "now >= joined.at or"),
+        Mutant(
+            "what somebody cancelled has failed", "if stopped or session.finished else None", "if stopped else None"
+        ),
+        Mutant("another's agent is the probe's", "        if entry.assignment != key:\n            continue\n", ""),
+    ),
+    "dispatcher/core/rules.py": (
+        Mutant("a rule applies in a probe's room", "    if is_probe(room.name):\n        return ()\n", ""),
+    ),
     "dispatcher/core/timing.py": (
         Mutant("no grace for a missed agent", "GRACE_MS: Final = 2_000", "GRACE_MS: Final = 0"),
         Mutant("nothing lingers", "LINGER_MS: Final = 60_000", "LINGER_MS: Final = 0"),

@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.facts import Ms
+from dispatcher.core.facts import PROBE_ROOMS, Ms
+from dispatcher.core.probes import ProbeFacts, ProbeMade, ProbeResult
 from dispatcher.core.rules import Target
 from dispatcher.core.session import Session, with_entry
 from dispatcher.core.snapshot import RoomSnapshot
@@ -212,3 +213,44 @@ def test_of_a_launch_its_launcher_is_told_instead_of_workers(stands: Session, to
     known = Known(now=NOW, look=RoomSnapshot(room=LOBBY, participants=(NAMELESS,)), workers=seen)
 
     assert causes(stands, known) == told
+
+
+MADE = ProbeMade(at=NOW - 9_000, result=ProbeResult.SERVED, took=300)
+SERVED = ProbeFacts(last=MADE, served_at=NOW - 9_000, took=300)
+FAILING = ProbeFacts(last=replace(MADE, result=ProbeResult.SILENT), failures=2, failing_since=NOW - 69_000)
+SINCE_A_MINUTE = session(replace(WAITING, waiting_since=NOW - 60_000, attempts=(attempt(1, verdict=Verdict.SILENT),)))
+
+
+@pytest.mark.parametrize(
+    ("stands", "facts", "told"),
+    [
+        pytest.param(
+            SINCE_A_MINUTE,
+            SERVED,
+            "A probe got `greeter` 9.0 s ago: its workers are there, and reached.",
+            id="others-get-it",
+        ),
+        pytest.param(
+            SINCE_A_MINUTE,
+            FAILING,
+            "Probes of `greeter` get none either, since 22:12:11 UTC: it is not this room.",
+            id="nobody-gets-it",
+        ),
+        pytest.param(
+            session(WAITING),
+            FAILING,
+            "Probes of `greeter` get none either, since 22:12:11 UTC: it is not this room.",
+            id="nothing-has-failed-here-yet",
+        ),
+        pytest.param(SINCE_A_MINUTE, replace(SERVED, served_at=NOW - 61_000), "", id="a-probe-before-the-wait"),
+        pytest.param(SINCE_A_MINUTE, replace(FAILING, failures=1), "", id="one-in-vain-may-be-chance"),
+        pytest.param(SINCE_A_MINUTE, None, "", id="it-is-not-probed"),
+        pytest.param(replace(SINCE_A_MINUTE, room=f"{PROBE_ROOMS}default:1"), FAILING, "", id="a-probe-s-own-room"),
+    ],
+)
+def test_whether_probes_get_it_is_told_to_who_waits(stands: Session, facts: ProbeFacts | None, told: str) -> None:
+    """So it is known at once whether the agent is at fault, or something in the room."""
+    known = replace(KNOWN, probes={Target("greeter"): facts} if facts else {})
+
+    assert told in causes(stands, known)
+    assert ("robe" in causes(stands, known)) is bool(told)

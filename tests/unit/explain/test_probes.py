@@ -7,7 +7,7 @@ from dispatcher.explain import probes_told
 
 NOON = 1_795_262_400_000  # 2026-11-21 12:00:00 UTC
 SERVED = ProbeMade(at=NOON, result=ProbeResult.SERVED, room="x", took=310)
-SILENT = ProbeMade(at=NOON, result=ProbeResult.SILENT, room="x", why="No agent: \x1b[2J")
+SILENT = ProbeMade(at=NOON, result=ProbeResult.SILENT, room="x", why="No: \x1b[2J")
 
 
 @pytest.mark.parametrize(
@@ -17,11 +17,11 @@ SILENT = ProbeMade(at=NOON, result=ProbeResult.SILENT, room="x", why="No agent: 
         (ProbeFacts(last=SERVED, served_at=NOON), "a probe got it 12 s ago"),
         (
             ProbeFacts(last=SILENT, failures=1, failing_since=NOON),
-            r"the last probe got no agent (silent): No agent: \x1b[2J",
+            r"the last probe asked in vain (silent): No: \x1b[2J",
         ),
         (
             ProbeFacts(last=SILENT, served_at=NOON - 180_000, failures=3, failing_since=NOON - 120_000),
-            r"3 probes in a row, since 11:58:00 UTC, got no agent (silent); one last did 3 min ago: No agent: \x1b[2J",
+            r"3 probes in a row, since 11:58:00 UTC, asked in vain (silent); one last got it 3 min ago: No: \x1b[2J",
         ),
     ],
 )
