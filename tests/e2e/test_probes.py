@@ -5,10 +5,17 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from livekit.api import ListRoomsRequest, LiveKitAPI
+from livekit.api import (
+    CreateAgentDispatchRequest,
+    CreateRoomRequest,
+    ListParticipantsRequest,
+    ListRoomsRequest,
+    LiveKitAPI,
+)
 
 from dispatcher.client import AgentProbe, Dispatcher
 from tests.e2e.house import House, house
+from tests.real.server import running_server
 from tests.real.workers import start_worker, wait_registered
 
 pytestmark = pytest.mark.real
@@ -49,3 +56,17 @@ async def test_a_worker_that_is_gone_is_found_before_anybody_calls(tmp_path: Pat
         told = await probes(here)
         assert (told.result, told.failures, told.took_ms) == ("served", 0, served["duration_ms"])
         assert here.service.lines(action="agent.unrequested") == []
+
+
+async def test_a_room_that_a_killed_process_has_left_ends_though_an_agent_is_in_it(tmp_path: Path) -> None:
+    """LiveKit ends it by its `empty_timeout`, as nobody but an agent was ever there."""
+    with running_server(tmp_path) as server, start_worker(server, tmp_path, "greeter") as worker:
+        wait_registered(worker)
+        async with LiveKitAPI(server.url, server.key, server.secret) as api:
+            await api.room.create_room(CreateRoomRequest(name="left", empty_timeout=8))
+            await api.agent_dispatch.create_dispatch(CreateAgentDispatchRequest(room="left", agent_name="greeter"))
+            async with asyncio.timeout(60):
+                while not (await api.room.list_participants(ListParticipantsRequest(room="left"))).participants:
+                    await asyncio.sleep(0.1)
+                while (await api.room.list_rooms(ListRoomsRequest())).rooms:
+                    await asyncio.sleep(0.1)
