@@ -14,8 +14,8 @@ from tests.integration.house import TOKEN, House, house, rule
 
 
 def split() -> Rule:
-    """Every second room is for the canary."""
-    plain = rule("greeter", "next", attempts=1, retry_every=60_000)
+    """Every second room is for the canary; a slow machine makes no room of the other side a bad one."""
+    plain = rule("greeter", "next", attempts=1, retry_every=60_000, confirm_within=3_000, join_within=20_000)
     return replace(plain, aim=Agents("default", (Split(((50, Target("greeter")), (50, Target("next")))),)))
 
 
