@@ -73,7 +73,7 @@ class House:
         """The actions logged of a room, in order."""
         return [line["action"] for line in self.lines if line.get("room") == room]
 
-    async def told(self, action: str, within: float = 5.0, **fields: object) -> dict[str, Any]:
+    async def told(self, action: str, within: float = 30.0, **fields: object) -> dict[str, Any]:
         """The first log line of this action and these fields, as soon as it has been written."""
         wanted = {"action": action, **fields}
         try:
@@ -92,13 +92,13 @@ class House:
         life = (await self.service.ledger.find("default", room))[0]
         return record.load(life.record, room, RoomSid(life.key.sid))
 
-    async def quiet(self, within: float = 5.0) -> None:
+    async def quiet(self, within: float = 30.0) -> None:
         """Nothing is owed, or being done, for any session."""
         async with asyncio.timeout(within):
             while (counts := await self.service.ledger.counts()).due or counts.held:
                 await asyncio.sleep(0.005)
 
-    async def idle(self, within: float = 5.0) -> None:
+    async def idle(self, within: float = 30.0) -> None:
         """Nothing is being done, and nothing is to be done for half a second."""
         async with asyncio.timeout(within):
             while await self._busy():

@@ -379,7 +379,7 @@ class Process:
     async def told(self, action: str) -> dict[str, Any]:
         """The next line of this action."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while line := await self.process.stdout.readline():
                 self.lines.append(json.loads(line))
                 if self.lines[-1]["action"] == action:

@@ -145,7 +145,7 @@ async def test_a_form_that_is_too_large_or_broken_is_refused(tmp_path: Path) -> 
 
 def forged(**claims: object) -> str:
     """A token of ours with other claims, signed as it should be."""
-    usual = {"iss": "devkey", "sub": "avatar", "exp": int(time.time()) + 600, "kind": "agent"}
+    usual = {"iss": "devkey", "sub": "avatar", "exp": int(time.time()) + 36_000, "kind": "agent"}
     video = {"roomJoin": True, "room": "lobby"}
     made = {name: value for name, value in {**usual, "video": video, **claims}.items() if value is not None}
     return jwt.encode(made, DEV_KEYS["devkey"])

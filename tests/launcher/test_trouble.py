@@ -122,7 +122,7 @@ async def test_one_that_was_kept_for_a_replacement_is_dismissed_with_it(tmp_path
 
 
 async def test_one_ahead_that_has_just_died_is_not_taken(tmp_path: Path) -> None:
-    """The other one is, or a cold one starts."""
+    """The other one is, or a cold one starts; or it is found dead as it gets the launch, and another one takes it."""
     async with stage(tmp_path, avatar("ahead", warm=2, limit=5)) as one:
         pool = one.launcher.pool
         await until(lambda: pool.warm("avatar") == 2)
@@ -132,7 +132,7 @@ async def test_one_ahead_that_has_just_died_is_not_taken(tmp_path: Path) -> None
                     kin.send(member.pid, mark, None, signal.SIGKILL)
         shown = await one.until(await one.launch(), "joined")
 
-        assert shown["tries"] == 1
+        assert shown["tries"] <= 2
         assert any(line["action"] == "warm.failed" for line in one.lines)
 
 

@@ -100,7 +100,10 @@ news = st.one_of(
     st.builds(Probed, instants),
     st.builds(Absent, instants),
     st.builds(
-        lambda at, n, failed: AttemptOutcome(at, at << 10 | n, failed), instants, st.integers(0, 1_023), st.booleans()
+        lambda at, n, failed: AttemptOutcome(at, at << 10 | n << 1 | failed, failed),
+        instants,
+        st.integers(0, 511),
+        st.booleans(),
     ),
 )
 

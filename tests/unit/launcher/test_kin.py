@@ -12,6 +12,7 @@ import pytest
 
 from dispatcher.launcher import kin
 
+OURS = f"ours-{os.getpid()}"  # the mark is looked for on the whole machine, where other tests run, too
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -19,8 +20,8 @@ PR_SET_CHILD_SUBREAPER = 36
 @pytest.fixture
 def marked() -> Iterator["subprocess.Popen[bytes]"]:
     """A process in a session of its own that bears the mark `ours`."""
-    with subprocess.Popen(SLEEP, env={kin.MARK: "ours"}, start_new_session=True) as process:
-        until(lambda: kin.mark_of(process.pid) == "ours")
+    with subprocess.Popen(SLEEP, env={kin.MARK: OURS}, start_new_session=True) as process:
+        until(lambda: kin.mark_of(process.pid) == OURS)
         yield process
         process.kill()
 
@@ -35,9 +36,9 @@ def until(claim: Callable[[], object]) -> None:
 
 def test_a_process_is_known_by_its_mark_or_its_session(marked: "subprocess.Popen[bytes]") -> None:
     """And by nothing else; one that is gone has no mark and no start."""
-    assert [one.pid for one in kin.census({})["ours"]] == [marked.pid]
-    assert [one.pid for one in kin.census({marked.pid: "another"})["ours"]] == [marked.pid]
-    assert kin.belongs(marked.pid, "ours", None)
+    assert [one.pid for one in kin.census({})[OURS]] == [marked.pid]
+    assert [one.pid for one in kin.census({marked.pid: "another"})[OURS]] == [marked.pid]
+    assert kin.belongs(marked.pid, OURS, None)
     assert kin.belongs(marked.pid, "another", marked.pid)
     assert not kin.belongs(marked.pid, "another", None)
     assert kin.started_at(marked.pid) >= kin.started_at(os.getpid())
@@ -46,14 +47,14 @@ def test_a_process_is_known_by_its_mark_or_its_session(marked: "subprocess.Popen
     assert kin.mark_of(marked.pid) == ""
     with pytest.raises(OSError, match=str(marked.pid)):
         kin.started_at(marked.pid)
-    kin.send(marked.pid, "ours", None, signal.SIGTERM)  # to nobody
+    kin.send(marked.pid, OURS, None, signal.SIGTERM)  # to nobody
 
 
 def test_a_signal_reaches_nobody_else(marked: "subprocess.Popen[bytes]") -> None:
     """Whoever has the number."""
     kin.send(marked.pid, "another", None, signal.SIGKILL)
     assert marked.poll() is None
-    kin.send(marked.pid, "ours", None, signal.SIGTERM)
+    kin.send(marked.pid, OURS, None, signal.SIGTERM)
     assert marked.wait() == -signal.SIGTERM
 
 
