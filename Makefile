@@ -17,8 +17,9 @@ INSTALLED_TRY := .venv/installed-try
 INSTALLED := .venv/installed
 INSTALLED_E2E := .venv/installed-e2e
 INSTALLED_RELEASE := .venv/installed-release
+INSTALLED_DOCS := .venv/installed-docs
 
-.PHONY: help setup demo demo-launch try run test check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy lock fmt clean
+.PHONY: help setup demo demo-launch try run test check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy docs lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +97,9 @@ check-deploy: $(INSTALLED_RELEASE)  ## lint the image, the workflows and the cha
 	.tools/actionlint@*/actionlint
 	$(BIN)/zizmor --offline --quiet .github
 
+docs: $(INSTALLED_DOCS)  ## build the documents as a site into build/site/, without a warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 lock: $(INSTALLED_RELEASE)  ## write the lock files anew (COMPILE_FLAGS=--upgrade: with the newest versions)
 	$(COMPILE) --group dev -o requirements.lock
 	$(COMPILE) -c requirements.lock -o deploy/requirements.lock
@@ -103,6 +107,7 @@ lock: $(INSTALLED_RELEASE)  ## write the lock files anew (COMPILE_FLAGS=--upgrad
 	$(COMPILE) -c tests/e2e/requirements.lock --group e2e -o examples/requirements.lock
 	$(COMPILE_GROUPS) -c requirements.lock --group build -o deploy/build.lock
 	$(COMPILE_GROUPS) -c requirements.lock --group release -o release/requirements.lock
+	$(COMPILE_GROUPS) -c requirements.lock --group docs -o release/site.lock
 	$(BIN)/python -m release.inventory
 
 fmt: $(INSTALLED)  ## format, and mend what ruff can mend
@@ -110,7 +115,7 @@ fmt: $(INSTALLED)  ## format, and mend what ruff can mend
 	$(BIN)/ruff check --fix
 
 clean:  ## remove what make has made
-	rm -rf .venv .tools .try .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .tools .try build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/uv:
@@ -138,6 +143,10 @@ $(INSTALLED): $(BIN)/uv requirements.lock pyproject.toml
 
 $(INSTALLED_RELEASE): $(INSTALLED) release/requirements.lock
 	$(UV) pip install -q --require-hashes -r release/requirements.lock
+	@touch $@
+
+$(INSTALLED_DOCS): $(INSTALLED) release/site.lock
+	$(UV) pip install -q --require-hashes -r release/site.lock
 	@touch $@
 
 $(INSTALLED_E2E): $(INSTALLED) tests/e2e/requirements.lock

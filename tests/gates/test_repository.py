@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from tests.gates.tree import PACKAGE, ROOT, repository_files
 
 LOCKS = ("requirements.lock", "deploy/requirements.lock", "tests/e2e/requirements.lock", "examples/requirements.lock")
-TOOL_LOCKS = ("deploy/build.lock", "release/requirements.lock")
+TOOL_LOCKS = ("deploy/build.lock", "release/requirements.lock", "release/site.lock")
 EVERYWHERE = {
     "machine path": re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w"),
     "registry host": re.compile(r"pypi\.org|pythonhosted\.org|proxy\.golang\.org|registry\.npmjs\.org"),
@@ -89,7 +89,7 @@ def test_the_lock_files_are_in_step_with_the_project() -> None:
     assert not unlocked(runtime, deploy)
     assert not unlocked(runtime + groups["dev"] + groups["e2e"] + groups["browser"], e2e)
     assert not unlocked(runtime + groups["e2e"], tried)
-    for group, lock in zip(("build", "release"), TOOL_LOCKS, strict=True):
+    for group, lock in zip(("build", "release", "docs"), TOOL_LOCKS, strict=True):
         assert not unlocked(groups[group], pins((ROOT / lock).read_text()))
     assert deploy.items() <= dev.items() <= e2e.items()
     assert deploy.items() <= tried.items() <= e2e.items()
