@@ -98,7 +98,7 @@ check-deploy: $(INSTALLED_RELEASE)  ## lint the image, the workflows and the cha
 	$(BIN)/zizmor --offline --quiet .github
 
 docs: $(INSTALLED_DOCS)  ## build the documents as a site into build/site/, without a warning
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 lock: $(INSTALLED_RELEASE)  ## write the lock files anew (COMPILE_FLAGS=--upgrade: with the newest versions)
 	$(COMPILE) --group dev -o requirements.lock

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,15 @@ _WRITE: Final = {  # what msgspec expected → what to write instead
 }
 
 
+def _instant(text: str) -> int | None:
+    """In ms since 1970; None: it says no instant, or not in which zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(instant.timestamp() * 1000) if instant.tzinfo else None
+
+
 class _Room(Struct, forbid_unknown_fields=True):
     name: str = "room"
     metadata: str = ""
@@ -50,8 +60,11 @@ class _Participant(Struct, forbid_unknown_fields=True):
     metadata: str = ""
     attributes: dict[str, str] = {}
     hidden: bool = False
+    joined_at: str = ""
 
     def __post_init__(self) -> None:
+        if self.joined_at and _instant(self.joined_at) is None:
+            raise ValueError("joined_at: write an instant with its zone, such as 2026-03-02T18:30:00+01:00")
         for field, known, written in (("kind", KINDS, (self.kind,)), ("kind_details", KIND_DETAILS, self.kind_details)):
             for one in written:
                 if one not in known:
@@ -69,6 +82,7 @@ class _Participant(Struct, forbid_unknown_fields=True):
             metadata=self.metadata,
             attributes=self.attributes,
             hidden=self.hidden,
+            joined_at=_instant(self.joined_at) or 0,
             active=True,
         )
 

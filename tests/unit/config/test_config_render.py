@@ -219,7 +219,8 @@ def test_the_schema_has_every_field_of_the_model() -> None:
 def test_the_sample_and_the_recipes_satisfy_the_schema() -> None:
     """An editor underlines nothing in them, nor in what is shown; and the sample names its schema."""
     sample = (ROOT / "deploy" / "dispatcher.sample.yaml").read_text()
-    recipes = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "rules.md").read_text(), re.DOTALL)
+    pages = "".join((ROOT / "docs" / name).read_text() for name in ("rules.md", "recipes.md"))
+    recipes = re.findall(r"```yaml\n(.*?)```", pages, re.DOTALL)
 
     assert recipes
     assert [complaints(text) for text in (sample, FILE, SHOWN, *recipes)] == [[]] * (3 + len(recipes))

@@ -1,4 +1,4 @@
-"""docs/rules.md is held to what it says: every recipe loads, every case holds, every name and reason exists."""
+"""docs/rules.md is held to what it says: every sample loads, every case holds, every name and reason exists."""
 
 import re
 from pathlib import Path
@@ -14,6 +14,7 @@ from tests.unit.config.files import CONNECTION
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = (ROOT / "docs" / "rules.md").read_text()
+RECIPES = (ROOT / "docs" / "recipes.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
 CONSOLE = dict(re.findall(r"```console\n\$ dispatcher (rules \w+).*?\n(.*?)```", DOCUMENT, re.DOTALL))
 
@@ -40,51 +41,6 @@ def test_every_sample_of_the_document_loads(tmp_path: Path, recipe: str) -> None
     assert config.warnings == ()
 
 
-def test_there_is_a_recipe_for_each_kind_of_rule() -> None:
-    """What a platform team asks for first."""
-    shown = "".join(BLOCKS)
-    assert all(
-        word in shown
-        for word in ("phone(", "cel:", "split:", "by:", "per: participant", "continue:", "trigger: room_started")
-    )
-
-
-CALLED_IN = "participant: {kind: SIP, attributes: {sip.ruleID: SDR_sales}}"
-CALLED_OUT = "participant: {kind: SIP, attributes: {sip.trunkID: ST_out}}"
-
-
-def called(number: str) -> str:
-    """Somebody who has called this number of ours."""
-    return f"participant: {{kind: SIP, attributes: {{sip.ruleID: SDR_1, sip.trunkPhoneNumber: '{number}'}}}}"
-
-
-@pytest.mark.parametrize(
-    ("recipe", "case"),
-    [
-        ("Hidden numbers", f"""{CALLED_IN}, expect: {{rule: sales-line, metadata: '{{"line": "sales"}}'}}"""),
-        ("Hidden numbers", f"{CALLED_OUT}, expect: none"),
-        ("A table of numbers", f"{called('020 7946 0001')}, expect: {{rule: lines, agent: support}}"),
-        ("A table of numbers", f"{called('+33 1 23 45 67 89')}, expect: {{rule: lines, agent: accueil}}"),
-        ("A table of numbers", f"{called('+49 30 123456')}, expect: {{rule: lines, agent: reception}}"),
-        ("A table of numbers", f"{CALLED_IN}, expect: {{rule: lines, agent: reception}}"),
-        ("Calls that an agent makes", f"{CALLED_IN}, expect: {{rule: callers}}"),
-        ("Calls that an agent makes", f"{CALLED_OUT}, expect: none"),
-        ("Calls that an agent makes", "participant: {}, expect: {rule: browsers}"),
-        ("Rooms that an agent opens for itself", "participant: {}, expect: {rule: everyone}"),
-        ("Rooms that an agent opens for itself", f"{CALLED_IN}, expect: {{rule: everyone}}"),
-        ("Rooms that an agent opens for itself", f"{CALLED_OUT}, expect: none"),
-        ("Rooms that an agent opens for itself", "participant: {}, room: {name: a-human-agent}, expect: none"),
-    ],
-)
-def test_recipes_for_telephones_do_what_they_are_for(tmp_path: Path, recipe: str, case: str) -> None:
-    """Nobody whom an agent has called is given a second one, and who hides the number is given the first."""
-    text = DOCUMENT.partition(f"### {recipe}\n")[2].partition("```yaml\n")[2].partition("```")[0]
-    config = load_offline(file(tmp_path, "dispatcher.yaml", text), {})
-
-    assert config.hints == ()
-    assert rehearse(config.rules, [file(tmp_path, "cases.yaml", f"cases: [{{case: it, {case}}}]")])[0] == 0
-
-
 def test_the_cases_shown_give_the_report_shown(tmp_path: Path) -> None:
     """With the rules of the first recipe."""
     rules = load_offline(file(tmp_path, "dispatcher.yaml", BLOCKS[0]), {}).rules
@@ -103,13 +59,13 @@ def test_a_table_holds_as_many_numbers_as_the_document_says(tmp_path: Path) -> N
     case = "participant: {attributes: {to: '+442079400499'}}, expect: {rule: lines, agent: a499}"
     config = load_offline(file(tmp_path, "dispatcher.yaml", rules), {})
 
-    assert "up to about 500" in DOCUMENT
+    assert "up to about 500" in RECIPES
     assert rehearse(config.rules, [file(tmp_path, "cases.yaml", f"cases: [{{case: it, {case}}}]")])[0] == 0
 
 
 def test_the_shares_shown_are_those_of_the_canary(tmp_path: Path) -> None:
     """They depend on nothing but the weights."""
-    section = DOCUMENT.partition("### A canary\n")[2]
+    section = RECIPES.partition("### A canary\n")[2]
     rules = load_offline(file(tmp_path, "dispatcher.yaml", section.partition("```yaml\n")[2].partition("```")[0]), {})
     case = "cases: [{case: somebody at a browser, participant: {}, expect: {rule: everyone}}]"
     shown = section.partition("$ dispatcher rules test cases.yaml\n")[2].partition("```")[0]

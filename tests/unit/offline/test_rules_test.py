@@ -59,6 +59,7 @@ def refused(folder: Path, text: str) -> list[str]:
 
 LINE = "participant: {identity: bob, kind: SIP, attributes: {sip.trunkPhoneNumber: 0044 20 7946 0000}}"
 ASKS = """room: {metadata: '{"agent": "x"}'}"""
+INSTANT = "joined_at: write an instant with its zone, such as 2026-03-02T18:30:00+01:00"
 FIELDS = "write fields, such as {name: value}"
 DETAILS = (
     "kind_details: write one of BRIDGE_RTSP, CLOUD_AGENT, CONNECTOR_TWILIO, CONNECTOR_WHATSAPP, FORWARDED, SIMULATION; "
@@ -172,6 +173,13 @@ def test_a_recorded_webhook_is_a_case(tmp_path: Path, file: str, expect: str) ->
         (
             "cases: [{case: x, expect: none, participant: {kind_details: [WHATSAPP]}}]",
             [f"cases.yaml:1:46: cases[0].participant: {DETAILS}"],
+        ),
+        *(
+            (
+                f"cases: [{{case: x, expect: none, participant: {{joined_at: {written}}}}}]",
+                [f"cases.yaml:1:46: cases[0].participant: {INSTANT}"],
+            )
+            for written in ("yesterday", "2026-03-02T18:30:00", "2026-03-02")
         ),
         (
             "cases: [{case: x, expect: none, participant: {attributes: [a]}}]",
