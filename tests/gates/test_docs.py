@@ -198,6 +198,17 @@ def test_every_test_that_a_document_names_exists() -> None:
     assert sorted(named - defined) == []
 
 
+def test_every_threat_has_what_stands_against_it_and_its_tests() -> None:
+    """SECURITY.md's table holds each threat that the service was built against; the tests it names exist."""
+    table = text("SECURITY.md").partition("## The threats\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([a-zA-Z][^|]+?) \| ([^|]+?) \| ([^|]+?) \|$", table, re.MULTILINE)[1:]
+
+    assert {threat.partition(":")[0] for threat, _, _ in rows} == {
+        *("forged webhooks", "replay", "key theft", "SSRF", "log leaks", "exhaustion", "untrusted participants")
+    }
+    assert [threat for threat, _, tests in rows if not named_tests(tests)] == []
+
+
 def test_every_law_has_its_test() -> None:
     """Below each law in docs/architecture.md stands a test."""
     stated = laws(text("docs/architecture.md"))
