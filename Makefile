@@ -19,7 +19,7 @@ INSTALLED_E2E := .venv/installed-e2e
 INSTALLED_RELEASE := .venv/installed-release
 INSTALLED_DOCS := .venv/installed-docs
 
-.PHONY: help setup demo demo-launch try run test check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy docs lock fmt clean
+.PHONY: help setup demo demo-launch try run agent join test check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy docs lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ try: $(INSTALLED_TRY)  ## bring up a real LiveKit, the service, an agent and a p
 
 run: $(INSTALLED_RUN)  ## serve, as the environment and dispatcher.yaml say
 	$(BIN)/dispatcher serve
+
+agent: $(INSTALLED_TRY)  ## run the sample agent, as LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET say
+	@$(BIN)/python examples/agent/agent.py start
+
+join: $(INSTALLED_TRY)  ## join a room and see what its agent writes (ROOM=lobby)
+	@$(BIN)/python -m examples.join $(or $(ROOM),lobby)
 
 test: $(INSTALLED)  ## run the tests that need no other process, with the coverage gate
 	$(BIN)/pytest -m "not real and not long" --cov -n auto --dist worksteal

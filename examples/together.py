@@ -21,16 +21,15 @@ from pathlib import Path
 from typing import Final, Self
 
 from aiohttp import ClientError, ClientSession
-from livekit.api import AccessToken, VideoGrants
-from livekit.rtc import Room, TextStreamReader
 
+from examples.join import Person, token
 from tests.real.install import BINARY, VERSION, install
 
 ROOT: Final = Path(__file__).parents[1]
 HERE: Final = ROOT / ".try"
 HOST: Final = "127.0.0.1"
 KEY: Final = "devkey"
-ROOM, PERSON, AGENT, CHAT = "lobby", "alice", "greeter", "lk.chat"
+ROOM, PERSON, AGENT = "lobby", "alice", "greeter"
 GET: Final = "https://docs.livekit.io/home/self-hosting/local/ or https://go.dev/dl/"
 SLOWEST_S: Final = 90.0  # until a worker has started on a busy machine
 SEEN_S: Final = 15.0  # until the service knows that the agent is its own: LiveKit lists jobs up to 5 s late
@@ -120,29 +119,18 @@ async def together(children: Children, *, once: bool) -> None:
 async def person(environment: Mapping[str, str], children: Children, *, once: bool) -> None:
     """Alice joins, hears her agent, and stays. Raises GivenUp when it says nothing."""
     greeted, began = asyncio.Event(), time.monotonic()
-    reading: set[asyncio.Task[None]] = set()
 
-    async def read(reader: TextStreamReader) -> None:
-        say(f"  {AGENT}: {await reader.read_all()}")
+    def heard(_identity: str, text: str) -> None:
+        say(f"  {AGENT}: {text}")
         greeted.set()
 
-    def heard(reader: TextStreamReader, _identity: str) -> None:
-        task = asyncio.create_task(read(reader))
-        reading.add(task)
-        task.add_done_callback(reading.discard)
-
-    room = Room()
-    room.register_text_stream_handler(CHAT, heard)
-    await room.connect(environment["LIVEKIT_URL"], token(environment, PERSON))
-    try:
+    async with Person(environment["LIVEKIT_URL"], token(environment, ROOM, PERSON), heard):
         await until(children, lambda: given(greeted.is_set()), AGENT)
         say(f"\nIt worked: {PERSON} heard her agent {time.monotonic() - began:.1f} s after she had come.\n")
         say(f"$ dispatcher explain {ROOM}\n{await told(environment)}")
         if not once:
-            say(NEXT.format(livekit=environment["LIVEKIT_URL"], token=token(environment, "you")))
+            say(NEXT.format(livekit=environment["LIVEKIT_URL"], token=token(environment, ROOM, "you")))
             await asyncio.Event().wait()
-    finally:
-        await room.disconnect()
 
 
 NEXT: Final = f"""
@@ -260,12 +248,6 @@ async def registered() -> bool:
 async def given(fact: bool) -> bool:  # noqa: FBT001 - it is one
     """The fact."""
     return fact
-
-
-def token(environment: Mapping[str, str], identity: str) -> str:
-    """What opens the room to this person."""
-    made = AccessToken(environment["LIVEKIT_API_KEY"], environment["LIVEKIT_API_SECRET"])
-    return made.with_identity(identity).with_grants(VideoGrants(room_join=True, room=ROOM)).to_jwt()
 
 
 async def told(environment: Mapping[str, str]) -> str:
