@@ -53,9 +53,10 @@ check: $(INSTALLED)  ## check format, lint, types and imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server, and in a real browser (fetched once; needs go)
+e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server, and in a real browser (fetched once; needs go and npm)
 	$(BIN)/python -m tests.real.install
 	$(BIN)/python -m tests.real.debian redis chromium prometheus
+	$(BIN)/python -m tests.real.node
 	$(BIN)/pytest -m "real and not long"
 
 e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes

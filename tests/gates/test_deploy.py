@@ -190,6 +190,19 @@ def test_the_agent_of_compose_is_the_one_that_is_asked_for() -> None:
     assert list(copied(dockerfile)) == ["agent.py"]
 
 
+def test_the_agent_in_node_is_the_same_and_locked_to_the_byte() -> None:
+    """By the same name, in one version of the SDK, and each package that comes with it has its hash."""
+    folder = ROOT / "examples/agent/node"
+    python, node = (path.read_text() for path in (ROOT / "examples/agent/agent.py", folder / "agent.mjs"))
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
+
+    assert f"const NAME = '{re.findall(r'^NAME = .(.+).  #', python, re.MULTILINE)[0]}';" in node
+    assert packages[""]["dependencies"] == wanted
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert [name for name, one in packages.items() if name and "integrity" not in one] == []
+
+
 def test_running_installs_what_running_needs() -> None:
     """`make run` and `make demo` install the image's packages, and no tools of developers."""
     makefile = (ROOT / "Makefile").read_text()
