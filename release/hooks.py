@@ -1,5 +1,6 @@
 """What mkdocs calls as it builds the site (mkdocs.yml). Its own types are known where it is installed: `make docs`."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,12 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:  # noqa: ANN
 
 
 def on_post_build(config: Any) -> None:  # noqa: ANN401
-    """No page asks anybody else for a font, a script or a picture. Raises SystemExit with those that do."""
+    """What llms.txt names is there as it is written, and no page asks anybody else for a font, a script or a picture.
+
+    Raises SystemExit with those that do.
+    """
     pages = Path(config.site_dir)
+    for document in (ROOT / DOCS).glob("*.md"):
+        shutil.copy(document, pages)
     if found := sorted(str(one.relative_to(pages)) for one in pages.rglob("*") if one.is_file() and fetches(one)):
         raise SystemExit(f"a browser would fetch something from elsewhere for {', '.join(found)}")

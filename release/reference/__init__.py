@@ -1,0 +1,1 @@
+"""What the documents take from the code: `python -m release.reference`."""
