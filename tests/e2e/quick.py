@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -33,16 +34,19 @@ def steps(page: str) -> list[tuple[str, str]]:
 class Shell:
     """Types commands; whatever it has started ends with the stack. `replaced` is written otherwise than on the page."""
 
-    def __init__(self, folder: Path, stack: ExitStack, replaced: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, replaced: Mapping[str, str] = {}, environment: Mapping[str, str] = {}
+    ) -> None:
         self.ports = {port: str(free_port()) for port in PORTS}
         self._folder, self._stack = folder, stack
         self._replaced = {**replaced, **self.ports, ".try/quick": str(folder / "quick")}
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("LIVEKIT_", "DISPATCHER_"))},
-            "PATH": f"{ROOT / '.tools'}:{os.environ['PATH']}",
+            "PATH": f"{ROOT / '.tools'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "DISPATCHER_HOST": "127.0.0.1",
             "DISPATCHER_PORT": self.ports["8080"],
             "AGENT_PORT": str(free_port()),
+            **environment,
         }
 
     def typed(self, command: str) -> str:
