@@ -41,9 +41,9 @@ async def greet(ctx: JobContext) -> None:
     await ctx.connect()
     person = await ctx.wait_for_participant()
     me = ctx.room.local_participant
-    await me.send_text(
-        f"Hello {person.identity}. I am {ctx.job.agent_name}, {asked_by(ctx)}. Say bye, and I go.", topic=CHAT
-    )
+    told = f" I was told: {ctx.job.metadata}" if ctx.job.metadata else ""  # what the rule's `metadata` has come to
+    hello = f"Hello {person.identity}. I am {ctx.job.agent_name}, {asked_by(ctx)}. Say bye, and I go.{told}"
+    await me.send_text(hello, topic=CHAT)
     await bye.wait()
     await me.send_text("Goodbye.", topic=CHAT)
     await me.set_attributes({"dispatcher.done": "somebody said bye"})  # else the dispatcher replaces it: docs/agents.md

@@ -20,7 +20,8 @@ export default defineAgent({
     await ctx.connect();
     const person = await ctx.waitForParticipant();
     const me = ctx.room.localParticipant;
-    const hello = `Hello ${person.identity}. I am ${ctx.job.agentName}, ${askedBy(ctx.job)}. Say bye, and I go.`;
+    const told = ctx.job.metadata ? ` I was told: ${ctx.job.metadata}` : ''; // what the rule's `metadata` has come to
+    const hello = `Hello ${person.identity}. I am ${ctx.job.agentName}, ${askedBy(ctx.job)}. Say bye, and I go.${told}`;
     await me.sendText(hello, { topic: CHAT });
     await bye;
     await me.sendText('Goodbye.', { topic: CHAT });
