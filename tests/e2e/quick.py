@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parents[2]
 OWN: Final = "in a terminal of its own"
 PORTS: Final = ("7880", "7881", "7882", "8080")
 STEPS_MAX: Final = 10
-ASKED_S: Final = 60.0
+ASKED_S: Final = 120.0
 SLOWEST_S: Final = 150.0  # two workers' starts on a busy machine
 
 
@@ -63,9 +63,9 @@ class Shell:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def typed_until(self, command: str, said: str) -> str:
-        """What it prints, typed again for as long as somebody would wait, until it says this."""
-        end = time.monotonic() + ASKED_S
+    def typed_until(self, command: str, said: str, within: float = ASKED_S) -> str:
+        """What it prints, typed again until it says this, for so many seconds."""
+        end = time.monotonic() + within
         while said not in (printed := self.typed(command)):
             assert time.monotonic() < end, f"{command}\n{printed}"
         return printed

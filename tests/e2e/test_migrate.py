@@ -4,7 +4,7 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -25,7 +25,7 @@ RULES, REMOVING = (
     re.sub(r"^   ", "", block, flags=re.MULTILINE)
     for block in re.findall(r"   ```yaml\n(   rules:.*?)   ```", PAGE, re.DOTALL)
 )
-CHECK, BESIDE, EXPLAIN, FOR_GOOD = re.findall(r"   ```sh\n   (.*?)\n   ```", PAGE)
+CHECK, BESIDE, EXPLAIN, FOR_GOOD = map(str, re.findall(r"   ```sh\n   (.*?)\n   ```", PAGE))
 SHOWN: dict[Way, str] = {"handler": "From a handler of your own", "automatic": "From automatic dispatch"}
 SEEN: dict[Way, str] = {
     "handler": "greeter is in the room (attempt 1)",
@@ -33,6 +33,7 @@ SEEN: dict[Way, str] = {
     "automatic": "an agent is in the room that no rule asked for",
 }
 STARTED = "service.started"
+ROOMS = ("lobby", "lobby-2", "lobby-3")
 
 
 def lines(text: str) -> set[str]:
@@ -102,16 +103,30 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         yield Scene(tmp_path, stack)
 
 
+def of(room: str) -> str:
+    """The page's command, for this room."""
+    return EXPLAIN.replace("lobby", room)
+
+
+async def told_of_a_room(scene: Scene, way: Way, rooms: AsyncExitStack) -> tuple[str, str]:
+    """A room in which the old way's agent is seen, and what is told of it: LiveKit loses a dispatch now and then."""
+    for room in ROOMS:
+        await rooms.enter_async_context(present(scene.server, room, agents=["greeter"] if way == "token" else ()))
+        with suppress(AssertionError):
+            return room, scene.shell.typed_until(of(room), SEEN[way], within=30)
+    raise AssertionError(f"none of {ROOMS} was told to have its agent")
+
+
 @asynccontextmanager
-async def moved(scene: Scene, way: Way) -> AsyncIterator[Child]:
+async def moved(scene: Scene, way: Way) -> AsyncIterator[tuple[Child, str]]:
     """The old way, the dry run beside it and what it tells of a room; then, in that room, the dispatcher for good."""
     scene.shell.typed(CHECK)
     dry = scene.shell.started(BESIDE, STARTED)
     old = scene.handler() if way == "handler" else scene.worker("") if way == "automatic" else dry
     if way != "automatic":
         scene.worker("greeter")
-    async with present(scene.server, "lobby", agents=["greeter"] if way == "token" else ()):
-        told = scene.shell.typed_until(EXPLAIN, SEEN[way])
+    async with AsyncExitStack() as rooms:
+        room, told = await told_of_a_room(scene, way, rooms)
         assert "This is a dry run" in told
         assert way == "token" or lines(shown(SHOWN[way])[0]) <= lines(told)
         dry.stop()
@@ -119,31 +134,31 @@ async def moved(scene: Scene, way: Way) -> AsyncIterator[Child]:
         scene.shell.started(FOR_GOOD, STARTED)
         if way == "automatic":
             scene.worker("greeter")
-        scene.shell.typed_until(EXPLAIN, "Served: `greeter` has been in the room")
-        yield old
+        scene.shell.typed_until(of(room), "Served: `greeter` has been in the room")
+        yield old, room
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("way", ["handler", "token"])
 async def test_agents_of_another_way_are_taken_over_and_then_asked_for(scene: Scene, way: Way) -> None:
     """The agent that is there stays, alone; without the old way the next room gets its own."""
-    async with moved(scene, way) as old:
-        assert await scene.agents("lobby") == ["greeter"]
+    async with moved(scene, way) as (old, room):
+        assert await scene.agents(room) == ["greeter"]
         if way == "handler":
             old.stop()
         async with present(scene.server, "next"):
-            told = scene.shell.typed_until(EXPLAIN.replace("lobby", "next"), "Served: `greeter` has been in the room")
-            assert "asked for greeter (attempt 1)" in told
+            told = scene.shell.typed_until(of("next"), "Served: `greeter` has been in the room")
+            assert "asked for greeter (attempt 1)" in told  # and again, should LiveKit lose it
             assert await scene.agents("next") == ["greeter"]
 
 
 @pytest.mark.real
 async def test_agents_without_a_name_make_way_for_those_with_one(scene: Scene) -> None:
     """As soon as a worker with the name is there; and in the end one agent is in the room."""
-    async with moved(scene, "automatic") as old:
-        told = scene.shell.typed_until(EXPLAIN, "was told to go")
+    async with moved(scene, "automatic") as (old, room):
+        told = scene.shell.typed_until(of(room), "was told to go")
         assert lines(shown(SHOWN["automatic"])[1]) <= lines(told)
-        assert await scene.agents("lobby") == ["greeter"]
+        assert await scene.agents(room) == ["greeter"]
         old.stop()
 
 
