@@ -126,8 +126,8 @@ async def running(
 
 
 async def _presence(current: ConfigInForce, recorder: SessionRecorder, stack: AsyncExitStack) -> Presence:
-    http = await stack.enter_async_context(worker_http())
-    return Presence(lambda: current.holder.snapshot.workers, http, steady_clock(), recorder.log, recorder.metrics)
+    http, holder = await stack.enter_async_context(worker_http()), current.holder
+    return Presence(lambda: holder.snapshot.config.workers, http, steady_clock(), recorder.log, recorder.metrics)
 
 
 def _health(config: Config, version: str, *, dry_run: bool) -> Health:

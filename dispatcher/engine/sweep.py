@@ -67,7 +67,7 @@ class Sweep:
 
     async def _turn(self, project: str) -> None:
         try:
-            turn = await self.ledger.turn(f"sweep/{project}", self.holder.snapshot.sweep.every)
+            turn = await self.ledger.turn(f"sweep/{project}", self.holder.snapshot.config.sweep.every)
             if turn or project in self._ordered:
                 self._ordered.discard(project)
                 await self.sweep(project)
@@ -85,7 +85,7 @@ class Sweep:
         runtime = snapshot.projects.get(project)
         if runtime is None:  # it has left the configuration
             return
-        pause = self._pause(runtime, snapshot.sweep.looks_per_second)
+        pause = self._pause(runtime, snapshot.config.sweep.looks_per_second)
         before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
         listed = [room for room in await runtime.livekit.rooms() if room.sid]
@@ -97,7 +97,7 @@ class Sweep:
         repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), Repair.UNKNOWN_ROOM)
         repairs |= dict.fromkeys(sorted(gone - unknown, key=_by_sid), Repair.UNHEARD_END)
         self._at_first.setdefault(project, set(repairs.items()))
-        budget = max(1, int(snapshot.sweep.every / 1000 / pause))
+        budget = max(1, int(snapshot.config.sweep.every / 1000 / pause))
         if len(rooms) > budget:
             self.log.warning("sweep.prolonged", project=project, rooms=len(rooms), seconds=round(len(rooms) * pause))
         waiting = deque([*repairs, *self._in_turn(project, rooms.keys() - unknown)])

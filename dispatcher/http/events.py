@@ -74,7 +74,7 @@ class EventsApi:
             await response.write(b"retry: %d\n%s\n" % (COME_BACK_MS, self._here()))
             while True:
                 gap, events = await reader.take(ALIVE_S)
-                if self.feed.ended or call.caller.token not in self.guard.holder.snapshot.callers:
+                if self.feed.ended or call.caller.token not in self.guard.holder.snapshot.config.callers:
                     break
                 await response.write((_gap(gap) if gap else b"") + events or b": alive\n%s\n" % self._here())
         return response

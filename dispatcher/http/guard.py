@@ -104,7 +104,7 @@ class Guard:
         return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", headers=again, more=told)
 
     async def _caller(self, request: web.Request) -> Caller:
-        tokens, ui = self.holder.snapshot.callers, self.holder.snapshot.ui
+        tokens, ui = self.holder.snapshot.config.callers, self.holder.snapshot.config.ui
         if proxied := signed_in(request, ui):
             return Caller(proxied)
         if not tokens and not ui.trust_header:

@@ -70,7 +70,7 @@ class Inquiry:
 
     def _page(self, room: str) -> str | None:
         """Where the page shows the room; None: there is none, or its address would tell what is masked."""
-        told = self.holder.snapshot.ui.enabled and self.mask.numbers(room) == room
+        told = self.holder.snapshot.config.ui.enabled and self.mask.numbers(room) == room
         return page_of(room) if told else None
 
     async def unknown(self, room: str, projects: Collection[str]) -> Mapping[str, Any]:
@@ -130,8 +130,8 @@ class Inquiry:
             looks=tuple(looks),
             asked=asked,
             resembling=tuple(self.mask.numbers(name) for name in meant),
-            sweep_every=self.holder.snapshot.sweep.every,
-            kept=self.holder.snapshot.ended_rooms.keep,
+            sweep_every=self.holder.snapshot.config.sweep.every,
+            kept=self.holder.snapshot.config.ended_rooms.keep,
         )
         told = {"diagnosis": tuple(absence(absent)), "resembling": absent.resembling}
         return {**told, "people": shown.people(people)}

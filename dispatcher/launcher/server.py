@@ -101,7 +101,7 @@ async def running_launcher(
 def _routes(config: Config, pool: Pool, ways: Ways, metrics: LaunchMetrics) -> list[web.RouteDef]:
     log = ways.recorder.log
     keys, projects = api_keys(config), {one.name: one for one in config.projects}
-    holder = ConfigHolder(ConfigSnapshot(projects={}, callers=config.callers, ui=config.ui))
+    holder = ConfigHolder(ConfigSnapshot(config=config, projects={}))
     guard = Guard(holder, metrics.shared, Health(ways.clock))
     api = LaunchesApi(guard, pool, ways, keys)
     return [

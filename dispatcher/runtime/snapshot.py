@@ -11,14 +11,11 @@ from msgspec import Struct
 from dispatcher.client.launchers import Launchers
 from dispatcher.config import (
     ApiRateLimit,
-    ApiToken,
     Config,
     CreateRate,
     ProbeSettings,
     Project,
     Receiver,
-    SweepSettings,
-    Ui,
     endpoint,
 )
 from dispatcher.core.audience import OBLIVION, Recollection
@@ -56,15 +53,9 @@ class ProjectRuntime(Struct, frozen=True, kw_only=True):
 class ConfigSnapshot(Struct, frozen=True, kw_only=True):
     """One configuration, ready."""
 
+    config: Config  # what is in force as it is written
     projects: Mapping[str, ProjectRuntime]  # by project
     keys: Mapping[str, ApiKey] = {}  # by API key, of all projects
-    sweep: SweepSettings = SweepSettings()
-    ended_rooms: EndedRooms = EndedRooms()
-    callers: tuple[ApiToken, ...] = ()  # who may ask the API; nobody: it is off
-    ui: Ui = Ui()
-    workers: tuple[str, ...] = ()  # where they are asked who they are
-    receivers: tuple[Receiver, ...] = ()  # of notices
-    public_url: str = ""  # for links
     livekits: Mapping[str, LiveKitAt] = {}  # by project: what tells this installation from another
 
 
@@ -81,15 +72,15 @@ class ConfigHolder:
 
     def receivers(self) -> tuple[Receiver, ...]:
         """Those who are told of what happens."""
-        return self.snapshot.receivers
+        return self.snapshot.config.receivers
 
     def ended_rooms(self) -> EndedRooms:
         """Which rooms that have ended are kept."""
-        return self.snapshot.ended_rooms
+        return self.snapshot.config.ended_rooms
 
     def public_url(self) -> str:
         """Where people reach this service; "": that is not configured."""
-        return self.snapshot.public_url
+        return self.snapshot.config.public_url
 
     def project_names(self) -> Collection[str]:
         """The projects that are configured now."""
@@ -105,19 +96,13 @@ def config_snapshot(
     """Make the configuration ready; nothing is connected yet. `hear` gets the trouble with a project's expressions."""
     launchers = asking({one.name: one.urls for one in config.launchers if one.urls})
     return ConfigSnapshot(
+        config=config,
         projects={
             project.name: _project_runtime(project, config, connect(project), launchers, hear)
             for project in config.projects
         },
         keys=api_keys(config),
-        sweep=config.sweep,
-        ended_rooms=config.ended_rooms,
-        callers=config.callers,
-        ui=config.ui,
-        workers=config.workers,
         livekits=livekits(config),
-        receivers=config.receivers,
-        public_url=config.public_url,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from dispatcher.config import Config
 from dispatcher.runtime.reload import FIXED
-from tests.gates.tree import ROOT
+from tests.gates.tree import ROOT, modules
 
 FOLLOWED_IN: Final = (  # where a new configuration is made ready
     "dispatcher/runtime/snapshot.py",
@@ -31,6 +31,13 @@ def read_of_config(source: str, *functions: str) -> Iterator[str]:
                     yield one.attr
 
 
+def read_in_force(source: str) -> Iterator[str]:
+    """The settings that the source reads of the snapshot, wherever it has it from."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("snapshot.config"):
+            yield node.attr
+
+
 def fields_behind(name: str) -> set[str]:
     """The fields that a property or a method of Config reads; of a field itself, that one."""
     tree = ast.parse((ROOT / "dispatcher/config/types.py").read_text())
@@ -46,6 +53,7 @@ def test_every_setting_is_followed_or_said_to_need_a_restart() -> None:
     """What neither `runtime/snapshot` nor `runtime/in_force` takes of a new one must stand in `reload.FIXED`."""
     snapshot, app, connection = ((ROOT / path).read_text() for path in FOLLOWED_IN)
     taken = {*read_of_config(snapshot), *read_of_config(app, "_apply"), *read_of_config(connection, "mask_key")}
+    taken |= {name for path in modules().values() for name in read_in_force(path.read_text())}
     followed = {field for name in taken for field in fields_behind(name)} - set(FIXED)
 
     assert followed | set(FIXED) | NO_SETTINGS == set(Config.__struct_fields__)

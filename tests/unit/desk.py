@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from dispatcher.client.launchers import Launchers
-from dispatcher.config import ApiRateLimit, CreateRate
+from dispatcher.config import ApiRateLimit, Config, CreateRate, SweepSettings
 from dispatcher.core.events import Event
 from dispatcher.core.facts import JOINED, Ms, Participant, Room, RoomSid
 from dispatcher.core.rules import Rule, Target
@@ -39,6 +39,19 @@ from dispatcher.telemetry.tracing import Tracing
 from tests.unit.core.world import LOBBY, NOW, TAGS, rule
 
 PROJECT = "default"
+CONFIG = Config(
+    projects=(),
+    rules=(),
+    instance="test",
+    sweep=SweepSettings(),
+    create_rate=None,
+    host="127.0.0.1",
+    port=0,
+    redis_url=None,
+    api_token=None,
+    file=None,
+    warnings=(),
+)
 SEALS = Seals(["not-so-secret"])
 KEY = Key(PROJECT, LOBBY.name, LOBBY.sid)
 
@@ -218,7 +231,8 @@ class Desk:
     def current(self, **sites: LiveKit) -> ConfigHolder:
         """This project is in force, and these."""
         livekits: dict[str, LiveKit] = {PROJECT: self.livekit, **sites}
-        return ConfigHolder(ConfigSnapshot(projects={name: self.site(one) for name, one in livekits.items()}))
+        projects = {name: self.site(one) for name, one in livekits.items()}
+        return ConfigHolder(ConfigSnapshot(config=CONFIG, projects=projects))
 
     def site(self, livekit: LiveKit) -> ProjectRuntime:
         """A project as this desk has it."""

@@ -48,7 +48,7 @@ class Page:
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         """The one HTML file. Its links are relative, so that a proxy may have the service below a path of its own."""
-        if not self.holder.snapshot.ui.enabled:
+        if not self.holder.snapshot.config.ui.enabled:
             return _nothing()
         up = "../" * (request.rel_url.raw_path.count("/") - 1)
         asset = self.assets.files[self.index]
@@ -65,7 +65,7 @@ class Page:
     async def _asset(self, request: web.Request) -> web.StreamResponse:
         """A file of this version; of another one that a replica has told of, too, and then it is not kept."""
         asset = self.assets.files.get(request.match_info["path"])
-        if asset is None or not self.holder.snapshot.ui.enabled:
+        if asset is None or not self.holder.snapshot.config.ui.enabled:
             return _nothing()
         answer = _answer(asset)
         same = request.match_info["version"] == self.assets.version

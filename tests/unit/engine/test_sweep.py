@@ -21,7 +21,7 @@ from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.targets.rate import Pacer
 from dispatcher.telemetry.calls import CallRecorder
 from tests.unit.core.world import NOW
-from tests.unit.desk import PROJECT, Desk, Staged, fails, until
+from tests.unit.desk import CONFIG, PROJECT, Desk, Staged, fails, until
 
 EVERY: Ms = 30_000
 HOUR: Ms = 3_600_000
@@ -54,7 +54,8 @@ class Floor:
     def replica(self, every: Ms = EVERY) -> Sweep:
         """Another process's sweep: 1,000 looks a second."""
         holder = self.desk.current(**self.others)
-        holder.snapshot = replace(holder.snapshot, sweep=SweepSettings(every=every, looks_per_second=1_000))
+        config = replace(CONFIG, sweep=SweepSettings(every=every, looks_per_second=1_000))
+        holder.snapshot = replace(holder.snapshot, config=config)
         calls = CallRecorder(self.desk.log, self.desk.metrics, self.desk.health)
         return Sweep(self.desk.ledger, holder, Pacer(self.desk.ledger), calls)
 

@@ -14,7 +14,7 @@ from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot
 from dispatcher.telemetry.masks import MARK, Mask
 from tests.unit.core.world import LOBBY, agent, only, person, rule
-from tests.unit.desk import runtime
+from tests.unit.desk import CONFIG, runtime
 
 KEY = Key("default", "lobby", LOBBY.sid)
 SHOWN = RoomSnapshot(room=LOBBY, participants=(agent(), person()))
@@ -43,7 +43,7 @@ class FakeLiveKit:
 def live(livekit: FakeLiveKit, mask: Mask | None = None) -> Live:
     """Looks at this LiveKit."""
     project = runtime(livekit=cast("LiveKit", livekit))
-    return Live(ConfigHolder(ConfigSnapshot(projects={"default": project})), mask or Mask())
+    return Live(ConfigHolder(ConfigSnapshot(config=CONFIG, projects={"default": project})), mask or Mask())
 
 
 async def test_a_look_shows_the_room() -> None:

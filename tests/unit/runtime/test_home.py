@@ -17,6 +17,7 @@ from dispatcher.runtime.home import configured_ledger, steady_clock
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot
 from tests.integration.house import config, rule
 from tests.real.valkey import running_valkey
+from tests.unit.desk import CONFIG
 
 HOUR = 3_600_000
 
@@ -28,11 +29,16 @@ def redis_url() -> Iterator[str]:
         yield valkey.url
 
 
+def in_force(ended_rooms: EndedRooms) -> ConfigSnapshot:
+    """A configuration that keeps these."""
+    return ConfigSnapshot(config=replace(CONFIG, ended_rooms=ended_rooms), projects={})
+
+
 @pytest.mark.parametrize("kind", [MemoryLedger, RedisLedger])
 async def test_what_is_kept_follows_the_configuration_in_force(kind: type, redis_url: str) -> None:
     """A reload makes a room that has ended stay, or go."""
     now, woken = 1_795_000_000_000, list[None]()
-    holder = ConfigHolder(ConfigSnapshot(projects={}, ended_rooms=EndedRooms(keep=3 * HOUR)))
+    holder = ConfigHolder(in_force(EndedRooms(keep=3 * HOUR)))
     url = Secret(redis_url) if kind is RedisLedger else None
     wanted = replace(config("http://127.0.0.1:9", rule("greeter")), redis_url=url)
     ledger = configured_ledger(wanted, holder, lambda: woken.append(None), clock=lambda: now)
@@ -43,7 +49,7 @@ async def test_what_is_kept_follows_the_configuration_in_force(kind: type, redis
     now += 2 * HOUR
     assert len(await ledger.find("default", "lobby")) == 1
 
-    holder.snapshot = replace(holder.snapshot, ended_rooms=EndedRooms(keep=HOUR))
+    holder.snapshot = in_force(EndedRooms(keep=HOUR))
 
     assert await ledger.find("default", "lobby") == []
     await ledger.claim(1)

@@ -22,7 +22,7 @@ from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.metrics import Metrics
 from tests.unit.core.world import LOBBY, NOW, assignment, rule, session
-from tests.unit.desk import PROJECT, Desk, Staged, Watch
+from tests.unit.desk import CONFIG, PROJECT, Desk, Staged, Watch
 from tests.unit.notices.tell import receiver
 
 STABLE, CANARY = Target("greeter"), Target("greeter", "canary")
@@ -44,13 +44,13 @@ class Replicas:
         self.lines: list[dict[str, Any]] = []
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.holder = ConfigHolder(ConfigSnapshot(projects={}))
+        self.holder = ConfigHolder(ConfigSnapshot(config=CONFIG, projects={}))
         self.reload(*(rules or (split(),)))
 
     def reload(self, *rules: Rule) -> None:
         """These rules are in force."""
         site = Desk(*rules).site(Staged())
-        self.holder.snapshot = ConfigSnapshot(projects={PROJECT: site})
+        self.holder.snapshot = ConfigSnapshot(config=CONFIG, projects={PROJECT: site})
 
     def splits(self) -> Splits:
         """What one process knows."""
