@@ -111,7 +111,7 @@ async def test_a_reload_under_traffic_loses_nothing(tmp_path: Path) -> None:
         assert await flips >= 3
         assert await statuses == {200}
         assert [len(here.livekit.rooms.agents_in(room)) for room in rooms] == [1] * len(rooms)
-        assert sorted(asked.room for asked in here.livekit.create_calls) == sorted(rooms)
+        assert {asked.room for asked in here.livekit.create_calls} == set(rooms)
         sent = [one for one in here.livekit.webhooks_sent if one.outcome is not WebhookOutcome.DROPPED]  # too old
         assert {one.status for one in sent} == {200}
         metrics = await here.metrics()
