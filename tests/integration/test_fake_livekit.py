@@ -83,7 +83,7 @@ async def test_what_cannot_be_done_is_said(method: str, path: str, body: str, st
 
 async def until(claim: Callable[[], bool]) -> None:
     """The claim is true."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not claim():
             await asyncio.sleep(0.01)
 

@@ -126,14 +126,15 @@ async def test_one_ahead_that_has_just_died_is_not_taken(tmp_path: Path) -> None
     async with stage(tmp_path, avatar("ahead", warm=2, limit=5)) as one:
         pool = one.launcher.pool
         await until(lambda: pool.warm("avatar") == 2)
-        for mark, members in kin.census({}).items():
-            if (one.state / mark).is_dir():
-                for member in members:
-                    kin.send(member.pid, mark, None, signal.SIGKILL)
+        ours = {path.name for path in one.state.iterdir() if path.is_dir()}
+        await until(lambda: ours <= kin.census({}).keys())  # the kernel shows a mark a moment after its process runs
+        for mark in ours:
+            for pid in alive(mark):
+                kin.send(pid, mark, None, signal.SIGKILL)
         shown = await one.until(await one.launch(), "joined")
 
         assert shown["tries"] <= 2
-        assert any(line["action"] == "warm.failed" for line in one.lines)
+        await until(lambda: any(line["action"] == "warm.failed" for line in one.lines))
 
 
 async def test_one_ahead_whose_command_cannot_be_run_is_tried_again_later(tmp_path: Path) -> None:
@@ -175,13 +176,13 @@ async def test_forms_that_come_too_slowly_or_at_once_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each holds up to 16 MiB, so only some are read at once."""
-    monkeypatch.setattr(requests, "FORM_WITHIN_S", 0.3)
+    monkeypatch.setattr(requests, "FORM_WITHIN_S", 3.0)
     monkeypatch.setattr(requests, "FORMS_MAX", 1)
     kind = {"Content-Type": "multipart/form-data; boundary=b"}
 
     async def slowly() -> object:
         yield b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
-        await asyncio.sleep(2)
+        await asyncio.sleep(60)
 
     async def sent(one: Stage) -> tuple[int, str]:
         async with one.http.post(f"{one.launcher.url}/launch", data=slowly(), headers=kind) as answer:
