@@ -23,6 +23,7 @@ from tests.real.server import free_port
 pytestmark = pytest.mark.real
 
 CHILD: Final = [sys.executable, str(Path(__file__).parents[1] / "launcher" / "real_child.py")]
+STARTED: Final = '"launcher.started"'
 RULES: Final = [{"name": "everyone", "agent": {"launch": "avatar"}}]
 
 
@@ -50,11 +51,11 @@ def launcher(here: House, directory: Path, port: int, limit: int) -> Iterator[Ch
     words = ["launcher", "--config", str(file), "--port", str(port), "--state", str(directory / "state")]
     server = here.server
     keys = {"LIVEKIT_URL": server.url, "LIVEKIT_API_KEY": server.key, "LIVEKIT_API_SECRET": server.secret}
-    process = Child(
-        [sys.executable, "-m", "dispatcher", *words, "--log", "json"], directory / "launcher.log", environment=keys
-    )
+    log = directory / "launcher.log"
+    before = log.read_text().count(STARTED) if log.exists() else 0  # of one that was killed
+    process = Child([sys.executable, "-m", "dispatcher", *words, "--log", "json"], log, environment=keys)
     try:
-        process.wait_until(lambda: '"launcher.started"' in process.output(), "the launcher takes launches", within=30)
+        process.wait_until(lambda: process.output().count(STARTED) > before, "the launcher takes launches", within=30)
         yield process
     finally:
         process.stop(within=15)
@@ -96,7 +97,7 @@ async def test_a_real_process_is_launched_killed_and_replaced(tmp_path: Path) ->
 
 
 async def test_two_launchers_share_the_rooms_and_a_dead_one_is_passed_over(tmp_path: Path) -> None:
-    """The second one is killed before the third room is opened; its own rooms keep their agents."""
+    """The second is killed before the third room opens; its own room keeps its agent, which its successor ends."""
     with launching(tmp_path, 2, 2) as (here, [first, second]):
         async with present(here.server, "hall"), present(here.server, "attic"):
             await here.service.told("agent.joined", within=60, room="hall")
@@ -108,8 +109,13 @@ async def test_two_launchers_share_the_rooms_and_a_dead_one_is_passed_over(tmp_p
                 await here.service.told("agent.joined", within=60, room="cellar")
                 assert [len(await identities(here, room)) for room in ("hall", "attic", "cellar")] == [1, 1, 1]
                 assert len(launched(first)) == 2
-        with launcher(here, tmp_path / second.log.parent.name, int(second.log.parent.name), 2):
-            pass  # it adopts what the dead one has left, and ends it
+
+                left = [one["launch"] for one in launched(second)]
+                with launcher(here, second.log.parent, int(second.log.parent.name), 2) as third:
+                    await until(lambda: launched(third, "launch.adopted"))
+                    assert [len(await identities(here, room)) for room in ("hall", "attic", "cellar")] == [1, 1, 1]
+                    assert all(map(alive, left))
+                assert not any(map(alive, left))
 
 
 async def test_a_room_that_is_deleted_as_its_agent_starts_stays_deleted(tmp_path: Path) -> None:
