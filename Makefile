@@ -6,6 +6,7 @@ SHELL := /bin/bash
 unexport PYTHONDONTWRITEBYTECODE  # else each process that a test starts compiles all it imports, for two seconds
 
 PYTHON ?= python3
+WORKERS ?= $(shell expr 2 \* $$(nproc))  # tests wait for most of their time
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 UV := UV_PYTHON=$(BIN)/python $(BIN)/uv
@@ -45,7 +46,7 @@ join: $(INSTALLED_TRY)  ## join a room and see what its agent writes (ROOM=lobby
 	@$(BIN)/python -m examples.join $(or $(ROOM),lobby)
 
 test: $(INSTALLED)  ## run the tests that need no other process, with the coverage gate
-	$(BIN)/pytest -m "not real and not long" --cov -n auto --dist worksteal
+	$(BIN)/pytest -m "not real and not long" --cov -n $(WORKERS) --dist worksteal
 
 check: $(INSTALLED)  ## check format, lint, types and imports
 	$(BIN)/ruff format --check
