@@ -58,7 +58,7 @@ e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server, and in a real 
 	$(BIN)/python -m tests.real.install
 	$(BIN)/python -m tests.real.debian redis chromium prometheus
 	$(BIN)/python -m tests.real.node
-	$(BIN)/pytest -m "real and not long"
+	$(BIN)/pytest -m "real and not long" -n 2 --dist loadfile
 
 e2e-long: $(INSTALLED_E2E)  ## run the tests that take minutes
 	$(BIN)/python -m tests.real.install v1.13.5 v1.11.0 v1.9.11

@@ -67,6 +67,7 @@ async def test_a_room_is_told_in_words_and_as_a_picture() -> None:
         room = await recovered(here)
         async with tab(chromium, f"{here.service.admin_url}/ui/rooms/{room}") as shown:
             picture = shown.page.get_by_role("region", name="What happened when")
+            await picture.get_by_role("listitem").first.wait_for()
             lanes = await picture.get_by_role("listitem").all_inner_texts()
             told = " ".join(lanes)
 

@@ -147,7 +147,8 @@ async def emptied(scene: Scene, within: float = SETTLED_S) -> list[str]:
     for replica in scene.replicas:
         replica.stop()  # else a late webhook would open a session that is forgotten already
     async with opened(scene.place.url, lambda: later) as ledger:
-        for _ in range(50):  # each forgets 100 in each partition
+        for _ in range(50):  # each forgets 100 in each partition: of those that ended, and of those that were left
+            await ledger.list(PROJECT, limit=1)
             await ledger.counts()
     sessions = [key for key, _ in scene.place.lives() if key.split(":")[2][:1] in {"s", "i", "n"}]
     return left + [f"{len(sessions)} keys of sessions are left, such as {sessions[:3]}"] * bool(sessions)

@@ -7,7 +7,7 @@ import {change, state} from './store.js';
 import {roomIn} from './views.js';
 
 const POLL = 3_000; // ms between two askings without events
-const CHECK = 15_000; // with events: what no event tells of, such as workers
+const CHECK = 5_000; // with events: what no event tells of, such as workers, or a LiveKit that does not answer
 const GATHER = 400; // events that come together are one asking
 export const WAITING_MAX = 50; // rooms that are asked for in which somebody waits
 export const PAGE = 100; // rooms of the list that are shown at once
