@@ -22,6 +22,7 @@ from tests.chaos.crowd import Crowd
 from tests.chaos.faults import HARM_S, Harm
 from tests.chaos.play import HEADER, judged
 from tests.chaos.scene import Scene, staged
+from tests.gates.monitoring import FOREIGN, asked_for, queries, rules
 from tests.real.proxy import BlackHole, Latency, Refuse, ResetAfterSend
 from tests.real.redis_servers import valkey
 
@@ -30,6 +31,7 @@ STAY_S: Final = (3.0, 40.0)
 BETWEEN_S: Final = (2.0, 8.0)  # from a recovery to the next harm
 SWEEP: Final = "10s"
 MINUTE_S: Final = 60.0
+UNUSED: Final = frozenset[str]()  # series of what these replicas are not configured to do
 
 
 async def livekit_away(scene: Scene) -> None:
@@ -124,6 +126,13 @@ async def harmed(scene: Scene, seconds: float) -> Mapping[str, list[float]]:
             recoveries[name].append(scene.recoveries[-1])
 
 
+async def not_exposed(scene: Scene) -> list[str]:
+    """The series that alerts, the dashboard and what scales ask for, and that is in no replica's metrics."""
+    exposed = {name.partition("{")[0] for replica in scene.replicas for name in await replica.series()}
+    recorded = {rule["record"] for rule in rules() if "record" in rule}
+    return sorted({name for _, query in queries() for name in asked_for(query)} - exposed - recorded - FOREIGN)
+
+
 async def soak(minutes: float, directory: Path) -> int:
     """The number of things that went wrong, 1 at most."""
     people = partial(Crowd, leaving=1.0, after=STAY_S)
@@ -133,6 +142,7 @@ async def soak(minutes: float, directory: Path) -> int:
         recoveries = await harmed(scene, minutes * 60)
         coming.cancel()
         telling.cancel()
+        blind = await not_exposed(scene)
         row = await judged(f"soak, {minutes:g} min", sum(map(len, recoveries.values())), scene)
     say(f"\n{'harm':38}{'runs':>5}{'recovery s: median':>20}{'longest':>9}")
     for name, took in recoveries.items():
@@ -140,7 +150,8 @@ async def soak(minutes: float, directory: Path) -> int:
     say(f"\n{HEADER}\n{row}")
     for complaint in row.complaints[:20]:
         say(f"    {complaint[:1000]}")
-    return int(bool(row.lost or row.complaints))
+    say(f"\nseries that alerts and panels ask for, and that no replica has: {', '.join(blind) or 'none'}")
+    return int(bool(row.lost or row.complaints or set(blind) - UNUSED))
 
 
 def main() -> int:
