@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-from aiohttp.test_utils import unused_port
 
 from dispatcher.livekit.webhook import sign
 from dispatcher.testing import DEV_KEYS, FakeLiveKit
+from tests.real.server import free_port
 
 KEY, SECRET = next(iter(DEV_KEYS.items()))
 START_S: Final = 30.0  # a second alone; several on a busy machine
@@ -86,7 +86,7 @@ async def running_service(
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("LIVEKIT_", "DISPATCHER_", "REDIS_"))
     }
-    port = unused_port()
+    port = free_port()
     ours = {"LIVEKIT_URL": livekit.url, "LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": SECRET}
     ours |= {"DISPATCHER_AGENT": "greeter", "DISPATCHER_HOST": "127.0.0.1", "DISPATCHER_PORT": str(port)}
     with (folder / "stderr").open("ab") as stderr:

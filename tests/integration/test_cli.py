@@ -20,12 +20,12 @@ from urllib.request import urlopen
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import unused_port
 
 from dispatcher.cli.main import main
 from dispatcher.livekit.webhook import sign
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
 from tests.integration.house import SPEED
+from tests.real.server import free_port
 
 KEY, SECRET = next(iter(DEV_KEYS.items()))
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
@@ -342,7 +342,7 @@ def test_serve_goes_on_until_it_is_told_to_stop(
     number: signal.Signals, shell: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It says where it serves, that it stops and that it has stopped: exit code 0."""
-    port = unused_port()
+    port = free_port()
     shell.setenv("DISPATCHER_PORT", str(port))
     shell.setenv("REDIS_URL", "redis://127.0.0.1:9")  # nobody is there, and a dry run is ready all the same
     teller = threading.Thread(target=_stop_when_ready, args=(port, number))
@@ -394,7 +394,7 @@ async def serving(folder: Path, livekit: FakeLiveKit, *options: str) -> AsyncIte
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "dispatcher", "serve", *options),
         cwd=folder,
-        env={**kept, **ENVIRONMENT, "LIVEKIT_URL": livekit.url, "DISPATCHER_PORT": str(unused_port())},
+        env={**kept, **ENVIRONMENT, "LIVEKIT_URL": livekit.url, "DISPATCHER_PORT": str(free_port())},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

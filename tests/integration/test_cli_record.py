@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import unused_port
 
 from dispatcher.cli.main import main
 from dispatcher.telemetry.tape.files import tapes
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.integration.house import SPEED
 from tests.integration.test_cli import serving, shell
+from tests.real.server import free_port
 from tests.unit.core.world import person
 from tests.unit.offline.claims import Played, config
 from tests.unit.telemetry.tape.reel import hiding, kept, taped
@@ -87,7 +87,7 @@ def test_a_recording_that_cannot_be_made_stops_the_start(
     arguments: list[str], told: str, shell: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 2, and why; nothing is served."""
-    shell.setenv("DISPATCHER_PORT", str(unused_port()))
+    shell.setenv("DISPATCHER_PORT", str(free_port()))
     (tmp_path / "taken").write_text("")
     assert main(["serve", *arguments]) == 2
     assert capsys.readouterr() == ("", told)

@@ -13,12 +13,12 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from aiohttp.test_utils import unused_port
 
 from dispatcher.cli.main import main
 from dispatcher.launcher.records import Records
 from dispatcher.testing import DEV_KEYS
 from tests.launcher.launched import API_TOKEN, Stage, avatar, stage
+from tests.real.server import free_port
 
 Type: TypeAlias = Callable[..., Awaitable[tuple[int, str, str]]]
 FILE = "launchers: {avatar: {command: [python, avatar.py], limit: 8}}\n"
@@ -75,7 +75,7 @@ async def test_what_cannot_be_done_is_told_in_a_sentence(
     """An id that none has, a token that is none, and an address where nobody is."""
     async with stage(tmp_path) as one:
         assert await typed(one, "--show", "zz") == (1, "", "0 launches have an id that begins so\n")
-        code, _, said = await typed(one, "--url", f"http://127.0.0.1:{unused_port()}")
+        code, _, said = await typed(one, "--url", f"http://127.0.0.1:{free_port()}")
         assert (code, "is the service running there?" in said) == (1, True)
         monkeypatch.setenv("DISPATCHER_API_TOKEN", "another")
         code, _, said = await typed(one)
@@ -98,7 +98,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_a_launcher_runs_until_it_is_told_to_stop(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """It says where it answers, that it stops and that it has stopped: exit code 0."""
-    port = unused_port()
+    port = free_port()
     teller = threading.Thread(target=_stop_when_ready, args=(port,))
     teller.start()
     assert main(["launcher", "--port", str(port), "--state", str(folder / "state"), "--log", "json"]) == 0

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from dispatcher.cli.doctor.findings import Finding, Grade, as_json
@@ -20,6 +20,7 @@ from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.workers import Missing, Registered, WorkersSeen, asked
 from dispatcher.ledger.redis.checkup import ServerFacts
 from tests.integration.house import config, rule
+from tests.real.server import free_port
 
 WELL = ServerFacts(
     name="db:6379",
@@ -215,7 +216,7 @@ async def places(free: int) -> AsyncIterator[str]:
 
 async def test_launchers_that_rules_name_are_asked_for_their_places() -> None:
     """One that does not answer is a warning, and so is no place; nothing is said where no rule names one."""
-    away = f"http://127.0.0.1:{unused_port()}"
+    away = f"http://127.0.0.1:{free_port()}"
 
     assert await launchers_told(1) == [("ok", "avatar: 1 free place")]
     assert await launchers_told(2, 3, away) == [

@@ -9,11 +9,12 @@ from typing import Final
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import RawTestServer, unused_port
+from aiohttp.test_utils import RawTestServer
 
 from dispatcher.client import Dispatcher, DispatchFields, RequestFailed
 from dispatcher.client.dispatcher import REPEATS_S
 from dispatcher.http.asked import DispatchRequest
+from tests.real.server import free_port
 
 TOKEN: Final = "of-the-tests"
 SERVED: Final = {
@@ -131,7 +132,7 @@ async def test_names_stay_what_they_are() -> None:
 
 async def test_what_is_read_is_asked_for_once() -> None:
     """Whoever reads may ask again by themselves; nobody there is told with the system's reason."""
-    async with Dispatcher(f"http://127.0.0.1:{unused_port()}", TOKEN, repeats=(60.0,)) as dispatcher:
+    async with Dispatcher(f"http://127.0.0.1:{free_port()}", TOKEN, repeats=(60.0,)) as dispatcher:
         async with asyncio.timeout(10):
             with pytest.raises(RequestFailed, match="Connection refused") as caught:
                 await dispatcher.rooms()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from dispatcher.client.launchers import (
     ANSWER_MAX,
@@ -20,6 +20,7 @@ from dispatcher.client.launchers import (
     launcher_http,
 )
 from dispatcher.core import timing
+from tests.real.server import free_port
 
 BODY = {"room_name": "lobby", "token": "a.b.c"}
 STARTED = LaunchReply(result=LaunchAsked.STARTED, launch="L1")
@@ -82,7 +83,7 @@ async def asked(
 
 def away() -> str:
     """Nobody listens there."""
-    return f"http://127.0.0.1:{unused_port()}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 async def test_a_process_is_started_by_the_only_launcher() -> None:

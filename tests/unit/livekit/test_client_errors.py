@@ -7,13 +7,13 @@ from typing import TypeAlias
 import pytest
 from aiohttp import TCPConnector, web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.test_utils import unused_port
 from livekit.protocol import agent_dispatch
 from livekit.protocol import room as room_service
 
 from dispatcher.core.rules import Target
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.failures import LiveKitError, Reason, Refused, Unavailable, Unknown
+from tests.real.server import free_port
 from tests.unit.livekit.twirp import HASTY, READS, SID, Answer, Script, fail, leads, raw, reply, reset, scripted
 
 Ask: TypeAlias = Callable[[LiveKit], Awaitable[object]]
@@ -230,7 +230,7 @@ async def test_a_look_has_one_deadline_for_all_it_asks(server: Script, method: s
 @pytest.mark.parametrize("ask", [*READ.values(), *ACT.values()], ids=[*READ, *ACT])
 async def test_a_refused_connection_is_unavailable(server: Script, ask: Ask) -> None:
     """Nobody listens: nothing happened, even for a create (I4)."""
-    closed = f"http://127.0.0.1:{unused_port()}"
+    closed = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(Unavailable) as caught:
         await ask(server.client(url=closed))
     assert caught.value.reason is Reason.UNREACHABLE

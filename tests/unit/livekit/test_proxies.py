@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import unused_port
 from livekit.protocol import room as room_service
 from yarl import URL
 
 from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.livekit.proxies import proxy_for, way
 from tests.real.redis_servers import certificate
+from tests.real.server import free_port
 from tests.unit.livekit.twirp import Script, reply, scripted
 
 PROXY = "http://proxy.example:3128"
@@ -85,7 +85,7 @@ async def test_a_call_goes_by_the_proxy(environment: pytest.MonkeyPatch, server:
 
 async def test_a_proxy_that_is_not_there_is_named(environment: pytest.MonkeyPatch, server: Script) -> None:
     """Not as if LiveKit were down; nothing was sent."""
-    environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_port()}")
+    environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Unavailable) as failed:
         await server.client(url="wss://livekit.invalid").rooms()
 
