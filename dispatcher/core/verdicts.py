@@ -134,5 +134,14 @@ def _note(session: Session, assignment: Assignment, attempt: Attempt) -> Note | 
         return next((note for note in session.notes if note.sid == attempt.agent_sid), None)
     others = {one.last_agent_sid for one in assignment.attempts if one.number != attempt.number}
     about = [note for note in session.notes if note.identity in attempt.identities and note.sid not in others]
-    since = [note for note in about if note.received_at >= attempt.started_at or not attempt.ours]
+    since = [note for note in about if not attempt.ours or _since(note, attempt)]
     return since[-1] if since else None
+
+
+def _since(note: Note, attempt: Attempt) -> bool:
+    """Whether it was heard after the attempt began; and of what was launched, had happened so.
+
+    The identity of a launched agent is its attempt's: after the ledger was emptied an attempt has the same one again.
+    """
+    gone_before = bool(attempt.target.launcher) and note.left_at < attempt.started_at
+    return note.received_at >= attempt.started_at and not gone_before

@@ -102,6 +102,7 @@ MUTANTS = {
             "now >= asked + silent_after and",
             "now >= asked + timing.GRACE_MS and",
         ),
+        Mutant("an earlier launch's end is this one's", "bool(attempt.target.launcher) and note", "False and note"),
         Mutant("a crash counts as an end on purpose", "return Verdict.CRASHED,", "return Verdict.FINISHED,"),
         Mutant("a polite leaving is the end", "return Verdict.LEFT,", "return Verdict.FINISHED,"),
         Mutant(

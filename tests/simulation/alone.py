@@ -1,6 +1,6 @@
 """Watches for agents that are alone in a room which died as they were asked for, and which they have opened again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from dispatcher.core.facts import Ms, RoomSid
@@ -60,9 +60,10 @@ class Alone:
         session = self._session_of(room.sid)
         waits = {one.target.name for one in _attempts(session) if one.open} if session is not None else set[str]()
         wanted = any(rule.policy.trigger == "room_started" for rule in RULEBOOK[self.laws.life.rules])
-        return not wanted and names.isdisjoint(listed | waits) and all(self._tied(one) for one in made)
+        spent = _explained(session, {one.sid for one in room.members.values()}) if session is not None else set()
+        return not wanted and names.isdisjoint(listed | waits) and all(self._tied(one, spent) for one in made)
 
-    def _tied(self, made: Made) -> bool:
+    def _tied(self, made: Made, spent: Collection[tuple[str, Ms]]) -> bool:
         before = self._session_of(made.room)
         if before is None or not before.finished or not made.ours:
             return False
@@ -70,8 +71,18 @@ class Alone:
         same = [one for one in _attempts(before) if may_come(one) and one.target == made.target]
         assignment = before.find(made.assignment)
         attempt = assignment.find(made.number) if assignment is not None else None
-        cut_short = attempt is not None and may_come(attempt)
+        cut_short = attempt is not None and may_come(attempt) and (made.assignment, attempt.started_at) not in spent
         return cut_short and all(one.ours for one in same) and self.clock.now < ended + KNOWN - ALONE
+
+
+def _explained(session: Session, here: Collection[str]) -> set[tuple[str, Ms]]:
+    """The attempts of sessions before by which somebody who is gone now was taken for ours: each explains one agent."""
+    return {
+        (assignment.key, attempt.started_at)
+        for assignment in session.assignments
+        for attempt in assignment.attempts
+        if attempt.belated and attempt.last_agent_sid not in here
+    }
 
 
 def _attempts(session: Session) -> list[Attempt]:

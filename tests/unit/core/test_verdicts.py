@@ -4,6 +4,7 @@ from msgspec.structs import replace
 from dispatcher.core import timing
 from dispatcher.core.departures import Note
 from dispatcher.core.facts import Ms
+from dispatcher.core.rules import Target
 from dispatcher.core.session import Assignment, Attempt
 from dispatcher.core.snapshot import Dispatch
 from dispatcher.core.timeline import Because, Patience, Verdict
@@ -268,6 +269,17 @@ NEVER_SEEN = attempt(dispatch="AD_1", identities=("bot",))
 def test_a_note_concerns_an_attempt(one: Attempt, heard: Note, left: bool) -> None:
     """By its agent's SID; and by its job's identity where it never was seen."""
     assert (departure(session(notes=(heard,)), assignment(one), one, None, NOW + seconds(60)) is not None) is left
+
+
+def test_a_launched_agent_that_left_before_the_attempt_began_is_an_earlier_one() -> None:
+    """After the ledger was emptied the attempt has the same number, and so the same identity; LiveKit tells late."""
+    began = LEFT_AT + 1
+    launched = replace(NEVER_SEEN, target=Target("", launcher="avatar"), started_at=began)
+    late = note("PARTICIPANT_REMOVED", heard=began + 1)
+
+    assert departure(session(notes=(late,)), assignment(launched), launched, None, began + seconds(60)) is None
+    now = replace(late, left_at=began)
+    assert departure(session(notes=(now,)), assignment(launched), launched, None, began + seconds(60)) is not None
 
 
 def test_of_several_notes_of_an_identity_the_last_counts() -> None:
