@@ -19,7 +19,7 @@ def install() -> None:
         if "CI" in os.environ:
             raise SystemExit("node and npm are needed for the sample agent in Node (https://nodejs.org/)")
         return
-    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=AGENT, check=False)  # noqa: S607 - whichever is in PATH
+    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--fetch-retries=5"], cwd=AGENT, check=False)  # noqa: S607 - whichever is in PATH
     if done.returncode:
         raise SystemExit("npm ci failed")
 
