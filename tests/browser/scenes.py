@@ -74,6 +74,7 @@ async def starved() -> AsyncIterator[House]:
         await livekit.rooms.join("sales-4711", "bob")
         await here.told("assignment.starved", room="sales-4711", within=30)
         await livekit.rooms.join("sales-0815", "carol", kind="SIP")
+        await here.told("assignment.created", room="sales-0815", within=30)  # and so waits for longer than the next
         await livekit.rooms.join("night-7", "dave")
         await here.told("assignment.paused", room="night-7", within=30)
         yield here
