@@ -31,7 +31,16 @@ STAY_S: Final = (3.0, 40.0)
 BETWEEN_S: Final = (2.0, 8.0)  # from a recovery to the next harm
 SWEEP: Final = "10s"
 MINUTE_S: Final = 60.0
-UNUSED: Final = frozenset[str]()  # series of what these replicas are not configured to do
+UNUSED: Final = frozenset(
+    {  # series of what these replicas are not configured to do, or of what need not happen
+        "livekit_dispatcher_agents_left_total",
+        "livekit_dispatcher_notices_total",
+        "livekit_dispatcher_notices_waiting",
+        "livekit_dispatcher_probe_consecutive_failures",
+        "livekit_dispatcher_probe_seconds_bucket",
+        "livekit_dispatcher_workers",
+    }
+)
 
 
 async def livekit_away(scene: Scene) -> None:
