@@ -210,8 +210,8 @@ async def test_what_happens_is_shown_as_it_happens() -> None:
     async with healthy() as here, browser() as chromium, tab(chromium, f"{here.service.admin_url}/ui") as shown:
         await shown.is_live()
         await here.livekit.rooms.join("lobby-new", "zoe")
-        await shown.page.get_by_role("link", name="lobby-new").wait_for(timeout=5_000)
-        await shown.page.get_by_role("link", name="lobby-new").click()
+        await shown.page.get_by_role("link", name="lobby-new").first.wait_for(timeout=5_000)
+        await shown.page.get_by_role("link", name="lobby-new").first.click()
         await shown.shows("greeter is in the room")
         await here.livekit.rooms.leave("lobby-new", "zoe")
         await here.livekit.rooms.close("lobby-new")

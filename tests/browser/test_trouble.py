@@ -38,12 +38,12 @@ async def test_a_service_that_restarts_is_waited_for() -> None:
             await livekit.rooms.join("lobby", "alice")
             opened = tab(chromium, f"{service.admin_url}/ui")
             shown = await opened.__aenter__()
-            await shown.page.get_by_role("link", name="lobby").wait_for()
+            await shown.page.get_by_role("link", name="lobby").first.wait_for()
         await shown.shows("The service does not answer, since")
         assert "lobby" in await shown.text()
         async with serving(replace(settings, port=port), livekit):
             await livekit.rooms.join("later", "bob")
-            await shown.page.get_by_role("link", name="later").wait_for()
+            await shown.page.get_by_role("link", name="later").first.wait_for()
             assert "does not answer" not in await shown.text()
             await opened.__aexit__(None, None, None)
 
