@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dispatcher.config.problems import did_you_mean
 from dispatcher.config.types import Secret
@@ -158,11 +158,7 @@ def api_key(text: str) -> str:
 
 def url(text: str) -> str:
     """Where a project's LiveKit answers. The SDK turns ws into http. No user, password, query or fragment."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:  # its text holds what was written
-        raise ValueError(_URL) from None
+    parts, port = _split(text, _URL)
     if parts.scheme not in {"ws", "wss", "http", "https"} or not parts.hostname or port == 0:
         raise ValueError(_URL)
     if not _VISIBLE.fullmatch(text):
@@ -174,11 +170,7 @@ def url(text: str) -> str:
 
 def worker_url(text: str) -> str:
     """Where a worker answers over HTTP; with dns+ before it, every address of the name is one's."""
-    try:
-        parts = urlsplit(text.removeprefix("dns+"))
-        port = parts.port
-    except ValueError:  # its text holds what was written
-        raise ValueError(_WORKER_URL) from None
+    parts, port = _split(text.removeprefix("dns+"), _WORKER_URL)
     wrong = "@" in parts.netloc or parts.query or parts.fragment or parts.path.strip("/")
     if parts.scheme != "http" or not parts.hostname or not port or wrong or not _VISIBLE.fullmatch(text):
         raise ValueError(_WORKER_URL)
@@ -188,11 +180,7 @@ def worker_url(text: str) -> str:
 def launcher_url(text: str) -> str:
     """Where a launcher answers over HTTP. No user, password, path, query or fragment."""
     wrong = "write http:// or https://, a host and a port, such as http://gpu-1:8089"
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:  # its text holds what was written
-        raise ValueError(wrong) from None
+    parts, port = _split(text, wrong)
     odd = "@" in parts.netloc or parts.query or parts.fragment or parts.path.strip("/")
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or odd or not _VISIBLE.fullmatch(text):
         raise ValueError(wrong)
@@ -202,11 +190,7 @@ def launcher_url(text: str) -> str:
 def public_url(text: str) -> str:
     """Where people reach this service with a browser. No user, password, query or fragment."""
     wrong = "write a URL such as https://dispatcher.example.com"
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:  # its text holds what was written
-        raise ValueError(wrong) from None
+    parts, port = _split(text, wrong)
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not _VISIBLE.fullmatch(text):
         raise ValueError(wrong)
     if "@" in parts.netloc or parts.query or parts.fragment:
@@ -295,3 +279,13 @@ def secret_file(path: Path) -> str:
     if not text:
         raise ValueError(f"{path} is empty")
     return text
+
+
+def _split(url: str, wrong: str) -> tuple[SplitResult, int | None]:
+    """The URL's parts, and its port. Raises ValueError: `wrong`, as the library's own text holds what was written."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(wrong) from None
+    return parts, port

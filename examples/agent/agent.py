@@ -32,7 +32,10 @@ async def greet(ctx: JobContext) -> None:
         if "bye" in (await reader.read_all()).lower():
             bye.set()
 
-    def heard(reader: rtc.TextStreamReader, _identity: str) -> None:
+    def heard(reader: rtc.TextStreamReader, identity: str) -> None:
+        speaker = ctx.room.remote_participants.get(identity)
+        if speaker and speaker.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
+            return  # another agent, which says the word as it greets
         task = asyncio.create_task(read(reader))
         tasks.add(task)
         task.add_done_callback(tasks.discard)

@@ -5,6 +5,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { ServerOptions, cli, defineAgent } from '@livekit/agents';
+import { ParticipantKind } from '@livekit/rtc-node';
 
 const NAME = 'greeter'; // rules ask for it by this name: without a name LiveKit sends it into every room by itself
 const CHAT = 'lk.chat'; // LiveKit's own topic: its sample front ends show it
@@ -13,7 +14,9 @@ export default defineAgent({
   // Greets whoever is there, and stays until somebody says bye.
   entry: async (ctx) => {
     const bye = new Promise((said) => {
-      ctx.room.registerTextStreamHandler(CHAT, async (reader) => {
+      ctx.room.registerTextStreamHandler(CHAT, async (reader, { identity }) => {
+        // Another agent says the word as it greets.
+        if (ctx.room.remoteParticipants.get(identity)?.kind === ParticipantKind.AGENT) return;
         if ((await reader.readAll()).toLowerCase().includes('bye')) said();
       });
     });

@@ -76,7 +76,7 @@ def test_a_command_that_asks_a_service_does_not_load_the_service(typed: str) -> 
 
 
 def test_a_service_without_redis_does_not_load_its_client() -> None:
-    """Half a second, and 12 MB."""
+    """A quarter of a second, and 24 MB."""
     assert "redis" not in loaded("serve")
 
 
