@@ -1,4 +1,4 @@
-"""`python -m bench.field`: all of them, in one run.
+"""`python -m bench.field`: all of them, in one run. `--all` takes about twelve minutes.
 
 The server has one core, whoever measures (a LiveKit that answers in 0.3 ms, the sender of webhooks, Valkey) the other.
 Each rate is offered to each in turn, every room with a name of its own. A span counts from when a webhook was due.
@@ -9,22 +9,25 @@ import argparse
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.field import contenders
 from bench.field.contenders import Contender
-from bench.field.load import Figures, Load
+from bench.field.load import Load
+from bench.field.rows import HEADER, Row, line, times
+from bench.field.saturation import Saturation, saturate
 from tests.real.server import free_port
 
-RATES: Final = (50, 100, 200, 300)
-SECONDS: Final = 10
+RATES: Final = (20, 50, 100, 150, 200, 300)
+SECONDS: Final = 10.0
+PROBED_S: Final = 5.0  # each rate on the way to saturation
+BUSY: Final = (100, 1_000)  # rooms, and other webhooks, a second
 WARM_UP: Final = 100  # rooms
-HEADER: Final = (
-    f"{'':30} rooms/s  CPU ms/room  busy  calls  ack p50   p99  create p50    p99  missing twice failed   MB"
-)
 
 
 class Stand(NamedTuple):
@@ -34,54 +37,13 @@ class Stand(NamedTuple):
     load: Load
 
 
-class Row(NamedTuple):
+async def measure(stand: Stand, rate: float, seconds: float, background: float = 0) -> Row:
     """One contender at one rate."""
-
-    name: str
-    rate: int
-    cpu_ms: float  # a room
-    memory: int
-    figures: Figures
-
-    def __str__(self) -> str:
-        figures = self.figures
-        return (
-            f"{self.name:30} {self.rate:7}  {self.cpu_ms:11.2f} {self.cpu_ms * self.rate / 10:4.0f}%"
-            f" {figures.calls / figures.rooms:6.1f} {at(figures.acknowledged, 0.5):8.1f}"
-            f" {at(figures.acknowledged, 0.99):5.1f} {at(figures.created, 0.5):11.1f} {at(figures.created, 0.99):6.1f}"
-            f" {figures.missing:8} {figures.twice:5} {figures.failed:6} {self.memory:4}"
-        )
-
-
-def times(row: Row, base: Row) -> str:
-    """How many times as much the one takes as the other, below the columns of their figures."""
-    one, other = row.figures, base.figures
-    pairs = [
-        (11, row.cpu_ms, base.cpu_ms),
-        (12, one.calls / one.rooms, other.calls / other.rooms),
-        *(
-            (width, at(one.acknowledged, share), at(other.acknowledged, share))
-            for width, share in ((8, 0.5), (5, 0.99))
-        ),
-        *((width, at(one.created, share), at(other.created, share)) for width, share in ((11, 0.5), (6, 0.99))),
-        (26, row.memory, base.memory),
-    ]
-    shown = " ".join(f"{mine / its if its else float('nan'):{width - 1}.2f}x" for width, mine, its in pairs)
-    return f"  {row.name:28} {row.rate:7}  {shown}"
-
-
-def at(spans: Sequence[float], share: float) -> float:
-    """The span that so many of them do not exceed; nan: there are none."""
-    ordered = sorted(spans)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
-
-
-async def measure(stand: Stand, rate: int, seconds: float) -> Row:
-    """One contender at one rate."""
-    rooms, before = int(rate * seconds), stand.contender.cpu()
-    figures = await stand.load.run(rate, rooms)
+    rooms, before, began = int(rate * seconds), stand.contender.cpu(), time.monotonic()
+    figures = await stand.load.run(rate, rooms, background)
     used = stand.contender.cpu() - before
-    return Row(stand.contender.name, rate, 1000 * used / rooms, stand.contender.memory(), figures)
+    figures.pause = stand.contender.longest_pause(began)
+    return Row.of(stand.contender.name, rate, used, stand.contender.memory(), figures)
 
 
 @asynccontextmanager
@@ -115,9 +77,9 @@ async def listening(contender: Contender) -> None:
         raise TimeoutError(f"{contender.name}:\n{contender.process.output()[-2000:]}") from None
 
 
-async def main(names: Sequence[str], rates: Sequence[int], seconds: float) -> None:
-    """A line for each contender at each rate."""
-    print(HEADER)
+@asynccontextmanager
+async def all_standing(names: Sequence[str]) -> AsyncIterator[list[Stand]]:
+    """Those that can run here."""
     async with AsyncExitStack() as stack:
         stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
         os.sched_setaffinity(0, {contenders.LOAD_CORE})
@@ -128,19 +90,50 @@ async def main(names: Sequence[str], rates: Sequence[int], seconds: float) -> No
                 print(f"{name:30} skipped: {why}")
                 continue
             stands.append(await stack.enter_async_context(standing(name, scratch / str(number))))
-        for rate in rates:
-            rows = []
-            for stand in stands:
-                rows.append(await measure(stand, rate, seconds))
-                print(rows[-1], flush=True)
-            for base in (row for row in rows if row.name == contenders.AIOHTTP):
-                print(*(times(row, base) for row in rows if row is not base), sep="\n", flush=True)
+        yield stands
+
+
+async def compared(stands: Sequence[Stand], rate: float, seconds: float, background: float = 0) -> list[Row]:
+    """A line for each contender, and below how many times as much."""
+    rows = []
+    for stand in stands:
+        rows.append(await measure(stand, rate, seconds, background))
+        print(line(rows[-1]), flush=True)
+    for base in (row for row in rows if row.name == contenders.AIOHTTP):
+        print(*(times(row, base) for row in rows if row is not base), sep="\n", flush=True)
+    return rows
+
+
+async def saturated(stands: Sequence[Stand]) -> list[Saturation]:
+    """The highest rate that each holds."""
+    print(f"\n{'':30} rooms/s held  create p99  beyond")
+    found = []
+    for stand in stands:
+        one = await saturate(stand.contender.name, partial(measure, stand, seconds=PROBED_S))
+        print(f"{one.name:30} {one.held:12.0f} {one.create_p99 or float('nan'):11.1f}  {one.gave_way}", flush=True)
+        found.append(one)
+    return found
+
+
+async def main(chosen: argparse.Namespace) -> None:
+    """A table of the rates, and what else was asked for."""
+    async with all_standing(chosen.only) as stands:
+        print(HEADER)
+        for rate in chosen.rates:
+            await compared(stands, rate, chosen.seconds)
+        if chosen.busy or chosen.all:
+            print("\n{} rooms/s, and {:,} webhooks/s of which one in four is of a room with an agent".format(*BUSY))
+            await compared(stands, BUSY[0], chosen.seconds, BUSY[1])
+        if chosen.saturate or chosen.all:
+            await saturated(stands)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", nargs="+", choices=contenders.ALL, default=contenders.ALL)
-    parser.add_argument("--rates", nargs="+", type=int, default=RATES)
+    parser.add_argument("--rates", nargs="*", type=float, default=RATES)
     parser.add_argument("--seconds", type=float, default=SECONDS)
-    chosen = parser.parse_args()
-    asyncio.run(main(chosen.only, chosen.rates, chosen.seconds))
+    parser.add_argument("--busy", action="store_true", help="also beside a thousand webhooks that ask for no agent")
+    parser.add_argument("--saturate", action="store_true", help="also the highest rate that each holds")
+    parser.add_argument("--all", action="store_true", help="both")
+    asyncio.run(main(parser.parse_args()))

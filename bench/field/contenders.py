@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench import heartbeat
 from bench.field.load import KEY, SECRET
 from tests.chaos.replicas import settings
 from tests.real.child import Child
@@ -19,6 +20,7 @@ from tests.real.redis_servers import alone
 HANDLERS: Final = Path(__file__).parent / "handlers"
 SERVER_CORE: Final = min(os.sched_getaffinity(0))
 LOAD_CORE: Final = max(os.sched_getaffinity(0))  # of whoever measures, and of Valkey
+OURS: Final = "room-"  # how the rooms are called that are to have an agent
 EVERYSEC: Final = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 START_S: Final = 30.0
 TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -44,6 +46,11 @@ class Contender:
     name: str
     port: int
     process: Child
+    beats: Path | None  # ours alone: where it writes how late its event loop was
+
+    def longest_pause(self, since: float) -> float | None:
+        """Ms that its event loop was late at most, since that instant of time.monotonic; None: it does not tell."""
+        return heartbeat.longest(self.beats, since) if self.beats else None
 
     def cpu(self) -> float:
         """Seconds of CPU that it has used, in all of its threads."""
@@ -62,24 +69,28 @@ def running(name: str, directory: Path, port: int, livekit: str) -> Iterator[Con
     directory.mkdir(parents=True)
     with ExitStack() as stack:
         environment: dict[str, str] = {}
+        beats = None
         if name in _SCRIPTS:
             program, script = _SCRIPTS[name]
             command = [program, str(HANDLERS / script), str(port), livekit, KEY, SECRET]
         else:
             redis = stack.enter_context(alone(directory / "valkey", *EVERYSEC)).url if name == VALKEY else ""
             environment = settings(directory, livekit, redis, sweep="30s")
-            unpaced(Path(environment["DISPATCHER_CONFIG"]))
+            like_others(Path(environment["DISPATCHER_CONFIG"]))
             environment |= {"LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": SECRET, "DISPATCHER_PORT": str(port)}
             environment |= {"DISPATCHER_HOST": "127.0.0.1"}
-            command = [sys.executable, "-m", "dispatcher", "serve", "--log", "json"]
+            beats = directory / "beats"
+            command = [sys.executable, "-m", "bench.heartbeat", str(beats), "serve", "--log", "json"]
         process = stack.enter_context(Child(command, directory / "log", environment=environment))
         os.sched_setaffinity(process.pid, {SERVER_CORE})
-        yield Contender(name, port, process)
+        yield Contender(name, port, process, beats)
 
 
-def unpaced(file: Path) -> None:
-    """Creates are not paced, as nobody else's are: else 50 rooms a second and more wait for each other."""
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"create_rate": None}))
+def like_others(file: Path) -> None:
+    """As the handlers do: agents are for OURS alone, and creates not paced, else 50 a second wait for each other."""
+    config = json.loads(file.read_text())
+    rules = [rule | {"when": f"room.name.startsWith('{OURS}')"} for rule in config["rules"]]
+    file.write_text(json.dumps(config | {"create_rate": None, "rules": rules}))
 
 
 def unavailable(name: str) -> str:

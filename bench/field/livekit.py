@@ -21,15 +21,16 @@ ANSWER_S: Final = 0.0003
 AGENT_S: Final = 0.02  # from a dispatch to its agent's being ACTIVE
 PROTOBUF: Final = b"application/protobuf"
 JSON: Final = b"application/json"
+NO_ROOM: Final = b'{"code":"not_found","msg":"requested room does not exist"}'
 
 
 @dataclass(slots=True)
 class Visit:
-    """One room, the person in it, and the agents that were asked for."""
+    """One room, the people in it, and the agents that were asked for."""
 
     room: models.Room
     person: models.ParticipantInfo
-    joined: bool = False  # the person
+    people: list[models.ParticipantInfo] = field(default_factory=list)  # those who are there now
     asked_at: float = 0.0  # on the loop's clock: the first CreateDispatch
     dispatches: list[agent_dispatch.AgentDispatch] = field(default_factory=list)
     agents: list[models.ParticipantInfo] = field(default_factory=list)
@@ -57,7 +58,11 @@ class LiveKit:
             json_format.Parse(body, asked, ignore_unknown_fields=True)
         else:
             asked.ParseFromString(body)
-        answer = reply(self, asked)
+        try:
+            answer = reply(self, asked)
+        except KeyError:  # the room has ended
+            self._loop.call_later(ANSWER_S, answered, response(NO_ROOM, JSON, b"404 Not Found"))
+            return
         text = json_format.MessageToJson(answer).encode() if in_json else answer.SerializeToString()
         self._loop.call_later(ANSWER_S, answered, response(text, JSON if in_json else PROTOBUF))
 
@@ -67,7 +72,7 @@ class LiveKit:
 
     def list_participants(self, asked: room_service.ListParticipantsRequest) -> Message:
         visit = self.visits[asked.room]
-        return room_service.ListParticipantsResponse(participants=[visit.person, *visit.agents][not visit.joined :])
+        return room_service.ListParticipantsResponse(participants=[*visit.people, *visit.agents])
 
     def list_dispatch(self, asked: agent_dispatch.ListAgentDispatchRequest) -> Message:
         return agent_dispatch.ListAgentDispatchResponse(agent_dispatches=self.visits[asked.room].dispatches)
@@ -88,7 +93,9 @@ class LiveKit:
         return dispatch
 
     def _join(self, visit: Visit, dispatch: agent_dispatch.AgentDispatch) -> None:
-        """The job of the dispatch runs, and its agent is ACTIVE."""
+        """The job of the dispatch runs, and its agent is ACTIVE, unless the room has ended."""
+        if visit.room.name not in self.visits:
+            return
         joined = models.ParticipantInfo(
             sid=f"PA_{dispatch.id}",
             identity=f"agent-{dispatch.id}",

@@ -1,4 +1,4 @@
-"""Rooms that open at a fixed rate, whatever becomes of them: three webhooks each.
+"""Rooms that open at a fixed rate, whatever becomes of them, and end 3 s after an agent is there: six webhooks each.
 
 A time counts from the instant at which something was due to be sent, so who answers late is not asked later for it.
 """
@@ -7,22 +7,28 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from google.protobuf import json_format
 from livekit.protocol import models
 
+from bench.field.background import Background, of
 from bench.field.livekit import LiveKit, Visit
 from bench.field.wire import Client
 
 KEY: Final = "devkey"
 SECRET: Final = "bench-secret-bench-secret-bench-secret"  # noqa: S105 of this benchmark
 JOINED_S: Final = 0.01  # the person, after the room has opened
-SETTLE_S: Final = 3.0  # after the last room, for what is still under way
+LIFE_S: Final = 3.0  # of a room, from its agent's joining: the person leaves, and
+LEAVES_S: Final = 0.02  # then the agent does, and the room ends
+LATE_S: Final = 5.0  # for an agent of the last room; who has none then has missed it
+SETTLE_S: Final = 0.5  # after the last end, for what is still under way
 METADATA: Final = json.dumps({"tenant": "acme", "plan": "pro"})
 
 _HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
@@ -38,6 +44,8 @@ class Figures:
     failed: int = 0  # webhooks that were not answered with 2xx
     twice: int = 0  # rooms for which more than one agent was asked
     calls: int = 0  # to LiveKit
+    late: list[float] = field(default_factory=list)  # so late was each room that we opened
+    pause: float | None = None  # the longest of the contender's event loop
 
     @property
     def missing(self) -> int:
@@ -53,21 +61,26 @@ class Load:
         self._loop = asyncio.get_running_loop()
         self._sent: set[asyncio.Task[None]] = set()
         self._figures = Figures(rooms=0)
-        self._numbers = iter(range(1, 1 << 31))
+        self._end = asyncio.Event()  # of a room
+        self._numbers = itertools.count(1)
         self.livekit = LiveKit(self._agent_joined)
 
-    async def run(self, rate: float, rooms: int) -> Figures:
-        """So many rooms, `rate` a second, each of another name; what came of it once all has settled."""
+    async def run(self, rate: float, rooms: int, background: float = 0) -> Figures:
+        """So many rooms, `rate` a second, each of another name; what came of it once all has settled.
+
+        In the background are so many other webhooks a second.
+        """
         self._figures, before = Figures(rooms=rooms), self.livekit.calls.total()
+        beside = self._loop.create_task(self._background(background, rooms / rate)) if background else None
         visits, starts = [], self._loop.time() + 0.1
         for number in range(rooms):
             due = starts + number / rate
             await asyncio.sleep(max(0.0, due - self._loop.time()))
+            self._figures.late.append(1000 * (self._loop.time() - due))
             visits.append((due, self._opened(due)))
-        await asyncio.sleep(SETTLE_S)
-        async with asyncio.timeout(30):
-            while self._sent:
-                await asyncio.wait(self._sent)
+        if beside:
+            await beside
+        await self._settled()
         figures = self._figures
         for due, visit in visits:
             if visit.asked_at:
@@ -75,6 +88,29 @@ class Load:
             figures.twice += len(visit.dispatches) > 1
         figures.calls = self.livekit.calls.total() - before
         return figures
+
+    async def _background(self, rate: float, seconds: float) -> None:
+        background, starts = Background(self.livekit, self._numbers), self._loop.time() + 0.1
+        for number in range(int(rate * seconds)):
+            due = starts + number / rate
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            told = background.event()
+            self._send(due, told.name, told.visit, told.content)
+        background.close()
+
+    async def _settled(self) -> None:
+        """Every room has ended, those that got no agent too, and every webhook is answered."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LIFE_S + LATE_S):
+                while self.livekit.visits:
+                    self._end.clear()
+                    await self._end.wait()
+        for visit in list(self.livekit.visits.values()):
+            self._closed(visit)
+        async with asyncio.timeout(60):
+            while self._sent:
+                await asyncio.wait(self._sent)
+        await asyncio.sleep(SETTLE_S)
 
     def _opened(self, due: float) -> Visit:
         number, now_ms = next(self._numbers), time.time_ns() // 1_000_000
@@ -84,19 +120,37 @@ class Load:
         person.state = models.ParticipantInfo.ACTIVE
         person.joined_at, person.joined_at_ms = now_ms // 1000, now_ms
         visit = self.livekit.visits[room.name] = Visit(room, person)
-        self._send(due, "room_started", visit)
+        self._send(due, "room_started", visit, {})
         self._loop.call_at(due + JOINED_S, self._person_joined, due + JOINED_S, visit)
         return visit
 
     def _person_joined(self, due: float, visit: Visit) -> None:
-        visit.joined = True
-        self._send(due, "participant_joined", visit, visit.person)
+        visit.people.append(visit.person)
+        self._send(due, "participant_joined", visit, of(visit.person))
 
     def _agent_joined(self, visit: Visit, agent: models.ParticipantInfo) -> None:
-        self._send(self._loop.time(), "participant_joined", visit, agent)
+        self._send(self._loop.time(), "participant_joined", visit, of(agent))
+        if len(visit.agents) == 1:
+            self._loop.call_later(LIFE_S, self._person_left, visit)
 
-    def _send(self, due: float, event: str, visit: Visit, who: models.ParticipantInfo | None = None) -> None:
-        request = _request(event, visit.room, who, next(self._numbers))
+    def _person_left(self, visit: Visit) -> None:
+        if visit.room.name in self.livekit.visits:
+            visit.people.clear()
+            self._send(self._loop.time(), "participant_left", visit, of(visit.person))
+            self._loop.call_later(LEAVES_S, self._closed, visit)
+
+    def _closed(self, visit: Visit) -> None:
+        if self.livekit.visits.pop(visit.room.name, None) is not None:
+            for agent in visit.agents:
+                self._send(self._loop.time(), "participant_left", visit, of(agent))
+            self._send(self._loop.time(), "room_finished", visit, {})
+            self._end.set()
+
+    def _send(self, due: float, event: str, visit: Visit, more: dict[str, object]) -> None:
+        content = {"event": event, **more, "id": f"EV_{next(self._numbers):012}", "createdAt": str(int(time.time()))}
+        if "egressInfo" not in more:
+            content["room"] = json_format.MessageToDict(visit.room)
+        request = _signed(json.dumps(content).encode())
         self._start(self._acknowledged(due, request))
 
     async def _acknowledged(self, due: float, request: bytes) -> None:
@@ -114,13 +168,8 @@ class Load:
         task.add_done_callback(self._sent.discard)
 
 
-def _request(event: str, room: models.Room, who: models.ParticipantInfo | None, number: int) -> bytes:
-    """A webhook as livekit-server sends it, signed."""
-    content = {"event": event, "room": json_format.MessageToDict(room), "id": f"EV_{number:012}"}
-    content["createdAt"] = str(int(time.time()))
-    if who is not None:
-        content["participant"] = json_format.MessageToDict(who)
-    body = json.dumps(content).encode()
+def _signed(body: bytes) -> bytes:
+    """A webhook as livekit-server sends it."""
     head = (
         "POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Go-http-client/1.1\r\n"
         f"Content-Length: {len(body)}\r\nAuthorization: {_token(body)}\r\n"

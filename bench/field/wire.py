@@ -108,6 +108,7 @@ def length(head: bytes) -> int:
     return 0 if at < 0 else int(lower[at + 17 :].split(b"\r\n", 1)[0])
 
 
-def response(body: bytes, content_type: bytes) -> bytes:
-    """A 200 with this body."""
-    return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (content_type, len(body), body)
+def response(body: bytes, content_type: bytes, status: bytes = b"200 OK") -> bytes:
+    """An answer with this body."""
+    head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, content_type, len(body)) + body

@@ -1,4 +1,4 @@
-// What tutorials show for Node: express and livekit-server-sdk; a dispatch for each person that joins.
+// What tutorials show for Node: express and livekit-server-sdk; a dispatch for each person that joins one of its rooms.
 //
 //     node express_handler.mjs PORT LIVEKIT_URL KEY SECRET
 
@@ -13,7 +13,8 @@ app.use(express.raw({ type: "application/webhook+json" }));
 
 app.post("/webhook", async (request, response) => {
   const event = await receiver.receive(request.body.toString(), request.get("Authorization"));
-  if (event.event === "participant_joined" && event.participant.kind === 0) {
+  const joined = event.event === "participant_joined" && event.participant.kind === 0;
+  if (joined && event.room.name.startsWith("room-")) {
     await dispatches.createDispatch(event.room.name, "greeter");
   }
   response.sendStatus(200);

@@ -20,7 +20,8 @@ app = FastAPI()
 async def hear(request: Request, authorization: Annotated[str, Header()]) -> dict[str, str]:
     """Answered once the agent has been asked for."""
     event = receiver.receive((await request.body()).decode(), authorization)
-    if event.event == "participant_joined" and event.participant.kind == ParticipantInfo.STANDARD:
+    joined = event.event == "participant_joined" and event.participant.kind == ParticipantInfo.STANDARD
+    if joined and event.room.name.startswith("room-"):
         async with LiveKitAPI(url, key, secret) as api:
             wanted = CreateAgentDispatchRequest(room=event.room.name, agent_name="greeter")
             await api.agent_dispatch.create_dispatch(wanted)
