@@ -21,6 +21,7 @@ from bench.field.contenders import Contender
 from bench.field.load import Load
 from bench.field.rows import HEADER, Row, line, times
 from bench.field.saturation import Saturation, saturate
+from bench.results import Field, keep, machine
 from tests.real.server import free_port
 
 RATES: Final = (20, 50, 100, 150, 200, 300)
@@ -119,13 +120,17 @@ async def main(chosen: argparse.Namespace) -> None:
     """A table of the rates, and what else was asked for."""
     async with all_standing(chosen.only) as stands:
         print(HEADER)
+        found = Field([], [], [], [])
         for rate in chosen.rates:
-            await compared(stands, rate, chosen.seconds)
+            found.rates += await compared(stands, rate, chosen.seconds)
         if chosen.busy or chosen.all:
             print("\n{} rooms/s, and {:,} webhooks/s of which one in four is of a room with an agent".format(*BUSY))
-            await compared(stands, BUSY[0], chosen.seconds, BUSY[1])
+            found.busy = await compared(stands, BUSY[0], chosen.seconds, BUSY[1])
         if chosen.saturate or chosen.all:
-            await saturated(stands)
+            found.saturation = await saturated(stands)
+    if chosen.write:
+        found.machine = machine()
+        keep(lambda results: setattr(results, "field", found))
 
 
 if __name__ == "__main__":
@@ -136,4 +141,5 @@ if __name__ == "__main__":
     parser.add_argument("--busy", action="store_true", help="also beside a thousand webhooks that ask for no agent")
     parser.add_argument("--saturate", action="store_true", help="also the highest rate that each holds")
     parser.add_argument("--all", action="store_true", help="both")
+    parser.add_argument("--write", action="store_true", help="keep the figures in results.json, and make the page anew")
     asyncio.run(main(parser.parse_args()))

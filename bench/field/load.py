@@ -54,10 +54,11 @@ class Figures:
 
 
 class Load:
-    """Sends what LiveKit would send of rooms that open."""
+    """Sends what LiveKit would send of rooms that open, to each port in turn."""
 
-    def __init__(self, port: int) -> None:
-        self._client = Client(port)
+    def __init__(self, *ports: int, metadata: str = METADATA) -> None:
+        self._clients = itertools.cycle([Client(port) for port in ports])
+        self._metadata = metadata
         self._loop = asyncio.get_running_loop()
         self._sent: set[asyncio.Task[None]] = set()
         self._figures = Figures(rooms=0)
@@ -114,7 +115,7 @@ class Load:
 
     def _opened(self, due: float) -> Visit:
         number, now_ms = next(self._numbers), time.time_ns() // 1_000_000
-        room = models.Room(sid=f"RM_{number:012}", name=f"room-{number}", metadata=METADATA, num_participants=1)
+        room = models.Room(sid=f"RM_{number:012}", name=f"room-{number}", metadata=self._metadata, num_participants=1)
         room.creation_time, room.creation_time_ms = now_ms // 1000, now_ms
         person = models.ParticipantInfo(sid=f"PA_{number:012}", identity=f"person-{number}", name="Somebody")
         person.state = models.ParticipantInfo.ACTIVE
@@ -155,7 +156,7 @@ class Load:
 
     async def _acknowledged(self, due: float, request: bytes) -> None:
         try:
-            reply = await self._client.post(request)
+            reply = await next(self._clients).post(request)
         except OSError:
             self._figures.failed += 1
             return
