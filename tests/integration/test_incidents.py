@@ -68,10 +68,10 @@ async def test_the_notice_comes_and_command_and_explain_say_why(
         answered = await typed(here, capsys, *one.command)
         explained = await typed(here, capsys, "explain", room_of(notice, here.lines))
 
-    assert [pattern for pattern in one.patterns("the command") if not re.search(pattern, answered)] == []
-    assert [pattern for pattern in one.patterns("`explain`") if not re.search(pattern, explained)] == []
-    assert [pattern for pattern in one.unsaid("the command") if re.search(pattern, answered)] == []
-    assert [pattern for pattern in one.unsaid("`explain`") if re.search(pattern, explained)] == []
+    assert [pattern for pattern in one.patterns("the command") if not re.search(pattern, answered)] == [], answered
+    assert [pattern for pattern in one.patterns("`explain`") if not re.search(pattern, explained)] == [], explained
+    assert [pattern for pattern in one.unsaid("the command") if re.search(pattern, answered)] == [], answered
+    assert [pattern for pattern in one.unsaid("`explain`") if re.search(pattern, explained)] == [], explained
 
 
 def told(ops: Hooks) -> tuple[Receiver, ...]:
