@@ -5,7 +5,7 @@ Those on a real livekit-server are bench.joins, bench.rush and bench.ordinary.
 
 import runpy
 
-NAMES = ("webhook", "ledger", "burst", "rules", "log", "lists", "rooms", "tape", "tracing", "crowd", "field")
+NAMES = ("webhook", "ledger", "burst", "rules", "log", "lists", "rooms", "tape", "tracing", "crowd", "growth", "field")
 
 for name in NAMES:
     print(f"\n== bench.{name}")

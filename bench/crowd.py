@@ -209,19 +209,21 @@ async def send(http: ClientSession, where: Side, event: str, person: Person) -> 
         assert answer.status == 200, await answer.text()
 
 
-async def paced(rate: float) -> AsyncIterator[int]:
-    """Numbers at this rate for SECONDS, however long whoever takes them takes."""
+async def paced(rate: float, seconds: float = SECONDS) -> AsyncIterator[int]:
+    """Numbers at this rate for so long, however long whoever takes them takes."""
     began = time.monotonic()
-    for number in range(int(rate * SECONDS)):
+    for number in range(int(rate * seconds)):
         await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
         yield number
 
 
-async def churn(http: ClientSession, where: Side) -> None:
-    """People come to the crowd and go."""
+async def churn(
+    http: ClientSession, where: Side, *, people: int = PEOPLE, rate: float = CHURN, seconds: float = SECONDS
+) -> None:
+    """People come to the crowd and go; so many of each a second."""
     async with asyncio.TaskGroup() as group:
-        async for number in paced(CHURN):
-            group.create_task(send(http, where, "participant_joined", Person(CROWD, PEOPLE + number)))
+        async for number in paced(rate, seconds):
+            group.create_task(send(http, where, "participant_joined", Person(CROWD, people + number)))
             group.create_task(send(http, where, "participant_left", Person(CROWD, number)))
 
 

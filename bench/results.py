@@ -35,6 +35,15 @@ class Table(Struct):
     head: list[str]
     lines: list[list[str]]
 
+    def __str__(self) -> str:
+        """As it is printed: columns of one width."""
+        widths = [max(map(len, column)) for column in zip(self.head, *self.lines, strict=True)]
+        shown = (
+            "  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True))
+            for line in (self.head, *self.lines)
+        )
+        return "\n".join([f"{self.title}: {self.said}", *shown])
+
 
 class Field(Struct):
     """What bench.field found."""

@@ -65,8 +65,8 @@ def session_of(n: int, now: int) -> Session:
     return Session(room=f"room-{n}", sid=RoomSid(f"RM_{n}"), assignments=(assignment,), timeline=tuple(timeline))
 
 
-async def fill(ledger: Ledger) -> int:
-    """MANY sessions are at rest; returns the size of a record."""
+async def fill(ledger: Ledger, many: int = MANY) -> int:
+    """So many sessions are at rest; returns the size of a record."""
     sizes = []
 
     async def one(n: int) -> None:
@@ -78,8 +78,8 @@ async def fill(ledger: Ledger) -> int:
         handover = delivery.handover
         await ledger.save(handover.lease, record.dump(session), handover.upto, Then.REST, telling=Telling(index=lines))
 
-    for begin in range(0, MANY, AT_ONCE):
-        await asyncio.gather(*(one(n) for n in range(begin, begin + AT_ONCE)))
+    for begin in range(0, many, AT_ONCE):
+        await asyncio.gather(*(one(n) for n in range(begin, min(many, begin + AT_ONCE))))
     return max(sizes)
 
 

@@ -51,12 +51,12 @@ def main() -> None:
         print(f"a rule's agent by split and expression {median(lambda: aimed(split, replace(ROOM), CALLER)):8.1f} µs")
 
 
-def file(folder: Path, name: str, when: str) -> Path:
-    """MANY rules, none of which the caller matches, each with metadata."""
+def file(folder: Path, name: str, when: str, many: int = MANY) -> Path:
+    """So many rules, none of which the caller matches, each with metadata."""
     metadata = """'{"caller": participant.identity, ?"tenant": metadata.?tenant}'"""
     rules = [
         f'  - {{name: rule-{number}, agent: sales, metadata: {metadata}, when: "{when.format(number)}"}}\n'
-        for number in range(MANY)
+        for number in range(many)
     ]
     path = folder / f"{name}.yaml"
     path.write_text("rules:\n" + "".join(rules))

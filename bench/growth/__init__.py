@@ -1,0 +1,1 @@
+"""How cost grows: with sessions, audience, rules, replicas, projects and metadata."""
