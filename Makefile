@@ -56,7 +56,8 @@ check: $(INSTALLED)  ## check format, lint, types and imports
 
 e2e: $(INSTALLED_E2E)  ## run the tests on a real livekit-server, and in a real browser (fetched once; needs go and npm)
 	$(BIN)/python -m tests.real.install
-	$(BIN)/python -m tests.real.debian redis chromium prometheus
+	$(BIN)/python -m tests.real.debian redis chromium prometheus haproxy
+	$(BIN)/python -m release.tools alertmanager
 	$(BIN)/python -m tests.real.node
 	$(BIN)/pytest -m "real and not long" -n 2 --dist loadfile
 
@@ -97,12 +98,14 @@ check-deps: $(INSTALLED_RELEASE)  ## list what the service needs (SBOM, licences
 	$(BIN)/python -m release.inventory
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements.lock
 
-check-deploy: $(INSTALLED_RELEASE)  ## lint the image, the workflows and the chart (needs go, once)
+check-deploy: $(INSTALLED_RELEASE)  ## lint the image, the workflows, the compose file and the chart (needs go, once)
 	$(BIN)/python -m release.tools actionlint
 	$(BIN)/python -m release.chart
 	if type systemd-analyze >/dev/null 2>&1; then $(BIN)/python -m release.unit; fi
 	$(BIN)/hadolint Dockerfile examples/agent/Dockerfile
 	.tools/actionlint@*/actionlint
+	$(BIN)/python -m release.tools compose
+	.tools/cmd@*/cmd --no-interpolation deploy/compose/compose.yaml >/dev/null
 	$(BIN)/zizmor --offline --quiet .github
 
 docs: $(INSTALLED_DOCS)  ## build the documents as a site into build/site/, without a warning

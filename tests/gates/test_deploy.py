@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from deploy.grafana.dashboard import OF_OURS
 from dispatcher.config import load, load_offline
 from dispatcher.config.environment import PORT
 from dispatcher.core.rules import Target
+from release.tools import MODULES
 from tests.gates.tree import ROOT, repository_files
-
-COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
+from tests.real.compose import COMPOSE, given
+from tests.real.install import VERSION
 
 
 def copied(dockerfile: str) -> Iterator[str]:
@@ -138,16 +139,6 @@ def test_the_page_names_what_compose_opens() -> None:
     assert f"docker compose -f {COMPOSE.relative_to(ROOT)} up --build" in page
 
 
-def given(value: str, environment: Mapping[str, str]) -> str:
-    """What Compose makes of a value: ${NAME:-else}, ${NAME:+instead} and ${NAME:?must be set}."""
-
-    def one(found: re.Match[str]) -> str:
-        known = environment.get(found[1], "")
-        return {"-": known or found[3], "+": found[3] if known else "", "?": known}[found[2]]
-
-    return re.sub(r"\$\{(\w+):([-+?])([^}]*)\}", one, value)
-
-
 @pytest.mark.parametrize(("agent", "asked"), [({}, ["everyone"]), ({"DISPATCHER_AGENT": "sales"}, ["default"])])
 def test_compose_is_right_with_and_without_an_agent_of_the_environment(agent: dict[str, str], asked: list[str]) -> None:
     """Its rules file is mounted, and its API is on; with DISPATCHER_AGENT that agent is the only rule."""
@@ -163,6 +154,14 @@ def test_compose_is_right_with_and_without_an_agent_of_the_environment(agent: di
     assert config.warnings == ()
     assert config.api_token is not None
     assert config.redis_url is not None
+
+
+def test_what_is_tried_of_compose_is_of_the_images_versions() -> None:
+    """Where a program can be had in any version, it is the image's that `make e2e` starts in its place."""
+    images = {name: one.get("image", "") for name, one in yaml.safe_load(COMPOSE.read_text())["services"].items()}
+
+    assert images["livekit"] == f"livekit/livekit-server:{VERSION}"
+    assert images["alertmanager"] == f"prom/alertmanager:{MODULES['alertmanager'].partition('@')[2]}"
 
 
 def test_the_agent_of_compose_reaches_the_media() -> None:

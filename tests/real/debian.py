@@ -1,7 +1,8 @@
-"""`python -m tests.real.debian [redis|chromium|prometheus …]`: Debian's packages are in `.tools/`, without root.
+"""`python -m tests.real.debian [redis|chromium|prometheus|haproxy …]`: Debian's packages are in `.tools/`.
 
-Valkey's wheel is what most tests of the ledger run on; Redis itself, and TLS, are tested on Debian's redis-server. The
-page is tested in Debian's Chromium, alerts by its Prometheus and promtool. Without arguments it is redis alone.
+They come without root. Valkey's wheel is what most tests of the ledger run on; Redis itself, and TLS, are tested on
+Debian's redis-server. The page is tested in Debian's Chromium, alerts by its Prometheus and promtool, the compose file
+with its HAProxy. Without arguments it is redis alone.
 """
 
 import os
@@ -40,7 +41,8 @@ CHROMIUM: Final = Unpacked(
     TOOLS / "chromium", ("chromium-headless-shell", "chromium-common"), "usr/lib/chromium/chromium-headless-shell"
 )
 PROMETHEUS: Final = Unpacked(TOOLS / "prometheus", ("prometheus",), "usr/bin/prometheus")
-PROGRAMS: Final = {"redis": REDIS, "chromium": CHROMIUM, "prometheus": PROMETHEUS}
+HAPROXY: Final = Unpacked(TOOLS / "haproxy", ("haproxy",), "usr/sbin/haproxy")
+PROGRAMS: Final = {one.folder.name: one for one in (REDIS, CHROMIUM, PROMETHEUS, HAPROXY)}
 
 
 def install(program: Unpacked) -> None:

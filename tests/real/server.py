@@ -5,7 +5,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,11 @@ from tests.real.install import VERSION, binary
 
 KEY: Final = "devkey"
 SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
+LOOPBACK_ALONE: Final[Mapping[str, object]] = {  # of `rtc` in its configuration
+    "interfaces": {"includes": ["lo"]},
+    "ips": {"includes": ["127.0.0.1/32"]},
+    "enable_loopback_candidate": True,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ def running_server(
     config = json.dumps(_config(port, webhooks, version))  # JSON is YAML
     environment = {"LIVEKIT_CONFIG": config}
     with Child([str(program)], directory / "livekit-server.log", environment=environment) as process:
-        process.wait_until(lambda: _answers(url), "livekit-server answers", within=15)
+        process.wait_until(lambda: answers(url), "livekit-server answers", within=15)
         yield Server(url=url, key=KEY, secret=SECRET, process=process)
 
 
@@ -97,10 +102,8 @@ def _config(port: int, webhooks: Sequence[str], version: str) -> dict[str, objec
             "tcp_port": free_port(),
             "udp_port": free_port(socket.SOCK_DGRAM),
             "node_ip": "127.0.0.1",
-            "interfaces": {"includes": ["lo"]},
-            "ips": {"includes": ["127.0.0.1/32"]},
             "use_external_ip": False,
-            "enable_loopback_candidate": True,
+            **LOOPBACK_ALONE,
         },
     }
     if not version.startswith("v1.9."):  # which do not know it, and ask a worker of any load
@@ -110,7 +113,8 @@ def _config(port: int, webhooks: Sequence[str], version: str) -> dict[str, objec
     return config
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether it does, with 200."""
     try:
         with urlopen(url, timeout=1) as reply:  # noqa: S310 - our own loopback URL
             return bool(reply.status == 200)
