@@ -54,6 +54,23 @@ def test_who_holds_nothing_or_everything_is_told_so() -> None:
     assert asyncio.run(saturate("all", lambda rate: holding(rate, 1 << 20))) == Saturation("all", 1140, 1.0, "")
 
 
+def test_what_a_late_sender_has_measured_is_measured_again() -> None:
+    """Once: it may always be late at that rate."""
+    asked: list[float] = []
+
+    async def measure(rate: float) -> Row:
+        asked.append(rate)
+        figures = Figures(
+            rooms=1, acknowledged=[1.0], created=[1.0], late=[7.0] if len(asked) == 1 or rate > 120 else []
+        )
+        return Row.of("somebody", rate, 1.0, 60, figures)
+
+    found = asyncio.run(saturate("somebody", measure))
+    assert asked[:4] == [100, 100, 150, 150]
+    assert 110 < found.held <= 120
+    assert found.gave_way.startswith("the sender was 7 ms late at ")
+
+
 async def holding(rate: float, limit: float) -> Row:
     """What somebody gives who is quick up to this limit."""
     ack = 1.0 if rate <= limit else 2 * QUICK_MS
