@@ -1,4 +1,4 @@
-"""`python -m bench.field`: all of them, in one run. `--all` takes about twelve minutes.
+"""`python -m bench.field`: all of them, in one run. `--all` takes a quarter of an hour.
 
 The server has one core, whoever measures (a LiveKit that answers in 0.3 ms, the sender of webhooks, Valkey) the other.
 Each rate is offered to each in turn, every room with a name of its own. A span counts from when a webhook was due.

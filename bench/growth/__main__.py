@@ -1,4 +1,4 @@
-"""`python -m bench.growth`: a table for each dimension in which cost may grow. About ten minutes on two idle cores."""
+"""`python -m bench.growth`: a table for each dimension in which cost may grow. Eight minutes on two idle cores."""
 
 import argparse
 import asyncio
@@ -17,7 +17,7 @@ from aiohttp import ClientSession, TCPConnector
 from bench.crowd import CROWD, SETTLE_S, Person, churn, cpu, send, side
 from bench.growth.inside import Asked, Found
 from bench.growth.outside import RATE, House, Shape, running
-from bench.results import Growth, Table, keep, machine
+from bench.results import Growth, Results, Table, keep, machine
 from bench.rules import ENVIRON, NUMBERS, file, person, timed
 from dispatcher.config import load
 from tests.real.redis_servers import alone
@@ -160,7 +160,14 @@ async def main(names: list[str], *, write: bool) -> None:
             tables.append(await DIMENSIONS[name](folder))
             print(f"\n{tables[-1]}", flush=True)
     if write:
-        keep(lambda results: setattr(results, "growth", Growth(machine(), tables)))
+        keep(partial(kept, tables))
+
+
+def kept(tables: list[Table], results: Results) -> None:
+    """These are among the results, in the place of those of their titles."""
+    before = results.growth.tables if results.growth else []
+    by_title = {one.title: one for one in (*before, *tables)}
+    results.growth = Growth(machine(), list(by_title.values()))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from pathlib import Path
 from livekit.protocol import room as room_service
 
 from bench.field.load import KEY
+from bench.growth.__main__ import kept
 from bench.growth.many_rooms import listed
 from bench.growth.outside import configured
-from bench.results import Table
+from bench.results import Results, Table
 from bench.rooms import session_of
 from dispatcher.config import load
 
@@ -21,6 +22,15 @@ def test_a_table_is_printed_in_columns() -> None:
         "   1,000     80",
         " 100,000  1,442",
     ]
+
+
+def test_a_dimension_that_is_measured_again_leaves_the_others() -> None:
+    """And stays in its place."""
+    results = Results()
+    for said in ("first", "second"):
+        kept([Table("Rules", said, [], []), *([Table("Audience", said, [], [])] if said == "first" else [])], results)
+    assert results.growth is not None
+    assert [(one.title, one.said) for one in results.growth.tables] == [("Rules", "second"), ("Audience", "first")]
 
 
 def test_each_project_has_a_livekit_and_a_key_of_its_own(tmp_path: Path) -> None:
