@@ -50,6 +50,7 @@ class Board:
         self.outbox = outbox
         self._news: defaultdict[str, list[News]] = defaultdict(list)  # not told yet
         self._read: dict[str, _Read] = {}
+        self._learnt: dict[str, tuple[TargetFacts, int]] = {}  # from what was read, and so many of the news
         self._requested: dict[str, int] = {}
         self._requested_at: Ms = 0
 
@@ -83,8 +84,11 @@ class Board:
         return name not in self._read or now >= self._read[name].at + FRESH_MS
 
     def _facts(self, name: str) -> TargetFacts:
-        read = self._read.get(name)
-        return learn(_loaded(read.memo if read else None), self._news.get(name, ()))
+        read, told = self._read.get(name), self._news.get(name, [])
+        facts, known = self._learnt.get(name) or (_loaded(read.memo if read else None), 0)
+        facts = learn(facts, told[known:])
+        self._learnt[name] = facts, len(told)
+        return facts
 
     # Telling
 
@@ -102,8 +106,11 @@ class Board:
         self._tell(queue_of(project, target), Absent(at))
 
     def _tell(self, name: str, one: News) -> None:
-        self._news[name].append(one)
-        del self._news[name][:-NEWS_MAX]
+        told = self._news[name]
+        told.append(one)
+        if len(told) > NEWS_MAX:
+            del told[0]
+            self._learnt.pop(name, None)
 
     async def run(self) -> None:
         """Tell what is new, for ever; while the ledger cannot be asked, keep it."""
@@ -148,11 +155,16 @@ class Board:
         left = self._news.pop(name)[len(told) :]
         if left:
             self._news[name] = left
+        self._learnt.pop(name, None)
         self._remember(name, read)
 
     def _remember(self, name: str, read: _Read) -> None:
         if len(self._read) >= READ_MAX:
             self._read.clear()
+            self._learnt.clear()
+        before = self._read.get(name)
+        if before is None or before.memo != read.memo:
+            self._learnt.pop(name, None)
         self._read[name] = read
 
     def _log(self, changed: CircuitChanged | None) -> None:

@@ -1,12 +1,13 @@
 """What is known of targets, told from replica to replica."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from dispatcher.core.hour import last_hour
 from dispatcher.core.rules import Target
-from dispatcher.core.targets import UNKNOWN, Join, Silence, TargetFacts
+from dispatcher.core.targets import UNKNOWN, Join, News, Silence, TargetFacts, learn
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.interface import LedgerUnavailable, Telling
 from dispatcher.ledger.memory import MemoryLedger
@@ -98,6 +99,24 @@ async def test_what_came_of_attempts_is_counted_over_all_replicas() -> None:
     await other.flush()
 
     assert last_hour([(await facts(here.board())).hour], NOW).failed == 2
+
+
+async def test_each_of_the_news_is_learnt_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the facts are asked for until they are told: a create costs the same, however many there are."""
+    here, learnt = Replicas(), list[int]()
+    board = here.board()
+
+    def counting(known: TargetFacts, news: Sequence[News]) -> TargetFacts:
+        learnt.append(len(news))
+        return learn(known, news)
+
+    monkeypatch.setattr("dispatcher.targets.board.learn", counting)
+    for n in range(50):
+        board.worker_seen("p", GREETER, NOW + n)
+        assert (await facts(board)).seen_at == NOW + n
+    assert sum(learnt) == 50
+    await board.flush()
+    assert (await facts(board)).seen_at == (await facts(here.board())).seen_at == NOW + 49
 
 
 async def test_what_is_new_at_the_end_is_told() -> None:
