@@ -5,12 +5,12 @@ all lost, a ledger that was emptied and an installation that starts on a running
 """
 
 import asyncio
-from bisect import bisect_right
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
-from typing import Final
+from heapq import merge
+from itertools import chain, islice
+from typing import Final, TypeVar
 
 from dispatcher.core.facts import SWEPT, Room, is_probe
 from dispatcher.core.probes import probe_rooms
@@ -23,7 +23,9 @@ from dispatcher.telemetry.calls import CallRecorder
 from dispatcher.telemetry.metrics import begin
 
 TURN_S: Final = 1.0  # how often a replica asks whether it is its turn
-AT_ONCE: Final = 500  # sessions that the ledger is asked for: some 2 ms of ours
+T = TypeVar("T")
+
+AT_ONCE: Final = 500  # rooms between two turns of other work, and sessions that the ledger is asked for: some 2 ms
 PROBE_LEFT_MS: Final = 180_000  # a room of a probe that is so old was left: longer than one takes, and clocks differ
 RECALLED_MAX: Final = 10_000  # sessions that a new process asks the ledger for; some 20 MB
 
@@ -88,21 +90,28 @@ class Sweep:
         pause = self._pause(runtime, snapshot.config.sweep.looks_per_second)
         before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
-        listed = [room for room in await runtime.livekit.rooms() if room.sid]
+        listed = await runtime.livekit.rooms()
         self.calls.livekit_answered(project)
-        await self._end_probes(project, runtime, [room for room in listed if is_probe(room.name)])
-        rooms = {Key(project, room.name, room.sid): room for room in listed if not is_probe(room.name)}
-        gone = before - rooms.keys()
+        rooms, probes, live = dict[Key, Room](), list[Room](), set[Key]()
+        async for some in _batches(listed):
+            probes += [room for room in some if is_probe(room.name)]
+            these = {Key(project, room.name, room.sid): room for room in some if room.sid and not is_probe(room.name)}
+            rooms |= these
+            live |= these.keys()
+        await self._end_probes(project, runtime, probes)
+        gone = [key async for some in _batches(before) for key in some if key not in live]
         unknown = await self._unknown([*rooms, *gone])
-        repairs = dict.fromkeys(sorted(rooms.keys() & unknown, key=_by_sid), Repair.UNKNOWN_ROOM)
-        repairs |= dict.fromkeys(sorted(gone - unknown, key=_by_sid), Repair.UNHEARD_END)
+        repairs = dict.fromkeys(sorted(unknown & live, key=_by_sid), Repair.UNKNOWN_ROOM)
+        repairs |= dict.fromkeys(sorted((key for key in gone if key not in unknown), key=_by_sid), Repair.UNHEARD_END)
         self._at_first.setdefault(project, set(repairs.items()))
         budget = max(1, int(snapshot.config.sweep.every / 1000 / pause))
         if len(rooms) > budget:
             self.log.warning("sweep.prolonged", project=project, rooms=len(rooms), seconds=round(len(rooms) * pause))
-        waiting = deque([*repairs, *self._in_turn(project, rooms.keys() - unknown)])
-        while waiting and budget:
-            key = waiting.popleft()
+        untold = {*repairs}
+        for key in chain(repairs, await self._in_turn(project, rooms, unknown)):
+            if not budget:
+                break
+            untold.discard(key)
             if not await self._nudge(key, rooms.get(key)):
                 continue
             if key in repairs:
@@ -111,16 +120,13 @@ class Sweep:
                 self._after[project] = key.sid
             budget -= 1
             await asyncio.sleep(pause)
-        self._listed[project] = rooms.keys() | repairs.keys() & set(waiting)
+        live |= untold
+        self._listed[project] = live
         self.calls.swept(project)
 
     async def _unknown(self, keys: Sequence[Key]) -> set[Key]:
-        """Those that the ledger does not know; it keeps the others. Between two slices other work has its turn."""
-        unknown: set[Key] = set()
-        for start in range(0, len(keys), AT_ONCE):
-            unknown |= await self.ledger.touch(keys[start : start + AT_ONCE])
-            await asyncio.sleep(0)
-        return unknown
+        """Those that the ledger does not know; it keeps the others."""
+        return {key async for some in _batches(keys) for key in await self.ledger.touch(some)}
 
     async def _before(self, project: str) -> AbstractSet[Key]:
         """The rooms that lived at the last sweep, or at this process's first those that the ledger has."""
@@ -146,11 +152,15 @@ class Sweep:
             looks_per_second = min(looks_per_second, runtime.api_rate_limit.calls_per_second / SHARES / 2)
         return 1 / looks_per_second
 
-    def _in_turn(self, project: str, known: Iterable[Key]) -> list[Key]:
-        """By SID, from where the last sweep stopped: the one that waited longest comes first."""
-        ordered = sorted(known, key=_by_sid)
-        stopped = bisect_right(ordered, self._after.get(project, ""), key=_by_sid)
-        return ordered[stopped:] + ordered[:stopped]
+    async def _in_turn(self, project: str, rooms: Iterable[Key], unknown: AbstractSet[Key]) -> Iterator[Key]:
+        """The known ones by SID, from where the last sweep stopped: the one that waited longest comes first."""
+        after = self._after.get(project, "")
+
+        def turn(key: Key) -> tuple[bool, str]:
+            return key.sid <= after, key.sid
+
+        known = [sorted((key for key in some if key not in unknown), key=turn) async for some in _batches(rooms)]
+        return merge(*known, key=turn)
 
     def _repaired(self, key: Key, kind: Repair) -> None:
         """Tell what was made up for. What came or went before this process first looked is no lost webhook."""
@@ -172,3 +182,11 @@ class Sweep:
 
 def _by_sid(key: Key) -> str:
     return key.sid
+
+
+async def _batches(things: Iterable[T]) -> AsyncIterator[Sequence[T]]:
+    """AT_ONCE of them at a time; after each batch other work has its turn: no number of rooms delays a webhook."""
+    rest = iter(things)
+    while some := tuple(islice(rest, AT_ONCE)):
+        yield some
+        await asyncio.sleep(0)
