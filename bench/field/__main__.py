@@ -10,7 +10,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ RATES: Final = (20, 50, 100, 150, 200, 300)
 SECONDS: Final = 10.0
 PROBED_S: Final = 5.0  # each rate on the way to saturation
 BUSY: Final = (100, 1_000)  # rooms, and other webhooks, a second
+LIVES: Final = 100  # rooms a second that end, too
 WARM_UP: Final = 100  # rooms
 
 
@@ -38,13 +39,15 @@ class Stand(NamedTuple):
     load: Load
 
 
-async def measure(stand: Stand, rate: float, seconds: float, background: float = 0) -> Row:
+async def measure(stand: Stand, rate: float, seconds: float, background: float = 0, *, ends: bool = False) -> Row:
     """One contender at one rate."""
     rooms, before, began = int(rate * seconds), stand.contender.cpu(), time.monotonic()
-    figures = await stand.load.run(rate, rooms, background)
+    figures = await stand.load.run(rate, rooms, background, ends=ends)
     used = stand.contender.cpu() - before
     figures.pause = stand.contender.longest_pause(began)
-    return Row.of(stand.contender.name, rate, used, stand.contender.memory(), figures)
+    row = Row.of(stand.contender.name, rate, used, stand.contender.memory(), figures)
+    await stand.load.clear()
+    return row
 
 
 @asynccontextmanager
@@ -94,11 +97,11 @@ async def all_standing(names: Sequence[str]) -> AsyncIterator[list[Stand]]:
         yield stands
 
 
-async def compared(stands: Sequence[Stand], rate: float, seconds: float, background: float = 0) -> list[Row]:
+async def compared(measured: Iterable[Awaitable[Row]]) -> list[Row]:
     """A line for each contender, and below how many times as much."""
     rows = []
-    for stand in stands:
-        rows.append(await measure(stand, rate, seconds, background))
+    for row in measured:
+        rows.append(await row)
         print(line(rows[-1]), flush=True)
     for base in (row for row in rows if row.name == contenders.AIOHTTP):
         print(*(times(row, base) for row in rows if row is not base), sep="\n", flush=True)
@@ -120,12 +123,15 @@ async def main(chosen: argparse.Namespace) -> None:
     """A table of the rates, and what else was asked for."""
     async with all_standing(chosen.only) as stands:
         print(HEADER)
-        found = Field([], [], [], [])
+        found, span = Field([], [], [], [], []), chosen.seconds
         for rate in chosen.rates:
-            found.rates += await compared(stands, rate, chosen.seconds)
+            found.rates += await compared(measure(stand, rate, span) for stand in stands)
+        if chosen.lives or chosen.all:
+            print(f"\n{LIVES} rooms/s that end 3 s later")
+            found.lives = await compared(measure(stand, LIVES, span, ends=True) for stand in stands)
         if chosen.busy or chosen.all:
             print("\n{} rooms/s, and {:,} webhooks/s of which one in four is of a room with an agent".format(*BUSY))
-            found.busy = await compared(stands, BUSY[0], chosen.seconds, BUSY[1])
+            found.busy = await compared(measure(stand, BUSY[0], span, BUSY[1]) for stand in stands)
         if chosen.saturate or chosen.all:
             found.saturation = await saturated(stands)
     if chosen.write:
@@ -140,6 +146,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--busy", action="store_true", help="also beside a thousand webhooks that ask for no agent")
     parser.add_argument("--saturate", action="store_true", help="also the highest rate that each holds")
-    parser.add_argument("--all", action="store_true", help="both")
+    parser.add_argument("--lives", action="store_true", help="also rooms that end")
+    parser.add_argument("--all", action="store_true", help="all of these")
     parser.add_argument("--write", action="store_true", help="keep the figures in results.json, and make the page anew")
     asyncio.run(main(parser.parse_args()))

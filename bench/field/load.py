@@ -1,4 +1,4 @@
-"""Rooms that open at a fixed rate, whatever becomes of them, and end 3 s after an agent is there: six webhooks each.
+"""Rooms that open at a fixed rate, whatever becomes of them: three webhooks each, or six if they end 3 s later.
 
 A time counts from the instant at which something was due to be sent, so who answers late is not asked later for it.
 """
@@ -25,10 +25,11 @@ from bench.field.wire import Client
 KEY: Final = "devkey"
 SECRET: Final = "bench-secret-bench-secret-bench-secret"  # noqa: S105 of this benchmark
 JOINED_S: Final = 0.01  # the person, after the room has opened
-LIFE_S: Final = 3.0  # of a room, from its agent's joining: the person leaves, and
+LIFE_S: Final = 3.0  # of a room that ends, from its agent's joining: the person leaves, and
 LEAVES_S: Final = 0.02  # then the agent does, and the room ends
 LATE_S: Final = 5.0  # for an agent of the last room; who has none then has missed it
-SETTLE_S: Final = 0.5  # after the last end, for what is still under way
+PACE_S: Final = 0.003  # between two that are ended at last
+SETTLE_S: Final = 0.5  # after the last room, for what is still under way
 METADATA: Final = json.dumps({"tenant": "acme", "plan": "pro"})
 
 _HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
@@ -62,16 +63,17 @@ class Load:
         self._loop = asyncio.get_running_loop()
         self._sent: set[asyncio.Task[None]] = set()
         self._figures = Figures(rooms=0)
-        self._end = asyncio.Event()  # of a room
+        self._news = asyncio.Event()  # a room has its agent, or has ended
+        self._ends = True
         self._numbers = itertools.count(1)
         self.livekit = LiveKit(self._agent_joined)
 
-    async def run(self, rate: float, rooms: int, background: float = 0) -> Figures:
+    async def run(self, rate: float, rooms: int, background: float = 0, *, ends: bool = True) -> Figures:
         """So many rooms, `rate` a second, each of another name; what came of it once all has settled.
 
-        In the background are so many other webhooks a second.
+        In the background are so many other webhooks a second. Rooms that do not end stay until `clear`.
         """
-        self._figures, before = Figures(rooms=rooms), self.livekit.calls.total()
+        self._figures, self._ends, before = Figures(rooms=rooms), ends, self.livekit.calls.total()
         beside = self._loop.create_task(self._background(background, rooms / rate)) if background else None
         visits, starts = [], self._loop.time() + 0.1
         for number in range(rooms):
@@ -99,19 +101,27 @@ class Load:
             self._send(due, told.name, told.visit, told.content)
         background.close()
 
-    async def _settled(self) -> None:
+    async def clear(self) -> None:
         """Every room has ended, those that got no agent too, and every webhook is answered."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LIFE_S + LATE_S):
-                while self.livekit.visits:
-                    self._end.clear()
-                    await self._end.wait()
         for visit in list(self.livekit.visits.values()):
             self._closed(visit)
+            await asyncio.sleep(PACE_S)
         async with asyncio.timeout(60):
             while self._sent:
                 await asyncio.wait(self._sent)
         await asyncio.sleep(SETTLE_S)
+
+    async def _settled(self) -> None:
+        """Every room has ended, or each has its agent if they are to stay."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LIFE_S + LATE_S):
+                while not all(visit.agents and not self._ends for visit in self.livekit.visits.values()):
+                    self._news.clear()
+                    await self._news.wait()
+        if self._ends:
+            await self.clear()
+        else:
+            await asyncio.sleep(SETTLE_S)
 
     def _opened(self, due: float) -> Visit:
         number, now_ms = next(self._numbers), time.time_ns() // 1_000_000
@@ -131,7 +141,8 @@ class Load:
 
     def _agent_joined(self, visit: Visit, agent: models.ParticipantInfo) -> None:
         self._send(self._loop.time(), "participant_joined", visit, of(agent))
-        if len(visit.agents) == 1:
+        self._news.set()
+        if self._ends and len(visit.agents) == 1:
             self._loop.call_later(LIFE_S, self._person_left, visit)
 
     def _person_left(self, visit: Visit) -> None:
@@ -145,7 +156,7 @@ class Load:
             for agent in visit.agents:
                 self._send(self._loop.time(), "participant_left", visit, of(agent))
             self._send(self._loop.time(), "room_finished", visit, {})
-            self._end.set()
+            self._news.set()
 
     def _send(self, due: float, event: str, visit: Visit, more: dict[str, object]) -> None:
         content = {"event": event, **more, "id": f"EV_{next(self._numbers):012}", "createdAt": str(int(time.time()))}

@@ -21,7 +21,7 @@ def row(name: str, rate: float, ms: float) -> Row:
 def found() -> Field:
     """Two of them, at two rates."""
     rates = [row(contenders.AIOHTTP, rate, 1.5) for rate in (20, 50)] + [row("ours", rate, 3.0) for rate in (20, 50)]
-    return Field(["a machine"], rates, rates[:1], [Saturation("ours", 280, 12.0, "ack p99 11 ms at 300")])
+    return Field(["a machine"], rates, rates[:1], rates[:1], [Saturation("ours", 280, 12.0, "ack p99 11 ms at 300")])
 
 
 def test_the_page_has_figures_ratios_and_the_rate_that_is_held() -> None:
