@@ -3,14 +3,10 @@
 aiohttp would read them itself, and ~/.netrc with them, whose passwords would take the place of our tokens.
 """
 
-from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
-
-ProxyFor: TypeAlias = Callable[[URL], URL | None]
 
 
 def proxy_for(url: URL) -> URL | None:
@@ -20,6 +16,20 @@ def proxy_for(url: URL) -> URL | None:
         return None
     named = getproxies().get(url.scheme)
     return URL(named if "://" in named else f"http://{named}") if named else None
+
+
+class Proxies:
+    """The same, found out once for each origin: it takes 0.1 ms, and a process's environment stays as it is."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str | None, int | None], URL | None] = {}
+
+    def to(self, url: URL) -> URL | None:
+        """The proxy for this URL; None: none."""
+        origin = url.scheme, url.host, url.port
+        if origin not in self._known:
+            self._known[origin] = proxy_for(url)
+        return self._known[origin]
 
 
 def way(url: str) -> str:
