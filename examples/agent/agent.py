@@ -34,8 +34,8 @@ async def greet(ctx: JobContext) -> None:
 
     def heard(reader: rtc.TextStreamReader, identity: str) -> None:
         speaker = ctx.room.remote_participants.get(identity)
-        if speaker and speaker.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
-            return  # another agent, which says the word as it greets
+        if speaker is None or speaker.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
+            return  # another agent, which says the word as it greets; its words may come before the news of it
         task = asyncio.create_task(read(reader))
         tasks.add(task)
         task.add_done_callback(tasks.discard)

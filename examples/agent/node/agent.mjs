@@ -15,8 +15,9 @@ export default defineAgent({
   entry: async (ctx) => {
     const bye = new Promise((said) => {
       ctx.room.registerTextStreamHandler(CHAT, async (reader, { identity }) => {
-        // Another agent says the word as it greets.
-        if (ctx.room.remoteParticipants.get(identity)?.kind === ParticipantKind.AGENT) return;
+        // Another agent says the word as it greets; its words may come before the news of it.
+        const speaker = ctx.room.remoteParticipants.get(identity);
+        if (!speaker || speaker.kind === ParticipantKind.AGENT) return;
         if ((await reader.readAll()).toLowerCase().includes('bye')) said();
       });
     });
