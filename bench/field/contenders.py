@@ -20,7 +20,7 @@ from tests.real.redis_servers import alone
 HANDLERS: Final = Path(__file__).parent / "handlers"
 SERVER_CORE: Final = min(os.sched_getaffinity(0))
 LOAD_CORE: Final = max(os.sched_getaffinity(0))  # of whoever measures, and of Valkey
-OURS: Final = "room-"  # how the rooms are called that are to have an agent
+STAGE: Final = "stage-"  # so begin the names of rooms that are to have no agent
 EVERYSEC: Final = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 START_S: Final = 30.0
 TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -87,9 +87,9 @@ def running(name: str, directory: Path, port: int, livekit: str) -> Iterator[Con
 
 
 def like_others(file: Path) -> None:
-    """As the handlers do: agents are for OURS alone, and creates not paced, else 50 a second wait for each other."""
+    """As the handlers do: a STAGE gets no agent; and creates not paced, else 50 a second wait for each other."""
     config = json.loads(file.read_text())
-    rules = [rule | {"when": f"room.name.startsWith('{OURS}')"} for rule in config["rules"]]
+    rules = [rule | {"when": f"!room.name.startsWith('{STAGE}')"} for rule in config["rules"]]
     file.write_text(json.dumps(config | {"create_rate": None, "rules": rules}))
 
 

@@ -1,4 +1,4 @@
-"""What a careful person writes by hand: aiohttp, one LiveKitAPI for all; a dispatch for who joins one of its rooms.
+"""What a careful person writes by hand: aiohttp, one LiveKitAPI for all; a dispatch for who joins no stage.
 
 python aiohttp_handler.py PORT LIVEKIT_URL KEY SECRET
 """
@@ -18,7 +18,7 @@ async def hear(request: web.Request) -> web.Response:
     """Answered once the agent has been asked for."""
     event = receiver.receive((await request.read()).decode(), request.headers["Authorization"])
     joined = event.event == "participant_joined" and event.participant.kind == ParticipantInfo.STANDARD
-    if joined and event.room.name.startswith("room-"):
+    if joined and not event.room.name.startswith("stage-"):
         wanted = CreateAgentDispatchRequest(room=event.room.name, agent_name="greeter")
         await request.app[api].agent_dispatch.create_dispatch(wanted)
     return web.Response()

@@ -1,4 +1,4 @@
-// What tutorials show for Node: express and livekit-server-sdk; a dispatch for each person that joins one of its rooms.
+// What tutorials show for Node: express and livekit-server-sdk; a dispatch for each person that joins no stage.
 //
 //     node express_handler.mjs PORT LIVEKIT_URL KEY SECRET
 
@@ -14,7 +14,7 @@ app.use(express.raw({ type: "application/webhook+json" }));
 app.post("/webhook", async (request, response) => {
   const event = await receiver.receive(request.body.toString(), request.get("Authorization"));
   const joined = event.event === "participant_joined" && event.participant.kind === 0;
-  if (joined && event.room.name.startsWith("room-")) {
+  if (joined && !event.room.name.startsWith("stage-")) {
     await dispatches.createDispatch(event.room.name, "greeter");
   }
   response.sendStatus(200);

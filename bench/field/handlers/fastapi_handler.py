@@ -21,7 +21,7 @@ async def hear(request: Request, authorization: Annotated[str, Header()]) -> dic
     """Answered once the agent has been asked for."""
     event = receiver.receive((await request.body()).decode(), authorization)
     joined = event.event == "participant_joined" and event.participant.kind == ParticipantInfo.STANDARD
-    if joined and event.room.name.startswith("room-"):
+    if joined and not event.room.name.startswith("stage-"):
         async with LiveKitAPI(url, key, secret) as api:
             wanted = CreateAgentDispatchRequest(room=event.room.name, agent_name="greeter")
             await api.agent_dispatch.create_dispatch(wanted)

@@ -128,4 +128,4 @@ def test_the_service_is_measured_by_what_the_handlers_do(tmp_path: Path) -> None
     assert [rule.name for rule in after.rules] == [rule.name for rule in before.rules]
     handlers = [file.read_text() for file in contenders.HANDLERS.glob("*handler*")]
     assert len(handlers) == 3
-    assert all(f'("{contenders.OURS}")' in text for text in handlers)
+    assert all(f'("{contenders.STAGE}")' in text for text in handlers)
