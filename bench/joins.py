@@ -1,7 +1,8 @@
-"""How long a person waits for the agent: `python -m bench.joins`, on a real livekit-server. About two minutes.
+"""How long a person waits for the agent: `python -m bench.joins`, on a real livekit-server. About four minutes.
 
-Our service beside LiveKit's own dispatch by token, join by join in turns, so that a busy machine slows both alike. Each
-has a LiveKit and a worker of its own: neither is seen, or paid for, by the other.
+Our service beside LiveKit's own dispatch by token and a handler that creates a dispatch at each join, join by join in
+turns, so that a busy machine slows all alike. Each has a LiveKit and a worker of its own: none is seen, or paid for, by
+another.
 """
 
 import argparse
@@ -10,29 +11,38 @@ import json
 import os
 import re
 import statistics
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from aiohttp import ClientSession
 from livekit.api import DeleteRoomRequest, LiveKitAPI
 
+from bench.field.contenders import HANDLERS
 from bench.ledger import percentile
 from bench.witness import AGENT, PERSON, Witness, witnessing
+from dispatcher.telemetry.metrics import PREFIX
 from tests.e2e.house import Service, serving
+from tests.real.child import Child
 from tests.real.people import present
-from tests.real.server import Server, free_port, running_server
+from tests.real.server import Server, free_port, listens, running_server
 from tests.real.workers import start_worker, wait_registered
 
 GREETER: Final = "greeter"
+DISPATCHER: Final = "dispatcher"
+HANDLER: Final = "handler"
+OWN: Final = "token"  # LiveKit's own way
+SCRIPT: Final = HANDLERS / "aiohttp_handler.py"
 WARM_UP: Final = 2  # a worker that has newly registered has its jobs listed 5 s late
 SETTLE_S: Final = 0.5  # what the service still does once the agent is there
 BACKGROUND: Final = frozenset({"claim", "turn", "standings", "list", "now", "touch"})  # not for any one join
 COUNTED: Final = re.compile(
-    r'^dispatcher_(?:livekit_request|ledger)_seconds_count\{(?:method|op)="(\w+)".*\} (.+)$', re.MULTILINE
+    rf'^{PREFIX}(?:livekit_request|ledger)_seconds_count\{{(?:method|op)="(\w+)".*\}} (.+)$', re.MULTILINE
 )
 
 
@@ -44,7 +54,7 @@ class Join(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One of the two that are compared."""
+    """One of those that are compared."""
 
     name: str
     server: Server
@@ -98,13 +108,14 @@ def report(times: dict[str, list[Join]], cost: Counter[str], joins: int) -> None
     """A line for each side and clock, the ratios, and what a join cost."""
     print(f"load {os.getloadavg()[0]:.1f}\n{'':30} {'n':>4} {'min':>6} {'median':>6} {'p90':>6} {'max':>6}  ms")
     for what in Join._fields:
-        medians = []
+        medians = {}
         for name, taken in times.items():
             every = sorted(float(getattr(one, what)) for one in taken)
-            medians.append(statistics.median(every))
-            values = (every[0], medians[-1], percentile(every, 0.9), every[-1])
+            medians[name] = statistics.median(every)
+            values = (every[0], medians[name], percentile(every, 0.9), every[-1])
             print(f"{name + ', ' + what + ' to ' + what:30} {len(every):4} " + " ".join(f"{ms:6.0f}" for ms in values))
-        print(f"{'ratio of medians':30} {medians[0] / medians[1]:11.2f}")
+        for name, median in medians.items():
+            print(f"{name + ' to ' + OWN:30} {median / medians[OWN]:11.2f}  ratio of medians")
     each = {name: count / joins for name, count in sorted(cost.items()) if name not in BACKGROUND}
     calls = sum(count for name, count in each.items() if name[0].isupper())
     print(f"a join: {calls:.1f} LiveKit calls, {sum(each.values()) - calls:.1f} ledger operations: ", end="")
@@ -120,28 +131,28 @@ def configured(directory: Path) -> Path:
 
 
 async def main(joins: int) -> None:
-    """Two houses, one with the service; and the joins."""
-    with ExitStack() as stack:
-        ours, theirs = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
-        port = free_port()
-        async with witnessing() as here, witnessing() as there:
-            hooks = [f"http://127.0.0.1:{port}/webhook", here.url]
-            our_server = stack.enter_context(running_server(ours, webhooks=hooks))
-            their_server = stack.enter_context(running_server(theirs, webhooks=[there.url]))
-            service = stack.enter_context(serving(our_server, ours, port, "--config", str(configured(ours))))
-            workers = [
-                stack.enter_context(start_worker(server, directory, GREETER))
-                for server, directory in ((our_server, ours), (their_server, theirs))
-            ]
-            wait_registered(*workers)
-            sides = (
-                Side("dispatcher", our_server, here, (), service),
-                Side("token", their_server, there, (GREETER,), None),
-            )
-            await measure(sides, joins)
+    """A house for each side, and the joins."""
+    async with AsyncExitStack() as stack:
+        sides, workers = [], []
+        for name in (DISPATCHER, HANDLER, OWN):
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            witness, port = await stack.enter_async_context(witnessing()), free_port()
+            hooks = [f"http://127.0.0.1:{port}/webhook"] * (name != OWN)
+            server = stack.enter_context(running_server(directory, webhooks=[*hooks, witness.url]))
+            service = None
+            if name == DISPATCHER:
+                service = stack.enter_context(serving(server, directory, port, "--config", str(configured(directory))))
+            if name == HANDLER:
+                command = [sys.executable, str(SCRIPT), str(port), server.url, server.key, server.secret]
+                handler = stack.enter_context(Child(command, directory / "handler.log"))
+                handler.wait_until(partial(listens, port), "the handler listens", within=60)
+            workers.append(stack.enter_context(start_worker(server, directory, GREETER)))
+            sides.append(Side(name, server, witness, (GREETER,) if name == OWN else (), service))
+        wait_registered(*workers)
+        await measure(sides, joins)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--joins", type=int, default=20)
+    parser.add_argument("--joins", type=int, default=30)
     asyncio.run(main(parser.parse_args().joins))

@@ -48,11 +48,11 @@ class Table(Struct):
 class Field(Struct):
     """What bench.field found."""
 
-    machine: list[str]
-    rates: list[Row]
-    lives: list[Row]
-    busy: list[Row]
-    saturation: list[Saturation]
+    machine: list[str] = []
+    rates: list[Row] = []
+    lives: list[Row] = []
+    busy: list[Row] = []
+    saturation: list[Saturation] = []
 
 
 class Growth(Struct):
@@ -67,6 +67,12 @@ class Results(Struct):
 
     field: Field | None = None
     growth: Growth | None = None
+
+    def with_part(self, name: str, figures: Sequence[Row | Saturation]) -> None:
+        """One part of the field is this; the others stay."""
+        self.field = self.field or Field()
+        self.field.machine = machine()
+        setattr(self.field, name, list(figures))
 
 
 def keep(change: Callable[[Results], None], directory: Path = HERE) -> None:

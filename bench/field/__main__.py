@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,7 +22,7 @@ from bench.field.contenders import Contender
 from bench.field.load import Load
 from bench.field.rows import HEADER, Row, line, times
 from bench.field.saturation import Saturation, saturate
-from bench.results import Field, keep, machine
+from bench.results import keep
 from tests.real.server import free_port
 
 RATES: Final = (20, 50, 100, 150, 200, 300)
@@ -120,23 +121,26 @@ async def saturated(stands: Sequence[Stand]) -> list[Saturation]:
 
 
 async def main(chosen: argparse.Namespace) -> None:
-    """A table of the rates, and what else was asked for."""
+    """A table of the rates, and what else was asked for; each is kept as soon as it is there."""
+    span = chosen.seconds
+
+    def found(part: str, figures: Sequence[Row | Saturation]) -> None:
+        if chosen.write:
+            keep(lambda results: results.with_part(part, figures))
+
     async with all_standing(chosen.only) as stands:
-        print(HEADER)
-        found, span = Field([], [], [], [], []), chosen.seconds
-        for rate in chosen.rates:
-            found.rates += await compared(measure(stand, rate, span) for stand in stands)
+        if chosen.rates:
+            print(HEADER)
+            tables = [await compared(measure(stand, rate, span) for stand in stands) for rate in chosen.rates]
+            found("rates", list(chain.from_iterable(tables)))
         if chosen.lives or chosen.all:
             print(f"\n{LIVES} rooms/s that end 3 s later")
-            found.lives = await compared(measure(stand, LIVES, span, ends=True) for stand in stands)
+            found("lives", await compared(measure(stand, LIVES, span, ends=True) for stand in stands))
         if chosen.busy or chosen.all:
             print("\n{} rooms/s, and {:,} webhooks/s of which one in four is of a room with an agent".format(*BUSY))
-            found.busy = await compared(measure(stand, BUSY[0], span, BUSY[1]) for stand in stands)
+            found("busy", await compared(measure(stand, BUSY[0], span, BUSY[1]) for stand in stands))
         if chosen.saturate or chosen.all:
-            found.saturation = await saturated(stands)
-    if chosen.write:
-        found.machine = machine()
-        keep(lambda results: setattr(results, "field", found))
+            found("saturation", await saturated(stands))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Background:
 
     def __init__(self, livekit: LiveKit, numbers: Iterator[int]) -> None:
         self._livekit, self._numbers = livekit, numbers
-        self._turn = itertools.count()
+        self._turn, self._told = itertools.count(), itertools.count()
         self._stages = [self._stage(f"stage-{next(numbers)}") for _ in range(STAGES)]
 
     def event(self) -> Event:
@@ -35,7 +35,8 @@ class Background:
         turn = next(self._turn)
         if turn % OURS_EVERY == 0 and (ours := self._served()) is not None:
             return self._in_ours(ours, turn // OURS_EVERY)
-        return self._on_stage(self._stages[turn % STAGES], turn)
+        told = next(self._told)
+        return self._on_stage(self._stages[told % STAGES], told // STAGES)
 
     def close(self) -> None:
         """The stages are gone, untold."""
@@ -61,7 +62,7 @@ class Background:
         return Event("participant_left", visit, of(recorder))
 
     def _on_stage(self, stage: Visit, turn: int) -> Event:
-        match turn // STAGES % 6:
+        match turn % 6:
             case 0:
                 stage.people.append(_person(next(self._numbers)))
                 return Event("participant_joined", stage, of(stage.people[-1]))

@@ -90,15 +90,8 @@ class Sweep:
         pause = self._pause(runtime, snapshot.config.sweep.looks_per_second)
         before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
-        listed = await runtime.livekit.rooms()
-        self.calls.livekit_answered(project)
-        rooms, probes, live = dict[Key, Room](), list[Room](), set[Key]()
-        async for some in _batches(listed):
-            probes += [room for room in some if is_probe(room.name)]
-            these = {Key(project, room.name, room.sid): room for room in some if room.sid and not is_probe(room.name)}
-            rooms |= these
-            live |= these.keys()
-        await self._end_probes(project, runtime, probes)
+        rooms = await self._rooms(project, runtime)
+        live = {key async for some in _batches(rooms) for key in some}
         gone = [key async for some in _batches(before) for key in some if key not in live]
         unknown = await self._unknown([*rooms, *gone])
         repairs = dict.fromkeys(sorted(unknown & live, key=_by_sid), Repair.UNKNOWN_ROOM)
@@ -123,6 +116,17 @@ class Sweep:
         live |= untold
         self._listed[project] = live
         self.calls.swept(project)
+
+    async def _rooms(self, project: str, runtime: ProjectRuntime) -> dict[Key, Room]:
+        """All that live, but for those of probes, which are ended if they were left."""
+        rooms, probes = dict[Key, Room](), list[Room]()
+        listed = await runtime.livekit.rooms()
+        self.calls.livekit_answered(project)
+        async for some in _batches(listed):
+            probes += [room for room in some if room.sid and is_probe(room.name)]
+            rooms |= {Key(project, room.name, room.sid): room for room in some if room.sid and not is_probe(room.name)}
+        await self._end_probes(project, runtime, probes)
+        return rooms
 
     async def _unknown(self, keys: Sequence[Key]) -> set[Key]:
         """Those that the ledger does not know; it keeps the others."""

@@ -1,7 +1,6 @@
 """docs/migrate.md on a real livekit-server: the three ways, with the commands and the output that the page shows."""
 
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
@@ -15,7 +14,7 @@ from livekit.protocol.models import ParticipantInfo
 from tests.e2e.quick import ROOT, Shell
 from tests.real.child import Child
 from tests.real.people import present
-from tests.real.server import Server, free_port, running_server
+from tests.real.server import Server, free_port, listens, running_server
 from tests.real.workers import start_worker, wait_registered
 
 Way: TypeAlias = Literal["handler", "token", "automatic"]
@@ -45,12 +44,6 @@ def lines(text: str) -> set[str]:
 def shown(heading: str) -> list[str]:
     """The transcripts below a heading of the page."""
     return re.findall(r"```console\n(.*?)```", PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0], re.DOTALL)
-
-
-def listens(port: int) -> bool:
-    """Whether somebody does there."""
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Scene:

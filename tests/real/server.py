@@ -66,6 +66,12 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
             return port
 
 
+def listens(port: int) -> bool:
+    """Whether somebody does there."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _ports() -> Iterator[int]:
     """Those below the ones that outgoing connections are given, in blocks that this process has for itself."""
     blocks = list(range(20_000, 32_000, 100))
