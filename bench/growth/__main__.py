@@ -147,7 +147,7 @@ async def inside(asked: Asked) -> Found:
 
 
 def _given() -> str:
-    return f"{RATE:.0f} rooms/s as in the comparison above."
+    return f"{RATE:.0f} rooms/s, whole lives, as in the comparison above."
 
 
 async def main(names: list[str], *, write: bool) -> None:
