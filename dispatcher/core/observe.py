@@ -77,7 +77,7 @@ def _judged(
     now: Ms,
 ) -> Session:
     """One pass: what ends in it makes room for what the next pass finds."""
-    agents = [one for one in snapshot.participants if one.active and one.is_agent]
+    before, agents = session, [one for one in snapshot.participants if one.active and one.is_agent]
     session = replace(session, finished=False, missed_at=0, published_at=_published(session, audience, now))
     session = recall(session, snapshot, rules, audience, tags, now)
     session = assign(_attend(session, audience, now), rules, audience, now)
@@ -97,7 +97,7 @@ def _judged(
         session = part_surplus(session, assignment.key, joined, now)
         session = part_abandoned(session, assignment.key, now)
         session = spare_namesakes(session, assignment.key, identities, now)
-        session = _announce(session, assignment.key, joined, now)
+        session = _announce(session, assignment.key, joined, _seen_since(before, assignment.key, now), now)
         session = _since_when(session, assignment.key, now)
     return session
 
@@ -168,7 +168,13 @@ def _judge(
     return close(session, key, attempt.number, late, now, Why(reason(dispatch.jobs) if dispatch else ""))
 
 
-def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Session:
+def _seen_since(before: Session, key: str, now: Ms) -> Ms:
+    """Since when the agent of this look is here, by our clock: one without a listed job has served by its name."""
+    known = before.find(key)
+    return before.named_since if known and known.served_by_name else now
+
+
+def _announce(session: Session, key: str, joined: dict[str, Ms], seen_since: Ms, now: Ms) -> Session:
     """That an agent serves is told once for each attempt; with the time it took, for the assignment's first.
 
     That is since the first person had joined, or since the agent was ordered; and since that one's call came in.
@@ -178,7 +184,7 @@ def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Ses
     if serving is None or serving.announced:
         return session
     arrived, first = joined.get(serving.agent_sid, 0), not assignment.announced
-    took = _took(assignment, arrived, now) if first else None
+    took = _took(assignment, arrived, seen_since) if first else None
     since_invite = _since(assignment.invited_at, arrived) if first and not assignment.ordered_at else None
     assignment = with_attempt(assignment, replace(serving, announced=True))
     session = with_assignment(session, replace(assignment, announced=True))
@@ -196,9 +202,9 @@ def _announce(session: Session, key: str, joined: dict[str, Ms], now: Ms) -> Ses
     )
 
 
-def _took(assignment: Assignment, arrived: Ms, now: Ms) -> Ms | None:
+def _took(assignment: Assignment, arrived: Ms, seen_since: Ms) -> Ms | None:
     if assignment.ordered_at:
-        return now - assignment.ordered_at
+        return seen_since - assignment.ordered_at
     return _since(assignment.first_waiting_at, arrived)
 
 

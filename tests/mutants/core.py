@@ -396,6 +396,11 @@ MUTANTS = {
             "session = remembered(missed(session, snapshot, now), audience, now)",
         ),
         Mutant("stale for ever", "stale=False, looked_at=now)", "looked_at=now)"),
+        Mutant(
+            "an agent came when its job was listed",
+            "return before.named_since if known and known.served_by_name else now",
+            "return now",
+        ),
     ),
     "dispatcher/core/retries.py": (
         Mutant("no backoff", "(timing.BACKOFF_MS << min(failures - 1, 10))", "0 * failures"),

@@ -22,7 +22,7 @@ from dispatcher.core.session import ASSIGNMENTS_MAX, Session, State
 from dispatcher.core.timeline import Said, Verdict
 from dispatcher.ledger import record
 from tests.unit.core.scene import Scene
-from tests.unit.core.world import LOBBY, NOW, agent, dispatch, person, rule, session
+from tests.unit.core.world import LOBBY, NOW, agent, dispatch, job, person, rule, session
 
 SALES: Final = RequestAgent(id="one", policy=policy_for((Target("sales"),)))
 KEY: Final = "request:one"
@@ -65,6 +65,22 @@ def test_how_soon_an_ordered_agent_came_is_since_it_was_ordered() -> None:
     (joined,) = [one for one in scene.session.timeline if one.said is Said.AGENT_JOINED]
     assert joined.took is not None
     assert joined.took < 5_000
+
+
+def test_an_ordered_agent_whose_job_is_listed_late_came_when_it_was_seen() -> None:
+    """Not 5 s later, when its job says whose it is (docs/livekit.md §0): else a first order looks slow."""
+    scene = Scene(rule("nobody", "nobody", kinds=frozenset({"SIP"})))
+    scene.on_create = lambda made: scene.joins(agent(f"agent-{made}", "sales"))
+    orders(scene, SALES)
+    scene.run(3)
+    seen_since = scene.session.named_since
+    assert scene.assignment(KEY).served_by_name
+    scene.wait(2)
+    scene.jobs("AD_1", job("agent-AD_1"))
+    scene.run(5)
+
+    (joined,) = [one for one in scene.session.timeline if one.said is Said.AGENT_JOINED]
+    assert joined.took == seen_since - NOW < joined.at - NOW
 
 
 def test_an_order_that_comes_again_adds_nobody() -> None:
