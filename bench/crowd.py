@@ -20,6 +20,7 @@ from aiohttp import ClientSession, TCPConnector, web
 from livekit.protocol import agent, agent_dispatch, models
 from livekit.protocol import room as room_service
 
+from bench import stub
 from bench.ledger import percentile
 from dispatcher.livekit.answers import PROTOBUF
 from dispatcher.livekit.webhook import sign
@@ -131,15 +132,8 @@ def _list(*people: models.ParticipantInfo) -> bytes:
 
 async def serve(people: int) -> None:
     """Answers at a port that it writes to standard output, until its standard input ends."""
-    stub, app = Stub(people), web.Application()
-    app.router.add_post("/twirp/{service}/{method}", stub.answer)
-    app.router.add_get("/asked", stub.asked_at)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await runner.cleanup()
+    livekit = Stub(people)
+    await stub.serve(livekit.answer, web.get("/asked", livekit.asked_at))
 
 
 class Side(NamedTuple):

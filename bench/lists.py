@@ -18,6 +18,7 @@ from livekit.api import LiveKitAPI
 from livekit.protocol import agent_dispatch, models
 from livekit.protocol import room as room_service
 
+from bench import stub
 from dispatcher.app import running
 from dispatcher.core.facts import RoomSid
 from dispatcher.livekit.answers import PROTOBUF, twirp_session
@@ -58,14 +59,7 @@ async def serve() -> None:
         asked = await request.read()
         return web.Response(body=named if method == "ListRooms" and asked else answers[method], content_type=PROTOBUF)
 
-    app = web.Application()
-    app.router.add_post("/twirp/{service}/{method}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await runner.cleanup()
+    await stub.serve(answer)
 
 
 async def measured(name: str, read: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -> None:

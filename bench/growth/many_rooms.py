@@ -4,12 +4,12 @@ Its list is made once, so that whoever reads it is what costs. Nobody is in any 
 """
 
 import asyncio
-import sys
 
 from aiohttp import web
 from livekit.protocol import agent_dispatch, models
 from livekit.protocol import room as room_service
 
+from bench import stub
 from dispatcher.livekit.answers import PROTOBUF
 
 
@@ -46,15 +46,8 @@ def listed(*names: str) -> bytes:
 
 async def main() -> None:
     """It answers until its standard input ends."""
-    rooms, app = Rooms(), web.Application()
-    app.router.add_post("/twirp/{service}/{method}", rooms.answer)
-    app.router.add_put("/rooms/{many}", rooms.open)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await runner.cleanup()
+    rooms = Rooms()
+    await stub.serve(rooms.answer, web.put("/rooms/{many}", rooms.open))
 
 
 if __name__ == "__main__":
