@@ -92,7 +92,7 @@ def machine() -> list[str]:
     model = next((line.partition(":")[2].strip() for line in told if line.startswith("model name")), platform.machine())
     packages = [f"{name} {version(name)}" for name in PACKAGES]
     return [
-        f"{model}, {len(os.sched_getaffinity(0))} cores; load at the end {os.getloadavg()[0]:.1f}",
+        f"{model}, {os.cpu_count()} cores; load at the end {os.getloadavg()[0]:.1f}",
         f"Python {platform.python_version()}, {', '.join(packages)}",
         f"Node {_node()}, {', '.join(f'{name} {_module(name)}' for name in MODULES)}",
         f"{datetime.now(UTC):%Y-%m-%d}",

@@ -34,7 +34,7 @@ CHURN_S: Final = 8.0
 async def sessions(folder: Path) -> Table:
     """Live ones, in both homes."""
     said = (
-        "Live sessions, at rest. MB: of the process, benchmark included. A sweep's seconds are those before its looks "
+        "Live sessions, at rest. Bytes each: once filled. MB: of the process after sweeps and reloads, benchmark included. A sweep's seconds are those before its looks "
         "(which come 50 a second); pause, in ms: the longest of the event loop meanwhile."
     )
     head = ["sessions", "home", "MB", "bytes each", "in Valkey", "record", "sweep s", "pause", "reload s", "pause"]
