@@ -34,8 +34,9 @@ CHURN_S: Final = 8.0
 async def sessions(folder: Path) -> Table:
     """Live ones, in both homes."""
     said = (
-        "Live sessions, at rest. Bytes each: once filled. MB: of the process after sweeps and reloads, benchmark included. A sweep's seconds are those before its looks "
-        "(which come 50 a second); pause, in ms: the longest of the event loop meanwhile."
+        "Live sessions, at rest. Bytes each: once filled. MB: of the process after sweeps and reloads, "
+        "benchmark included. A sweep's seconds are those before its looks (which come 50 a second); pause, in "
+        "ms: the longest of the event loop meanwhile."
     )
     head = ["sessions", "home", "MB", "bytes each", "in Valkey", "record", "sweep s", "pause", "reload s", "pause"]
     table = Table("Sessions", said, head, [])

@@ -3,7 +3,6 @@
 import base64
 import binascii
 from typing import Annotated, Final, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, WithJsonSchema, model_validator
 
@@ -88,11 +87,7 @@ def signing_key(secret: Secret) -> bytes:
 
 def _check_url(url: str, *, allow_private: bool) -> None:
     """Raises ValueError; its text does not hold the URL, which is a secret."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("`url` is none: write https://, a host and a path") from None
+    parts, port = values.split(url, "`url` is none: write https://, a host and a path")
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or "@" in parts.netloc:
         raise ValueError("`url` is none: write https://, a host and a path, without a user")
     if parts.scheme == "http" and not allow_private:

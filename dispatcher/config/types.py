@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from dispatcher.config.problems import Problem
 from dispatcher.core.facts import Ms
 from dispatcher.core.notices import SUBSCRIBABLE, NoticeKind, Pacing
-from dispatcher.core.rules import Policy, Rule, Target
+from dispatcher.core.rules import Policy, Rule, Target, named_by
 from dispatcher.ledger.ended import EndedRooms
 
 NoticeFormat: TypeAlias = Literal["standard", "slack", "pagerduty"]
@@ -172,10 +172,8 @@ class Config(Struct, frozen=True, kw_only=True):
     @property
     def named(self) -> frozenset[Target]:
         """Every target that a rule names outright, or that is probed, in any project."""
-        ruled = {target for rule in self.rules_in_force for target in rule.policy.targets if target.name}
-        return frozenset(
-            ruled | {target for project in self.projects if project.probe for target in project.probe.targets}
-        )
+        probed = (project.probe.targets for project in self.projects if project.probe)
+        return frozenset(named_by(self.rules_in_force).union(*probed))
 
     @property
     def rules_in_force(self) -> tuple[Rule, ...]:

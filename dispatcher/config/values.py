@@ -158,7 +158,7 @@ def api_key(text: str) -> str:
 
 def url(text: str) -> str:
     """Where a project's LiveKit answers. The SDK turns ws into http. No user, password, query or fragment."""
-    parts, port = _split(text, _URL)
+    parts, port = split(text, _URL)
     if parts.scheme not in {"ws", "wss", "http", "https"} or not parts.hostname or port == 0:
         raise ValueError(_URL)
     if not _VISIBLE.fullmatch(text):
@@ -170,7 +170,7 @@ def url(text: str) -> str:
 
 def worker_url(text: str) -> str:
     """Where a worker answers over HTTP; with dns+ before it, every address of the name is one's."""
-    parts, port = _split(text.removeprefix("dns+"), _WORKER_URL)
+    parts, port = split(text.removeprefix("dns+"), _WORKER_URL)
     wrong = "@" in parts.netloc or parts.query or parts.fragment or parts.path.strip("/")
     if parts.scheme != "http" or not parts.hostname or not port or wrong or not _VISIBLE.fullmatch(text):
         raise ValueError(_WORKER_URL)
@@ -180,7 +180,7 @@ def worker_url(text: str) -> str:
 def launcher_url(text: str) -> str:
     """Where a launcher answers over HTTP. No user, password, path, query or fragment."""
     wrong = "write http:// or https://, a host and a port, such as http://gpu-1:8089"
-    parts, port = _split(text, wrong)
+    parts, port = split(text, wrong)
     odd = "@" in parts.netloc or parts.query or parts.fragment or parts.path.strip("/")
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or odd or not _VISIBLE.fullmatch(text):
         raise ValueError(wrong)
@@ -190,7 +190,7 @@ def launcher_url(text: str) -> str:
 def public_url(text: str) -> str:
     """Where people reach this service with a browser. No user, password, query or fragment."""
     wrong = "write a URL such as https://dispatcher.example.com"
-    parts, port = _split(text, wrong)
+    parts, port = split(text, wrong)
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not _VISIBLE.fullmatch(text):
         raise ValueError(wrong)
     if "@" in parts.netloc or parts.query or parts.fragment:
@@ -281,7 +281,7 @@ def secret_file(path: Path) -> str:
     return text
 
 
-def _split(url: str, wrong: str) -> tuple[SplitResult, int | None]:
+def split(url: str, wrong: str) -> tuple[SplitResult, int | None]:
     """The URL's parts, and its port. Raises ValueError: `wrong`, as the library's own text holds what was written."""
     try:
         parts = urlsplit(url)

@@ -106,6 +106,11 @@ def named(rules: Sequence[Rule], name: str) -> Rule | None:
     return next((rule for rule in rules if rule.name == name), None)
 
 
+def named_by(rules: Sequence[Rule]) -> set[Target]:
+    """The targets that rules name outright."""
+    return {target for rule in rules for target in rule.policy.targets if target.name}
+
+
 def matching(rules: Sequence[Rule], room: Room, person: Participant | None) -> tuple[Rule, ...]:
     """The rules that apply to a person (None: to the room): the first that matches, and on while it says `continue`."""
     judged = judging(rules, room, person)

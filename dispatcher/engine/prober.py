@@ -130,7 +130,7 @@ class Prober:
         while True:
             now = await self.ledger.now()
             session = await self._session(placed.key)
-            end = ended(session, placed.assignment, stay, now) if session else None
+            end = ended(session, placed.assignment, stay if now < until else 0, now) if session else None
             if end is None and now >= until:
                 end = ProbeEnd(ProbeResult.TIMED_OUT)
             if end is not None:

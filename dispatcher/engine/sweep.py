@@ -90,7 +90,7 @@ class Sweep:
         pause = self._pause(runtime, snapshot.config.sweep.looks_per_second)
         before = await self._before(project)
         await asyncio.sleep(await self.pacer.to_look(project, runtime.api_rate_limit) / 1000)
-        rooms = await self._rooms(project, runtime)
+        rooms, probes = await self._rooms(project, runtime)
         live = {key async for some in _batches(rooms) for key in some}
         gone = [key async for some in _batches(before) for key in some if key not in live]
         unknown = await self._unknown([*rooms, *gone])
@@ -116,17 +116,17 @@ class Sweep:
         live |= untold
         self._listed[project] = live
         self.calls.swept(project)
+        await self._end_probes(project, runtime, probes)
 
-    async def _rooms(self, project: str, runtime: ProjectRuntime) -> dict[Key, Room]:
-        """All that live, but for those of probes, which are ended if they were left."""
+    async def _rooms(self, project: str, runtime: ProjectRuntime) -> tuple[dict[Key, Room], list[Room]]:
+        """All that live, and apart from them those of probes."""
         rooms, probes = dict[Key, Room](), list[Room]()
         listed = await runtime.livekit.rooms()
         self.calls.livekit_answered(project)
         async for some in _batches(listed):
             probes += [room for room in some if room.sid and is_probe(room.name)]
             rooms |= {Key(project, room.name, room.sid): room for room in some if room.sid and not is_probe(room.name)}
-        await self._end_probes(project, runtime, probes)
-        return rooms
+        return rooms, probes
 
     async def _unknown(self, keys: Sequence[Key]) -> set[Key]:
         """Those that the ledger does not know; it keeps the others."""
@@ -146,6 +146,7 @@ class Sweep:
         ours = probe_rooms(self.calls.health.instance)
         for room in rooms:
             if room.name.startswith(ours) and room.created_at < await self.ledger.now() - PROBE_LEFT_MS:
+                await self.pacer.taking_back(project, runtime.api_rate_limit)
                 await runtime.livekit.end(room.name)
                 await sessions.remind(self.ledger, Key(project, room.name, room.sid), SWEPT)
                 self.log.warning("probe.left", project=project, room=room.name)

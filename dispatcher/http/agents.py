@@ -12,7 +12,7 @@ from dispatcher.client import ListedAgent, ListedAgents
 from dispatcher.core.facts import Ms
 from dispatcher.core.pauses import Paused, TooManyPaused
 from dispatcher.core.probes import ProbeFacts
-from dispatcher.core.rules import Rule, Target
+from dispatcher.core.rules import Rule, Target, named_by
 from dispatcher.core.splits import Side
 from dispatcher.core.targets import TargetFacts
 from dispatcher.core.workers import WorkersSeen
@@ -22,7 +22,7 @@ from dispatcher.http.guard import Guard
 from dispatcher.http.problems import ApiError
 from dispatcher.http.route import ApiCall, Nothing
 from dispatcher.runtime.snapshot import ProjectRuntime
-from dispatcher.targets.breaker import Breaker, named_by
+from dispatcher.targets.breaker import Breaker
 from dispatcher.targets.pauses import PauseBoard
 from dispatcher.targets.probes import ProbeBoard
 

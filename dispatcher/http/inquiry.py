@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from dispatcher.core.facts import Ms
-from dispatcher.core.rules import Rule
+from dispatcher.core.rules import Rule, named_by
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.troubles import TroubleKind
@@ -17,7 +17,7 @@ from dispatcher.http.resources import ToldRoom, ToldSession, ToldTrouble
 from dispatcher.ledger import sessions
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.runtime.snapshot import ConfigHolder
-from dispatcher.targets.breaker import Breaker, named_by
+from dispatcher.targets.breaker import Breaker
 from dispatcher.targets.pauses import PauseBoard
 from dispatcher.targets.probes import ProbeBoard
 from dispatcher.telemetry.recorder import SessionRecorder

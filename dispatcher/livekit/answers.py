@@ -6,9 +6,9 @@ headers. The session made here stops all that beneath it; lists are read here, m
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Final, NewType, TypeVar
 
 from aiohttp import (
@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError, Message
 from yarl import URL
 
 from dispatcher.core.errors import DispatcherError
-from dispatcher.livekit.proxies import Proxies
+from dispatcher.livekit.proxies import proxy_for
 
 TwirpSession = NewType("TwirpSession", ClientSession)
 M = TypeVar("M", bound=Message)
@@ -70,7 +70,7 @@ class Bounded(ClientResponse):
 @asynccontextmanager
 async def twirp_session(connector: BaseConnector | None = None) -> AsyncIterator[TwirpSession]:
     """A session for calls to LiveKit: anything but a reply raises NoReply; no redirects, no cookies."""
-    middlewares = partial(_proxied, Proxies()), _replies
+    middlewares = partial(_proxied, cache(proxy_for)), _replies
     async with ClientSession(
         connector=connector, response_class=Bounded, middlewares=middlewares, cookie_jar=DummyCookieJar()
     ) as session:
@@ -169,9 +169,11 @@ class Arriving:
         return value | byte << shift, at + 1
 
 
-async def _proxied(proxies: Proxies, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+async def _proxied(
+    proxy_of: Callable[[URL], URL | None], request: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
     """Send the request by the proxy that the environment names for it, if it does."""
-    if (proxy := proxies.to(request.url)) is not None:
+    if (proxy := proxy_of(request.url)) is not None:
         login = encode_basic_auth(proxy.user or "", proxy.password or "") if proxy.user or proxy.password else ""
         if login and request.url.scheme == "http":  # then the proxy reads the request itself
             request.headers[PROXY_AUTHORIZATION] = login

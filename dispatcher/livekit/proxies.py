@@ -18,20 +18,6 @@ def proxy_for(url: URL) -> URL | None:
     return URL(named if "://" in named else f"http://{named}") if named else None
 
 
-class Proxies:
-    """The same, found out once for each origin: it takes 0.1 ms, and a process's environment stays as it is."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str | None, int | None], URL | None] = {}
-
-    def to(self, url: URL) -> URL | None:
-        """The proxy for this URL; None: none."""
-        origin = url.scheme, url.host, url.port
-        if origin not in self._known:
-            self._known[origin] = proxy_for(url)
-        return self._known[origin]
-
-
 def way(url: str) -> str:
     """How a LiveKit at this URL is asked, for people: ", by the proxy HOST:PORT", or nothing."""
     proxy = proxy_for(URL(url.replace("ws", "http", 1) if url.startswith("ws") else url))

@@ -36,9 +36,11 @@ _FACTS: Final = msgspec.json.Decoder(TargetFacts)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-class _Read(Struct, frozen=True):
+class _Read(Struct):
     memo: bytes | None
     at: Ms
+    facts: TargetFacts  # the memo's, with the first `counted` of the news
+    counted: int = 0
 
 
 class Board:
@@ -50,7 +52,6 @@ class Board:
         self.outbox = outbox
         self._news: defaultdict[str, list[News]] = defaultdict(list)  # not told yet
         self._read: dict[str, _Read] = {}
-        self._learnt: dict[str, tuple[TargetFacts, int]] = {}  # from what was read, and so many of the news
         self._requested: dict[str, int] = {}
         self._requested_at: Ms = 0
 
@@ -59,7 +60,7 @@ class Board:
     def heard(self, project: str, target: Target, memo: bytes | None, now: Ms) -> TargetFacts:
         """Take in a memo that has just been read; the facts with it."""
         name = queue_of(project, target)
-        self._remember(name, _Read(memo, now))
+        self._remember(name, memo, now)
         return self._facts(name)
 
     async def facts(self, project: str, targets: Sequence[Target], now: Ms) -> list[TargetFacts]:
@@ -84,33 +85,26 @@ class Board:
         return name not in self._read or now >= self._read[name].at + FRESH_MS
 
     def _facts(self, name: str) -> TargetFacts:
-        read, told = self._read.get(name), self._news.get(name, [])
-        facts, known = self._learnt.get(name) or (_loaded(read.memo if read else None), 0)
-        facts = learn(facts, told[known:])
-        self._learnt[name] = facts, len(told)
-        return facts
+        read, told = self._read.get(name), self._news.get(name, ())
+        if read is None:
+            return learn(UNKNOWN, told)
+        read.facts, read.counted = learn(read.facts, told[read.counted :]), len(told)
+        return read.facts
 
     # Telling
 
     def learn(self, project: str, session: Session, entries: Iterable[Entry]) -> None:
         """Take in what a session's new entries tell of its targets, and tell the other replicas within a second."""
         for target, one in news(session, entries):
-            self._tell(queue_of(project, target), one)
+            self._news[queue_of(project, target)].append(one)
 
     def worker_seen(self, project: str, target: Target, at: Ms) -> None:
         """Take in a sign of life: a worker of the target's is there, at `at` of the ledger's clock."""
-        self._tell(queue_of(project, target), Seen(at))
+        self._news[queue_of(project, target)].append(Seen(at))
 
     def no_worker(self, project: str, target: Target, at: Ms) -> None:
         """Open the target's circuit until there is a sign of life: whoever asks all workers finds none of its own."""
-        self._tell(queue_of(project, target), Absent(at))
-
-    def _tell(self, name: str, one: News) -> None:
-        told = self._news[name]
-        told.append(one)
-        if len(told) > NEWS_MAX:
-            del told[0]
-            self._learnt.pop(name, None)
+        self._news[queue_of(project, target)].append(Absent(at))
 
     async def run(self) -> None:
         """Tell what is new, for ever; while the ledger cannot be asked, keep it."""
@@ -123,6 +117,11 @@ class Board:
 
     async def flush(self) -> None:
         """Write what is new here where all replicas read it. Raises LedgerUnavailable: the rest is kept."""
+        for name, told in self._news.items():
+            if len(told) > NEWS_MAX:
+                del told[:-NEWS_MAX]
+                if read := self._read.get(name):
+                    read.facts, read.counted = _loaded(read.memo), 0
         for name in list(self._news):
             await self._flush(name)
 
@@ -142,7 +141,7 @@ class Board:
                     name, before, after, telling=Telling(notices=notices, change=change)
                 )
             if learnt == facts or kept == after:
-                self._told(name, told, _Read(kept, read.at if read else 0))
+                self._told(name, told, kept, read.at if read else 0)
                 self._log(changed)
                 return
             before = kept
@@ -151,21 +150,21 @@ class Board:
         project, _, agent = name.partition("/")
         return self.outbox.of_circuit(project, agent, before, after)
 
-    def _told(self, name: str, told: Sequence[News], read: _Read) -> None:
+    def _told(self, name: str, told: Sequence[News], memo: bytes | None, at: Ms) -> None:
         left = self._news.pop(name)[len(told) :]
         if left:
             self._news[name] = left
-        self._learnt.pop(name, None)
-        self._remember(name, read)
+        self._read.pop(name, None)  # its facts have counted the news that are gone
+        self._remember(name, memo, at)
 
-    def _remember(self, name: str, read: _Read) -> None:
-        if len(self._read) >= READ_MAX:
+    def _remember(self, name: str, memo: bytes | None, at: Ms) -> None:
+        read = self._read.get(name)
+        if read is not None and read.memo == memo:
+            read.at = at
+            return
+        if read is None and len(self._read) >= READ_MAX:
             self._read.clear()
-            self._learnt.clear()
-        before = self._read.get(name)
-        if before is None or before.memo != read.memo:
-            self._learnt.pop(name, None)
-        self._read[name] = read
+        self._read[name] = _Read(memo, at, _loaded(memo))
 
     def _log(self, changed: CircuitChanged | None) -> None:
         """Log a circuit that this replica has changed: no other does, unless it had exactly the same news."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from dispatcher.core import timing
 from dispatcher.core.effects import Turn, TurnToCreate
 from dispatcher.core.facts import Ms
-from dispatcher.core.rules import Rule, Target
+from dispatcher.core.rules import Rule, Target, named_by
 from dispatcher.core.session import Session
 from dispatcher.core.splits import Side
 from dispatcher.core.targets import Circuit, Outlook, TargetFacts, circuit, instead, outlook
@@ -32,11 +32,6 @@ class KnownTarget(Struct, frozen=True, kw_only=True):
     target: Target
     circuit: Circuit
     facts: TargetFacts
-
-
-def named_by(rules: Sequence[Rule]) -> set[Target]:
-    """The targets that rules name outright."""
-    return {target for rule in rules for target in rule.policy.targets if target.name}
 
 
 class Breaker:

@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from dispatcher.core.facts import Ms
 from dispatcher.core.pauses import Pause, Paused, Pauses, begun, ended, holding, paused, reason_of
+from dispatcher.core.rules import named_by
 from dispatcher.explain import paused_by
 from dispatcher.ledger import changes, sessions
 from dispatcher.ledger.changes import PausesChanged
 from dispatcher.ledger.interface import MEMO_TTL_MS, Ledger, LedgerUnavailable, Telling
 from dispatcher.runtime.snapshot import ConfigHolder
-from dispatcher.targets.breaker import named_by
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import OTHER, Metrics
 

@@ -66,11 +66,11 @@ class ProbeBoard:
 
     async def facts(self, project: str) -> Mapping[Target, ProbeFacts | None]:
         """Read what is known of each of the project's probed targets; None: nothing yet. Raises LedgerUnavailable."""
-        return await self._read([one for one in self.probed.values() if one.project == project])
+        probed = [one for one in self.probed.values() if one.project == project]
+        return {one.target: facts for one, facts in zip(probed, await self._read(probed), strict=True)}
 
-    async def _read(self, probed: Sequence[ProbedTarget]) -> Mapping[Target, ProbeFacts | None]:
-        memos = await self.ledger.memos([one.name for one in probed]) if probed else ()
-        return {one.target: _loaded(memo) for one, memo in zip(probed, memos, strict=True)}
+    async def _read(self, probed: Sequence[ProbedTarget]) -> list[ProbeFacts | None]:
+        return [_loaded(memo) for memo in await self.ledger.memos([one.name for one in probed])] if probed else []
 
     async def tell(self, one: ProbedTarget, probed: ProbeMade) -> None:
         """Count it, log it, and let all replicas know. Raises LedgerUnavailable: then it may be unknown to them."""
@@ -120,13 +120,13 @@ class ProbeBoard:
     async def show(self) -> None:
         """Set the gauges to what the ledger says now; who is paused does not fail. Raises LedgerUnavailable."""
         probed = list(self.probed.values())
-        memos = await self.ledger.memos([one.name for one in probed]) if probed else ()
+        known = await self._read(probed)
         now = await self.ledger.now() if probed else 0
         failures, last = self.metrics.probe_consecutive_failures, self.metrics.probe_last_success_timestamp_seconds
         rows: list[tuple[ProbedTarget, ProbeFacts | None, bool]] = []
-        for one, memo in zip(probed, memos, strict=True):
+        for one, facts in zip(probed, known, strict=True):
             paused = one.target.agent in await self.pauses.paused(one.project, now)
-            rows.append((one, _loaded(memo), paused))
+            rows.append((one, facts, paused))
         failures.clear()  # and set before anybody can read them
         last.clear()
         for one, facts, paused in rows:

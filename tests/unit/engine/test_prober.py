@@ -3,21 +3,25 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from dispatcher.config import ApiRateLimit, ProbeSettings
 from dispatcher.core.probes import ProbeFacts, probe_rooms
 from dispatcher.core.rules import Policy, Target
+from dispatcher.core.session import Session
+from dispatcher.core.timeline import Entry, Said
 from dispatcher.core.workers import WorkersSeen
 from dispatcher.engine.intake import Intake
-from dispatcher.engine.orders import Orders
+from dispatcher.engine.orders import Orders, Placed
 from dispatcher.engine.prober import EMPTY_S, METADATA, NOTHING_KNOWN, Prober
 from dispatcher.engine.runner import Runner
 from dispatcher.engine.supervise import Supervisor
-from dispatcher.ledger.interface import LedgerUnavailable
+from dispatcher.ledger.interface import Key, LedgerUnavailable
 from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.notices.outbox import NOBODY
 from dispatcher.targets.probes import ProbeBoard, ProbedTarget
-from tests.unit.desk import PROJECT, Desk, fails, until
+from tests.unit.core.world import NOW, assignment, attempt, session
+from tests.unit.desk import KEY, PROJECT, Desk, fails, until
 
 GREETER = ProbedTarget(PROJECT, Target("greeter"))
 EVERY = 60_000
@@ -136,3 +140,18 @@ async def test_what_is_probed_has_a_loop_of_its_own(dry_run: bool) -> None:
     assert prober.names() == [GREETER.name]
     assert ("open" in night.livekit.calls) is not dry_run
     assert EMPTY_S < 180
+
+
+async def test_an_agent_that_is_there_when_the_time_is_up_has_come(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came so late that it cannot have stayed yet."""
+    joined = Entry(at=NOW, said=Said.AGENT_JOINED, assignment="greeter", number=1, agent="greeter", took=16_000)
+
+    async def there(_prober: Prober, _key: Key) -> Session:
+        return replace(session(assignment(attempt())), timeline=(joined,))
+
+    monkeypatch.setattr(Prober, "_session", there)
+    end, why = await night.prober()._end(Placed(key=KEY, assignment="greeter"), 5_000, 0)  # noqa: SLF001
+
+    assert (end.result, end.took, why) == ("served", 16_000, "")

@@ -12,7 +12,7 @@ from dispatcher.core.effects import Then
 from dispatcher.core.facts import ROOM_FINISHED, SWEPT, Ms, Room, RoomSid
 from dispatcher.core.probes import probe_rooms
 from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.engine.sweep import PROBE_LEFT_MS, Sweep
+from dispatcher.engine.sweep import PROBE_LEFT_MS, Sweep, _batches
 from dispatcher.ledger.ended import OVER_FINAL_MS
 from dispatcher.ledger.interface import Key, LedgerUnavailable
 from dispatcher.ledger.record import load_event
@@ -159,8 +159,9 @@ async def test_a_room_that_has_ended_is_left_alone() -> None:
 async def test_a_listing_without_sid_says_nothing() -> None:
     """There is no session without one."""
     floor = Floor()
-    floor.livekit.lives = {RoomSid(""): RoomSnapshot(room=Room(sid=RoomSid(""), name="lobby"))}
-    await floor.sweep.sweep(PROJECT)
+    for name in ("lobby", f"{probe_rooms('default')}1"):
+        floor.livekit.lives = {RoomSid(""): RoomSnapshot(room=Room(sid=RoomSid(""), name=name))}
+        await floor.sweep.sweep(PROJECT)
     assert await floor.due() == []
 
 
@@ -265,9 +266,10 @@ async def test_ends_that_an_interval_has_no_looks_for_are_left_to_the_next() -> 
     assert swept == [3, 1, 2]
 
 
-async def test_more_rooms_than_an_interval_has_looks_for_take_turns() -> None:
+async def test_more_rooms_than_an_interval_has_looks_for_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five looks per sweep over eight rooms: the longest not looked at come first, and it is said how long it takes."""
-    floor = Floor(*range(1, 9), every=5)
+    monkeypatch.setattr("dispatcher.engine.sweep.AT_ONCE", 3)
+    floor = Floor(*range(8, 0, -1), every=5)
     for number in range(1, 9):
         await floor.desk.hear(key=key(number))
     await floor.due()
@@ -294,6 +296,33 @@ async def test_unknown_rooms_come_first_and_cost_the_known_ones_nothing_but_time
     assert await floor.due() == [5, 6]
     await floor.sweep.sweep(PROJECT)
     assert await floor.due() == [3, 4]
+
+
+async def test_rooms_that_are_over_cost_an_interval_no_look() -> None:
+    """LiveKit still lists the first: the other one is looked at."""
+    floor = Floor(1, 2, every=1)
+    await floor.desk.hear(ROOM_FINISHED, key=key(1))
+    await floor.desk.drive()
+    await floor.desk.hear(key=key(2))
+    await floor.due()
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [2]
+
+
+async def test_between_batches_of_rooms_other_work_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are."""
+    monkeypatch.setattr("dispatcher.engine.sweep.AT_ONCE", 1)
+    turns: list[int] = []
+    async with asyncio.TaskGroup() as group:
+
+        async def other() -> None:
+            for n in range(3):
+                turns.append(n)
+                await asyncio.sleep(0)
+
+        group.create_task(other())
+        seen = [len(turns) async for _ in _batches(range(3))]
+    assert seen == [0, 1, 2]
 
 
 async def test_an_interval_has_one_look_at_least() -> None:
@@ -444,3 +473,25 @@ async def test_a_probe_that_a_new_process_finds_in_the_ledger_is_no_room_that_ha
     await floor.replica().sweep(PROJECT)
 
     assert [line["room"] for line in floor.desk.said("session.found")] == ["gone"]
+
+
+async def test_a_probe_s_room_that_livekit_does_not_end_holds_up_no_caller_s() -> None:
+    """The sweep says that LiveKit failed; all the others were looked at."""
+    floor = Floor(5)
+    left = probe_room(1, PROBE_LEFT_MS + 1)
+    assert left.room
+    floor.livekit.lives |= {left.room.sid: left}
+    floor.livekit.before("end", DOWN)
+    with pytest.raises(Unavailable):
+        await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == [5]
+
+
+async def test_rooms_that_have_gone_are_looked_at_in_the_order_of_their_sids() -> None:
+    """What an interval has no looks for is the same on every replica."""
+    floor = Floor(*range(1, 20))
+    await floor.sweep.sweep(PROJECT)
+    await floor.due()
+    live(floor.livekit)
+    await floor.sweep.sweep(PROJECT)
+    assert await floor.due() == list(range(1, 20))

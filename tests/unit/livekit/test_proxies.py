@@ -11,6 +11,7 @@ import pytest
 from livekit.protocol import room as room_service
 from yarl import URL
 
+from dispatcher.livekit.answers import NoReply, twirp_session
 from dispatcher.livekit.failures import Reason, Unavailable
 from dispatcher.livekit.proxies import proxy_for, way
 from tests.real.redis_servers import certificate
@@ -81,6 +82,23 @@ async def test_a_call_goes_by_the_proxy(environment: pytest.MonkeyPatch, server:
 
     assert await server.client(url="ws://livekit.invalid:7880").rooms() == ()
     assert [method for method, _ in server.asked] == ["ListRooms"]
+
+
+async def test_the_way_is_found_out_once_for_each_address(monkeypatch: pytest.MonkeyPatch, server: Script) -> None:
+    """It takes 0.1 ms; other calls to the same address cost nothing, and another LiveKit has its own."""
+    asked: list[str] = []
+
+    def counting(url: URL) -> URL | None:
+        asked.append(f"{url.scheme} {url.host}")
+        return URL(server.url)
+
+    monkeypatch.setattr("dispatcher.livekit.answers.proxy_for", counting)
+    async with twirp_session() as session:
+        for host in ("a.invalid", "a.invalid", "b.invalid"):
+            with pytest.raises(NoReply):
+                await session.get(f"http://{host}/")
+
+    assert asked == ["http a.invalid", "http b.invalid"]
 
 
 async def test_a_proxy_that_is_not_there_is_named(environment: pytest.MonkeyPatch, server: Script) -> None:

@@ -178,6 +178,47 @@ async def test_while_the_ledger_cannot_be_asked_news_are_kept() -> None:
     assert (await facts(here.board())).seen_at == NOW + NEWS_MAX + 9
 
 
+async def test_of_very_many_news_that_wait_all_count_here_and_the_newest_are_told() -> None:
+    """Also of those that come while the others are told."""
+    here = Replicas()
+    board = here.board()
+    for n in range(NEWS_MAX + 10):
+        board.worker_seen("p", GREETER, NOW + n)
+    await facts(board)
+    here.watch.broken = True
+    with pytest.raises(LedgerUnavailable):
+        await board.flush()
+    here.watch.broken = False
+    assert len(board._news["p/greeter"]) == NEWS_MAX  # noqa: SLF001
+    board.worker_seen("p", GREETER, NOW + 5_000)
+    assert (await facts(board)).seen_at == NOW + 5_000
+    replace_memo = here.ledger.replace_memo
+
+    async def meanwhile(name: str, before: bytes | None, after: bytes, *, telling: Telling) -> bytes | None:
+        board.worker_seen("p", GREETER, NOW + 9_000)
+        return await replace_memo(name, before, after, telling=telling)
+
+    here.ledger.replace_memo = meanwhile  # type: ignore[method-assign, assignment]
+    await board.flush()
+    here.ledger.replace_memo = replace_memo  # type: ignore[method-assign]
+    await board.flush()
+
+    assert (await facts(here.board())).seen_at == NOW + 9_000
+
+
+async def test_what_comes_after_news_that_changed_nothing_counts_here() -> None:
+    """The memo stayed as it was, and the news were told all the same."""
+    board = Replicas().board()
+    board.worker_seen("p", GREETER, NOW)
+    await board.flush()
+    board.worker_seen("p", GREETER, NOW - 5)
+    assert (await facts(board)).seen_at == NOW
+    await board.flush()
+    board.worker_seen("p", GREETER, NOW + 5)
+
+    assert (await facts(board)).seen_at == NOW + 5
+
+
 async def test_what_changes_nothing_is_not_written() -> None:
     """A sign of life that is older than another; and a memo that nobody can read is written anew."""
     here = Replicas()
