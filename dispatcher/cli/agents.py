@@ -78,7 +78,8 @@ def _failing(one: ListedAgent) -> Iterator[str]:
         if target.probe and target.probe.failures:
             name = f"{one.agent}@{target.deployment}" if target.deployment else one.agent
             yield f"{name}: {target.probe.sentence}"
-            yield f"  dispatcher explain {target.probe.room}" if target.probe.room else ""
+            if target.probe.room:
+                yield f"  dispatcher explain {target.probe.room}"
 
 
 def _hour(one: LastHour) -> str:

@@ -39,7 +39,7 @@ class AgentProbe(Struct, frozen=True):
     last_served_at: Annotated[int | None, Meta(description="when a probe last got an agent; null: not known")]
     failures: Annotated[int, Meta(description="how many have failed in a row")]
     failing_since: Annotated[int | None, Meta(description="when the first of these ended; null: the last was served")]
-    room: Annotated[str | None, Meta(description="the last one's, for GET /v1/rooms/{room}")]
+    room: Annotated[str | None, Meta(description="the last one's, for GET /v1/rooms/{room}; null: there was none")]
     why: Annotated[str | None, Meta(description="the diagnosis of the last one; null: it was served")]
     sentence: Annotated[str, Meta(description="all of it for people, fit for a terminal")]
 

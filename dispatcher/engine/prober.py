@@ -102,6 +102,7 @@ class Prober:
                 end, why = await self._end(placed, min(runtime.limits.min_stay, STAY_MAX_MS), within)
         except (LiveKitError, OrderRefused) as error:
             end, why = ProbeEnd(ProbeResult.LIVEKIT_FAILING), f"There was no room to be had in LiveKit ({error})."
+            name = ""
         return ProbeMade(at=await self.ledger.now(), result=end.result, room=name, took=end.took, why=why)
 
     @asynccontextmanager

@@ -141,7 +141,7 @@ async def test_where_livekit_has_no_room_for_it_that_is_told() -> None:
         "livekit_failing",
         "There was no room to be had in LiveKit (CreateRoom: server).",
     )
-    assert told["failures"] == 1
+    assert (told["failures"], told["room"]) == (1, None)
 
 
 async def test_a_room_of_which_nobody_knows_whether_it_was_opened_is_ended() -> None:
