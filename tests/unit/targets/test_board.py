@@ -11,7 +11,7 @@ from dispatcher.core.targets import UNKNOWN, Join, News, Silence, TargetFacts, l
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.ledger.interface import LedgerUnavailable, Telling
 from dispatcher.ledger.memory import MemoryLedger
-from dispatcher.targets.board import NEWS_MAX, READ_MAX, Board
+from dispatcher.targets.board import FRESH_MS, NEWS_MAX, READ_MAX, Board
 from dispatcher.telemetry.logs import Log
 from tests.unit.core.world import GREETER, NOW, assignment, attempt, person, session
 from tests.unit.desk import PROJECT, Desk, Staged, Watch
@@ -69,6 +69,19 @@ async def test_a_turn_brings_the_newest() -> None:
     board.worker_seen("p", GREETER, NOW)
 
     assert board.heard("p", GREETER, b'{"seen_at":5,"probed_at":7}', NOW) == TargetFacts(seen_at=NOW, probed_at=7)
+
+
+async def test_a_memo_that_came_with_a_turn_is_fresh_though_it_is_the_same() -> None:
+    """The ledger is not asked for it again within FRESH_MS."""
+    here = Replicas()
+    board = here.board()
+    await facts(board)
+    board.heard("p", GREETER, None, NOW + FRESH_MS - 1)
+
+    here.watch.broken = True
+    assert await facts(board, now=NOW + 2 * FRESH_MS - 2) == UNKNOWN
+    with pytest.raises(LedgerUnavailable):
+        await facts(board, now=NOW + 2 * FRESH_MS - 1)
 
 
 async def test_what_two_tell_at_the_same_time_is_not_lost() -> None:
