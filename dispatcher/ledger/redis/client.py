@@ -147,6 +147,7 @@ async def _close(replaced: RedisCluster) -> None:
     """Its connections are closed; a call still under way on one fails, and is sent again on the client that is new."""
     with suppress(TimeoutError, *FOREIGN):
         async with asyncio.timeout(DROP_S):
+            await replaced.aclose()  # does nothing while a call connects it; that one's connections are closed by these
             await replaced.nodes_manager.aclose()
             await replaced.nodes_manager.aclose("startup_nodes")
 

@@ -1,14 +1,22 @@
 """The Redis home on a cluster: what redis-py's client of it makes hard."""
 
 import asyncio
+import gc
+import signal
+import warnings
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from dispatcher.ledger.interface import Counts, Delivered, Key, LedgerUnavailable
 from dispatcher.ledger.redis import address
+from dispatcher.ledger.redis.client import Client
+from dispatcher.ledger.redis.connections import NODE_S
+from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.ledger import RedisLedger
+from dispatcher.ledger.redis.scripts import Op
 from tests.real.redis_servers import ALL_DATA, Cluster, cluster, wait_until
 
 ROOMS = 60
@@ -61,3 +69,23 @@ async def test_a_node_that_comes_back_is_used_again_under_load(ledger: RedisLedg
     assert again[:ROOMS] == [Delivered.DUPLICATE] * ROOMS
     assert again[ROOMS:] == [Delivered.ACCEPTED] * ROOMS
     assert counts == Counts(due=0, held=2 * ROOMS, rest=0)
+
+
+async def test_a_client_that_is_given_up_is_closed(servers: Cluster) -> None:
+    """The next call has a client of its own, and nothing of the first one is left open."""
+    calls = Keys().everywhere(Op.COUNTS)
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        async with aclosing(Client(address.read(servers.url))) as client:
+            before = await client.run(calls)
+            for node in servers.nodes:
+                node.process.signal(signal.SIGSTOP)
+            with pytest.raises(LedgerUnavailable):
+                await client.run(calls, within=NODE_S / 4)
+            for node in servers.nodes:
+                node.process.signal(signal.SIGCONT)
+            after = await client.run(calls)
+        gc.collect()
+
+    assert after == before
+    assert [str(warning.message) for warning in left] == []
