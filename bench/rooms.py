@@ -19,7 +19,7 @@ from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from dispatcher.app import running
-from dispatcher.config import Secret
+from dispatcher.config import LedgerAt, Secret
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Target
@@ -110,7 +110,7 @@ async def measured(http: ClientSession, url: str) -> tuple[list[float], float, i
 @asynccontextmanager
 async def service(redis: str | None) -> AsyncIterator[tuple[str, Ledger]]:
     """A service whose LiveKit does not answer."""
-    settings = replace(config(NOWHERE, rule("greeter")), redis_url=Secret(redis) if redis else None)
+    settings = replace(config(NOWHERE, rule("greeter")), ledger=LedgerAt("redis", Secret(redis)) if redis else None)
     async with running(settings, Log(lambda _: None, time.time), version="bench") as here:
         await asyncio.sleep(1)
         gc.collect()

@@ -158,7 +158,7 @@ def _runner(
         outbox=outbox,
         recorder=recorder,
         pauses=PauseBoard(ledger, current.holder, log, metrics),
-        shared=config.redis_url is not None,
+        shared=config.ledger is not None,
         tape=stack.enter_context(_recorded(record, config, log, metrics)) if record else None,
     )
     return Runner(ledger, reconciler, wake, log, metrics, concurrency=config.concurrency)

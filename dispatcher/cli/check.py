@@ -49,8 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     for one in config.launchers:
         if one.urls:
             sys.stdout.write(f"Launcher {one.name}: asked at {', '.join(one.urls)}.\n")
-    if config.redis_url:
-        sys.stdout.write(f"Ledger: Redis, as instance {config.instance}; of a dry run: in memory, its own.\n")
+    if config.ledger:
+        home = config.ledger.home.capitalize()
+        sys.stdout.write(f"Ledger: {home}, as instance {config.instance}; of a dry run: in memory, its own.\n")
     return 0
 
 

@@ -81,7 +81,7 @@ def _config(url: str) -> Config:
         create_rate=CreateRate(),
         host="127.0.0.1",
         port=0,
-        redis_url=None,
+        ledger=None,
         api_token=None,
         file=None,
         warnings=(),

@@ -9,13 +9,13 @@ from textwrap import fill
 from typing import Final
 
 from dispatcher.config import Source
-from dispatcher.config.environment import service_url
+from dispatcher.config.environment import HIDDEN, service_url
 from dispatcher.config.lk import LK_FILE, with_lk_project
 
 LIVEKIT: Final = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_KEYS")
 RULES: Final = ("DISPATCHER_CONFIG", "DISPATCHER_AGENT")
 LISTENS: Final = ("DISPATCHER_HOST", "DISPATCHER_PORT")
-EVERYTHING: Final = (*LIVEKIT, *RULES, *LISTENS, "DISPATCHER_ADMIN_PORT", "REDIS_URL", "DISPATCHER_API_TOKEN")
+EVERYTHING: Final = (*LIVEKIT, *RULES, *LISTENS, "DISPATCHER_ADMIN_PORT", *HIDDEN)
 SERVICE: Final = ("DISPATCHER_API_TOKEN", "DISPATCHER_API_TOKEN_FILE", *LISTENS, "DISPATCHER_ADMIN_PORT")
 WEBHOOK: Final = "/webhook"
 

@@ -93,10 +93,10 @@ async def _until_stopped(
                 projects=[project.name for project in config.projects],
                 rules=len({rule.name for rule in config.rules_in_force}),
                 instance=config.instance,
-                ledger="redis" if config.redis_url and not dry_run else "memory",
+                ledger=config.ledger.home if config.ledger and not dry_run else "memory",
                 dry_run=dry_run,
             )
-            if config.redis_url and dry_run:
+            if config.ledger and dry_run:
                 log.warning(
                     "redis.unused", why="a dry run has a ledger of its own, in memory: no other process uses it"
                 )

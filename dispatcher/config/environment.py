@@ -11,7 +11,7 @@ from dispatcher.config import values
 from dispatcher.config.document import read_text
 from dispatcher.config.misspelt import misspelt
 from dispatcher.config.problems import Problem, in_environment
-from dispatcher.config.types import Secret
+from dispatcher.config.types import LedgerAt, Secret
 
 T = TypeVar("T")
 
@@ -21,8 +21,9 @@ _LOOPBACK: Final = {HOST: "127.0.0.1", "::": "::1"}  # who listens at every addr
 SERVICE_LINK: Final = "tcp://"  # what Kubernetes writes into NAME_PORT for a Service of that name
 PROXIES: Final = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})  # in small letters, too: `livekit.proxies` reads them
 SHORT: Final = 16  # characters; a token of fewer can be guessed, as nothing slows down who tries
+HIDDEN: Final = ("REDIS_URL", "DISPATCHER_API_TOKEN")  # of which people see whether they are set
 SECRET_FILES: Final = tuple(  # variables that name a file; a test holds them equal to what is read
-    f"{name}_FILE" for name in ("LIVEKIT_API_SECRET", "LIVEKIT_KEYS", "REDIS_URL", "DISPATCHER_API_TOKEN")
+    f"{name}_FILE" for name in ("LIVEKIT_API_SECRET", "LIVEKIT_KEYS", *HIDDEN)
 )
 _PAIRS: Final = "write it as LiveKit does: `key: secret`, one pair a line, with the space"
 
@@ -33,7 +34,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     given: frozenset[str]  # without `_FILE`
     url: str | None
     keys: Mapping[str, Secret]  # LIVEKIT_API_KEY comes before those of LIVEKIT_KEYS
-    redis_url: Secret | None
+    ledger: LedgerAt | None
     config: Path | None
     agent: str | None
     host: str
@@ -55,7 +56,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     read = Environment(
         url=url,
         keys=keys,
-        redis_url=variables.take("REDIS_URL", _hidden(values.redis_url), secret=True),
+        ledger=variables.take("REDIS_URL", _redis, secret=True),
         config=variables.take("DISPATCHER_CONFIG", Path),
         agent=variables.take("DISPATCHER_AGENT", values.dispatched),
         host=variables.take("DISPATCHER_HOST", str) or HOST,
@@ -173,6 +174,10 @@ def _api_token(variables: _Variables) -> Secret | None:
         said = f"under {SHORT} characters can be guessed; take some of `openssl rand -hex 32`"
         variables.warnings.append(in_environment(name, said))
     return token
+
+
+def _redis(text: str) -> LedgerAt:
+    return LedgerAt("redis", Secret(values.redis_url(text)))
 
 
 def _hidden(read: Callable[[str], str]) -> Callable[[str], Secret]:

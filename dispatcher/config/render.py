@@ -6,9 +6,9 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from dispatcher.config.environment import Environment
+from dispatcher.config.environment import HIDDEN, Environment
 from dispatcher.config.model import File, LimitFields, ProjectFields, RuleFields
-from dispatcher.config.types import Project, Secret
+from dispatcher.config.types import Project
 from dispatcher.config.values import MEMORY_PATTERN, show_memory, show_span
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
@@ -56,11 +56,7 @@ def _environment(environment: Environment) -> Iterator[str]:
     yield f"# DISPATCHER_HOST: {environment.host}"
     yield f"# DISPATCHER_PORT: {environment.port}"
     yield f"# DISPATCHER_ADMIN_PORT: {'not set' if environment.admin_port is None else environment.admin_port}"
-    hidden: dict[str, Secret | None] = {
-        "REDIS_URL": environment.redis_url,
-        "DISPATCHER_API_TOKEN": environment.api_token,
-    }
-    yield from (f"# {name}: {_SET[secret is not None]}" for name, secret in hidden.items())
+    yield from (f"# {name}: {_SET[name in environment.given]}" for name in HIDDEN)
 
 
 def schema() -> str:

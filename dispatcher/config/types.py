@@ -129,6 +129,13 @@ class LauncherSettings(Struct, frozen=True, kw_only=True):
     token: Secret | None = None  # whoever sends it may launch by any token that joins the room
 
 
+class LedgerAt(Struct, frozen=True):
+    """The home of a ledger that replicas share, and where it answers."""
+
+    home: Literal["redis"]
+    url: Secret
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be set. `file` is None when the environment alone said it all."""
 
@@ -147,7 +154,7 @@ class Config(Struct, frozen=True, kw_only=True):
     host: str
     port: int  # 0: any free one
     admin_port: int | None = None  # of probes, metrics and API; None: on the webhooks' port too
-    redis_url: Secret | None  # None: the ledger is in memory
+    ledger: LedgerAt | None  # the home that replicas share; None: this process's memory
     take_over: bool = False  # the ledger, at the start, from another installation: the command line says so
     api_token: Secret | None  # the environment's, which may all
     api_tokens: tuple[ApiToken, ...] = ()  # the file's

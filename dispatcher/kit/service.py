@@ -89,7 +89,7 @@ def at_home(config: Config, livekit: TestLiveKit) -> Config:
         host="127.0.0.1",
         port=0,
         admin_port=None,
-        redis_url=None,
+        ledger=None,
         api_token=Secret(TOKEN),
         api_tokens=(),
         workers=(),

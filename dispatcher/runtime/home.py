@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dispatcher.config import BadConfig, Config
 from dispatcher.config.problems import in_environment
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.installation import Installation
 from dispatcher.ledger.interface import Ledger
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
-from dispatcher.ledger.redis.installation import Installation
 from dispatcher.runtime.snapshot import ConfigHolder
 
 
 def redis_address(config: Config) -> address.Address | None:
     """Where the ledger's Redis is; None: the ledger is in memory. Raises BadConfig."""
-    if config.redis_url is None:
+    if config.ledger is None:
         return None
     try:
-        return address.read(config.redis_url.get_secret_value())
+        return address.read(config.ledger.url.get_secret_value())
     except ValueError as wrong:
         raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
 

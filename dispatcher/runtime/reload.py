@@ -21,9 +21,10 @@ FIXED: Final = (
     "host",
     "port",
     "admin_port",
-    "redis_url",
+    "ledger",
     "concurrency",
 )  # what changes at the next start only
+TOLD_AS: Final = {"ledger": "redis_url"}  # outside, a setting keeps the name that it had
 
 
 class Reload:
@@ -80,7 +81,7 @@ class Reload:
 
     async def _take(self, config: Config) -> None:
         kept = {name: getattr(self.config, name) for name in FIXED}
-        changed = [name for name in FIXED if getattr(config, name) != kept[name]]
+        changed = [TOLD_AS.get(name, name) for name in FIXED if getattr(config, name) != kept[name]]
         self.told.deferred = tuple(changed)
         if changed:
             self.log.warning("config.deferred", settings=changed)

@@ -23,7 +23,7 @@ from dispatcher.core.rules import Policy, Rule
 from dispatcher.core.tags import Tags
 from dispatcher.expressions import Failed, UnreadMetadata, reporting
 from dispatcher.ledger.ended import EndedRooms
-from dispatcher.ledger.redis.installation import LiveKitAt
+from dispatcher.ledger.installation import LiveKitAt
 from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.join_token import JoinSigner
 from dispatcher.livekit.webhook import ApiKey

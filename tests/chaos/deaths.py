@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from dispatcher.app import running
-from dispatcher.config import Config, Secret
+from dispatcher.config import Config, LedgerAt, Secret
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import State
 from dispatcher.ledger.interface import Counts
@@ -95,7 +95,9 @@ async def calls_of_a_join(directory: Path, redis: str) -> list[str]:
 def successor(stage: Stage) -> Config:
     """One more replica's configuration, with the same rule; in this process."""
     everyone = Rule(name="everyone", policy=Policy(targets=(Target("greeter"),)))
-    return replace(config(stage.livekit.url, everyone, sweep_every=3_600_000), redis_url=Secret(stage.redis))
+    return replace(
+        config(stage.livekit.url, everyone, sweep_every=3_600_000), ledger=LedgerAt("redis", Secret(stage.redis))
+    )
 
 
 async def around_every_call(directory: Path, make: Make) -> list[Death]:

@@ -59,7 +59,7 @@ def test_the_service_takes_the_configuration_and_the_environment(values: Path, t
     assert config.warnings == ()
     assert environment["DISPATCHER_CONFIG"].startswith(container["volumeMounts"][0]["mountPath"])
     assert {port["containerPort"] for port in container["ports"]} == {config.port, config.admin_port}
-    assert (config.redis_url is None) == (values.stem == "memory")
+    assert (config.ledger is None) == (values.stem == "memory")
 
 
 @pytest.mark.parametrize("values", SETS, ids=lambda path: path.stem)

@@ -153,7 +153,7 @@ def test_compose_is_right_with_and_without_an_agent_of_the_environment(agent: di
     assert config.workers == ("http://livekit:8081",), "the agent is in LiveKit's network"
     assert config.warnings == ()
     assert config.api_token is not None
-    assert config.redis_url is not None
+    assert config.ledger is not None
 
 
 def test_what_is_tried_of_compose_is_of_the_images_versions() -> None:

@@ -23,6 +23,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "yaml": ("config",),
     "pydantic": ("config",),
     "tenacity": ("livekit.client",),
+    "dispatcher.ledger.redis": ("ledger.redis", "runtime.home", "cli.doctor.redis", "cli.doctor.command"),
     "dispatcher.testing": ("testing", "kit", "cli.demo", "cli.fake_livekit"),
 }
 WALL_CLOCK: Mapping[str, str] = {

@@ -143,7 +143,7 @@ def config(
         create_rate=pace,
         host="127.0.0.1",
         port=0,
-        redis_url=None,
+        ledger=None,
         api_token=Secret(token) if token else None,
         file=None,
         warnings=(),

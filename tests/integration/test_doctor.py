@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from dispatcher.cli.doctor import examine
 from dispatcher.cli.main import main
 from dispatcher.config import Config, Secret
+from dispatcher.ledger.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis import address
-from dispatcher.ledger.redis.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, WorkerServer
 from tests.integration.house import config, rule

@@ -101,5 +101,5 @@ def test_the_rules_are_those_of_the_file_for_this_livekit_alone(livekit: TestLiv
     assert project.rules is not None
     assert [rule.policy.confirm_within for rule in project.rules] == [1200]
     assert [(rule.policy.confirm_within, rule.policy.min_stay) for rule in config.rules] == [(1000, 200)]
-    assert (config.sweep.every, config.port, config.redis_url) == (6000, 0, None)
+    assert (config.sweep.every, config.port, config.ledger) == (6000, 0, None)
     assert ([one.name for one in read.receivers], config.receivers) == (["ops"], ())

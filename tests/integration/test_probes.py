@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.cli.main import main
-from dispatcher.config import ProbeSettings, Secret
+from dispatcher.config import LedgerAt, ProbeSettings, Secret
 from dispatcher.core.facts import PROBE_ROOMS
 from dispatcher.core.rules import Target
 from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
@@ -221,7 +221,9 @@ async def test_of_two_replicas_one_probes(tmp_path: Path) -> None:
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
         livekit.workers.register("greeter")
         with running_valkey(tmp_path) as valkey:
-            settings = replace(config(livekit.url, rule("greeter"), probe=GREETER), redis_url=Secret(valkey.url))
+            settings = replace(
+                config(livekit.url, rule("greeter"), probe=GREETER), ledger=LedgerAt("redis", Secret(valkey.url))
+            )
             async with service_of(settings) as (one, heard_one), service_of(settings) as (other, heard_other):
                 livekit.webhook_url = f"{one.url}/webhook"
                 await asyncio.gather(ready(one), ready(other))

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from dispatcher.app import Service, running
-from dispatcher.config import Secret
+from dispatcher.config import LedgerAt, Secret
 from dispatcher.ledger.interface import Counts
 from dispatcher.ledger.redis.connections import CONNECTIONS
 from dispatcher.livekit.webhook import sign
@@ -43,7 +43,7 @@ async def livekit() -> AsyncIterator[FakeLiveKit]:
 async def replica(livekit: FakeLiveKit, redis_url: str) -> AsyncIterator[tuple[Service, Ears]]:
     """One more service on this Redis, ready or not."""
     ears = Ears()
-    settings = replace(config(livekit.url, rule("greeter")), redis_url=Secret(redis_url))
+    settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", Secret(redis_url)))
     async with running(settings, Log(ears.hear, time.time), version="test") as service:
         yield service, ears
 

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import Secret
+from dispatcher.config import LedgerAt, Secret
 from dispatcher.core.session import State
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
@@ -121,7 +121,7 @@ async def test_replicas_agree_on_the_ledger_and_on_nothing_else(tmp_path: Path) 
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
         livekit.workers.register("greeter")
         with running_valkey(tmp_path) as valkey:
-            settings = replace(config(livekit.url, rule("greeter")), redis_url=Secret(valkey.url))
+            settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", Secret(valkey.url)))
             async with service_of(settings) as (one, ears), service_of(settings) as (other, others):
                 livekit.webhook_url = f"{one.url}/webhook"
                 here, there = House(livekit, one, ears), House(livekit, other, others)

@@ -152,7 +152,7 @@ def configured(url: str, *launchers: LauncherSettings) -> Config:
         create_rate=None,
         host="127.0.0.1",
         port=0,
-        redis_url=None,
+        ledger=None,
         api_token=Secret(API_TOKEN),
         file=None,
         warnings=(),

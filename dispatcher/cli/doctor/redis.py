@@ -7,10 +7,10 @@ from dispatcher.cli.doctor.findings import Finding, Grade
 from dispatcher.client.reasons import why
 from dispatcher.config import Config
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.installation import Installation
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.checkup import ServerFacts, check_up, named, other_installation
-from dispatcher.ledger.redis.installation import Installation
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.runtime.snapshot import livekits
 

@@ -10,11 +10,11 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoPermissionError
 
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.installation import Installation, LiveKitAt
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import FOREIGN, Client, described
 from dispatcher.ledger.redis.connections import opened
-from dispatcher.ledger.redis.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.owner import Owner
 

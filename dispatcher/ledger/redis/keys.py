@@ -4,9 +4,9 @@ import zlib
 from collections.abc import Callable
 
 from dispatcher.core.facts import Ms
+from dispatcher.ledger.installation import UNNAMED
 from dispatcher.ledger.interface import Key
 from dispatcher.ledger.redis.client import Argument, ScriptCall
-from dispatcher.ledger.redis.installation import UNNAMED
 from dispatcher.ledger.redis.scripts import PARTITIONS, Op
 
 

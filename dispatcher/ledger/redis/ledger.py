@@ -17,6 +17,7 @@ from dispatcher.core.effects import Then
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.changes import Announced
 from dispatcher.ledger.ended import EndedRooms
+from dispatcher.ledger.installation import ALONE, Installation
 from dispatcher.ledger.interface import (
     SILENT,
     Claimed,
@@ -37,7 +38,6 @@ from dispatcher.ledger.order import ListedPage, PageFields
 from dispatcher.ledger.redis import replies
 from dispatcher.ledger.redis.address import Address
 from dispatcher.ledger.redis.client import Argument, Client
-from dispatcher.ledger.redis.installation import ALONE, Installation
 from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.listing import lives, page, touched
 from dispatcher.ledger.redis.notices import RedisNotices

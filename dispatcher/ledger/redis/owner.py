@@ -16,9 +16,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from dispatcher.ledger.installation import Installation, LiveKitAt
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.client import DEADLINE_S, Client, ScriptCall
-from dispatcher.ledger.redis.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.scripts import OWN_MS, Op
 

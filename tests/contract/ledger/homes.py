@@ -10,10 +10,10 @@ from typing import Protocol
 
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.ended import EndedRooms
+from dispatcher.ledger.installation import Installation
 from dispatcher.ledger.interface import Handover, Key, Ledger
 from dispatcher.ledger.memory import MemoryLedger
 from dispatcher.ledger.redis import address
-from dispatcher.ledger.redis.installation import Installation
 from dispatcher.ledger.redis.ledger import RedisLedger
 from tests.real.valkey import Valkey, ask, running_valkey
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from dispatcher.ledger.installation import Installation, LiveKitAt
 from dispatcher.ledger.interface import Counts, Delivered, LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis import address, owner
 from dispatcher.ledger.redis.connections import CONNECTIONS
-from dispatcher.ledger.redis.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis.keys import Keys
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.ledger.redis.scripts import OWN_MS

@@ -49,7 +49,7 @@ def test_one_project_is_that_of_the_environment(tmp_path: Path) -> None:
     config = load(Path(environment["DISPATCHER_CONFIG"]), environment)
 
     assert [(project.name, list(project.keys)) for project in config.projects] == [("default", [KEY])]
-    assert config.redis_url is not None
+    assert config.ledger is not None
 
 
 def test_the_rooms_that_are_listed_are_those_of_the_sessions() -> None:

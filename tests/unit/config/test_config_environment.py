@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.config import Config, Secret, load
+from dispatcher.config import Config, LedgerAt, Secret, load
 from dispatcher.config.environment import HOST, read_environment, service_url
 from dispatcher.core.rules import Policy, Rule, Target
 from tests.unit.config.files import CONNECTION, RULE, complaints, loaded, told
@@ -49,7 +49,7 @@ def test_one_agent_in_every_room_needs_no_file() -> None:
     assert config.rules == (Rule(name="default", policy=Policy(targets=(Target("greeter"),)), reads_room=False),)
     assert keys(config) == [("default", "wss://livekit.example", "APIenv", "hush-env")]
     assert (config.host, config.port, config.instance) == ("0.0.0.0", 8080, "default")  # noqa: S104  the default
-    assert (config.redis_url, config.api_token, config.file, config.warnings) == (None, None, None, ())
+    assert (config.ledger, config.api_token, config.file, config.warnings) == (None, None, None, ())
 
 
 def test_every_variable_reaches_the_configuration() -> None:
@@ -64,7 +64,7 @@ def test_every_variable_reaches_the_configuration() -> None:
         },
     )
 
-    assert config.redis_url == Secret("rediss://:hush@redis.example/0")
+    assert config.ledger == LedgerAt("redis", Secret("rediss://:hush@redis.example/0"))
     assert config.api_token == Secret("t0ken")
     assert (config.host, config.port) == ("::1", 0)
 
@@ -175,7 +175,7 @@ def test_secrets_may_be_in_files(tmp_path: Path) -> None:
     config = alone(environ)
 
     assert [row[2:] for row in keys(config)] == [("APIenv", "one"), ("APIold", "two"), ("APIolder", "three")]
-    assert config.redis_url == Secret("redis://redis.example")
+    assert config.ledger == LedgerAt("redis", Secret("redis://redis.example"))
     assert config.api_token == Secret("t0ken")
 
 

@@ -85,7 +85,7 @@ def test_no_secret_shows_in_a_configuration(tmp_path: Path) -> None:
     keys = [*of_file.projects[0].keys.values(), *config.projects[0].keys.values()]
 
     assert [key.get_secret_value() for key in keys] == [HUSH, f"{HUSH}1", f"{HUSH}2"]
-    for shown in (of_file, config, *config.projects, *keys, config.redis_url, config.api_token):
+    for shown in (of_file, config, *config.projects, *keys, config.ledger, config.api_token):
         assert HUSH not in f"{shown!r} {shown}"
 
 

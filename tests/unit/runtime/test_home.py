@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import Secret
+from dispatcher.config import LedgerAt, Secret
 from dispatcher.core.effects import Then
 from dispatcher.ledger.ended import EndedRooms
 from dispatcher.ledger.interface import Key
@@ -39,8 +39,8 @@ async def test_what_is_kept_follows_the_configuration_in_force(kind: type, redis
     """A reload makes a room that has ended stay, or go."""
     now, woken = 1_795_000_000_000, list[None]()
     holder = ConfigHolder(in_force(EndedRooms(keep=3 * HOUR)))
-    url = Secret(redis_url) if kind is RedisLedger else None
-    wanted = replace(config("http://127.0.0.1:9", rule("greeter")), redis_url=url)
+    home = LedgerAt("redis", Secret(redis_url)) if kind is RedisLedger else None
+    wanted = replace(config("http://127.0.0.1:9", rule("greeter")), ledger=home)
     ledger = configured_ledger(wanted, holder, lambda: woken.append(None), clock=lambda: now)
     assert isinstance(ledger, kind)
     mine = (await ledger.deliver(Key("default", "lobby", "RM_1"), "", b"{}")).handover

@@ -91,8 +91,8 @@ async def test_what_cannot_change_stays_and_is_told(tmp_path: Path) -> None:
     await place.reload.read()
     assert [line["settings"] for line in place.said("config.deferred")] == [["instance", "redis_url"]] * 2
     (config, _) = place.taken
-    assert config.redis_url
-    assert (config.instance, config.redis_url.get_secret_value()) == ("default", "redis://one")
+    assert config.ledger
+    assert (config.instance, config.ledger.url.get_secret_value()) == ("default", "redis://one")
     assert config.sweep.every == 5_000
     place.file.write_text(RULE)
     (tmp_path / "redis").write_text("redis://one")

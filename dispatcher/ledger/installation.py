@@ -1,4 +1,4 @@
-"""The installation that a ledger belongs to: what tells it from another one on the same Redis."""
+"""The installation that a ledger belongs to: what tells it from another one in the same home."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
