@@ -31,6 +31,7 @@ from tests.unit.desk import PROJECT, Desk
 
 ROUNDS: Final = 25
 JOINS: Final = 40  # a round
+WEBHOOK: Final = {"http.request.method": "POST", "http.route": "/webhook"}
 
 
 class Nowhere(SpanExporter):
@@ -88,9 +89,9 @@ async def join(desk: Desk, key: Key) -> None:
     if desk.tracing is None:
         await recorded(desk, key, event)
     else:
-        with desk.tracing.request("POST", "/webhook", {}) as answered:
+        with desk.tracing.during("POST /webhook", WEBHOOK, headers={}) as ended:
             await recorded(desk, key, desk.tracing.caused(key, event))
-            answered(200)
+            ended({"http.response.status_code": 200}, failed=False)
     await desk.drive()
 
 

@@ -14,6 +14,7 @@ UNTRACED: Final = frozenset({
     "/v1/events",  # open for as long as somebody listens
 })  # fmt: skip
 
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _NOBODY: Final[Mapping[str, str]] = {}
 
 
@@ -25,9 +26,12 @@ def traced(tracing: Tracing) -> Middleware:
         route = _route(request)
         if route in UNTRACED:
             return await handler(request)
-        with tracing.request(request.method, route, _NOBODY if route in ("", WEBHOOK) else request.headers) as answered:
+        method = request.method if request.method in _METHODS else "_OTHER"
+        about = {"http.request.method": method, "http.route": route}
+        headers = _NOBODY if route in ("", WEBHOOK) else request.headers
+        with tracing.during(f"{method} {route}".rstrip(), about, headers=headers) as ended:
             response = await handler(request)
-            answered(response.status)
+            ended({"http.response.status_code": response.status}, failed=response.status >= 500)
             return response
 
     return in_a_span

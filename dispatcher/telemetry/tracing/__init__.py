@@ -4,6 +4,6 @@ Needs `opentelemetry-api` (the extra `tracing`), and a tracer provider that whoe
 nothing is traced, and nothing of OpenTelemetry is imported where it is not installed (docs/adr/0045).
 """
 
-from dispatcher.telemetry.tracing.interface import Answered, Conversation, Tracing, in_force
+from dispatcher.telemetry.tracing.interface import Conversation, Tracing, in_force
 
-__all__ = ["Answered", "Conversation", "Tracing", "in_force"]
+__all__ = ["Conversation", "Tracing", "in_force"]

@@ -1,6 +1,6 @@
 """What can be traced; where nothing is, there is no `Tracing` at all."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias
 
@@ -11,7 +11,13 @@ from dispatcher.core.session import Session
 from dispatcher.ledger.interface import Key
 from dispatcher.telemetry.masks import Mask
 
-Answered: TypeAlias = Callable[[int], None]  # tells the status that a request was answered with
+Attributes: TypeAlias = Mapping[str, str | int]
+
+
+class EndSpan(Protocol):
+    """Tells a span what came of it."""
+
+    def __call__(self, attributes: Attributes, *, failed: bool) -> None: ...
 
 
 class Conversation(Protocol):
@@ -23,10 +29,12 @@ class Conversation(Protocol):
 
 
 class Tracing(Protocol):
-    """Makes spans of requests, drives and calls."""
+    """Makes spans of drives, of calls, and of whatever else is done."""
 
-    def request(self, method: str, route: str, headers: Mapping[str, str]) -> AbstractContextManager[Answered]:
-        """A span of the server; it goes on with the caller's trace where the headers name one."""
+    def during(
+        self, name: str, attributes: Attributes, *, headers: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[EndSpan]:
+        """A span of what is done meanwhile; of a request the server's, in the trace that its `headers` name."""
         ...
 
     def caused(self, key: Key, event: Event) -> Event:

@@ -1,4 +1,4 @@
-"""Spans of requests and calls, made with the tracer that whoever runs the service has configured."""
+"""Spans of whatever is done, and of calls, made with the tracer that whoever runs the service has configured."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,12 +18,11 @@ from dispatcher.ledger.interface import Key
 from dispatcher.telemetry.masks import Mask
 from dispatcher.telemetry.tracing.context import trace_id, traceparent
 from dispatcher.telemetry.tracing.drives import TracedDrive, room_attributes
-from dispatcher.telemetry.tracing.interface import Answered, Conversation
+from dispatcher.telemetry.tracing.interface import Attributes, Conversation, EndSpan
 from dispatcher.telemetry.tracing.places import Places
 
 OK: Final = "ok"  # the result of a call that was answered
 
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _UNSET: Final = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 
 
@@ -36,23 +35,21 @@ def configured(mask: Mask) -> "OpenTelemetry | None":
 
 
 class OpenTelemetry:
-    """Makes spans of requests, drives and calls."""
+    """Makes spans of drives, of calls, and of whatever else is done."""
 
     def __init__(self, tracer: Tracer, mask: Mask) -> None:
         self._tracer = tracer
         self._mask = mask
 
     @contextmanager
-    def request(self, method: str, route: str, headers: Mapping[str, str]) -> Iterator[Answered]:
-        """A span of the server; it goes on with the caller's trace where the headers name one."""
-        known = method if method in _METHODS else "_OTHER"
-        with self._tracer.start_as_current_span(
-            f"{known} {route}" if route else known,
-            context=propagate.extract(headers, Context()),
-            kind=SpanKind.SERVER,
-            attributes={"http.request.method": known, "http.route": route},
-        ) as span:
-            yield partial(_answered, span)
+    def during(
+        self, name: str, attributes: Attributes, *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[EndSpan]:
+        """A span of what is done meanwhile; of a request the server's, in the trace that its `headers` name."""
+        above = None if headers is None else propagate.extract(headers, Context())
+        kind = SpanKind.INTERNAL if headers is None else SpanKind.SERVER
+        with self._tracer.start_as_current_span(name, context=above, kind=kind, attributes=attributes) as span:
+            yield partial(_ended, span)
 
     def caused(self, key: Key, event: Event) -> Event:
         """The event, with the trace of the request that it came in, if it came in one."""
@@ -87,7 +84,7 @@ class OpenTelemetry:
         return {"trace_id": trace_id(place)} if place else {}
 
 
-def _answered(span: Span, status: int) -> None:
-    span.set_attribute("http.response.status_code", status)
-    if status >= 500:
+def _ended(span: Span, attributes: Attributes, *, failed: bool) -> None:
+    span.set_attributes(attributes)
+    if failed:
         span.set_status(StatusCode.ERROR)

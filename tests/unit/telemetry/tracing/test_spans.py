@@ -1,4 +1,4 @@
-"""Spans of requests and calls, and who is asked to make them."""
+"""Spans of what is done and of calls, and who is asked to make them."""
 
 import asyncio
 
@@ -24,32 +24,22 @@ def traces() -> Traces:
     return Traces()
 
 
-def test_a_request_says_how_it_was_answered(traces: Traces) -> None:
-    """By the names of OpenTelemetry's conventions."""
-    with traces.process().request("POST", "/webhook", {}) as answered:
-        answered(200)
-    span = traces.one("POST /webhook")
-    assert span.kind is SpanKind.SERVER
-    assert span.status.status_code is StatusCode.UNSET
-    assert span.attributes == {
-        "http.request.method": "POST",
-        "http.route": "/webhook",
-        "http.response.status_code": 200,
-    }
-
-
-def test_what_failed_is_an_error(traces: Traces) -> None:
-    """5xx is; 4xx is whoever asked."""
+def test_what_is_done_is_a_span_below_the_one_that_is_open(traces: Traces) -> None:
+    """It says what came of it, and whether that is a failure."""
     tracing = traces.process()
-    for status in (401, 503):
-        with tracing.request("POST", "/webhook", {}) as answered:
-            answered(status)
-    assert [span.status.status_code for span in traces.spans] == [StatusCode.UNSET, StatusCode.ERROR]
+    with tracing.during("sweep", {"rooms": 2}) as ended:
+        with tracing.during("list", {}):
+            pass
+        ended({"repaired": 1}, failed=True)
+    span = traces.one("sweep")
+    assert traces.parent(traces.one("list")) == "sweep"
+    assert (span.kind, span.parent, span.status.status_code) == (SpanKind.INTERNAL, None, StatusCode.ERROR)
+    assert span.attributes == {"rooms": 2, "repaired": 1}
 
 
 def test_whoever_calls_with_a_trace_of_their_own_finds_the_request_in_it(traces: Traces) -> None:
     """An application's trace goes on through the API to its agent."""
-    with traces.process().request("POST", "/v1/dispatches", {"traceparent": CALLER}):
+    with traces.process().during("POST /v1/dispatches", {}, headers={"traceparent": CALLER}):
         pass
     span = traces.one("POST /v1/dispatches")
     assert span.parent is not None
@@ -60,22 +50,15 @@ def test_whoever_calls_with_a_trace_of_their_own_finds_the_request_in_it(traces:
 @pytest.mark.parametrize("traceparent", ["", "00-0-0-01", "x" * 10_000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01"])
 def test_a_trace_that_is_none_begins_a_new_one(traces: Traces, traceparent: str) -> None:
     """Whatever somebody writes there."""
-    with traces.process().request("GET", "/v1/rooms", {"traceparent": traceparent}):
+    with traces.process().during("GET /v1/rooms", {}, headers={"traceparent": traceparent}):
         pass
     assert traces.one("GET /v1/rooms").parent is None
-
-
-def test_names_of_spans_are_ours(traces: Traces) -> None:
-    """Whatever method and path a stranger invents, it makes no name."""
-    with traces.process().request("BREW", "", {}):
-        pass
-    assert [span.name for span in traces.spans] == ["_OTHER"]
 
 
 async def test_a_request_s_event_carries_its_place(traces: Traces) -> None:
     """And the request says which room it was about."""
     tracing = traces.process()
-    with tracing.request("POST", "/webhook", {}):
+    with tracing.during("POST /webhook", {}, headers={}):
         event = tracing.caused(KEY, EVENT)
         told = await asyncio.create_task(fields_of(tracing))
     span = traces.one("POST /webhook")
@@ -100,7 +83,7 @@ def test_what_came_in_no_request_has_no_trace(traces: Traces) -> None:
 def test_a_call_is_a_span_below_what_asked_for_it(traces: Traces) -> None:
     """It ends now, and began so many seconds ago; one that failed says how."""
     tracing = traces.process()
-    with tracing.request("POST", "/webhook", {}):
+    with tracing.during("POST /webhook", {}, headers={}):
         tracing.called("LiveKit", "ListRooms", "ok", 0.25)
         tracing.called("LiveKit", "ListRooms", "timeout", 2.0)
     failed, answered = traces.named("LiveKit ListRooms")
