@@ -73,6 +73,7 @@ _KINDS: Final[Mapping[NoticeKind, tuple[str, Effect]]] = {
     NoticeKind.CONFIG_ACCEPTED: ("config", Effect.CLOSES),
     NoticeKind.TEST: ("test", Effect.TELLS),
 }
+CRITICAL: Final = frozenset({NoticeKind.ROOM_STARVED, NoticeKind.KEY_REFUSED, NoticeKind.LIVEKIT_FAILING})
 SUBSCRIBABLE: Final = tuple(kind for kind in NoticeKind if kind is not NoticeKind.TEST)
 
 

@@ -5,7 +5,7 @@ taken, and jobs come late (docs/livekit.md §0, §3). Else no job comes after 9 
 fast is known to be silent after 6. Asked before each look at an attempt that could be silent by then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,8 +16,19 @@ from dispatcher.core.rules import Target
 from dispatcher.core.session import Assignment, Attempt, Session, with_assignment, with_attempt
 from dispatcher.core.targets import Outlook
 from dispatcher.core.timeline import Because, Patience
+from dispatcher.core.verdicts import confirming_since
 
 CROWD: Final = 5  # assignments of a project that wait for an agent that was asked for
+
+
+def looks(session: Session, assignment: Assignment, attempt: Attempt) -> Iterator[Ms]:
+    """When an attempt is looked at whose agent was never here: it may be silent by then, or shows a job."""
+    asked = confirming_since(session, assignment.policy, attempt)
+    yield from ((asked or attempt.started_at) + after for after in timing.ATTEMPT_LOOKS_MS)
+    if attempt.probe:
+        yield attempt.started_at + timing.PROBE_MS
+    if asked is not None:
+        yield asked + assignment.policy.confirm_within
 
 
 def concerned(session: Session, now: Ms) -> tuple[Target, ...]:

@@ -14,16 +14,15 @@ A passed deadline means Look; it never judges by itself. So no Create is made wi
 none while an attempt of the same assignment is open (law 5), and none in a session that is over (law 14).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from dispatcher.core import late, timing
+from dispatcher.core import late, patience, timing, verdicts
 from dispatcher.core.facts import Ms
 from dispatcher.core.rules import Target
-from dispatcher.core.session import Assignment, Attempt, Session
-from dispatcher.core.verdicts import confirming_since
+from dispatcher.core.session import Attempt, Session
 
 
 class Look(Struct, frozen=True):
@@ -67,26 +66,27 @@ def plan(session: Session, now: Ms, *, fresh: bool) -> Step:
     """The next step. `fresh`: the session's last look is recent enough to act on."""
     if session.finished:
         return Rest()
-    if any(session.looked_at < deadline <= now for deadline in deadlines(session)):
+    instants = tuple(deadlines(session))
+    if any(session.looked_at < deadline <= now for deadline in instants):
         return Look()
     if session.stale:
-        return _look_or_wait(session, now)
+        return _look_or_wait(session, instants, now)
     if session.missed_at:
         looks = (session.missed_at + timing.ENDING_MS, *late.unseen(session))
         return Wait(min(instant for instant in looks if instant > now))
     act = _retract(session, now) or _create(session, now)
     if act is not None:
         return act if fresh else Look()
-    ahead = [instant for instant in (*deadlines(session), *_due(session)) if instant > now]
+    ahead = [instant for instant in (*instants, *_due(session)) if instant > now]
     return Wait(min(ahead)) if ahead else Rest()
 
 
-def _look_or_wait(session: Session, now: Ms) -> Look | Wait:
+def _look_or_wait(session: Session, instants: Iterable[Ms], now: Ms) -> Look | Wait:
     """Look at once; where so many people make each look dear, once in a while. What came in meanwhile it shows, too."""
     again = session.looked_at + session.apart
     if not session.looked_at <= now < again:
         return Look()
-    return Wait(min([again, *(ahead for ahead in deadlines(session) if ahead > now)]))
+    return Wait(min([again, *(ahead for ahead in instants if ahead > now)]))
 
 
 def deadlines(session: Session) -> Iterator[Ms]:
@@ -105,21 +105,9 @@ def deadlines(session: Session) -> Iterator[Ms]:
         if assignment.served_by_name:
             yield session.named_since + assignment.policy.join_within
         for attempt in assignment.open:
-            yield from _attempt_deadlines(session, assignment, attempt)
-
-
-def _attempt_deadlines(session: Session, assignment: Assignment, attempt: Attempt) -> Iterator[Ms]:
-    if attempt.agent_missed_at:
-        yield attempt.agent_missed_at + timing.GRACE_MS
-        yield attempt.agent_missed_at + timing.ENDING_MS
-    elif not attempt.agent_sid:
-        asked = confirming_since(session, assignment.policy, attempt)
-        yield from ((asked or attempt.started_at) + after for after in timing.ATTEMPT_LOOKS_MS)
-        if attempt.probe:
-            yield attempt.started_at + timing.PROBE_MS
-        if asked is not None:
-            yield asked + assignment.policy.confirm_within
-            yield asked + assignment.policy.join_within
+            yield from verdicts.looks(session, assignment, attempt)
+            if not (attempt.agent_sid or attempt.agent_missed_at):
+                yield from patience.looks(session, assignment, attempt)
 
 
 def _due(session: Session) -> Iterator[Ms]:

@@ -1,5 +1,6 @@
 """The tables of verdicts and departures: when an attempt counts as ended, and as what. Asked on fresh facts only."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -70,6 +71,15 @@ def confirming_since(session: Session, policy: Policy, attempt: Attempt) -> Ms |
     if policy.worker_type == "room" or attempt.launched:
         return attempt.started_at
     return max(attempt.started_at, session.published_at) if session.published_at else None
+
+
+def looks(session: Session, assignment: Assignment, attempt: Attempt) -> Iterator[Ms]:
+    """When an open attempt is looked at, as a verdict may be due then; of a silent one `core.patience` says it."""
+    if attempt.agent_missed_at:
+        yield attempt.agent_missed_at + timing.GRACE_MS
+        yield attempt.agent_missed_at + timing.ENDING_MS
+    elif not attempt.agent_sid and (asked := confirming_since(session, assignment.policy, attempt)) is not None:
+        yield asked + assignment.policy.join_within
 
 
 def departure(

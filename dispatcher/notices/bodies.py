@@ -10,13 +10,12 @@ from msgspec import Struct
 from dispatcher.config import Receiver
 from dispatcher.config.receivers import signing_key
 from dispatcher.core.facts import Ms
-from dispatcher.core.notices import Effect, Happening, Message, NoticeKind, effect_of
+from dispatcher.core.notices import CRITICAL, Effect, Happening, Message, effect_of
 from dispatcher.notices.signature import signed
 from dispatcher.notices.words import link, summary
 
 SUMMARY_MAX: Final = 1_024  # characters; PagerDuty's own bound
 SECTION_MAX: Final = 3_000  # characters; Slack's own bound
-CRITICAL: Final = frozenset({NoticeKind.ROOM_STARVED, NoticeKind.KEY_REFUSED, NoticeKind.LIVEKIT_FAILING})
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 

@@ -51,7 +51,7 @@ MUTANTS = {
         ),
         Mutant(
             "a crowd's deadlines wait for its look",
-            "min([again, *(ahead for ahead in deadlines(session) if ahead > now)])",
+            "min([again, *(ahead for ahead in instants if ahead > now)])",
             "again",
         ),
         Mutant(
