@@ -5,14 +5,13 @@ of its arguments' shapes and how long that takes. A loop takes its step times th
 but no more than CEL's own ITERATIONS_MAX. Numbers are microseconds on two shared cores, doubled (docs/adr/0022).
 """
 
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Mapping
+from typing import Final
 
-from msgspec import Struct
-
+from dispatcher.expressions.functions import OURS
 from dispatcher.expressions.nodes import Call, Constant, Field, Loop, Made, Name, Node, Text
 from dispatcher.expressions.patterns import pattern
-from dispatcher.expressions.phone import PHONE_MAX
+from dispatcher.expressions.shapes import BYTE, NUMBER, SCALAR, Costing, Shape, either, text
 
 ITERATIONS_MAX: Final = 10_000  # of all loops of one evaluation: CEL's own budget
 
@@ -20,49 +19,18 @@ _BASE: Final = 20.0  # an evaluation that does nothing
 _NODE: Final = 0.6
 _ITEM: Final = 0.5  # a list's or map's item compared or looked up
 _COPIED: Final = 0.12  # an item of two lists that are joined: map() and filter() join one for each item
-_BYTE: Final = 0.002  # a text's byte copied or compared
 _SLOW: Final = 0.05  # a byte that is looked at one by one: quote, trim, …
 _FOUND: Final = 0.0001  # a byte of a text, for each byte of what is looked for in it: CEL looks naively
 _IN: Final = 1.5  # an item that comes into CEL
 _OUT: Final = 4.0  # an item that comes out of it
 _CLAUSE: Final = 1_100  # characters that one clause of format() may print: digits and 1,000 decimals
-_PHONE: Final = 400.0  # a call of phone(): once 190 were measured, as its country's patterns had to be compiled
-_PHONES: Final = 2_600.0  # all calls of it together, as well: one country's take 1,300
-_READ: Final = 0.3  # a character that phone() reads
-_NUMBER: Final = 40  # characters of a number as text
-
-
-class Shape(Struct, frozen=True):
-    """How large a value may be: in bytes, and in items at any depth."""
-
-    long: int = 0  # the longest text
-    wide: int = 0  # items of the longest list or map
-    items: int = 1  # values in it, itself included
-    size: int = 0  # all its texts together
-    short: int = 0  # it is a text at least so long
-    listed: bool | None = None  # a list, certainly; False: certainly not
-
-
-SCALAR: Final = Shape(listed=False)
-Costing: TypeAlias = Callable[..., tuple[Shape, float]]  # of the arguments' shapes
-
-
-def text(length: int, *, least: int = 0) -> Shape:
-    """A text of at most so many bytes."""
-    return Shape(long=length, size=length, short=least, listed=False)
-
-
-def either(a: Shape, b: Shape) -> Shape:
-    """One of the two."""
-    listed = a.listed if a.listed is b.listed else None
-    return Shape(max(a.long, b.long), max(a.wide, b.wide), max(a.items, b.items), max(a.size, b.size), listed=listed)
 
 
 def estimate(node: Node, facts: Mapping[str, Shape]) -> float:
     """Microseconds that judging the node takes at most, where what it may read has these shapes."""
     counted = _Estimate(facts)
     result = counted.of(node, 1)
-    return _BASE + counted.spent + result.items * _OUT + result.size * _BYTE
+    return _BASE + counted.spent + result.items * _OUT + result.size * BYTE
 
 
 class _Estimate:
@@ -99,7 +67,7 @@ class _Estimate:
         shape = self.names.get(name, SCALAR)  # the name of a type
         if name not in self.read:
             self.read.add(name)
-            self.spent += shape.items * _IN + shape.size * _BYTE
+            self.spent += shape.items * _IN + shape.size * BYTE
         return shape
 
     def _call(self, call: Call, times: float) -> Shape:
@@ -107,9 +75,10 @@ class _Estimate:
         if call.function == "matches" and isinstance(call.args[-1], Text):
             self.spent += times * pattern(call.args[-1].value).cost(shapes[0].long)
             return SCALAR
-        if call.function == "phone" and "phone()" not in self.read:
-            self.read.add("phone()")
-            self.spent += _PHONES
+        own = OURS.get(call.function)
+        if own and f"{own.name}()" not in self.read:
+            self.read.add(f"{own.name}()")
+            self.spent += own.once
         shape, spent = _FUNCTIONS.get(call.function, _other)(*shapes)
         self.spent += times * spent
         return shape
@@ -166,12 +135,12 @@ def _either(*shapes: Shape) -> tuple[Shape, float]:
 
 
 def _compare(a: Shape, b: Shape) -> tuple[Shape, float]:
-    return SCALAR, min(a.items, b.items) * _ITEM + min(a.size, b.size) * _BYTE
+    return SCALAR, min(a.items, b.items) * _ITEM + min(a.size, b.size) * BYTE
 
 
 def _in(one: Shape, of: Shape) -> tuple[Shape, float]:
-    each = min(of.items, of.wide * one.items) * _ITEM + min(of.size, of.wide * one.size) * _BYTE
-    return SCALAR, of.wide * _ITEM + each + one.long * _BYTE
+    each = min(of.items, of.wide * one.items) * _ITEM + min(of.size, of.wide * one.size) * BYTE
+    return SCALAR, of.wide * _ITEM + each + one.long * BYTE
 
 
 def _plus(a: Shape, b: Shape) -> tuple[Shape, float]:
@@ -182,7 +151,7 @@ def _plus(a: Shape, b: Shape) -> tuple[Shape, float]:
     shape = Shape(
         long, wide, a.items + b.items, a.size + b.size, a.short + b.short, lists or (False if texts else None)
     )
-    return shape, wide * _COPIED + (0 if lists else long * _BYTE)
+    return shape, wide * _COPIED + (0 if lists else long * BYTE)
 
 
 def _find(a: Shape, b: Shape, *_: Shape) -> tuple[Shape, float]:
@@ -196,18 +165,18 @@ def _split(a: Shape, by: Shape, *_: Shape) -> tuple[Shape, float]:
 
 def _join(of: Shape, by: Shape = SCALAR) -> tuple[Shape, float]:
     long = of.size + of.wide * by.long
-    return text(long), of.items * _ITEM + long * _BYTE * 2
+    return text(long), of.items * _ITEM + long * BYTE * 2
 
 
 def _replace(a: Shape, old: Shape, new: Shape, *_: Shape) -> tuple[Shape, float]:
     times = a.long // max(1, old.short) + 1
     long = a.long + times * new.long
-    return text(long), times * _ITEM + long * _BYTE + _find(a, old)[1]
+    return text(long), times * _ITEM + long * BYTE + _find(a, old)[1]
 
 
 def _format(a: Shape, of: Shape) -> tuple[Shape, float]:
     long = 4 * (a.long + of.size) + a.long // 2 * _CLAUSE
-    return text(long), of.items * _ITEM + long * _BYTE
+    return text(long), of.items * _ITEM + long * BYTE
 
 
 def _quote(a: Shape) -> tuple[Shape, float]:
@@ -221,12 +190,7 @@ def _letters(a: Shape, *_: Shape) -> tuple[Shape, float]:
 
 def _read(a: Shape, *_: Shape) -> tuple[Shape, float]:
     """A number, an instant, a truth about one text, or a text of a number."""
-    return text(a.long + _NUMBER), a.items * _NODE + a.long * _BYTE * 8
-
-
-def _phone(a: Shape, *_: Shape) -> tuple[Shape, float]:
-    read = min(a.long, PHONE_MAX)
-    return text(read + _NUMBER), _PHONE + read * _READ + a.long * _BYTE
+    return text(a.long + NUMBER), a.items * _NODE + a.long * BYTE * 8
 
 
 def _truth(*_: Shape) -> tuple[Shape, float]:
@@ -237,7 +201,7 @@ def _other(*shapes: Shape) -> tuple[Shape, float]:
     """A function that nothing is known of may look at everything that it is given."""
     items, size = sum(one.items for one in shapes), sum(one.size for one in shapes)
     wide = sum(one.wide for one in shapes)
-    return Shape(size + _NUMBER, wide, items, size + _NUMBER), items * _ITEM + size * _SLOW
+    return Shape(size + NUMBER, wide, items, size + NUMBER), items * _ITEM + size * _SLOW
 
 
 _FUNCTIONS: Final[Mapping[str, Costing]] = {
@@ -256,5 +220,5 @@ _FUNCTIONS: Final[Mapping[str, Costing]] = {
     "replace": _replace,
     "format": _format,
     "strings.quote": _quote,
-    "phone": _phone,
+    **{name: one.cost for name, one in OURS.items()},
 }

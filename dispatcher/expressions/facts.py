@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from dispatcher.core.facts import KIND_DETAILS_MAX, Participant, Room
 from dispatcher.core.text import ID_MAX
-from dispatcher.expressions.cost import SCALAR, Shape, text
 from dispatcher.expressions.messages import Messages
 from dispatcher.expressions.objects import METADATA_MAX, NOTHING, Unread, parsed
+from dispatcher.expressions.shapes import SCALAR, Shape, text
 
 Sizes: TypeAlias = tuple[int, ...]
 

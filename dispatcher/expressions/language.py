@@ -19,24 +19,26 @@ from dispatcher.core.facts import Participant, Room
 from dispatcher.core.rules import Trigger
 from dispatcher.expressions.cost import estimate
 from dispatcher.expressions.facts import SMALL, Facts, Sizes, of_person, of_room, shapes
-from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS, Messages
+from dispatcher.expressions.functions import OURS
+from dispatcher.expressions.messages import (
+    OF_PARTICIPANT,
+    OF_ROOM,
+    PARTICIPANT,
+    PARTICIPANT_FIELDS,
+    ROOM,
+    ROOM_FIELDS,
+    Messages,
+)
 from dispatcher.expressions.mistakes import Mistake, mistakes
 from dispatcher.expressions.nodes import Name, Node, below, names
 from dispatcher.expressions.objects import Unread
 from dispatcher.expressions.outcome import Failure, FailureReason, Outcome, outcome
-from dispatcher.expressions.phone import phone
 from dispatcher.expressions.syntax import Grammar, Tree
 from dispatcher.expressions.written import unwritten
 
 TEXT_MAX: Final = 16 * 1024  # characters of one expression
 JUDGED_MAX: Final = 10_000.0  # microseconds that one expression may take, or all that `share` a room
 
-_ROOM: Final = {"room": cel.Type(ROOM), "metadata": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
-_PARTICIPANT: Final = {
-    "participant": cel.Type(PARTICIPANT),
-    "participant_metadata": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
-    "kind": cel.Type.STRING,
-}
 _FIXED: Final = frozenset({
     "room.name", "participant.identity", "participant.kind", "participant.kind_details", "participant.region", "kind",
 })  # fmt: skip
@@ -115,11 +117,11 @@ class Expression(Struct, frozen=True, eq=False):
 
     def may_change(self) -> bool:
         """Whether it reads anything that may change after somebody has joined; LiveKit tells of no such change."""
-        return any(name.partition(".")[0] in _ROOM | _PARTICIPANT and name not in _FIXED for name in self.names())
+        return any(name.partition(".")[0] in OF_ROOM | OF_PARTICIPANT and name not in _FIXED for name in self.names())
 
     def reads_room(self) -> bool:
         """Whether it reads more of the room than its name and SID."""
-        return any(name.partition(".")[0] in _ROOM and name not in _NAMED for name in self.names())
+        return any(name.partition(".")[0] in OF_ROOM and name not in _NAMED for name in self.names())
 
 
 Entries: TypeAlias = tuple[tuple[str, Expression], ...]
@@ -131,7 +133,7 @@ class Language:
     def __init__(self) -> None:
         self._messages = Messages()
         self._grammar = Grammar()
-        self._envs = {"room_started": self._env(_ROOM), "participant_joined": self._env(_ROOM | _PARTICIPANT)}
+        self._envs = {"room_started": self._env(OF_ROOM), "participant_joined": self._env(OF_ROOM | OF_PARTICIPANT)}
         self._matches = self._env(_TRIED).compile("''.matches(text)")
         self._hours = self._env(_TRIED).compile("timestamp(0).getHours(text)")
         self._compiled: dict[tuple[str, Trigger, Result], Expression] = {}
@@ -209,7 +211,7 @@ class Language:
             descriptor_pool=self._messages.pool,
             variables=variables,
             extensions=[ExtStrings(), ExtOptional()],
-            functions=[cel.FunctionDecl("phone", [_phone(1), _phone(2)])],
+            functions=[one.declared for one in OURS.values()],
         )
 
     def _program(self, text: str, trigger: Trigger) -> cel.Expression:
@@ -261,11 +263,6 @@ class Language:
     def _spend(self, began: float, most: float) -> None:
         """What was done since `began` is paid for: `most` at most, as the process may have stood still meanwhile."""
         self.spent += most if most <= _CHEAP else min(most, (perf_counter() - began) * 1e6)
-
-
-def _phone(texts: int) -> cel.Overload:
-    types = [cel.Type.STRING] * texts
-    return cel.Overload(f"phone_{texts}", return_type=cel.Type.STRING, parameters=types, impl=phone)
 
 
 def _too_much(cost: float) -> str:

@@ -6,6 +6,7 @@ The descriptors are LiveKit's, in a private pool, with the fields named here and
 
 from typing import Final
 
+from cel_expr_python import cel
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
@@ -20,6 +21,12 @@ ROOM_FIELDS: Final = ("sid", "name", "metadata", "creation_time", "creation_time
 PARTICIPANT_FIELDS: Final = (
     *("sid", "identity", "name", "metadata", "attributes", "kind_details", "region", "joined_at", "joined_at_ms"),
 )
+OF_ROOM: Final = {"room": cel.Type(ROOM), "metadata": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
+OF_PARTICIPANT: Final = {
+    "participant": cel.Type(PARTICIPANT),
+    "participant_metadata": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
+    "kind": cel.Type.STRING,
+}
 
 
 class Messages:

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from dispatcher.core.rules import Trigger
 from dispatcher.expressions import habits
-from dispatcher.expressions.messages import PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS
+from dispatcher.expressions.functions import OURS
+from dispatcher.expressions.messages import OF_PARTICIPANT, OF_ROOM, PARTICIPANT, PARTICIPANT_FIELDS, ROOM, ROOM_FIELDS
 
 _SAID: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _FIELD: Final = re.compile(r"undefined field '(.*)' not found in struct '(.*)'")
@@ -18,10 +19,8 @@ _TEXT_FIELD: Final = "expression of type 'string' cannot be the operand of a sel
 _HAS: Final = "has() argument must be a field selection"
 _OVERLOAD: Final = re.compile(r"found no matching overload for '(.*)' applied to '(.*)'")
 _FIELDS: Final = {ROOM: ("room", ROOM_FIELDS), PARTICIPANT: ("participant", PARTICIPANT_FIELDS)}
-_ABSENT: Final = frozenset({"participant", "participant_metadata", "kind"})  # from `trigger: room_started`
-_VARIABLES: Final = ("room", "metadata", "participant", "participant_metadata", "kind")
 _FUNCTIONS: Final = (
-    *("phone", "has", "size", "contains", "startsWith", "endsWith", "matches", "exists", "lowerAscii", "upperAscii"),
+    *(*OURS, "has", "size", "contains", "startsWith", "endsWith", "matches", "exists", "lowerAscii", "upperAscii"),
     *("replace", "split", "trim", "orValue", "hasValue"),
 )
 _KIND: Final = "`kind` stands alone, as in kind == 'SIP'"
@@ -72,7 +71,7 @@ def _reason(said: str, text: str, offset: int, trigger: Trigger) -> str:
         near = f"; {_KIND}" if found[1] == "kind" else _near(found[1], fields)
         return f"undefined field '{found[1]}' of {variable}{near}"
     if found := _NAME.match(said):
-        if trigger == "room_started" and found[2] in _ABSENT:
+        if trigger == "room_started" and found[2] in OF_PARTICIPANT:
             return f"`trigger: room_started` has no participant: '{found[1]}' means nothing here"
         return f"unknown name '{found[1]}'{_meant(found[2], text, offset)}"
     if found := _OVERLOAD.fullmatch(said):
@@ -89,7 +88,7 @@ def _meant(name: str, text: str, offset: int) -> str:
     then = text[offset:].removeprefix(".").removeprefix(name)
     if quoted := habits.of_prose(text):
         return quoted
-    known = _FUNCTIONS if then.lstrip().startswith("(") else _VARIABLES
+    known = _FUNCTIONS if then.lstrip().startswith("(") else (*OF_ROOM, *OF_PARTICIPANT)
     return _near(name, known) or habits.of_name(name, then)
 
 

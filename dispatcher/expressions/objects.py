@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from dispatcher.expressions.cost import Shape
+from dispatcher.expressions.shapes import Shape
 
 METADATA_MAX: Final = 64 * 1024  # bytes; of larger metadata expressions see {}, and the agent may still get all of it
 ITEMS_MAX: Final = 1_000  # values in it, at any depth: to read so many takes 2 ms, and CEL as long to take them in

@@ -19,6 +19,7 @@ _NUMBER: Final = re.compile(r"(?:\+|00)?([0-9]+)")
 _LONG: Final = 25  # digits: 15 are a number's (ITU-T E.164), the rest is dialled before it, or nothing at all
 _SHORT: Final = 6  # digits: an extension, if it is no number that is in use on some small island
 _REMEMBERED: Final = 64  # ten rules ask for the same caller's number
+_SAID_FOR: Final = {"UK": "GB"}
 
 
 @lru_cache(_REMEMBERED)
@@ -43,6 +44,15 @@ def phone(text: str, country: str = "") -> str:
     if digits.startswith("00"):
         return _one_form(f"+{number[1]}", None) or f"+{number[1]}"
     return digits
+
+
+def no_country(text: str) -> str:
+    """Why a text is no country; "" if it is one."""
+    if text in COUNTRIES:
+        return ""
+    meant = _SAID_FOR.get(text.upper(), text.upper()[:2])  # 'us', 'USA'
+    near = f"; did you mean '{meant}'?" if meant in COUNTRIES else ""
+    return f"no country '{text}': write its two letters of ISO 3166, as in 'US'{near}"
 
 
 def _one_form(digits: str, country: str | None) -> str:

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from dispatcher.core.facts import Participant
 from dispatcher.core.rules import Policy, Rule, Target, aimed, matching
 from dispatcher.expressions import Agents, Failure, Metadata, Result, When
-from dispatcher.expressions.cost import Shape
 from dispatcher.expressions.objects import DEPTH_MAX, METADATA_MAX, Parsed, Unread, parsed
+from dispatcher.expressions.shapes import Shape
 from tests.unit.expressions.speech import CALLER, LANGUAGE, ROOM, judged, saying
 
 DEEP: Final = '{"a":' * 20_000 + "1" + "}" * 20_000
