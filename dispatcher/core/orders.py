@@ -15,6 +15,7 @@ from dispatcher.core.closing import close
 from dispatcher.core.facts import KINDS, Ms
 from dispatcher.core.rules import Per, Policy, Target, Trigger
 from dispatcher.core.session import ASSIGNMENTS_MAX, Assignment, Session, request_key, with_assignment, with_entry
+from dispatcher.core.text import IDENTITY_MAX, brief
 from dispatcher.core.timeline import Entry, Said, Verdict
 
 SEALED_MAX: Final = 49_152  # characters of sealed metadata in one session, of some 128 kB that a record may have
@@ -24,7 +25,7 @@ _POLICY: Final = Policy(targets=())
 class RequestAgent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_agent"):
     """An agent for the session, or for one participant, whatever the rules say. The same `id` is the same agent."""
 
-    id: str
+    id: str = ""
     policy: Policy
     identity: str = ""  # for whom
     rule: str = ""  # whose agent, limits and metadata it has
@@ -66,7 +67,15 @@ def ordered(key: str, target: Target) -> RequestAgent | None:
     For whom it was and what its metadata said is lost: a later attempt goes without.
     """
     _, _, id_ = key.partition(":")
-    return RequestAgent(id=id_, policy=policy_for((target,))) if id_ and key == request_key(id_) else None
+    return replace(request_for((target,)), id=id_) if id_ and key == request_key(id_) else None
+
+
+def request_for(
+    targets: tuple[Target, ...], policy: Policy = _POLICY, *, identity: str = "", rule: str = ""
+) -> RequestAgent:
+    """The order of an agent, as a session may remember it; its id and its metadata are not there yet."""
+    identity = brief(identity, IDENTITY_MAX)
+    return RequestAgent(policy=policy_for(targets, policy, identity), identity=identity, rule=rule)
 
 
 def policy_for(targets: tuple[Target, ...], policy: Policy = _POLICY, identity: str = "") -> Policy:

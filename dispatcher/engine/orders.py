@@ -16,10 +16,8 @@ from msgspec.structs import replace
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.events import Event
 from dispatcher.core.facts import Room, RoomSid
-from dispatcher.core.orders import CancelAssignment, Order, RequestAgent, RetryAssignment, policy_for, room_for
-from dispatcher.core.rules import Policy, Target
+from dispatcher.core.orders import Order, RequestAgent, room_for
 from dispatcher.core.session import request_key
-from dispatcher.core.text import IDENTITY_MAX, brief
 from dispatcher.engine.intake import Intake, IntakeResult
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Key, Ledger
@@ -55,11 +53,8 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
     """The agent that somebody asks for, checked; `request` is what they wrote, to be compared with what comes again."""
 
     room: str
-    targets: tuple[Target, ...]
-    policy: Policy
-    rule: str = ""
+    order: RequestAgent  # without an id, and without the metadata, which is sealed for the session
     computed: bool = False  # the rule's expressions, or a choice by weight, say who comes
-    identity: str = ""
     metadata: str | None = None
     create_room: bool = False
     request: bytes = b""
@@ -116,13 +111,12 @@ class Orders:
         await self.ledger.replace_memo(name, before, msgspec.json.encode(replace(pinned, delivered=True)))
         return placed
 
-    async def cancel(self, key: Key, assignment: str, by: str) -> None:
-        """The assignment's agent is told to go, and nobody else comes. Raises RoomOver, LedgerUnavailable."""
-        await self._order(key, CancelAssignment(assignment=assignment), by)
-
-    async def retry(self, key: Key, assignment: str, by: str) -> None:
-        """The assignment has its whole budget again. Raises RoomOver, LedgerUnavailable."""
-        await self._order(key, RetryAssignment(assignment=assignment), by)
+    async def give(self, key: Key, order: Order, by: str, *, id_: str = "") -> None:
+        """The session hears the order; with an `id_` once, however often. Raises RoomOver, LedgerUnavailable."""
+        room = Room(sid=RoomSid(key.sid), name=key.room)
+        event = Event(id=id_, name=ORDERED, created_at=0, room=room, order=order, by=by)
+        if await self.intake.record(key, event) is IntakeResult.ROOM_FINISHED:
+            raise RoomOver("the life of the room that this was for has ended")
 
     async def _to_pin(self, project: str, wanted: AgentRequest, id_: str) -> _Pinned:
         session = await self._live(project, wanted.room)
@@ -146,26 +140,14 @@ class Orders:
         known = await self._live(project, wanted.room)
         if known is not None and not known.session.find(placed.assignment) and not room_for(known.session, sealed):
             raise RoomFull("the room has as many assignments, or as much metadata, as one session may have")
-        order = RequestAgent(
-            id=pinned.id,
-            policy=policy_for(wanted.targets, wanted.policy, wanted.identity),
-            identity=brief(wanted.identity, IDENTITY_MAX),
-            rule=wanted.rule,
-            sealed=sealed,
-        )
-        await self._order(placed.key, order, by, id_=placed.assignment)
+        order = replace(wanted.order, id=pinned.id, sealed=sealed)
+        await self.give(placed.key, order, by, id_=placed.assignment)
         return placed
 
     def _sealed(self, runtime: ProjectRuntime, wanted: AgentRequest, placed: Placed) -> str:
         if wanted.metadata is None:
             return ""
         return runtime.seals.seal(wanted.metadata, placed.key.sid, placed.assignment)
-
-    async def _order(self, key: Key, order: Order, by: str, *, id_: str = "") -> None:
-        room = Room(sid=RoomSid(key.sid), name=key.room)
-        event = Event(id=id_, name=ORDERED, created_at=0, room=room, order=order, by=by)
-        if await self.intake.record(key, event) is IntakeResult.ROOM_FINISHED:
-            raise RoomOver("the life of the room that this was for has ended")
 
 
 def _placed(project: str, room: str, pinned: _Pinned, *, repeated: bool = False) -> Placed:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from dispatcher.core.facts import Ms, Room
+from dispatcher.core.orders import request_for
 from dispatcher.core.probes import ProbeEnd, ProbeMade, ProbeResult, ended, probe_rooms
 from dispatcher.core.session import Session
 from dispatcher.core.text import visible
@@ -153,4 +154,4 @@ class Prober:
 def _request(room: str, one: ProbedTarget, runtime: ProjectRuntime) -> AgentRequest:
     """One attempt at this target alone: what is probed is the agent, not how well we make up for it."""
     policy = replace(runtime.limits, attempts=1, retry_every=3_600_000, on_finish="done")
-    return AgentRequest(room=room, targets=(one.target,), policy=policy, metadata=METADATA)
+    return AgentRequest(room=room, order=request_for((one.target,), policy), metadata=METADATA)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from dispatcher.client.bounds import PAUSE_MAX_MS, PAUSE_MIN_MS, ROOMS, ROOMS_MAX, WAIT_MAX_MS
 from dispatcher.config.values import SPAN_PATTERN, agent_name, deployment, dispatched, span
 from dispatcher.core.facts import PROBE_ROOMS, Ms, is_probe
+from dispatcher.core.orders import request_for
 from dispatcher.core.rules import Rule, Target, named
 from dispatcher.core.session import State
 from dispatcher.engine.orders import METADATA_MAX, AgentRequest
@@ -182,13 +183,12 @@ def agent_request(asked: DispatchRequest, runtime: ProjectRuntime) -> AgentReque
     if asked.metadata is not None and len(asked.metadata.encode(errors="replace")) > METADATA_MAX:
         raise unprocessable("metadata", f"at most {METADATA_MAX} bytes")
     rule = _rule(asked.rule, runtime) if asked.rule else None
+    targets = rule.policy.targets if rule else (Target(asked.agent, asked.deployment),)
+    policy = rule.policy if rule else runtime.limits
     return AgentRequest(
         room=asked.room,
-        targets=rule.policy.targets if rule else (Target(asked.agent, asked.deployment),),
-        policy=rule.policy if rule else runtime.limits,
-        rule=asked.rule,
+        order=request_for(targets, policy, identity=asked.participant, rule=asked.rule),
         computed=rule is not None and rule.aim is not None,
-        identity=asked.participant,
         metadata=asked.metadata,
         create_room=asked.create_room,
         request=msgspec.json.encode(asked),

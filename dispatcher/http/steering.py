@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from dispatcher.client.rooms import Dispatched, LookedAt, Looks
+from dispatcher.core.orders import CancelAssignment, RetryAssignment
 from dispatcher.core.session import Assignment, Session, State
 from dispatcher.engine.orders import (
     OrderRefused,
@@ -37,7 +38,6 @@ from dispatcher.http.problems import ApiError, bad_request
 from dispatcher.http.resources import Reloading, Swept
 from dispatcher.http.route import Answered, ApiCall, Nothing
 from dispatcher.ledger import sessions
-from dispatcher.ledger.interface import Key
 from dispatcher.ledger.sessions import KnownSession
 from dispatcher.livekit.failures import LiveKitError, Refused
 
@@ -94,29 +94,29 @@ class Steering:
         asked, caller = call.body, call.caller
         project, runtime = project_of(asked.project, caller, self.guard.holder.snapshot.projects)
         wanted = agent_request(asked, runtime)
-        caller.need_agents({target.name for target in wanted.targets})
+        caller.need_agents({target.name for target in wanted.order.policy.targets})
         if wanted.computed and caller.token.agents is not None:
-            says = f"the token {caller.name} is for some agents, and the rule {wanted.rule} computes its own"
+            says = f"the token {caller.name} is for some agents, and the rule {wanted.order.rule} computes its own"
             raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", says)
         placed = await _carried_out(self.orders.request(project, wanted, by=caller.name, key=key))
         return await self.answers.shown(placed, await self.answers.stands(placed, wait, SETTLED))
 
     async def _cancel(self, call: ApiCall[AssignmentNamed, None]) -> Answered[Dispatched]:
         """The agent goes, and the assignment is done."""
-        return await self._steer(call, self.orders.cancel, State.FINISHED)
+        return await self._steer(call, CancelAssignment, State.FINISHED)
 
     async def _retry(self, call: ApiCall[AssignmentNamed, None]) -> Answered[Dispatched]:
         """Its whole budget is there again, and it is tried now."""
-        return await self._steer(call, self.orders.retry, State.SERVED)
+        return await self._steer(call, RetryAssignment, State.SERVED)
 
     async def _steer(
-        self, call: ApiCall[AssignmentNamed, None], order: Callable[[Key, str, str], Awaitable[None]], soon: State
+        self, call: ApiCall[AssignmentNamed, None], order: type[CancelAssignment | RetryAssignment], soon: State
     ) -> Answered[Dispatched]:
         wait = waiting(call.asked)
         known, assignment = await self._found(call)
         call.caller.need_agents({target.name for target in assignment.policy.targets})
         key = known.key
-        await _carried_out(order(key, assignment.key, call.caller.name))
+        await _carried_out(self.orders.give(key, order(assignment=assignment.key), call.caller.name))
         ordered = Placed(key=key, assignment=assignment.key)
         after = await self.answers.stands(ordered, wait, {soon}, known.session.entries_total)
         return await self.answers.shown(ordered, after)

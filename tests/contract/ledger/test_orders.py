@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from dispatcher.core.events import Event
 from dispatcher.core.facts import Ms, Room, RoomSid
-from dispatcher.core.rules import Policy, Target
+from dispatcher.core.orders import request_for
+from dispatcher.core.rules import Target
 from dispatcher.engine.intake import IntakeResult
 from dispatcher.engine.orders import AgentRequest, Orders, OtherRequest, Placed
 from dispatcher.ledger import sessions
@@ -89,7 +90,7 @@ class OrdersMachine(RuleBasedStateMachine):
     def request(self, key: str, body: bytes, fails: dict[str, bool]) -> None:
         """Somebody asks; while the ledger fails they are told so, and may ask again."""
         self.ledger.fails = dict(fails)
-        wanted = AgentRequest(room="lobby", targets=(Target("sales"),), policy=Policy(targets=()), request=body)
+        wanted = AgentRequest(room="lobby", order=request_for((Target("sales"),)), request=body)
         before = self._before(key)
         try:
             placed = self.loop.run_until_complete(self.replica().request("p", wanted, by="backend", key=key))

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.facts import RoomSid
-from dispatcher.core.rules import Policy, Target
+from dispatcher.core.orders import CancelAssignment, RetryAssignment, request_for
+from dispatcher.core.rules import Target
 from dispatcher.core.session import ASSIGNMENTS_MAX, State
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Said
@@ -29,7 +30,7 @@ from dispatcher.runtime.sealing import Seals
 from tests.unit.core.world import LOBBY, job, person, rule
 from tests.unit.desk import KEY, PROJECT, Desk, fails, until
 
-SALES: Final = AgentRequest(room=LOBBY.name, targets=(Target("sales"),), policy=Policy(targets=()), request=b"one")
+SALES: Final = AgentRequest(room=LOBBY.name, order=request_for((Target("sales"),)), request=b"one")
 SECRET: Final = '{"caller": "+15550100"}'
 
 
@@ -143,9 +144,9 @@ async def test_law_14_who_orders_for_a_life_that_is_over_is_told(front: Front) -
     await front.hear("room_finished")
     await front.drive()
 
-    for order in (front.orders.cancel, front.orders.retry):
+    for order in (CancelAssignment, RetryAssignment):
         with pytest.raises(RoomOver):
-            await order(placed.key, placed.assignment, "maria")
+            await front.orders.give(placed.key, order(assignment=placed.assignment), "maria")
 
 
 async def test_metadata_reaches_the_agent_and_neither_ledger_nor_log(front: Front) -> None:
@@ -178,7 +179,8 @@ async def test_an_agent_is_ordered_for_somebody_with_a_long_identity(front: Fron
     """A session remembers identities cut (law 8), and knows by that whom it is for."""
     alice = person("alice-" * 200)
     front.livekit.show(participants=(alice,))
-    placed = await front.orders.request(PROJECT, replace(SALES, identity=alice.identity), by="backend", key=None)
+    wanted = replace(SALES, order=request_for((Target("sales"),), identity=alice.identity))
+    placed = await front.orders.request(PROJECT, wanted, by="backend", key=None)
     await front.runner.stop(5)
 
     assert (await front.session()).assignment(placed.assignment).identity == alice.known_as
@@ -214,11 +216,11 @@ async def test_an_order_is_cancelled_and_tried_again(front: Front) -> None:
     await front.runner.stop(5)
     made = front.livekit.lives[LOBBY.sid].dispatches[0]
     front.livekit.show(dispatches=(replace(made, jobs=(job("agent-1"),)),))
-    await front.orders.cancel(placed.key, placed.assignment, "maria")
+    await front.orders.give(placed.key, CancelAssignment(assignment=placed.assignment), "maria")
     await front.drive_on(60_000)
     assert (await front.session()).assignment(placed.assignment).state is State.FINISHED
     assert "delete" in front.livekit.calls
 
-    await front.orders.retry(placed.key, placed.assignment, "maria")
+    await front.orders.give(placed.key, RetryAssignment(assignment=placed.assignment), "maria")
     await front.drive_on(1_000)
     assert front.created() == 2

@@ -10,6 +10,7 @@ import pytest
 
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import Participant
+from dispatcher.core.orders import CancelAssignment, RetryAssignment
 from dispatcher.core.rules import Policy
 from dispatcher.core.session import Assignment, State
 from dispatcher.core.snapshot import Dispatch
@@ -118,8 +119,8 @@ Order: TypeAlias = Callable[[Steered], Awaitable[None]]
 ORDERS: Final[dict[str, Order]] = {
     "pause": lambda desk: desk.pause(GREETER),
     "resume": lambda desk: desk.pause(),
-    "retry": lambda desk: desk.orders.retry(KEY, GREETER, "maria"),
-    "cancel": lambda desk: desk.orders.cancel(KEY, GREETER, "maria"),
+    "retry": lambda desk: desk.orders.give(KEY, RetryAssignment(assignment=GREETER), "maria"),
+    "cancel": lambda desk: desk.orders.give(KEY, CancelAssignment(assignment=GREETER), "maria"),
 }
 
 
