@@ -136,6 +136,10 @@ class LedgerAt(Struct, frozen=True):
     url: Secret
 
 
+FIXED: Final = ("instance", "host", "port", "admin_port", "ledger", "concurrency")  # change at the next start only
+TOLD_AS: Final = {"ledger": "redis_url"}  # outside, a setting keeps the name that it had
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """Everything that can be set. `file` is None when the environment alone said it all."""
 

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dispatcher.config import BadConfig, Config, Problem, Source
+from dispatcher.config.types import FIXED, TOLD_AS
 from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import Ledger
 from dispatcher.runtime.snapshot import ConfigSnapshot
@@ -15,16 +16,6 @@ from dispatcher.telemetry.recorder import SessionRecorder
 
 POLL_S: Final = 1.0
 RELOADED: Final = "reloaded"  # the name of the reload's events
-
-FIXED: Final = (
-    "instance",
-    "host",
-    "port",
-    "admin_port",
-    "ledger",
-    "concurrency",
-)  # what changes at the next start only
-TOLD_AS: Final = {"ledger": "redis_url"}  # outside, a setting keeps the name that it had
 
 
 class Reload:

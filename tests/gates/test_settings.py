@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dispatcher.config import Config
-from dispatcher.runtime.reload import FIXED
+from dispatcher.config.types import FIXED
 from tests.gates.tree import ROOT, modules
 
 FOLLOWED_IN: Final = (  # where a new configuration is made ready
@@ -50,7 +50,7 @@ def fields_behind(name: str) -> set[str]:
 
 
 def test_every_setting_is_followed_or_said_to_need_a_restart() -> None:
-    """What neither `runtime/snapshot` nor `runtime/in_force` takes of a new one must stand in `reload.FIXED`."""
+    """What neither `runtime/snapshot` nor `runtime/in_force` takes of a new one must stand in `FIXED`."""
     snapshot, app, connection = ((ROOT / path).read_text() for path in FOLLOWED_IN)
     taken = {*read_of_config(snapshot), *read_of_config(app, "_apply"), *read_of_config(connection, "mask_key")}
     taken |= {name for path in modules().values() for name in read_in_force(path.read_text())}
