@@ -20,7 +20,7 @@ INSTALLED_E2E := .venv/installed-e2e
 INSTALLED_RELEASE := .venv/installed-release
 INSTALLED_DOCS := .venv/installed-docs
 
-.PHONY: help setup demo demo-launch try run agent join test check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy docs lock fmt clean
+.PHONY: help setup demo demo-launch try run agent join test test-slow check e2e e2e-long attack fuzz chaos soak bench dist smoke image check-deps check-deploy docs lock fmt clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,10 @@ join: $(INSTALLED_TRY)  ## join a room and see what its agent writes (ROOM=lobby
 	@$(BIN)/python -m examples.join $(or $(ROOM),lobby)
 
 test: $(INSTALLED)  ## run the tests that need no other process, with the coverage gate
-	$(BIN)/pytest -m "not real and not long" --cov -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -m "not real and not long and not slow" --cov -n $(WORKERS) --dist worksteal
+
+test-slow: $(INSTALLED)  ## run those tests that `make test` leaves out, as each takes seconds of the processor
+	$(BIN)/pytest -m "slow and not real and not long" -n $(WORKERS) --dist worksteal
 
 check: $(INSTALLED)  ## check format, lint, types and imports
 	$(BIN)/ruff format --check

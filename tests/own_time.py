@@ -2,12 +2,14 @@
 
 Service and fake LiveKit run in the test's own process, on short limits: 0.4 s without an agent are LiveKit's silence.
 A shared machine takes the processor away for longer than that, and what is nobody's silence would be taken for it.
-So each event loop of a test counts the time that it used (the processor's) and the time that it waited for, and what
-went by besides is left out of `time.time` and `time.monotonic`. `python -m tests.stalled` shows that this holds.
+So the thread of an event loop counts the time that it used (the processor's) and the time that it waited for, and what
+went by besides is left out of the clocks whenever one is read. So no clock goes back. `python -m tests.stalled` shows
+that this holds.
 """
 
 import asyncio
 import selectors
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -23,53 +25,93 @@ class _Lost:
 
 
 _monotonic_ns: Final = time.monotonic_ns
+_sleep: Final = time.sleep
+
+
+class _Counted(threading.local):
+    """What this thread has counted so far: of each clock, where it stood."""
+
+    looping = False  # whether the thread has an event loop: no other one counts
+    seen = used = 0
+
+    def ran(self) -> None:
+        """What the thread used of the processor since this was called last counts, and nothing else."""
+        if self.looping:
+            self._counts(time.thread_time_ns() - self.used)
+
+    def waited(self, step: float) -> None:
+        """All that went by since then counts, up to the length of a wait."""
+        self._counts(int((step + SLACK_S) * 1e9))
+
+    def _counts(self, span: int) -> None:
+        now = _monotonic_ns()
+        _Lost.ns += max(0, now - self.seen - span)
+        self.seen, self.used = now, time.thread_time_ns()
+
+    def begin(self, *, looping: bool) -> None:
+        self.looping, self.seen, self.used = looping, _monotonic_ns(), time.thread_time_ns()
+
+
+_COUNTED: Final = _Counted()
 
 
 def _standing(clock: Callable[[], float]) -> Callable[[], float]:
-    return lambda: clock() - _Lost.ns / 1e9
+    def read() -> float:
+        _COUNTED.ran()
+        return clock() - _Lost.ns / 1e9
+
+    return read
 
 
 def _standing_ns(clock: Callable[[], int]) -> Callable[[], int]:
-    return lambda: clock() - _Lost.ns
+    def read() -> int:
+        _COUNTED.ran()
+        return clock() - _Lost.ns
+
+    return read
 
 
-CLOCKS: Final[Mapping[str, Callable[[], float]]] = {
+def _slept(seconds: float) -> None:
+    _COUNTED.ran()
+    _sleep(seconds)
+    if _COUNTED.looping:
+        _COUNTED.waited(seconds)
+
+
+CLOCKS: Final[Mapping[str, Callable[..., float | None]]] = {
     "time": _standing(time.time),
     "monotonic": _standing(time.monotonic),
     "time_ns": _standing_ns(time.time_ns),
     "monotonic_ns": _standing_ns(time.monotonic_ns),
+    "sleep": _slept,
 }
 
 
 class _Steps(selectors.DefaultSelector):
     """Waits in steps, and leaves out what went by while the loop neither ran nor waited."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen, self._used = _monotonic_ns(), time.thread_time_ns()
-
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self._left_out((time.thread_time_ns() - self._used) / 1e9)  # what ran since the last wait
+        if not _COUNTED.looping:
+            _COUNTED.begin(looping=True)
+        _COUNTED.ran()
         waited = 0.0
         while True:
             step = STEP_S if timeout is None else max(0.0, min(STEP_S, timeout - waited))
             events = super().select(step)
-            self._left_out(step)
+            _COUNTED.waited(step)
             waited += step
             if events or (timeout is not None and waited >= timeout):
-                self._used = time.thread_time_ns()
                 return events
 
-    def _left_out(self, counts: float) -> None:
-        """So many seconds count of those since this was called last."""
-        now = _monotonic_ns()
-        _Lost.ns += max(0, now - self._seen - int((counts + SLACK_S) * 1e9))
-        self._seen = now
+    def close(self) -> None:
+        super().close()
+        _COUNTED.begin(looping=False)
 
 
 def begin() -> None:
     """The clocks are right: nothing has been left out."""
     _Lost.ns = 0
+    _COUNTED.begin(looping=False)
 
 
 def event_loop() -> asyncio.SelectorEventLoop:

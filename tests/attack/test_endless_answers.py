@@ -46,6 +46,7 @@ class Counted:
             self.taken += len(piece)
 
 
+@pytest.mark.slow("megabytes of answers, in 34 ways")
 @pytest.mark.parametrize("call", ["look", "create"])
 @pytest.mark.parametrize("name", answers())
 async def test_an_answer_without_end_is_given_up(name: str, call: str) -> None:

@@ -196,6 +196,7 @@ async def test_what_is_no_http(service: Attacked) -> None:
 # Requests -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow("a hundred strangers, who do not stop")
 async def test_requests_for_metrics_without_end(service: Attacked) -> None:
     """A hundred strangers who each ask for them again and again: probes are answered in time."""
     ended = asyncio.Event()

@@ -73,6 +73,13 @@ def test_no_line_is_excused_from_coverage() -> None:
     assert not [path for path in PACKAGE.rglob("*.py") if EXCUSE.search(path.read_text())]
 
 
+def test_every_test_that_is_left_out_of_make_test_says_why() -> None:
+    """The marker has a reason."""
+    marker = re.compile(r"mark\.slow(?!\(\"\w)")
+
+    assert not [path for path in (ROOT / "tests").rglob("*.py") if marker.search(path.read_text())]
+
+
 @pytest.mark.parametrize("lock", [*LOCKS, *TOOL_LOCKS])
 def test_every_locked_package_has_a_version_and_hashes(lock: str) -> None:
     """A lock file fixes each package to the byte."""

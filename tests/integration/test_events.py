@@ -264,6 +264,7 @@ async def test_while_redis_is_away_streams_stay_and_then_there_is_a_gap(tmp_path
         assert await readers(service) == 2
 
 
+@pytest.mark.slow("200 readers, until sockets hold no more")
 async def test_of_two_hundred_readers_one_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others hear at once of what concerns them; the one is cut off in the time that every answer has."""
     limits = ConnectionLimits(read_within=2.0)

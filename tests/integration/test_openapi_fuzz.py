@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.integration.house import TOKEN, house, rule
 
 SECONDS: Final = int(os.environ.get("FUZZ_SECONDS", "30"))  # `make fuzz` takes longer
@@ -21,6 +23,7 @@ CHECKS: Final = (
 )  # not whether other methods are refused: a room may be called `a/look`, so GET of that path is one
 
 
+@pytest.mark.slow("random requests for as long as SECONDS")
 async def test_no_request_is_a_defect_and_each_answer_is_as_documented() -> None:
     """No 5xx, no error in the log, no answer that the document does not have; somebody is in a room meanwhile."""
     async with house(rule("greeter")) as here:

@@ -94,6 +94,7 @@ def hangs(livekit: FakeLiveKit) -> None:
     livekit.faults.lose_replies("*", times=1_000_000, hang=True)
 
 
+@pytest.mark.slow("hundreds of rooms, three times")
 @pytest.mark.parametrize("trouble", [refuses, breaks, hangs])
 async def test_one_bad_project_does_not_stop_the_others(trouble: Trouble) -> None:
     """Hundreds of its rooms wait; the other's are served, and when it is well again so are its own."""

@@ -21,6 +21,7 @@ forgers = st.lists(
 )
 
 
+@pytest.mark.slow("random lives")
 @given(life=lives, forged=FORGED, more=forgers)
 @SETTLED
 def test_law_13_whatever_forgers_do_the_laws_hold(life: Life, forged: str, more: list[Happening]) -> None:
@@ -46,6 +47,7 @@ def test_law_13_a_tokens_agent_with_a_forged_tag_serves_as_any_tokens_agent(rule
     assert well(forged).arrived == well(replace(forged, forged="")).arrived
 
 
+@pytest.mark.slow("112 lives")
 @pytest.mark.parametrize("comes", [0, 50, 1_200, 9_000])
 @pytest.mark.parametrize("who", ["twin", "mime"])
 @pytest.mark.parametrize("rules", RULEBOOK)

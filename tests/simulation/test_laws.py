@@ -106,12 +106,14 @@ def test_whatever_happens_the_laws_hold_and_soon_all_is_well_again(life: Life) -
     well(life)
 
 
+@pytest.mark.slow("150 lives")
 @pytest.mark.parametrize("seed", range(150))
 def test_random_lives_go_well(seed: int) -> None:
     """The first of the walker's lives."""
     well(life_of(seed))
 
 
+@pytest.mark.slow("a life for each step of a life")
 @pytest.mark.parametrize("rules", RULEBOOK)
 def test_law_9_a_process_that_dies_at_any_step_adds_no_agent(rules: str) -> None:
     """Killed between any two calls or saves, and started again: with a ledger that lasts, as many agents as without."""

@@ -43,6 +43,7 @@ def test_a_hundred_lives_replay_identically() -> None:
     assert [found for line in hundred() if (found := difference(recorded(line)))] == []
 
 
+@pytest.mark.slow("a hundred lives")
 def test_lives_whose_people_are_hidden_replay_identically() -> None:
     """Nothing that the core decides hangs on the text of an identity: not its backoffs either."""
     lines = lives(range(100, 130), people=True)
@@ -51,6 +52,7 @@ def test_lives_whose_people_are_hidden_replay_identically() -> None:
     assert not any(b'"ann"' in line.claim or b"/ann" in line.claim for line in lines)
 
 
+@pytest.mark.slow("replays a hundred lives five times")
 @pytest.mark.parametrize("span", ["GRACE_MS", "BRAKE_MS", "BACKOFF_MS", "LINGER_MS", "TROUBLE_MS"])
 def test_a_core_that_decides_otherwise_differs(span: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A span that is half as long shows, and by far not everywhere."""

@@ -9,6 +9,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.ledger.interface import Handover, Key, Ledger, SaveResult, Standing, Telling
 from tests.contract.ledger.homes import START, Home
 from tests.contract.ledger.model import Model, Modelled
+from tests.own_time import event_loop
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ class Pair:
     """A ledger, its model, and everybody who ever held a session; most have lost their lease."""
 
     def __init__(self, open_home: Callable[[], Home]) -> None:
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=event_loop)
         self.home = self.run(opened(open_home))
         self.model = Model(START)
         self.holders: list[Holder] = []  # the newest last

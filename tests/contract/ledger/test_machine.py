@@ -11,6 +11,7 @@ from tests.examples import examples
 LIVES = {"memory": 60, "redis": 20}  # a life costs Redis 0.3 s
 
 
+@pytest.mark.slow("random lives of each home")
 @pytest.mark.hypothesis
 @pytest.mark.no_cover  # tracing doubles its time; other tests cover what it walks through
 @pytest.mark.parametrize(("open_home", "lives"), [(home, LIVES[name]) for name, home in HOMES.items()], ids=HOMES)

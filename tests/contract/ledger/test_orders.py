@@ -1,6 +1,5 @@
 """The same request is the same agent: random lives of a few keys at two replicas, on each home of the ledger."""
 
-import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +19,7 @@ from dispatcher.ledger import sessions
 from dispatcher.ledger.interface import MEMO_TTL_MS, Delivered, Key, LedgerUnavailable
 from tests.contract.ledger.homes import HOMES, Home
 from tests.examples import examples
+from tests.own_time import event_loop
 
 LIVES = {"memory": 60, "redis": 20}
 BODIES = (b"one", b"two")
@@ -53,7 +53,7 @@ class OrdersMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = asyncio.new_event_loop()
+        self.loop = event_loop()
         self.home = self.loop.run_until_complete(self._opened())
         self.ledger: Any = Failing(self.home.ledger)
         self.life = 0

@@ -67,6 +67,7 @@ def test_every_variable_that_a_help_names_is_documented() -> None:
     assert {variable for variable in named if f"`{variable}`" not in CONFIGURATION} == set()
 
 
+@pytest.mark.slow("a process for each command")
 @pytest.mark.parametrize(
     "typed", ["agents", "dispatch", "explain", "launches", "look", "pause", "resume", "retry", "rooms"]
 )

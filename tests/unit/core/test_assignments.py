@@ -190,6 +190,7 @@ def test_law_8_visitors_without_end_are_all_served_one_by_one() -> None:
         scene.run(90)
 
 
+@pytest.mark.slow("60 people, second by second")
 def test_law_8_dispatches_of_assignments_that_made_room_do_not_bring_them_back() -> None:
     """60 people served, each agent finished: their dispatches stay listed, the assignments within their cap."""
     scene = Scene(EACH)

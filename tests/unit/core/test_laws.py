@@ -141,6 +141,7 @@ def test_law_8_nothing_of_a_session_exceeds_its_cap(rules: tuple[Rule, ...], lif
     assert all(len(one.attempts) <= ATTEMPTS_MAX for one in scene.session.assignments)
 
 
+@pytest.mark.slow("1,200 people, second by second")
 @pytest.mark.parametrize(
     "rules", [SETS[0], SETS[1], SETS[3], SETS[4]], ids=["one", "fallback", "two-assignments", "on-room"]
 )

@@ -112,6 +112,7 @@ def test_the_leaving_of_whom_an_agent_is_for_is_looked_at(who: str, *, stale: bo
     assert fold(session(mine), event(LEFT, person(who)), (EACH,), NOW).stale is stale
 
 
+@pytest.mark.slow("300 people, second by second")
 @pytest.mark.parametrize("seed", range(3))
 def test_of_a_hundred_people_who_come_and_go_each_has_an_agent_and_no_more_are_kept(seed: int) -> None:
     """Agents never leave by themselves; those of whom the people have left make room for who comes."""

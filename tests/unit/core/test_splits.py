@@ -49,6 +49,7 @@ def life(weights: Mapping[str, int], rates: Mapping[str, float], rng: Random, mo
     return sides, bad
 
 
+@pytest.mark.slow("a thousand splits")
 def test_of_1000_equal_splits_none_is_stopped() -> None:
     """Of 300 rooms each, at rates from 1 % to 50 % and every share: the bound is one in 10,000 bad rooms."""
     rng, false = Random(49), 0  # noqa: S311 - a simulation  # noqa: S311 - a simulation
@@ -60,6 +61,7 @@ def test_of_1000_equal_splits_none_is_stopped() -> None:
     assert false == 0
 
 
+@pytest.mark.slow("480 splits of thousands of rooms")
 @pytest.mark.parametrize("share", [5, 10, 20])
 @pytest.mark.parametrize("rate", [0.2, 0.3, 0.5, 1.0])
 def test_a_bad_canary_is_stopped_within_30_bad_rooms(share: int, rate: float) -> None:
