@@ -19,7 +19,7 @@ from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from dispatcher.app import running
-from dispatcher.config import LedgerAt, Secret
+from dispatcher.config import LedgerAt
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import RoomSid
 from dispatcher.core.rules import Policy, Target
@@ -27,6 +27,7 @@ from dispatcher.core.session import Assignment, Attempt, Session
 from dispatcher.core.timeline import Entry, Said
 from dispatcher.ledger import record
 from dispatcher.ledger.interface import Key, Ledger, Standing, Telling
+from dispatcher.ledger.redis import address
 from dispatcher.telemetry.logs import Log
 from tests.integration.house import TOKEN, config, rule
 from tests.real.valkey import running_valkey
@@ -110,7 +111,8 @@ async def measured(http: ClientSession, url: str) -> tuple[list[float], float, i
 @asynccontextmanager
 async def service(redis: str | None) -> AsyncIterator[tuple[str, Ledger]]:
     """A service whose LiveKit does not answer."""
-    settings = replace(config(NOWHERE, rule("greeter")), ledger=LedgerAt("redis", Secret(redis)) if redis else None)
+    ledger = LedgerAt("redis", address.read(redis)) if redis else None
+    settings = replace(config(NOWHERE, rule("greeter")), ledger=ledger)
     async with running(settings, Log(lambda _: None, time.time), version="bench") as here:
         await asyncio.sleep(1)
         gc.collect()

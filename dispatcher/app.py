@@ -96,8 +96,8 @@ async def running(
     """The service answers, claims and sweeps; at the end it is unready, finishes what runs, hands back the rest.
 
     With the `source` that `config` was read from it follows its changes. A dry run's ledger is its own, in memory.
-    Raises OSError when the address cannot be had, BadConfig when REDIS_URL is none. Nothing is asked of Redis before
-    it answers: until the ledger has been claimed from, the service is unready.
+    Raises OSError when the address cannot be had. Nothing is asked of Redis before it answers: until the ledger has
+    been claimed from, the service is unready.
     """
     metrics = Metrics(version=version, lines_dropped=log.dropped)
     recorder = SessionRecorder(log, metrics, _health(config, version, dry_run=dry_run), in_force(log.mask))

@@ -13,7 +13,6 @@ from dispatcher.core.retries import asked_after
 from dispatcher.core.rules import Rule, Target
 from dispatcher.core.text import visible
 from dispatcher.expressions import Agents, Expression, Split
-from dispatcher.runtime.home import redis_address
 
 NAME: Final = "check"
 HELP: Final = "say whether the configuration is right: exit code 0 or 2"
@@ -87,6 +86,4 @@ def _named(choice: Target | Expression | Split) -> str:
 def _read(arguments: argparse.Namespace) -> Config:
     if arguments.offline:
         return load_offline(arguments.config, os.environ)
-    config = Source(arguments.config, os.environ).read()
-    redis_address(config)
-    return config
+    return Source(arguments.config, os.environ).read()

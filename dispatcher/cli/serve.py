@@ -17,7 +17,6 @@ from dispatcher.cli.options import EVERYTHING, source_of, take_connection
 from dispatcher.cli.signals import end_now, on_hangup, stopping
 from dispatcher.config import Config, Source
 from dispatcher.offline import Unusable
-from dispatcher.runtime.home import redis_address
 from dispatcher.telemetry.logs import LEVELS, bridge
 from dispatcher.telemetry.output import Output, aside
 from dispatcher.telemetry.tape import Files
@@ -49,7 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; exit code 1 if the address cannot be used, 143 or 130 at a second signal."""
     source = source_of(arguments, ruled=True)
     config = source.read()
-    redis_address(config)
     aside("".join(f"{warning}\n" for warning in config.warnings))
     record = _recording(arguments)
     config = replace(config, take_over=arguments.take_over)

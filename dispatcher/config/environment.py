@@ -12,6 +12,7 @@ from dispatcher.config.document import read_text
 from dispatcher.config.misspelt import misspelt
 from dispatcher.config.problems import Problem, in_environment
 from dispatcher.config.types import LedgerAt, Secret
+from dispatcher.ledger.redis import address
 
 T = TypeVar("T")
 
@@ -177,7 +178,7 @@ def _api_token(variables: _Variables) -> Secret | None:
 
 
 def _redis(text: str) -> LedgerAt:
-    return LedgerAt("redis", Secret(values.redis_url(text)))
+    return LedgerAt("redis", address.read(text))
 
 
 def _hidden(read: Callable[[str], str]) -> Callable[[str], Secret]:

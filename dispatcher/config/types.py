@@ -15,6 +15,7 @@ from dispatcher.core.facts import Ms
 from dispatcher.core.notices import SUBSCRIBABLE, NoticeKind, Pacing
 from dispatcher.core.rules import Policy, Rule, Target, named_by
 from dispatcher.ledger.ended import EndedRooms
+from dispatcher.ledger.redis.address import Address
 
 NoticeFormat: TypeAlias = Literal["standard", "slack", "pagerduty"]
 OnStop: TypeAlias = Literal["end", "wait"]
@@ -133,7 +134,7 @@ class LedgerAt(Struct, frozen=True):
     """The home of a ledger that replicas share, and where it answers."""
 
     home: Literal["redis"]
-    url: Secret
+    address: Address
 
 
 FIXED: Final = ("instance", "host", "port", "admin_port", "ledger", "concurrency")  # change at the next start only

@@ -216,13 +216,6 @@ def network(text: str) -> str:
     return str(found)
 
 
-def redis_url(text: str) -> str:
-    """Where the ledger's Redis answers; its client judges the rest."""
-    if not re.fullmatch("[a-z+]+://[!-~]+", text):
-        raise ValueError("write a URL such as redis://localhost:6379/0")
-    return text
-
-
 def token(text: str) -> str:
     """A bearer token that an HTTP header can carry."""
     if not _VISIBLE.fullmatch(text):

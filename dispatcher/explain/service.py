@@ -19,6 +19,7 @@ FAILURES: Final = {  # of calls to LiveKit, by reason (`livekit.client.Reason`)
     "server": "it answers with errors of its own (5xx): see its log",
 }
 REFUSED: Final = "unauthorized"
+LEDGER: Final = "REDIS_URL"  # names the ledger that replicas share
 _REJECTED: Final = {  # of webhooks, by reason (`livekit.webhook.Rejected`, and our own)
     "no_token": "without a token: not LiveKit's, or a proxy drops the Authorization header",
     "malformed_token": "with a token that is none: not LiveKit's, or a proxy replaces the Authorization header",
@@ -63,7 +64,7 @@ def trouble_told(trouble: Trouble, now: Ms, *, named: bool = False) -> str:
         case TroubleKind.ANOTHER_PROCESS:
             return (
                 "Another process is at work here, as the same `instance` and with a ledger of its own, so that people "
-                "may get two agents: set REDIS_URL for both, or give one of them another `instance`."
+                f"may get two agents: set {LEDGER} for both, or give one of them another `instance`."
             )
         case TroubleKind.WEBHOOKS_REJECTED:
             return _of_webhooks(trouble, now)
@@ -92,7 +93,7 @@ def _of_the_ledger(trouble: Trouble, now: Ms) -> str:
     if trouble.reason == "ledger_taken":
         return "The ledger belongs to another installation: nothing is done here; the log names both."
     return (
-        f"The ledger (REDIS_URL) has not answered for {about(now - trouble.since)}: webhooks are refused with 503, "
+        f"The ledger ({LEDGER}) has not answered for {about(now - trouble.since)}: webhooks are refused with 503, "
         "and no agent is asked for until it does."
     )
 

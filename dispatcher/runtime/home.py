@@ -3,24 +3,12 @@
 import time
 from collections.abc import Callable
 
-from dispatcher.config import BadConfig, Config
-from dispatcher.config.problems import in_environment
+from dispatcher.config import Config
 from dispatcher.core.facts import Ms
 from dispatcher.ledger.installation import Installation
 from dispatcher.ledger.interface import Ledger
 from dispatcher.ledger.memory import MemoryLedger
-from dispatcher.ledger.redis import address
 from dispatcher.runtime.snapshot import ConfigHolder
-
-
-def redis_address(config: Config) -> address.Address | None:
-    """Where the ledger's Redis is; None: the ledger is in memory. Raises BadConfig."""
-    if config.ledger is None:
-        return None
-    try:
-        return address.read(config.ledger.url.get_secret_value())
-    except ValueError as wrong:
-        raise BadConfig([in_environment("REDIS_URL", str(wrong))]) from None
 
 
 def configured_ledger(
@@ -30,15 +18,15 @@ def configured_ledger(
 
     `clock`, for tests, is read instead of Redis's, or the machine's.
     """
-    redis = redis_address(config)
-    if redis is None:
+    if config.ledger is None:
         return memory_ledger(holder, wake, clock=clock)
     from dispatcher.ledger.redis.ledger import RedisLedger  # noqa: PLC0415 it takes a quarter of a second and 24 MB
 
+    at = config.ledger.address
     installation = Installation(
         instance=config.instance, livekits=lambda: holder.snapshot.livekits, take_over=config.take_over
     )
-    return RedisLedger(redis, installation=installation, ended=holder.ended_rooms, wake=wake, clock=clock)
+    return RedisLedger(at, installation=installation, ended=holder.ended_rooms, wake=wake, clock=clock)
 
 
 def memory_ledger(holder: ConfigHolder, wake: Callable[[], None], *, clock: Callable[[], Ms] | None = None) -> Ledger:

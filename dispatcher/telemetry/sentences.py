@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dispatcher.explain import SENTENCES
+from dispatcher.explain.service import LEDGER
 
 NONE: Final = "(none)"  # a field that this line does not have
 
@@ -37,7 +38,7 @@ _OF_THE_SERVICE: Final = {
     "agent.paused": "{agent} is {how}",
     "agent.resumed": "{agent} is paused no longer: {why}",
     "session.left_alone": "{lapses} leases in a row have run out: nobody sees to the room for {seconds} s",
-    "instance.shared": "another process is at work here, as the same instance: set REDIS_URL for both",
+    "instance.shared": f"another process is at work here, as the same instance: set {LEDGER} for both",
     "lease.lost": "another replica took the session over",
     "lease.kept": "the ledger did not take the session back: its lease runs out",
     "service.started": "webhooks are taken at {url}",

@@ -49,7 +49,7 @@ def examined(url: str, write: Write) -> Awaitable[int]:
         if "livekit" in line and ": clock " not in line:
             write(line)
 
-    return examine(config(url, rule("greeter")), None, only_livekit)
+    return examine(config(url, rule("greeter")), only_livekit)
 
 
 COMMANDS: Mapping[str, Callable[[str, Write], Awaitable[int]]] = {

@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from dispatcher.app import running
-from dispatcher.config import Config, LedgerAt, Secret
+from dispatcher.config import Config, LedgerAt
 from dispatcher.core.rules import Policy, Rule, Target
 from dispatcher.core.session import State
 from dispatcher.ledger.interface import Counts
+from dispatcher.ledger.redis import address
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.chaos.audit import opened
@@ -96,7 +97,7 @@ def successor(stage: Stage) -> Config:
     """One more replica's configuration, with the same rule; in this process."""
     everyone = Rule(name="everyone", policy=Policy(targets=(Target("greeter"),)))
     return replace(
-        config(stage.livekit.url, everyone, sweep_every=3_600_000), ledger=LedgerAt("redis", Secret(stage.redis))
+        config(stage.livekit.url, everyone, sweep_every=3_600_000), ledger=LedgerAt("redis", address.read(stage.redis))
     )
 
 

@@ -23,7 +23,13 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "yaml": ("config",),
     "pydantic": ("config",),
     "tenacity": ("livekit.client",),
-    "dispatcher.ledger.redis": ("ledger.redis", "runtime.home", "cli.doctor.redis", "cli.doctor.command"),
+    "dispatcher.ledger.redis": (
+        "ledger.redis",
+        "config.types",
+        "config.environment",
+        "runtime.home",
+        "cli.doctor.redis",
+    ),
     "dispatcher.testing": ("testing", "kit", "cli.demo", "cli.fake_livekit"),
 }
 WALL_CLOCK: Mapping[str, str] = {

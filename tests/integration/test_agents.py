@@ -13,7 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.app import Service, running
-from dispatcher.config import Config, LedgerAt, Secret
+from dispatcher.config import Config, LedgerAt
+from dispatcher.ledger.redis import address
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings, WorkerServer
 from tests.integration.house import SPEED, Ears, House, config, house, rule
@@ -189,7 +190,7 @@ async def test_a_pause_survives_restarts_and_holds_on_every_replica(tmp_path: Pa
         livekit.workers.register("sales")
         livekit.workers.register("voicemail")
         with running_valkey(tmp_path) as valkey:
-            settings = replace(config(livekit.url, LINE), ledger=LedgerAt("redis", Secret(valkey.url)))
+            settings = replace(config(livekit.url, LINE), ledger=LedgerAt("redis", address.read(valkey.url)))
             async with service_of(settings) as (one, _), service_of(settings) as (other, ears):
                 await asyncio.gather(ready(one), ready(other))
                 livekit.webhook_url = f"{other.url}/webhook"
@@ -214,7 +215,7 @@ async def test_the_last_hour_is_counted_over_replicas_and_restarts(tmp_path: Pat
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
         livekit.workers.register("voicemail")
         with running_valkey(tmp_path) as valkey:
-            settings = replace(config(livekit.url, LINE), ledger=LedgerAt("redis", Secret(valkey.url)))
+            settings = replace(config(livekit.url, LINE), ledger=LedgerAt("redis", address.read(valkey.url)))
             async with service_of(settings) as (one, heard_by_one), service_of(settings) as (other, heard_by_other):
                 await asyncio.gather(ready(one), ready(other))
                 for service in (one, other):

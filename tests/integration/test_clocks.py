@@ -49,7 +49,7 @@ async def test_s4_clocks_a_minute_apart_are_not_noticed(ahead: float) -> None:
         await here.idle()
         levels = {(line["level"], line["action"]) for line in here.lines if line["level"] != "info"}
         metrics = await here.metrics()
-        assert await examine(config(livekit.url, rule("greeter")), None, lambda _: None) == 0
+        assert await examine(config(livekit.url, rule("greeter")), lambda _: None) == 0
     assert levels <= {("warning", "attempt.ended")}  # of the crash
     assert 0 <= metrics['livekit_dispatcher_time_to_agent_seconds_sum{agent="greeter"}'] < 5
 
@@ -73,7 +73,7 @@ async def test_s4_a_clock_too_far_ahead_of_livekits_may_call_nothing() -> None:
             livekit.webhook_url = f"{service.url}/webhook"
             await livekit.rooms.join("lobby", "alice")
             failed = await House(livekit, service, ears).told("sweep.postponed")
-        assert await examine(settings, None, told.append) == 1
+        assert await examine(settings, told.append) == 1
     assert (failed["level"], failed["why"]) == ("error", "unauthorized")
     assert "unauthorized; the key or the secret is not this server's, or the clocks differ by over a minute" in "".join(
         told

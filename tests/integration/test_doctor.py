@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from dispatcher.cli.doctor import examine
 from dispatcher.cli.main import main
-from dispatcher.config import Config, Secret
+from dispatcher.config import Config, LedgerAt, Secret
 from dispatcher.ledger.installation import Installation, LiveKitAt
 from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
@@ -42,7 +42,8 @@ def settings(livekit: FakeLiveKit) -> Config:
 async def examined(settings: Config, redis: str | None) -> tuple[int, str]:
     """The exit code, and everything written."""
     lines: list[str] = []
-    code = await examine(settings, None if redis is None else address.read(redis), lines.append)
+    ledger = None if redis is None else LedgerAt("redis", address.read(redis))
+    code = await examine(replace(settings, ledger=ledger), lines.append)
     return code, "".join(lines)
 
 

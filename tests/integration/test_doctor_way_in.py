@@ -24,7 +24,7 @@ async def examined(here: House, *, settings: Config | None = None, url: str = ""
     """What is found by who has the service's own settings, or others."""
     told: list[str] = []
     known = settings or ours(here)
-    await examine(known, None, told.append, way=WayIn(url or here.service.url, here.service.url, room_trip=trip))
+    await examine(known, told.append, way=WayIn(url or here.service.url, here.service.url, room_trip=trip))
     return "".join(told).replace(here.service.url, "URL").splitlines()
 
 
@@ -120,7 +120,7 @@ async def test_nobody_at_the_address_is_told_of_each_thing_that_was_asked() -> N
     nowhere = "http://127.0.0.1:9"
     async with house() as here:
         told: list[str] = []
-        code = await examine(ours(here), None, told.append, way=WayIn(nowhere, nowhere, room_trip=True))
+        code = await examine(ours(here), told.append, way=WayIn(nowhere, nowhere, room_trip=True))
 
     said = "".join(told)
     assert code == 1
@@ -134,7 +134,7 @@ async def test_probes_that_cannot_be_reached_hide_no_webhook() -> None:
     """They may be for the inside alone."""
     async with house() as here:
         told: list[str] = []
-        await examine(ours(here), None, told.append, way=WayIn(here.service.url, "http://127.0.0.1:9"))
+        await examine(ours(here), told.append, way=WayIn(here.service.url, "http://127.0.0.1:9"))
 
     assert f"ok       webhook default: {here.service.url}/webhook: 200 ignored" in "".join(told)
     assert "error    way in: http://127.0.0.1:9/readyz: Connection refused" in "".join(told)
@@ -182,7 +182,7 @@ async def test_a_service_that_is_not_ready_or_not_there_is_told(status: int, bod
     """What only its metrics could tell is said to be unknown."""
     async with house() as here, proxy(status, body) as url:
         told: list[str] = []
-        await examine(ours(here), None, told.append, way=WayIn(here.service.url, url, room_trip=True))
+        await examine(ours(here), told.append, way=WayIn(here.service.url, url, room_trip=True))
 
     assert says in "".join(told)
     assert "skipped  webhook default: when LiveKit's last one came is not told there; --admin-url" in "".join(told)
@@ -195,7 +195,7 @@ async def test_a_token_that_may_not_read_is_taken_all_the_same() -> None:
     problem = {"error": "forbidden", "detail": "the token backend has no scope `read`"}
     async with house() as here, proxy(403, problem) as url:
         told: list[str] = []
-        await examine(ours(here), None, told.append, way=WayIn(here.service.url, url))
+        await examine(ours(here), told.append, way=WayIn(here.service.url, url))
 
     assert "ok       api: takes the token of environment\n" in told
 
@@ -204,7 +204,7 @@ async def test_without_an_address_it_says_that_nobody_looked() -> None:
     """And how to have it checked; as JSON the same."""
     async with house() as here:
         told: list[str] = []
-        await examine(ours(here), None, told.append, as_one=True)
+        await examine(ours(here), told.append, as_one=True)
 
     found = {(one["grade"], one["about"]) for one in json.loads(told[0])["findings"]}
     assert {("skipped", "way in"), ("skipped", "workers"), ("ok", "livekit default")} <= found
@@ -216,7 +216,7 @@ async def test_the_key_that_was_not_tried_is_named() -> None:
         [project] = ours(here).projects
         more = replace(project, keys={**project.keys, "APIold": Secret("x" * 40)})
         told: list[str] = []
-        await examine(replace(ours(here), projects=(more,), api_token=None), None, told.append)
+        await examine(replace(ours(here), projects=(more,), api_token=None), told.append)
 
     assert "skipped  livekit default: its first key was tried, the other 1 not" in "".join(told)
     assert "ok       api: off; `dispatcher explain` needs it: set DISPATCHER_API_TOKEN" in "".join(told)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from dispatcher.app import Service
 from dispatcher.client import Dispatcher, Happened
-from dispatcher.config import LedgerAt, Secret
+from dispatcher.config import LedgerAt
 from dispatcher.core.pauses import Pause
 from dispatcher.http import events as module
 from dispatcher.http import feed, ports
@@ -24,6 +24,7 @@ from dispatcher.http.connection import ConnectionLimits
 from dispatcher.ledger import changes
 from dispatcher.ledger.changes import PausesChanged
 from dispatcher.ledger.interface import Ledger, Telling
+from dispatcher.ledger.redis import address
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.integration.house import SPEED, TOKEN, House, config, house, rule
 from tests.integration.test_agents import ready, service_of
@@ -211,7 +212,7 @@ async def test_who_comes_back_goes_on_at_another_replica_and_after_a_restart(tmp
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
         livekit.workers.register("greeter")
         with running_valkey(tmp_path) as valkey:
-            settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", Secret(valkey.url)))
+            settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", address.read(valkey.url)))
             async with service_of(settings) as (one, _), service_of(settings) as (other, ears):
                 await asyncio.gather(ready(one), ready(other))
                 livekit.webhook_url = f"{other.url}/webhook"
@@ -240,7 +241,7 @@ async def test_while_redis_is_away_streams_stay_and_then_there_is_a_gap(tmp_path
     """Whoever comes meanwhile is let in; nobody is answered with an error. What happens then is heard of."""
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit, AsyncExitStack() as stack:
         valkey = stack.enter_context(running_valkey(tmp_path))
-        settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", Secret(valkey.url)))
+        settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", address.read(valkey.url)))
         service, ears = await stack.enter_async_context(service_of(settings))
         await ready(service)
         before = await stack.enter_async_context(listening(service))

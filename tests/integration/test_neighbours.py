@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from dispatcher.app import Service, running
 from dispatcher.cli.explain import explain
-from dispatcher.config import Config, LedgerAt, Secret
+from dispatcher.config import Config, LedgerAt
+from dispatcher.ledger.redis import address
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.integration.house import SPEED, TOKEN, Ears, config, rule
@@ -40,7 +41,7 @@ async def livekit() -> AsyncIterator[FakeLiveKit]:
 def settings(livekit: FakeLiveKit, valkey: Valkey, **fields: object) -> Config:
     """A configuration for this LiveKit, with its ledger there."""
     made = config(livekit.url, rule("greeter"), sweep_every=1_000)
-    return replace(made, ledger=LedgerAt("redis", Secret(valkey.url)), **fields)
+    return replace(made, ledger=LedgerAt("redis", address.read(valkey.url)), **fields)
 
 
 @asynccontextmanager

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.cli.main import main
-from dispatcher.config import LedgerAt, ProbeSettings, Secret
+from dispatcher.config import LedgerAt, ProbeSettings
 from dispatcher.core.facts import PROBE_ROOMS
 from dispatcher.core.rules import Target
+from dispatcher.ledger.redis import address
 from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
 from tests.integration.house import SPEED, TOKEN, Ears, House, config, house, rule
 from tests.integration.test_agents import agents, ready, service_of
@@ -222,7 +223,7 @@ async def test_of_two_replicas_one_probes(tmp_path: Path) -> None:
         livekit.workers.register("greeter")
         with running_valkey(tmp_path) as valkey:
             settings = replace(
-                config(livekit.url, rule("greeter"), probe=GREETER), ledger=LedgerAt("redis", Secret(valkey.url))
+                config(livekit.url, rule("greeter"), probe=GREETER), ledger=LedgerAt("redis", address.read(valkey.url))
             )
             async with service_of(settings) as (one, heard_one), service_of(settings) as (other, heard_other):
                 livekit.webhook_url = f"{one.url}/webhook"

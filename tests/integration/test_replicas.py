@@ -17,8 +17,9 @@ from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from dispatcher.app import Service, running
-from dispatcher.config import LedgerAt, Secret
+from dispatcher.config import LedgerAt
 from dispatcher.ledger.interface import Counts
+from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.connections import CONNECTIONS
 from dispatcher.livekit.webhook import sign
 from dispatcher.telemetry.logs import Log
@@ -43,7 +44,7 @@ async def livekit() -> AsyncIterator[FakeLiveKit]:
 async def replica(livekit: FakeLiveKit, redis_url: str) -> AsyncIterator[tuple[Service, Ears]]:
     """One more service on this Redis, ready or not."""
     ears = Ears()
-    settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", Secret(redis_url)))
+    settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", address.read(redis_url)))
     async with running(settings, Log(ears.hear, time.time), version="test") as service:
         yield service, ears
 

@@ -11,6 +11,7 @@ from dispatcher.config import LedgerAt, Secret
 from dispatcher.core.session import State
 from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.redis import address
 from dispatcher.testing import FakeLiveKit, Timings
 from tests.integration.house import SPEED, TOKEN, House, config, house, rule
 from tests.integration.test_agents import order, service_of
@@ -121,7 +122,7 @@ async def test_replicas_agree_on_the_ledger_and_on_nothing_else(tmp_path: Path) 
     async with FakeLiveKit(timings=Timings(speed=SPEED)) as livekit:
         livekit.workers.register("greeter")
         with running_valkey(tmp_path) as valkey:
-            settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", Secret(valkey.url)))
+            settings = replace(config(livekit.url, rule("greeter")), ledger=LedgerAt("redis", address.read(valkey.url)))
             async with service_of(settings) as (one, ears), service_of(settings) as (other, others):
                 livekit.webhook_url = f"{one.url}/webhook"
                 here, there = House(livekit, one, ears), House(livekit, other, others)

@@ -18,9 +18,7 @@ from dispatcher.cli.options import EVERYTHING, base, source_of, take_connection
 from dispatcher.config import Config
 from dispatcher.config.environment import service_url
 from dispatcher.config.types import SECRET_MIN
-from dispatcher.ledger.redis.address import Address
 from dispatcher.offline import Unusable
-from dispatcher.runtime.home import redis_address
 
 NAME: Final = "doctor"
 HELP: Final = "check Redis, LiveKit and the way in, and say what to mend: exit code 0, 1 or 2"
@@ -54,19 +52,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise Unusable("--room-trip and --admin-url go with --url, which names the running service")
     admin = arguments.admin_url or (service_url(os.environ, admin=True) if config.admin_port else at)
     way = WayIn(at, admin, room_trip=arguments.room_trip) if at else None
-    return asyncio.run(examine(config, redis_address(config), sys.stdout.write, way=way, as_one=arguments.json))
+    return asyncio.run(examine(config, sys.stdout.write, way=way, as_one=arguments.json))
 
 
 async def examine(
     config: Config,
-    redis: Address | None,
     write: Callable[[str], object],
     *,
     way: WayIn | None = None,
     as_one: bool = False,
 ) -> int:
     """Write a line for each finding, or one JSON object; exit code 0: no error among them, else 1."""
-    findings = [*_of_configuration(config), *await of_redis(config, redis)]
+    findings = [*_of_configuration(config), *await of_redis(config)]
     findings += await of_livekits(config.projects)
     findings += of_workers(await seen(config), config)
     findings += [finding async for finding in of_launchers(config)]

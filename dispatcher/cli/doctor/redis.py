@@ -22,10 +22,11 @@ TOO_FAR_AHEAD_MS: Final[Ms] = 60_000  # the leeway of a webhook's token: one of 
 FULL: Final = 0.8  # of `maxmemory`
 
 
-async def of_redis(config: Config, redis: Address | None) -> list[Finding]:
+async def of_redis(config: Config) -> list[Finding]:
     """The findings about the ledger."""
-    if redis is None:
+    if config.ledger is None:
         return [Finding(Grade.OK, "ledger", "in memory: one process; set REDIS_URL to run several")]
+    redis = config.ledger.address
     try:
         facts = await check_up(redis)
     except LedgerUnavailable as error:

@@ -3,12 +3,13 @@
 No message repeats what was written, as there may be a password in it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
@@ -85,15 +86,8 @@ _TLS_OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
 
 def read(url: str) -> Address:
     """Read the address. Connects to nothing; only looks for the files of a TLS connection."""
-    scheme, _, rest = url.partition("://")
+    scheme, parts = _parts(url)
     tls, form = scheme.startswith("rediss"), scheme.replace("rediss", "redis")
-    try:
-        # One server's form, whatever the scheme: several hosts would be no URL to the standard library.
-        parts = urlsplit(f"//{rest}")
-    except ValueError:
-        raise ValueError("the host is no IPv6 address in brackets") from None
-    if parts.fragment:
-        raise ValueError("write # as %23")
     options = _options(parts.query, tls=tls)
     db = options.pop("db", None)
     sentinels = _of_sentinels(options, form)
@@ -117,6 +111,21 @@ def read(url: str) -> Address:
             return address(topology=Topology.CLUSTER, nodes=_nodes(hosts, PORT))
         case _:
             raise ValueError(f"the scheme must be {_FORMS}")
+
+
+def _parts(url: str) -> tuple[str, SplitResult]:
+    """The scheme, and all that follows it."""
+    if not re.fullmatch("[a-z+]+://[!-~]+", url):
+        raise ValueError("write a URL such as redis://localhost:6379/0")
+    scheme, _, rest = url.partition("://")
+    try:
+        # One server's form, whatever the scheme: several hosts would be no URL to the standard library.
+        parts = urlsplit(f"//{rest}")
+    except ValueError:
+        raise ValueError("the host is no IPv6 address in brackets") from None
+    if parts.fragment:
+        raise ValueError("write # as %23")
+    return scheme, parts
 
 
 def _options(query: str, *, tls: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from dispatcher.config import Config, LedgerAt, Secret, load
 from dispatcher.config.environment import HOST, read_environment, service_url
 from dispatcher.core.rules import Policy, Rule, Target
+from dispatcher.ledger.redis import address
 from tests.unit.config.files import CONNECTION, RULE, complaints, loaded, told
 
 AGENT = {"DISPATCHER_AGENT": "greeter"}
@@ -64,7 +65,7 @@ def test_every_variable_reaches_the_configuration() -> None:
         },
     )
 
-    assert config.ledger == LedgerAt("redis", Secret("rediss://:hush@redis.example/0"))
+    assert config.ledger == LedgerAt("redis", address.read("rediss://:hush@redis.example/0"))
     assert config.api_token == Secret("t0ken")
     assert (config.host, config.port) == ("::1", 0)
 
@@ -101,6 +102,10 @@ def test_every_variable_reaches_the_configuration() -> None:
             ["environment: LIVEKIT_KEYS: has another secret for the key of LIVEKIT_API_KEY"],
         ),
         ({"REDIS_URL": "localhost:6379"}, ["environment: REDIS_URL: write a URL such as redis://localhost:6379/0"]),
+        (
+            {"REDIS_URL": "redis://a/hush", "DISPATCHER_PORT": "http"},
+            ["environment: DISPATCHER_PORT: " + PORT, "environment: REDIS_URL: the database is a number, as in /0"],
+        ),
         (
             {"DISPATCHER_AGENT": "a\nb"},
             [f"environment: DISPATCHER_AGENT: {NAME}"],
@@ -175,7 +180,7 @@ def test_secrets_may_be_in_files(tmp_path: Path) -> None:
     config = alone(environ)
 
     assert [row[2:] for row in keys(config)] == [("APIenv", "one"), ("APIold", "two"), ("APIolder", "three")]
-    assert config.ledger == LedgerAt("redis", Secret("redis://redis.example"))
+    assert config.ledger == LedgerAt("redis", address.read("redis://redis.example"))
     assert config.api_token == Secret("t0ken")
 
 

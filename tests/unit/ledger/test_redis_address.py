@@ -68,7 +68,7 @@ def test_a_url_is_read(url: str, address: Address) -> None:
     [
         ("http://hush", "the scheme must be redis, rediss, unix"),
         ("rediss+unix://hush", "the scheme must be"),
-        ("redis://", "the host is missing"),
+        ("redis://", "write a URL such as redis://localhost:6379/0"),
         ("redis://:hush@", "the host is missing"),
         ("redis://hush:port", "a port is a number up to 65535"),
         ("redis://hush:65536", "a port is a number up to 65535"),

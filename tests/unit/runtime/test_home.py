@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import LedgerAt, Secret
+from dispatcher.config import LedgerAt
 from dispatcher.core.effects import Then
 from dispatcher.ledger.ended import EndedRooms
 from dispatcher.ledger.interface import Key
 from dispatcher.ledger.memory import MemoryLedger
+from dispatcher.ledger.redis import address
 from dispatcher.ledger.redis.ledger import RedisLedger
 from dispatcher.runtime.home import configured_ledger, steady_clock
 from dispatcher.runtime.snapshot import ConfigHolder, ConfigSnapshot
@@ -39,7 +40,7 @@ async def test_what_is_kept_follows_the_configuration_in_force(kind: type, redis
     """A reload makes a room that has ended stay, or go."""
     now, woken = 1_795_000_000_000, list[None]()
     holder = ConfigHolder(in_force(EndedRooms(keep=3 * HOUR)))
-    home = LedgerAt("redis", Secret(redis_url)) if kind is RedisLedger else None
+    home = LedgerAt("redis", address.read(redis_url)) if kind is RedisLedger else None
     wanted = replace(config("http://127.0.0.1:9", rule("greeter")), ledger=home)
     ledger = configured_ledger(wanted, holder, lambda: woken.append(None), clock=lambda: now)
     assert isinstance(ledger, kind)

@@ -12,6 +12,7 @@ from dispatcher.config import Config, Source
 from dispatcher.core.effects import Then
 from dispatcher.core.session import State
 from dispatcher.ledger.interface import Key, Standing, Telling
+from dispatcher.ledger.redis import address
 from dispatcher.runtime.reload import Reload, nudge
 from dispatcher.telemetry.health import Health
 from dispatcher.telemetry.logs import Log
@@ -92,7 +93,7 @@ async def test_what_cannot_change_stays_and_is_told(tmp_path: Path) -> None:
     assert [line["settings"] for line in place.said("config.deferred")] == [["instance", "redis_url"]] * 2
     (config, _) = place.taken
     assert config.ledger
-    assert (config.instance, config.ledger.url.get_secret_value()) == ("default", "redis://one")
+    assert (config.instance, config.ledger.address) == ("default", address.read("redis://one"))
     assert config.sweep.every == 5_000
     place.file.write_text(RULE)
     (tmp_path / "redis").write_text("redis://one")
