@@ -6,7 +6,7 @@ SHELL := /bin/bash
 unexport PYTHONDONTWRITEBYTECODE  # else each process that a test starts compiles all it imports, for two seconds
 
 PYTHON ?= python3
-WORKERS ?= $(shell expr 2 \* $$(nproc))  # tests wait for most of their time
+WORKERS ?= $(shell expr 3 \* $$(nproc))  # tests wait for most of their time
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 UV := UV_PYTHON=$(BIN)/python $(BIN)/uv

@@ -99,6 +99,7 @@ def well(life: Life) -> Outcome:
     return outcome
 
 
+@pytest.mark.slow("random lives")
 @given(lives)
 @SETTLED
 def test_whatever_happens_the_laws_hold_and_soon_all_is_well_again(life: Life) -> None:

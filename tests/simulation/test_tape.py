@@ -37,13 +37,14 @@ def hundred() -> list[Line]:
     return lives(range(100))
 
 
+@pytest.mark.slow("a hundred lives, and their replay")
 def test_a_hundred_lives_replay_identically() -> None:
     """Every claim asks for the same effects in the same order, and saves the same sessions."""
     assert len(hundred()) > 1_000
     assert [found for line in hundred() if (found := difference(recorded(line)))] == []
 
 
-@pytest.mark.slow("a hundred lives")
+@pytest.mark.slow("thirty lives, and their replay")
 def test_lives_whose_people_are_hidden_replay_identically() -> None:
     """Nothing that the core decides hangs on the text of an identity: not its backoffs either."""
     lines = lives(range(100, 130), people=True)
@@ -72,6 +73,7 @@ def unsigned(claim: RecordedClaim) -> RecordedClaim:
     return replace(claim, exchanges=tuple(asks))
 
 
+@pytest.mark.slow("random lives")
 @given(st.integers(0, 10_000))
 @FEW
 def test_whatever_is_recorded_reads_back_as_it_was(seed: int) -> None:

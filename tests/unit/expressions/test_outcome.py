@@ -134,6 +134,7 @@ def drift(counted: object, work: Callable[[], object]) -> int:
         gc.enable()
 
 
+@pytest.mark.slow("thousands of judgements, eight times")
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="there None lives for ever, whatever is dropped")
 @pytest.mark.parametrize(
     "text",
