@@ -11,6 +11,7 @@ from dispatcher.config import ApiRateLimit, SweepSettings
 from dispatcher.core.effects import Then
 from dispatcher.core.facts import ROOM_FINISHED, SWEPT, Ms, Room, RoomSid
 from dispatcher.core.probes import probe_rooms
+from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.engine.sweep import PROBE_LEFT_MS, Sweep, _batches
 from dispatcher.ledger.ended import OVER_FINAL_MS
@@ -58,6 +59,12 @@ class Floor:
         holder.snapshot = replace(holder.snapshot, config=config)
         calls = CallRecorder(self.desk.log, self.desk.metrics, self.desk.health)
         return Sweep(self.desk.ledger, holder, Pacer(self.desk.ledger), calls)
+
+    def limit(self, limit: ApiRateLimit) -> None:
+        """So many calls may be made to the project."""
+        snapshot = self.sweep.holder.snapshot
+        projects = {PROJECT: replace(snapshot.projects[PROJECT], api_rate_limit=limit)}
+        self.sweep.holder.snapshot = replace(snapshot, projects=projects)
 
     async def due(self) -> list[int]:
         """The rooms that are due, in the order of their becoming so; all of them rest afterwards."""
@@ -431,10 +438,7 @@ async def test_where_calls_are_limited_the_sweep_causes_half_of_the_looks() -> N
     """Of 80 calls a second 20 are looks, ten of them the sweep's; its list takes a turn like a look."""
     limit = ApiRateLimit(calls_per_second=80, burst=4)
     floor = Floor(1, 2, 3)
-    snapshot = floor.sweep.holder.snapshot
-    floor.sweep.holder.snapshot = replace(
-        snapshot, projects={PROJECT: replace(snapshot.projects[PROJECT], api_rate_limit=limit)}
-    )
+    floor.limit(limit)
     assert await floor.sweep.pacer.to_look(PROJECT, limit) == 0
     began = asyncio.get_running_loop().time()
     await floor.sweep.sweep(PROJECT)
@@ -461,6 +465,21 @@ async def test_a_room_that_a_probe_has_left_is_ended() -> None:
     assert await floor.due() == [1]  # its session finds that it has ended
     assert [line["room"] for line in floor.desk.said("probe.left")] == [f"{probe_rooms('default')}1"]
     assert floor.repaired("unknown_room") == floor.repaired("unheard_end") == 0
+
+
+async def test_where_calls_are_limited_a_room_that_a_probe_has_left_counts() -> None:
+    """Like a create, which comes after it."""
+    limit = ApiRateLimit(calls_per_second=80, burst=4)
+    floor = Floor()
+    floor.limit(limit)
+    left = probe_room(1, PROBE_LEFT_MS + 1)
+    assert left.room
+    floor.livekit.lives |= {left.room.sid: left}
+
+    await floor.sweep.sweep(PROJECT)
+
+    runtime = floor.sweep.holder.snapshot.projects[PROJECT]
+    assert (await floor.sweep.pacer.to_create(PROJECT, Target("greeter"), runtime)).wait == 50
 
 
 async def test_a_probe_that_a_new_process_finds_in_the_ledger_is_no_room_that_has_gone() -> None:
