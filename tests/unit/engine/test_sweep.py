@@ -7,75 +7,20 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.config import ApiRateLimit, SweepSettings
-from dispatcher.core.effects import Then
+from dispatcher.config import ApiRateLimit
 from dispatcher.core.facts import ROOM_FINISHED, SWEPT, Ms, Room, RoomSid
 from dispatcher.core.probes import probe_rooms
-from dispatcher.core.rules import Target
 from dispatcher.core.snapshot import RoomSnapshot
-from dispatcher.engine.sweep import PROBE_LEFT_MS, Sweep, _batches
+from dispatcher.engine.sweep import Sweep, _batches
 from dispatcher.ledger.ended import OVER_FINAL_MS
-from dispatcher.ledger.interface import Key, LedgerUnavailable
+from dispatcher.ledger.interface import LedgerUnavailable
 from dispatcher.ledger.record import load_event
-from dispatcher.livekit.client import LiveKit
 from dispatcher.livekit.failures import Reason, Unavailable
-from dispatcher.targets.rate import Pacer
-from dispatcher.telemetry.calls import CallRecorder
-from tests.unit.core.world import NOW
-from tests.unit.desk import CONFIG, PROJECT, Desk, Staged, fails, until
+from tests.unit.desk import PROJECT, Staged, fails, until
+from tests.unit.engine.floor import EVERY, Floor, key, live
 
-EVERY: Ms = 30_000
 HOUR: Ms = 3_600_000
 DOWN = fails(Unavailable, Reason.UNREACHABLE)
-
-
-def key(number: int, project: str = PROJECT) -> Key:
-    """The session of a room."""
-    return Key(project, f"room-{number}", f"RM_{number:03}")
-
-
-def live(livekit: Staged, *numbers: int) -> None:
-    """LiveKit lists these rooms and no others."""
-    livekit.lives = {
-        RoomSid(key(number).sid): RoomSnapshot(room=Room(sid=RoomSid(key(number).sid), name=key(number).room))
-        for number in numbers
-    }
-
-
-class Floor:
-    """A sweep over a real ledger and a LiveKit with some rooms."""
-
-    def __init__(self, *numbers: int, every: Ms = EVERY, **others: LiveKit) -> None:
-        self.livekit = Staged()
-        live(self.livekit, *numbers)
-        self.desk = Desk(livekit=self.livekit)
-        self.others = others
-        self.sweep = self.replica(every)
-
-    def replica(self, every: Ms = EVERY) -> Sweep:
-        """Another process's sweep: 1,000 looks a second."""
-        holder = self.desk.current(**self.others)
-        config = replace(CONFIG, sweep=SweepSettings(every=every, looks_per_second=1_000))
-        holder.snapshot = replace(holder.snapshot, config=config)
-        calls = CallRecorder(self.desk.log, self.desk.metrics, self.desk.health)
-        return Sweep(self.desk.ledger, holder, Pacer(self.desk.ledger), calls)
-
-    def limit(self, limit: ApiRateLimit) -> None:
-        """So many calls may be made to the project."""
-        snapshot = self.sweep.holder.snapshot
-        projects = {PROJECT: replace(snapshot.projects[PROJECT], api_rate_limit=limit)}
-        self.sweep.holder.snapshot = replace(snapshot, projects=projects)
-
-    async def due(self) -> list[int]:
-        """The rooms that are due, in the order of their becoming so; all of them rest afterwards."""
-        claimed, _ = await self.desk.ledger.claim(10_000)
-        for handover in claimed:
-            await self.desk.ledger.save(handover.lease, b"", handover.upto, Then.REST)
-        return [int(handover.lease.key.sid[3:]) for handover in claimed]
-
-    def repaired(self, kind: str) -> float:
-        """What the sweep counts as made up for."""
-        return self.desk.value("sweep_repairs_total", kind=kind)
 
 
 @asynccontextmanager
@@ -444,66 +389,6 @@ async def test_where_calls_are_limited_the_sweep_causes_half_of_the_looks() -> N
     await floor.sweep.sweep(PROJECT)
     assert asyncio.get_running_loop().time() - began >= 0.05 + 3 * 0.1
     assert await floor.sweep.pacer.to_look(PROJECT, limit) == 100
-
-
-def probe_room(number: int, age: Ms, instance: str = "default") -> RoomSnapshot:
-    """The room of a probe, opened so long ago."""
-    sid = RoomSid(key(number).sid)
-    return RoomSnapshot(room=Room(sid=sid, name=f"{probe_rooms(instance)}{number}", created_at=NOW - age))
-
-
-async def test_a_room_that_a_probe_has_left_is_ended() -> None:
-    """Not while a probe may be under way in it, and not another installation's; none is a caller's."""
-    floor = Floor()
-    left, fresh, others = probe_room(1, PROBE_LEFT_MS + 1), probe_room(2, PROBE_LEFT_MS), probe_room(3, HOUR, "blue")
-    await floor.sweep.sweep(PROJECT)
-    floor.livekit.lives |= {one.room.sid: one for one in (left, fresh, others) if one.room}
-
-    await floor.sweep.sweep(PROJECT)
-
-    assert [one.room for one in floor.livekit.lives.values()] == [fresh.room, others.room]
-    assert await floor.due() == [1]  # its session finds that it has ended
-    assert [line["room"] for line in floor.desk.said("probe.left")] == [f"{probe_rooms('default')}1"]
-    assert floor.repaired("unknown_room") == floor.repaired("unheard_end") == 0
-
-
-async def test_where_calls_are_limited_a_room_that_a_probe_has_left_counts() -> None:
-    """Like a create, which comes after it."""
-    limit = ApiRateLimit(calls_per_second=80, burst=4)
-    floor = Floor()
-    floor.limit(limit)
-    left = probe_room(1, PROBE_LEFT_MS + 1)
-    assert left.room
-    floor.livekit.lives |= {left.room.sid: left}
-
-    await floor.sweep.sweep(PROJECT)
-
-    runtime = floor.sweep.holder.snapshot.projects[PROJECT]
-    assert (await floor.sweep.pacer.to_create(PROJECT, Target("greeter"), runtime)).wait == 50
-
-
-async def test_a_probe_that_a_new_process_finds_in_the_ledger_is_no_room_that_has_gone() -> None:
-    """Others are."""
-    floor = Floor()
-    for room in ("gone", f"{probe_rooms('default')}1"):
-        await floor.desk.ledger.deliver(Key(PROJECT, room, f"RM_00{len(room) % 7}"), "", b"{}", take=False)
-    await floor.due()
-
-    await floor.replica().sweep(PROJECT)
-
-    assert [line["room"] for line in floor.desk.said("session.found")] == ["gone"]
-
-
-async def test_a_probe_s_room_that_livekit_does_not_end_holds_up_no_caller_s() -> None:
-    """The sweep says that LiveKit failed; all the others were looked at."""
-    floor = Floor(5)
-    left = probe_room(1, PROBE_LEFT_MS + 1)
-    assert left.room
-    floor.livekit.lives |= {left.room.sid: left}
-    floor.livekit.before("end", DOWN)
-    with pytest.raises(Unavailable):
-        await floor.sweep.sweep(PROJECT)
-    assert await floor.due() == [5]
 
 
 async def test_rooms_that_have_gone_are_looked_at_in_the_order_of_their_sids() -> None:
