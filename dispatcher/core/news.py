@@ -1,7 +1,6 @@
 """What new entries of a session's timeline tell of its targets, for everybody (`core.targets`)."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 from zlib import crc32
 
 from dispatcher.core.facts import is_probe
@@ -9,12 +8,7 @@ from dispatcher.core.hour import AttemptOutcome
 from dispatcher.core.session import Attempt, Session
 from dispatcher.core.snapshot import JobCondition
 from dispatcher.core.targets import News, Probed, Seen, Silence, Silent, Standing
-from dispatcher.core.timeline import Entry, Part, Said, Verdict
-
-FAILED: Final = frozenset(
-    {Verdict.SILENT, Verdict.NO_SHOW, Verdict.REJECTED, Verdict.REFUSED, Verdict.UNSENT, Verdict.VANISHED}
-    | {Verdict.FAILED, Verdict.CRASHED}
-)
+from dispatcher.core.timeline import FAILURES, JOB_TAKEN, Entry, Part, Said, Verdict
 
 
 def news(session: Session, entries: Iterable[Entry]) -> Iterator[tuple[str, News]]:
@@ -38,7 +32,7 @@ def _signs_of_life(session: Session, entries: Iterable[Entry]) -> Iterator[tuple
 def _outcome(session: Session, entry: Entry) -> AttemptOutcome | None:
     """What came of an attempt, by its first end: one that was given up and came after all is counted as both."""
     served = entry.said is Said.AGENT_JOINED
-    failed = entry.said is Said.ATTEMPT_ENDED and entry.verdict in FAILED and not entry.again
+    failed = entry.said is Said.ATTEMPT_ENDED and entry.verdict in FAILURES and not entry.again
     if not served and not failed:
         return None
     which = crc32(f"{session.sid} {entry.assignment} {entry.number} {entry.said}".encode())
@@ -61,7 +55,7 @@ def _told(session: Session, entry: Entry) -> Standing | None:
             return None
         case Said.ATTEMPT_ENDED, Verdict.REJECTED if entry.reason == JobCondition.NO_CAPACITY:
             return None
-        case Said.ATTEMPT_ENDED, Verdict.REJECTED | Verdict.NO_SHOW | Verdict.FAILED:  # a worker had the job
+        case Said.ATTEMPT_ENDED, verdict if verdict in JOB_TAKEN:
             return Seen(entry.at)
         case _:
             return None

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dispatcher.core.facts import PROBE_ROOMS, Ms
 from dispatcher.core.session import Session, State
-from dispatcher.core.timeline import Entry, Said, Verdict
+from dispatcher.core.timeline import WENT_WELL, Entry, Said, Verdict
 
 FAILING_AFTER: Final = 2  # probes in a row: LiveKit loses one now and then
 
@@ -34,7 +34,6 @@ class ProbeResult(StrEnum):
 
 
 _FAILED: Final = {verdict: ProbeResult(verdict) for verdict in Verdict if verdict in [*ProbeResult]}
-_CAME: Final = frozenset({Verdict.FINISHED, Verdict.LEFT, Verdict.ENDED})
 
 
 class ProbeMade(Struct, frozen=True, kw_only=True):
@@ -105,6 +104,6 @@ def ended(session: Session, key: str, stay: Ms, now: Ms) -> ProbeEnd | None:
 
 def _ended(entry: Entry, joined: Entry | None) -> ProbeEnd:
     verdict = entry.verdict or Verdict.SILENT
-    if verdict in _CAME:
+    if verdict in WENT_WELL:
         return ProbeEnd(ProbeResult.SERVED, joined.took if joined else None)
     return ProbeEnd(_FAILED.get(verdict, ProbeResult.INTERRUPTED))

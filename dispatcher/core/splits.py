@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session
 from dispatcher.core.snapshot import JobCondition
-from dispatcher.core.timeline import Entry, Said, Verdict
+from dispatcher.core.timeline import BAD_FOR_A_SIDE, Entry, Said
 
 RATIOS: Final = (2.0, 4.0, 8.0, 16.0, 64.0)  # a side's rate of bad rooms, to that of the others
 EVIDENCE: Final = 10_000.0  # that takes a side out
@@ -28,7 +28,6 @@ PRIOR: Final = 200.0  # rooms by which the configured weights count, until more 
 FORGET_AT: Final = 4_000.0  # rooms: then half of them are forgotten, so that shares follow what happens
 
 _FULL: Final = frozenset({JobCondition.NO_CAPACITY.value, "at_capacity"})  # LiveKit Cloud's word, and a launcher's
-_BAD: Final = frozenset({Verdict.SILENT, Verdict.NO_SHOW, Verdict.REJECTED, Verdict.REFUSED, Verdict.FAILED})
 
 
 class Trial(Struct, frozen=True):
@@ -75,7 +74,7 @@ def trials(
 def _is_bad(entry: Entry) -> bool:
     if entry.said is not Said.ATTEMPT_ENDED or entry.again:
         return False
-    return entry.verdict in _BAD and entry.reason not in _FULL
+    return entry.verdict in BAD_FOR_A_SIDE and entry.reason not in _FULL
 
 
 def begun(weights: Mapping[str, int]) -> Sides:

@@ -1,6 +1,7 @@
 """What a session's timeline tells: the words for what happens to it, which are the log's actions, too."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -24,6 +25,19 @@ class Verdict(StrEnum):
     ENDED = "ended"  # the agent left, and nobody whom it had met was there any more
     SURPLUS = "surplus"  # another attempt serves the assignment
     CANCELLED = "cancelled"  # somebody ordered that the agent goes
+
+
+# What a verdict says of its target; what it costs the assignment, `core.closing` knows.
+FAILURES: Final = frozenset(  # nobody was served, or not for long
+    {Verdict.SILENT, Verdict.NO_SHOW, Verdict.REJECTED, Verdict.REFUSED, Verdict.UNSENT, Verdict.VANISHED}
+    | {Verdict.FAILED, Verdict.CRASHED}
+)
+BAD_FOR_A_SIDE: Final = frozenset(  # of a split: as a room's first, it counts against it
+    {Verdict.SILENT, Verdict.NO_SHOW, Verdict.REJECTED, Verdict.REFUSED, Verdict.FAILED}
+)
+JOB_TAKEN: Final = frozenset({Verdict.NO_SHOW, Verdict.REJECTED, Verdict.FAILED})  # a worker had it: one is alive
+WENT_WELL: Final = frozenset({Verdict.FINISHED, Verdict.LEFT, Verdict.ENDED})  # the agent went when it had served
+AGENT_LEFT: Final = WENT_WELL | {Verdict.FAILED, Verdict.CRASHED, Verdict.REMOVED}  # it had been in the room
 
 
 class Part(StrEnum):
@@ -92,6 +106,13 @@ class Said(StrEnum):
     RULE_REMOVED = "rule.removed"  # of an assignment that is asked for: it goes on, without metadata
     ROUNDS_EXCEEDED = "rounds.exceeded"  # a drive found no end: a defect
     PASSES_EXCEEDED = "passes.exceeded"  # the judging of one look found no end: a defect
+
+
+ALARMS: Final = frozenset(  # what somebody should see to
+    {Said.ASSIGNMENT_STARVED, Said.ASSIGNMENT_OMITTED, Said.AGENT_UNREQUESTED, Said.AGENT_UNNAMED}
+    | {Said.DISPATCH_UNANSWERED, Said.DISPATCH_DUPLICATED, Said.DEPLOYMENT_IGNORED, Said.RULE_REMOVED}
+)
+DEFECTS: Final = frozenset({Said.ROUNDS_EXCEEDED, Said.PASSES_EXCEEDED})  # of ours
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

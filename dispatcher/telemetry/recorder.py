@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dispatcher.core.facts import Ms, is_probe
-from dispatcher.core.timeline import Entry, Part, Said, Verdict
+from dispatcher.core.timeline import AGENT_LEFT, ALARMS, DEFECTS, Entry, Part, Said, Verdict
 from dispatcher.expressions import Failed, Unread, UnreadMetadata
 from dispatcher.ledger.interface import Key
 from dispatcher.telemetry.calls import CallRecorder
@@ -18,15 +18,7 @@ from dispatcher.telemetry.tracing import Tracing
 
 TOLD_MAX: Final = 4_096  # what was told once for a session; what was told before that is told anew
 
-_LEFT: Final = frozenset({
-    Verdict.FAILED, Verdict.CRASHED, Verdict.LEFT, Verdict.FINISHED, Verdict.REMOVED, Verdict.ENDED,
-})  # fmt: skip
 _FIELDS: Final = ("assignment", "number", "agent", "verdict", "part", "reason", "done", "by")
-_ALARMS: Final = frozenset({
-    Said.ASSIGNMENT_STARVED, Said.ASSIGNMENT_OMITTED, Said.AGENT_UNREQUESTED, Said.AGENT_UNNAMED,
-    Said.DISPATCH_UNANSWERED, Said.DISPATCH_DUPLICATED, Said.DEPLOYMENT_IGNORED, Said.RULE_REMOVED,
-})  # fmt: skip
-_DEFECTS: Final = frozenset({Said.ROUNDS_EXCEEDED, Said.PASSES_EXCEEDED})
 
 
 class SessionRecorder:
@@ -112,7 +104,7 @@ class SessionRecorder:
             said["since_invite_ms"] = entry.since_invite
         if entry.patience is not None:
             said |= entry.patience.fields
-        write = log.error if entry.said in _DEFECTS else log.warning if entry.said in _ALARMS else log.info
+        write = log.error if entry.said in DEFECTS else log.warning if entry.said in ALARMS else log.info
         write(entry.said, **said)
 
     def _count(self, entry: Entry) -> None:
@@ -162,7 +154,7 @@ class SessionRecorder:
         """Count each dispatch once, by its first end: one that was given up and came after all has already counted."""
         if not entry.again:
             self.metrics.dispatches_total.labels(agent=agent, result=entry.verdict).inc()
-        if entry.verdict in _LEFT:
+        if entry.verdict in AGENT_LEFT:
             reason = departure_label(entry.reason.upper())
             self.metrics.agents_left_total.labels(agent=agent, reason=reason).inc()
         elif entry.verdict is Verdict.SURPLUS:

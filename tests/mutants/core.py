@@ -234,11 +234,13 @@ MUTANTS = {
         Mutant("old signs of life count", "own.seen_at <= attempt.started_at", "not own.seen_at"),
         Mutant("who was never asked is not there", "bool(attempt.dispatch) and own", "own"),
     ),
+    "dispatcher/core/timeline.py": (
+        Mutant("a no is no sign of life", "{Verdict.NO_SHOW, Verdict.REJECTED, Verdict.FAILED}", "{Verdict.NO_SHOW}"),
+    ),
     "dispatcher/core/news.py": (
         Mutant("what is found is fast", "attempt.agent_seen_at <= attempt.started_at:", "not attempt.agent_seen_at:"),
         Mutant("a late agent is no news", "_ if entry.part is Part.AGENT:", "_ if entry.part is None:"),
-        Mutant("a no is no sign of life", "Verdict.REJECTED | Verdict.NO_SHOW", "Verdict.NO_SHOW"),
-        Mutant("a second end is an outcome", "in FAILED and not entry.again", "in FAILED"),
+        Mutant("a second end is an outcome", "in FAILURES and not entry.again", "in FAILURES"),
         Mutant("outcomes of an instant are one", "| which & 1023", "| 1"),
         Mutant("a second end is news", "attempt.dispatch and not entry.again:", "attempt.dispatch:"),
     ),

@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.core.hour import AttemptOutcome
-from dispatcher.core.news import FAILED, news
+from dispatcher.core.news import news
 from dispatcher.core.session import Attempt, Session
 from dispatcher.core.targets import Probed, Seen, Silence, Silent, Standing
-from dispatcher.core.timeline import Entry, Part, Said, Verdict
+from dispatcher.core.timeline import FAILURES, Entry, Part, Said, Verdict
 from tests.unit.core.world import NOW, assignment, attempt, seconds, session
 
 LATER = NOW + seconds(9)
@@ -94,7 +94,7 @@ def test_an_attempt_that_ended_has_failed_if_no_agent_came_or_it_was_lost(verdic
         [] if verdict in well else [(LATER, True, None)]
     )
     assert outcomes(replace(ended, again=True)) == []
-    assert set(Verdict) - well == FAILED
+    assert set(Verdict) - well == FAILURES
 
 
 def test_an_agent_that_came_is_counted_with_the_time_it_took() -> None:

@@ -32,6 +32,8 @@ export const VERDICTS = {
   surplus: ['another agent serves already', 'faint'],
   cancelled: ['somebody cancelled it', 'faint'],
 };
+/** Verdicts after which somebody waits again. */
+export const REPLACED = new Set(['failed', 'crashed', 'left']);
 
 /** The assignment's name for people: the rule's, or what was ordered. */
 export function nameOf(assignment) {

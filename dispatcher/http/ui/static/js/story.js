@@ -1,7 +1,7 @@
 // What the picture of a session shows, computed from its timeline: lanes with bars and signs, and where the time went.
 // Pure: instants in, instants out.
 
-import {nameOf} from './states.js';
+import {nameOf, REPLACED, WAITS} from './states.js';
 
 const CREATED = new Set(['assignment.created', 'agent.ordered']);
 const BEGINS = new Set(['dispatch.requested', 'dispatch.adopted', 'dispatch.simulated', 'attempt.reopened']);
@@ -109,10 +109,10 @@ function waits(own, attempts, assignment, end) {
       bars.push(bar(Math.min(since, entry.at), entry.at, 'wait', 'waits'));
       since = null;
     }
-    if (entry.event === 'attempt.ended' && since === null && !bars.some(one => one.from === entry.at) && ['failed', 'crashed', 'left'].includes(entry.verdict)) since = entry.at;
+    if (entry.event === 'attempt.ended' && since === null && !bars.some(one => one.from === entry.at) && REPLACED.has(entry.verdict)) since = entry.at;
     if (entry.event === 'assignment.cancelled') since = null;
   }
-  if (since !== null && ['waiting', 'requested', 'starved', 'paused'].includes(assignment.state)) bars.push(bar(since, end, 'wait', 'waits'));
+  if (since !== null && WAITS.has(assignment.state)) bars.push(bar(since, end, 'wait', 'waits'));
   else if (since !== null) bars.push(bar(since, own.at(-1).at, 'wait', 'waits'));
   return bars;
 }
@@ -123,7 +123,7 @@ export function timeSpent(session, assignment, now) {
   const created = own.find(entry => CREATED.has(entry.event));
   if (!created) return [];
   const joined = own.find(entry => entry.event === 'agent.joined');
-  const waiting = ['waiting', 'requested', 'starved', 'paused'].includes(assignment.state);
+  const waiting = WAITS.has(assignment.state);
   const last = joined?.at ?? (waiting ? now : own.at(-1).at);
   const heard = joined?.duration_ms != null ? Math.max(0, joined.duration_ms - (joined.at - created.at)) : 0;
   const swept = session.timeline.some(entry => entry.event === 'room.found' && entry.at <= created.at + 1000);
