@@ -46,7 +46,6 @@ show({
   begin: () => poll.begin(),
   end: () => poll.end(),
   soon: ms => poll.soon(ms),
-  empty: {launches: null, launch: null},
   subject: () => launchIn(state.path).slice(0, 8),
   View,
   connection: () => ['Every 2 s', 'The launcher is asked every 2 s'],

@@ -20,7 +20,6 @@ show({
   begin,
   end,
   soon,
-  empty: {agents: null, stats: null, waiting: null, rooms: null, room: null},
   subject: () => roomIn(state.path),
   View,
   Search,

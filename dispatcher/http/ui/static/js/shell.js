@@ -4,7 +4,7 @@ import {Confirmation} from './confirmation.js';
 import {html, render} from './html.js';
 import {ask, linkTo, Refused, token} from './server.js';
 import {SignIn} from './signin.js';
-import {change, drawWith, state} from './store.js';
+import {change, drawWith, state, UNASKED} from './store.js';
 import {arrive, followLinks} from './views.js';
 import {clock, visible} from './words.js';
 
@@ -13,8 +13,8 @@ const AGAIN = 3_000; // ms, where the service does not answer at the start
 /**
  * Open the door, then show the view that the address names, anew at each change and once a second.
  *
- * A page is {title, brand, begin, end, soon, empty, subject, View, Search, connection}: what is asked from when the user may
- * ask until they sign out, what is forgotten then, and what is shown.
+ * A page is {title, brand, begin, end, soon, subject, View, Search, connection}: what is asked from when the user may ask
+ * until they sign out, and what is shown.
  */
 export function show(page) {
   const root = document.getElementById('page');
@@ -57,7 +57,7 @@ function Page({page}) {
   const signOut = () => {
     page.end();
     token.forget();
-    change({door: 'sign-in', user: null, refused: '', ...page.empty});
+    change({door: 'sign-in', user: null, refused: '', ...UNASKED});
   };
   const subject = page.subject();
   document.title = `${subject ? `${visible(subject)} · ` : ''}${page.title}`;

@@ -1,10 +1,7 @@
 // What the page knows, in one object. Whoever changes it says what is new; the page is drawn at the next frame.
 
-export const state = {
-  user: null, // what /v1/whoami says
-  door: 'opening', // opening, sign-in, off, open
-  refused: '', // why the last token was refused
-  path: '', // the view: what stands in the address
+/** What the service has been asked for; signed out, the page knows none of it. */
+export const UNASKED = {
   agents: null,
   stats: null, // what /v1/stats says; null: an older release answers
   waiting: null, // rooms in which somebody waits, those who have waited longest first
@@ -12,6 +9,14 @@ export const state = {
   room: null, // {name, answer} or {name, unknown}
   launches: null, // what /v1/launches of a launcher says
   launch: null, // {id, answer, log} or {id, unknown}
+};
+
+export const state = {
+  ...UNASKED,
+  user: null, // what /v1/whoami says
+  door: 'opening', // opening, sign-in, off, open
+  refused: '', // why the last token was refused
+  path: '', // the view: what stands in the address
   filter: {q: '', state: '', project: ''},
   cursors: [], // of the list's pages before this one
   live: 'polling', // live, polling
