@@ -17,15 +17,16 @@ from typing import Final
 STEP_S: Final = 0.02  # a wait is made of such steps; what one takes beyond its length was not waited for
 SLACK_S: Final = 0.002  # but for so much: timers are late, and clocks are not read at once
 
+_monotonic_ns: Final = time.monotonic_ns
+_time_ns: Final = time.time_ns
+_sleep: Final = time.sleep
+
 
 class _Lost:
-    """What has been left out, in nanoseconds, since the test began."""
+    """What has been left out, in nanoseconds, since the test began; and how far the wall's clock was ahead then."""
 
     ns = 0
-
-
-_monotonic_ns: Final = time.monotonic_ns
-_sleep: Final = time.sleep
+    ahead = _time_ns() - _monotonic_ns()
 
 
 class _Counted(threading.local):
@@ -36,8 +37,14 @@ class _Counted(threading.local):
 
     def ran(self) -> None:
         """What the thread used of the processor since this was called last counts, and nothing else."""
-        if self.looping:
-            self._counts(time.thread_time_ns() - self.used)
+        self._counts(time.thread_time_ns() - self.used)
+
+    def now(self) -> int:
+        """The instant, on the monotonic clock; what is left out next cannot be before it."""
+        if not self.looping:
+            return _monotonic_ns() - _Lost.ns
+        self.ran()
+        return self.seen - _Lost.ns
 
     def waited(self, step: float) -> None:
         """All that went by since then counts, up to the length of a wait."""
@@ -55,34 +62,19 @@ class _Counted(threading.local):
 _COUNTED: Final = _Counted()
 
 
-def _standing(clock: Callable[[], float]) -> Callable[[], float]:
-    def read() -> float:
-        _COUNTED.ran()
-        return clock() - _Lost.ns / 1e9
-
-    return read
-
-
-def _standing_ns(clock: Callable[[], int]) -> Callable[[], int]:
-    def read() -> int:
-        _COUNTED.ran()
-        return clock() - _Lost.ns
-
-    return read
-
-
 def _slept(seconds: float) -> None:
+    if not _COUNTED.looping:
+        return _sleep(seconds)
     _COUNTED.ran()
     _sleep(seconds)
-    if _COUNTED.looping:
-        _COUNTED.waited(seconds)
+    return _COUNTED.waited(seconds)
 
 
 CLOCKS: Final[Mapping[str, Callable[..., float | None]]] = {
-    "time": _standing(time.time),
-    "monotonic": _standing(time.monotonic),
-    "time_ns": _standing_ns(time.time_ns),
-    "monotonic_ns": _standing_ns(time.monotonic_ns),
+    "time": lambda: (_COUNTED.now() + _Lost.ahead) / 1e9,
+    "monotonic": lambda: _COUNTED.now() / 1e9,
+    "time_ns": lambda: _COUNTED.now() + _Lost.ahead,
+    "monotonic_ns": _COUNTED.now,
     "sleep": _slept,
 }
 
@@ -110,7 +102,7 @@ class _Steps(selectors.DefaultSelector):
 
 def begin() -> None:
     """The clocks are right: nothing has been left out."""
-    _Lost.ns = 0
+    _Lost.ns, _Lost.ahead = 0, _time_ns() - _monotonic_ns()
     _COUNTED.begin(looping=False)
 
 

@@ -73,7 +73,7 @@ def test_every_variable_that_a_help_names_is_documented() -> None:
 )
 def test_a_command_that_asks_a_service_does_not_load_the_service(typed: str) -> None:
     """It would take a second more."""
-    assert loaded(typed) & {"dispatcher.app", "dispatcher.engine", "dispatcher.ledger.redis", "redis"} == set()
+    assert loaded(typed) & {"dispatcher.app", "dispatcher.engine", "dispatcher.ledger.redis.client", "redis"} == set()
 
 
 def test_a_service_without_redis_does_not_load_its_client() -> None:
