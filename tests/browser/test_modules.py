@@ -136,3 +136,16 @@ async def test_what_is_wrong_is_told_in_the_services_own_sentences(door: Tab) ->
     told = {"this_replica": {"troubles": [{"kind": "dry_run"}, {"kind": "ledger_failing"}, {"kind": "config_refused"}]}}
 
     assert await computed(door, "incoming.js", script, [told, None]) == [["ledger_failing", "config_refused"], []]
+
+
+async def test_signed_out_the_page_knows_nothing_of_what_it_was_told(door: Tab) -> None:
+    """Whoever signs in next sees no moment of it."""
+    await door.sign_in()
+    await door.page.get_by_role("region", name="Agents").wait_for()
+    script = """
+        const known = () => Object.keys(it.UNASKED).filter(one => it.state[one] !== null);
+        const before = known();
+        document.querySelector('.user button').click();
+        return [before, known(), it.state.door];
+    """
+    assert await computed(door, "store.js", script) == [["agents", "stats", "waiting", "rooms"], [], "sign-in"]
