@@ -149,3 +149,25 @@ async def test_signed_out_the_page_knows_nothing_of_what_it_was_told(door: Tab) 
         return [before, known(), it.state.door];
     """
     assert await computed(door, "store.js", script) == [["agents", "stats", "waiting", "rooms"], [], "sign-in"]
+
+
+async def test_an_answer_to_somebody_who_has_signed_out_is_not_shown(door: Tab) -> None:
+    """It may come when another user has signed in."""
+    script = """
+        const {state} = await import(new URL('store.js', main).href);
+        const [asked, answer, answered] = [1, 2, 3].map(() => Promise.withResolvers());
+        const poll = new it.Poll(async show => {
+          show({agents: 'in time'});
+          asked.resolve();
+          await answer.promise;
+          show({waiting: 'late'});
+          answered.resolve();
+        }, () => 60_000);
+        poll.begin();
+        await asked.promise;
+        poll.end();
+        answer.resolve();
+        await answered.promise;
+        return [state.agents, state.waiting];
+    """
+    assert await computed(door, "poll.js", script) == ["in time", None]

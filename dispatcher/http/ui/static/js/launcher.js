@@ -6,7 +6,7 @@ import {Launches} from './launches.js';
 import {Poll} from './poll.js';
 import {ask, askText, Refused} from './server.js';
 import {show} from './shell.js';
-import {change, state} from './store.js';
+import {state} from './store.js';
 import {launchIn} from './views.js';
 
 const EVERY = 2_000; // ms between two askings
@@ -14,24 +14,24 @@ const ENDED = 50; // launches that have ended are shown, the last ones
 const LINES = 200; // of a log
 
 const poll = new Poll(
-  () => {
+  show => {
     const id = launchIn(state.path);
-    return id ? askLaunch(id) : askLaunches();
+    return id ? askLaunch(id, show) : askLaunches(show);
   },
   () => EVERY,
 );
 
-async function askLaunches() {
-  change({launches: await ask('v1/launches', {values: {ended: 'true', limit: ENDED}})});
+async function askLaunches(show) {
+  show({launches: await ask('v1/launches', {values: {ended: 'true', limit: ENDED}})});
 }
 
-async function askLaunch(id) {
+async function askLaunch(id, show) {
   try {
     const [answer, log] = await Promise.all([ask(`v1/launches/${id}`), askText(`v1/launches/${id}/log`, {values: {lines: LINES}})]);
-    if (launchIn(state.path) === id) change({launch: {id, answer, log}});
+    if (launchIn(state.path) === id) show({launch: {id, answer, log}});
   } catch (error) {
     if (!(error instanceof Refused && error.status === 404)) throw error;
-    if (launchIn(state.path) === id) change({launch: {id, unknown: true}});
+    if (launchIn(state.path) === id) show({launch: {id, unknown: true}});
   }
 }
 

@@ -1,12 +1,12 @@
 // Asks again and again, one asking at a time: in a while by itself, sooner where somebody says so.
 
 import {Refused, token} from './server.js';
-import {change, state} from './store.js';
+import {change, state, UNASKED} from './store.js';
 
 const APART = 1_000; // ms between two askings at least: a thousand events a second are one, too
 
 export class Poll {
-  /** `ask` asks once and shows what it learns; `pause` says how many ms go by until it is asked again. */
+  /** `ask` asks once and hands what it learns to what it is given; `pause`: ms until it is asked again. */
   constructor(ask, pause) {
     this.ask = ask;
     this.pause = pause;
@@ -54,9 +54,9 @@ export class Poll {
     this.askedAt = Date.now();
     const {signal} = this.stop;
     try {
-      await this.ask();
-      if (signal.aborted) return;
-      change({failing: null, freshAt: Date.now()});
+      const show = news => signal.aborted || change(news); // who has signed out is shown nothing more
+      await this.ask(show);
+      show({failing: null, freshAt: Date.now()});
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
     } finally {
@@ -72,7 +72,7 @@ export class Poll {
       this.end();
       const bearer = token.get();
       token.forget();
-      change({door: 'sign-in', user: null, refused: bearer ? 'The service does not take this token any more.' : ''});
+      change({...UNASKED, door: 'sign-in', user: null, refused: bearer ? 'The service does not take this token any more.' : ''});
       return;
     }
     const answers = error instanceof Refused;
