@@ -92,6 +92,7 @@ dist: $(INSTALLED)  ## build the wheel and the sdist into dist/, twice, with the
 	$(BIN)/python -m release.distributions
 
 smoke: $(INSTALLED)  ## try the wheel in an empty venv of each supported Python (PYTHONS=3.12: of that one)
+	ls dist/*.whl >/dev/null 2>&1 || $(MAKE) dist
 	$(BIN)/python -m release.smoke $(PYTHONS)
 
 image: $(INSTALLED)  ## build the image without Docker and run it (root on Debian with buildah and mmdebstrap; minutes)
