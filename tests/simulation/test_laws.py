@@ -128,6 +128,7 @@ def test_law_9_a_process_that_dies_at_any_step_adds_no_agent(rules: str) -> None
         assert outcome.arrived == AGENTS[rules], f"killed at step {step}"
 
 
+@pytest.mark.slow("a life for each instant and rule")
 @pytest.mark.parametrize("rules", RULEBOOK)
 @pytest.mark.parametrize("at", [50, 1_200, 2_000, 3_000, 9_000, 20_000])
 def test_law_10_the_ledger_emptied_at_any_point_adds_no_agent(rules: str, at: Ms) -> None:
@@ -140,6 +141,7 @@ def test_law_10_the_ledger_emptied_at_any_point_adds_no_agent(rules: str, at: Ms
 SLOW = [Fate(take=8_800), Fate(lag=5_000), Fate(take=2_000, lag=5_000), Fate(start=28_000), Fate(fixed=True)]
 
 
+@pytest.mark.slow("a life for each delay and rule")
 @pytest.mark.parametrize("fate", SLOW)
 @pytest.mark.parametrize("rules", RULEBOOK)
 def test_a_slow_agent_is_waited_for(rules: str, fate: Fate) -> None:

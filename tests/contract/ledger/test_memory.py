@@ -167,6 +167,7 @@ async def fill(ledger: MemoryLedger) -> None:
         )
 
 
+@pytest.mark.slow("a full ledger, a day long, traced")
 @pytest.mark.usefixtures("traced")
 async def test_what_has_expired_leaves_no_memory_behind(process: Process) -> None:
     """After a quiet day a ledger that was full takes no more than a day before: empty tables keep their size."""
@@ -212,6 +213,7 @@ async def test_a_busy_session_leaves_no_trail() -> None:
     assert sizes[1] - sizes[0] < 20_000
 
 
+@pytest.mark.slow("an hour of events, traced")
 @pytest.mark.usefixtures("traced")
 async def test_event_ids_take_bounded_memory_at_a_steady_rate() -> None:
     """What an hour of events leaves behind is what twenty minutes leave behind."""

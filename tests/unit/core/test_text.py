@@ -91,6 +91,7 @@ def test_what_a_terminal_would_obey_or_hide_is_written_out(text: str, shown: str
     assert visible(f"a{text}b") == f"a{shown}b"
 
 
+@pytest.mark.slow("every character there is")
 def test_no_control_format_or_separator_of_unicode_is_shown() -> None:
     """All there are, but for the space."""
     every = "".join(map(chr, range(sys.maxunicode + 1)))
