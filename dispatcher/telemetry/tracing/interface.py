@@ -9,7 +9,6 @@ from dispatcher.core.events import Event
 from dispatcher.core.facts import Ms
 from dispatcher.core.session import Session
 from dispatcher.ledger.interface import Key
-from dispatcher.telemetry.masks import Mask
 
 Attributes: TypeAlias = Mapping[str, str | int]
 
@@ -52,12 +51,3 @@ class Tracing(Protocol):
     def fields(self) -> dict[str, str]:
         """What a line of the log says, so that its trace is found: `trace_id`."""
         ...
-
-
-def in_force(mask: Mask) -> Tracing | None:
-    """What traces by the tracer provider that is set now; None: none is, or OpenTelemetry is not installed."""
-    try:
-        from dispatcher.telemetry.tracing.spans import configured  # noqa: PLC0415 only where it is installed
-    except ModuleNotFoundError:
-        return None
-    return configured(mask)
