@@ -189,9 +189,19 @@ def _served(session: Session, assignment: Assignment, now: Ms) -> str:
     serving = assignment.serving
     if serving is None:
         return "Served."
-    since = serving.agent_seen_at
+    joined, since = _first(session, assignment, Said.AGENT_JOINED), serving.agent_seen_at
+    if joined is not None and joined.number == serving.number:
+        since = _came_at(assignment, joined, serving.started_at)
     there = f" for {about(now - since)}, since {at_utc(since)}" if since else ""
     return f"Served: {named(serving.target)} has been in the room{there}.{_late(session, assignment)}"
+
+
+def _came_at(assignment: Assignment, joined: Entry, asked_at: Ms) -> Ms:
+    """When the agent was there. Whose it is may be known seconds later: LiveKit lists some jobs late."""
+    began_at = assignment.ordered_at or assignment.first_waiting_at
+    if joined.took is None or not began_at:
+        return joined.at
+    return min(max(began_at + joined.took, asked_at), joined.at)  # a person's joining is told by LiveKit's clock
 
 
 def _late(session: Session, assignment: Assignment) -> str:
@@ -217,8 +227,9 @@ def _delays(session: Session, assignment: Assignment, joined: Entry) -> Iterator
         return
     if asked.at - created.at >= LATE_MS:
         yield f"it was asked for {about(asked.at - created.at)} late: creates take turns, or LiveKit did not answer"
-    if joined.at - asked.at >= LATE_MS:
-        yield f"its {'process' if is_launch(joined.agent) else 'worker'} took {about(joined.at - asked.at)}"
+    took = _came_at(assignment, joined, asked.at) - asked.at
+    if took >= LATE_MS:
+        yield f"its {'process' if is_launch(joined.agent) else 'worker'} took {about(took)}"
 
 
 def _why_done(session: Session, assignment: Assignment) -> str:

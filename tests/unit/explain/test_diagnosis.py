@@ -3,12 +3,13 @@
 import pytest
 from msgspec.structs import replace
 
-from dispatcher.core.facts import Participant
+from dispatcher.core.facts import Ms, Participant
 from dispatcher.core.rules import NAMELESS, Target
 from dispatcher.core.session import Assignment, Session, with_entry
 from dispatcher.core.snapshot import RoomSnapshot
 from dispatcher.core.timeline import Entry, Said, Verdict
 from dispatcher.explain import Known, diagnosis
+from dispatcher.explain.words import about, at_utc
 from tests.unit.core.world import LOBBY, NOW, agent, assignment, attempt, person, policy, session
 
 LATER = NOW + 41_000
@@ -255,6 +256,23 @@ def test_who_was_served_late_is_told_why(entries: tuple[Entry, ...], why: str) -
     assert told(SERVED, entries=entries) == (
         f"Served: `greeter` has been in the room for 41 s, {SINCE}. It came 29 s after the first person: {why}."
     )
+
+
+@pytest.mark.parametrize(
+    ("ahead", "since", "asked_at"),
+    [
+        (0, NOW - 7_690, NOW - 7_900),  # LiveKit lists the job of an agent that has been there for eight seconds
+        (-60_000, NOW - 7_900, NOW - 7_900),  # its clock is behind: not before it was asked for
+        (60_000, NOW, NOW - 7_900),  # its clock is ahead: not after it was seen
+    ],
+)
+def test_an_agent_is_there_since_it_came_not_since_its_job_was_listed(ahead: Ms, since: Ms, asked_at: Ms) -> None:
+    """By the time that it took, within what our own clock says of it."""
+    serving = attempt(2, agent_sid="PA_bot", agent_seen_at=NOW, started_at=asked_at)
+    stands = replace(assignment(serving), first_waiting_at=NOW - 8_000 + ahead)
+    said = told(stands, entries=(CREATED, REQUESTED, replace(JOINED, at=NOW, took=310)))
+
+    assert said == f"Served: `greeter` has been in the room for {about(LATER - since)}, since {at_utc(since)}."
 
 
 def test_who_was_served_soon_is_told_no_more() -> None:
