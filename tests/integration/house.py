@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -150,6 +151,16 @@ def config(
     )
 
 
+async def swept(*livekits: FakeLiveKit) -> None:
+    """The first sweep has seen the rooms: it finds none of those that come now before their webhooks do."""
+    for livekit in livekits:
+        await livekit.wait_until(partial(_called, livekit))
+
+
+def _called(livekit: FakeLiveKit) -> bool:
+    return any(call.status for call in livekit.calls)
+
+
 @asynccontextmanager
 async def house(
     *rules: Rule,
@@ -186,7 +197,5 @@ async def house(
             running(settings, Log(ears.hear, time.time), version="test", dry_run=dry_run, record=record)
         )
         livekit.webhook_url = f"{service.url}/webhook"
-        await livekit.wait_until(
-            lambda: any(call.status for call in livekit.calls)
-        )  # the first sweep has seen the rooms
+        await swept(livekit)
         yield House(livekit, service, ears)

@@ -17,7 +17,7 @@ from dispatcher.ledger.interface import Ledger, LedgerUnavailable
 from dispatcher.ledger.timed import TimedLedger
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, JobOutcome, Timings
-from tests.integration.house import SPEED, Ears, House, config, house, rule
+from tests.integration.house import SPEED, Ears, House, config, house, rule, swept
 from tests.integration.test_notices import receiver
 from tests.integration.test_reload import BAD, GREETER, following, reload
 from tests.real.server import free_port
@@ -206,6 +206,8 @@ async def serving(
         settings = replace(settings, projects=tuple(replace(one, paused=paused) for one in settings.projects))
         async with running(settings, Log(ears.hear, time.time), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
+            if keys is None:  # with other keys no sweep sees a room
+                await swept(livekit)
             yield House(livekit, service, ears)
 
 

@@ -18,7 +18,7 @@ from dispatcher.livekit.webhook import sign
 from dispatcher.telemetry.logs import Log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings
-from tests.integration.house import SPEED, Ears, config, house, rule
+from tests.integration.house import SPEED, Ears, config, house, rule, swept
 from tests.unit.desk import until
 
 EVENT = {
@@ -58,6 +58,7 @@ async def test_it_stops_in_order() -> None:
             )
         )
         livekit.webhook_url = f"{service.url}/webhook"
+        await swept(livekit)
         livekit.faults.slow("CreateDispatch", 0.5 * SPEED)
         await livekit.rooms.join("lobby", "alice")
         await livekit.wait_until(lambda: livekit.create_calls)
@@ -167,7 +168,7 @@ async def test_no_more_sessions_are_driven_at_once_than_it_was_told() -> None:
         one = replace(config(livekit.url, rule("greeter")), concurrency=1)
         async with running(one, Log(ears.hear, time.time), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
-            await until(lambda: bool(livekit.calls))  # the sweep's, at the start
+            await swept(livekit)
             livekit.faults.lose_replies("ListParticipants", hang=True)
             for room in ("first", "second"):
                 await livekit.rooms.join(room, "alice")

@@ -20,7 +20,7 @@ from dispatcher.targets.worker_http import ANSWER_MAX, WorkerEndpoint, WorkerHtt
 from dispatcher.targets.worker_http import worker_http as opened
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings, WorkerServer
-from tests.integration.house import SPEED, TOKEN, Ears, House
+from tests.integration.house import SPEED, TOKEN, Ears, House, swept
 
 
 @pytest.fixture
@@ -202,6 +202,7 @@ async def served(folder: Path, *urls: str) -> AsyncIterator[House]:
         }
         async with running(load(file, environ), Log(ears.hear, time.time), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
+            await swept(livekit)
             yield House(livekit, service, ears)
 
 

@@ -13,7 +13,7 @@ from dispatcher.config import ApiRateLimit, Config, Project, Secret
 from dispatcher.core.rules import Rule
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
-from tests.integration.house import SPEED, Ears, House, config, house, rule
+from tests.integration.house import SPEED, Ears, House, config, house, rule, swept
 
 EU = {"APIeu": "e" * 32}
 US = {"APIus": "u" * 32}
@@ -40,7 +40,7 @@ async def serving(settings: Config, *livekits: FakeLiveKit) -> AsyncIterator[Hou
     async with running(settings, Log(ears.hear, time.time), version="test") as service:
         for livekit in livekits:
             livekit.webhook_url = f"{service.url}/webhook"
-        await livekits[0].wait_until(lambda: any(call.status for call in livekits[0].calls))
+        await swept(*livekits)
         yield House(livekits[0], service, ears)
 
 

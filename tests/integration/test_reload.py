@@ -17,7 +17,7 @@ from dispatcher.livekit.webhook import sign
 from dispatcher.runtime.in_force import ConfigInForce
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import DEV_KEYS, FakeLiveKit, Timings, WebhookOutcome
-from tests.integration.house import SPEED, TOKEN, Ears, House, config, rule
+from tests.integration.house import SPEED, TOKEN, Ears, House, config, rule, swept
 from tests.unit.desk import PROJECT, Desk
 
 KEY, SECRET = next(iter(DEV_KEYS.items()))
@@ -52,7 +52,7 @@ async def following(folder: Path, text: str = GREETER) -> AsyncIterator[tuple[Ho
         settings = written.source.read()
         async with running(settings, Log(ears.hear, time.time), version="test", source=written.source) as service:
             livekit.webhook_url = f"{service.url}/webhook"
-            await livekit.wait_until(lambda: any(call.status for call in livekit.calls))
+            await swept(livekit)
             yield House(livekit, service, ears), written
 
 

@@ -12,7 +12,7 @@ from dispatcher.config import load
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, JobOutcome, Timings
 from dispatcher.testing.release import SEEN, Version
-from tests.integration.house import SPEED, TOKEN, Ears, House
+from tests.integration.house import SPEED, TOKEN, Ears, House, swept
 
 HASTE = "defaults: {confirm_within: 400ms, join_within: 900ms, min_stay: 0s, retry_every: 300ms}\ncreate_rate: null\n"
 
@@ -37,6 +37,7 @@ async def ruled(folder: Path, rules: str, *, version: Version = SEEN) -> AsyncIt
             running(load(file, environ), Log(ears.hear, time.time), version="test")
         )
         livekit.webhook_url = f"{service.url}/webhook"
+        await swept(livekit)
         yield House(livekit, service, ears)
 
 

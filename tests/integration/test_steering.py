@@ -19,7 +19,7 @@ from dispatcher.http.guard import GUESSES
 from dispatcher.http.steering import _REFUSED
 from dispatcher.telemetry.logs import Log
 from dispatcher.testing import FakeLiveKit, Timings
-from tests.integration.house import SPEED, TOKEN, Ears, House, config, house, rule
+from tests.integration.house import SPEED, TOKEN, Ears, House, config, house, rule, swept
 
 NOBODY: Final = rule("nobody", name="nobody", kinds=frozenset({"SIP"}))
 SECRET: Final = '{"caller": "+15550100"}'
@@ -220,6 +220,7 @@ async def tokens(*given: ApiToken, rules: tuple[Rule, ...] = (rule("greeter", na
         ears = Ears()
         async with running(settings, Log(ears.hear, lambda: 0.0), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
+            await swept(livekit)
             here = House(livekit, service, ears)
             livekit.workers.register("greeter")
             await livekit.rooms.join("lobby", "alice")
