@@ -95,7 +95,7 @@ async def test_a_lost_reply_adds_no_agent(version: Version) -> None:
 async def test_of_two_agents_one_is_removed(version: Version) -> None:
     """The agent of an attempt that was given up comes after all, and so does the next: exactly one stays."""
     async with served_by(version) as here:
-        here.livekit.workers.register("greeter", accept_after=0.2, list_after=20.0, join_after=24.0)
+        here.livekit.workers.register("greeter", accept_after=0.2, list_after=26.0, join_after=30.0)
         await here.livekit.rooms.join("lobby", "alice")
         await here.told("attempt.ended", room="lobby", verdict="silent")
         await here.livekit.wait_until(lambda: len(here.livekit.rooms.agents_in("lobby")) == 2, within=15)
