@@ -71,8 +71,8 @@ async def test_s4_a_clock_too_far_ahead_of_livekits_may_call_nothing() -> None:
         settings = config(livekit.url, rule("greeter"))
         async with running(settings, Log(ears.hear, time.time), version="test") as service:
             livekit.webhook_url = f"{service.url}/webhook"
-            await livekit.rooms.join("lobby", "alice")
             failed = await House(livekit, service, ears).told("sweep.postponed")
+            await livekit.rooms.join("lobby", "alice")
         assert await examine(settings, told.append) == 1
     assert (failed["level"], failed["why"]) == ("error", "unauthorized")
     assert "unauthorized; the key or the secret is not this server's, or the clocks differ by over a minute" in "".join(
