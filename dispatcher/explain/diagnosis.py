@@ -226,7 +226,9 @@ def _delays(session: Session, assignment: Assignment, joined: Entry) -> Iterator
     if created is None or asked is None or ended:
         return
     if asked.at - created.at >= LATE_MS:
-        yield f"it was asked for {about(asked.at - created.at)} late: creates take turns, or LiveKit did not answer"
+        paused = next((f"{one.agent} was paused" for one in mine if one.said is Said.ASSIGNMENT_PAUSED), "")
+        why = paused or "creates take turns, or LiveKit did not answer"
+        yield f"it was asked for {about(asked.at - created.at)} late: {why}"
     took = _came_at(assignment, joined, asked.at) - asked.at
     if took >= LATE_MS:
         yield f"its {'process' if is_launch(joined.agent) else 'worker'} took {about(took)}"

@@ -216,6 +216,7 @@ def test_assignments_are_told_apart_and_who_lacks_an_agent_comes_first() -> None
 SERVED = assignment(attempt(2, agent_sid="PA_bot", agent_seen_at=NOW), announced=True)
 JOINED = Entry(at=NOW, said=Said.AGENT_JOINED, assignment="greeter", number=2, agent="greeter", took=28_700)
 CREATED = Entry(at=NOW - 400, said=Said.ASSIGNMENT_CREATED, assignment="greeter", agent="greeter")
+PAUSED = Entry(at=NOW, said=Said.ASSIGNMENT_PAUSED, assignment="greeter", agent="greeter")
 FOUND = Entry(at=NOW - 500, said=Said.ROOM_FOUND)
 REQUESTED = Entry(at=NOW - 300, said=Said.DISPATCH_REQUESTED, assignment="greeter", number=2, agent="greeter")
 SILENT = Entry(at=NOW - 350, said=Said.ATTEMPT_ENDED, assignment="greeter", number=1, agent="x", verdict=Verdict.SILENT)
@@ -246,6 +247,10 @@ SILENT = Entry(at=NOW - 350, said=Said.ATTEMPT_ENDED, assignment="greeter", numb
         (
             (replace(CREATED, at=NOW - 9_000), REQUESTED, JOINED),
             "it was asked for 8.7 s late: creates take turns, or LiveKit did not answer",
+        ),
+        (
+            (replace(CREATED, at=NOW - 9_000), replace(PAUSED, at=NOW - 8_900), REQUESTED, JOINED),
+            "it was asked for 8.7 s late: greeter was paused",
         ),
         ((CREATED, REQUESTED, JOINED), "the service heard late of who had joined"),
         ((JOINED,), "the service heard late of who had joined"),

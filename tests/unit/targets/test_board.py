@@ -36,6 +36,19 @@ class Replicas:
         """Another replica's."""
         return Board(self.ledger, Log(self.lines.append, lambda: 0.0))
 
+    async def told_while_seen(self, board: Board, at: int) -> None:
+        """The board's news are told, and a worker is seen while they are; then these news are told, too."""
+        replace_memo = self.ledger.replace_memo
+
+        async def meanwhile(name: str, before: bytes | None, after: bytes, *, telling: Telling) -> bytes | None:
+            board.worker_seen("p", GREETER, at)
+            return await replace_memo(name, before, after, telling=telling)
+
+        self.ledger.replace_memo = meanwhile  # type: ignore[method-assign, assignment]
+        await board.flush()
+        self.ledger.replace_memo = replace_memo  # type: ignore[method-assign]
+        await board.flush()
+
     def told(self) -> list[tuple[str, str, str]]:
         """What was logged: action, project, agent."""
         lines = map(json.loads, self.lines)
@@ -205,16 +218,7 @@ async def test_of_very_many_news_that_wait_all_count_here_and_the_newest_are_tol
     assert len(board._news["p/greeter"]) == NEWS_MAX  # noqa: SLF001
     board.worker_seen("p", GREETER, NOW + 5_000)
     assert (await facts(board)).seen_at == NOW + 5_000
-    replace_memo = here.ledger.replace_memo
-
-    async def meanwhile(name: str, before: bytes | None, after: bytes, *, telling: Telling) -> bytes | None:
-        board.worker_seen("p", GREETER, NOW + 9_000)
-        return await replace_memo(name, before, after, telling=telling)
-
-    here.ledger.replace_memo = meanwhile  # type: ignore[method-assign, assignment]
-    await board.flush()
-    here.ledger.replace_memo = replace_memo  # type: ignore[method-assign]
-    await board.flush()
+    await here.told_while_seen(board, NOW + 9_000)
 
     assert (await facts(here.board())).seen_at == NOW + 9_000
 
@@ -251,16 +255,7 @@ async def test_what_comes_while_it_is_told_is_told_next() -> None:
     here = Replicas()
     board = here.board()
     board.worker_seen("p", GREETER, NOW)
-    replace_memo = here.ledger.replace_memo
-
-    async def meanwhile(name: str, before: bytes | None, after: bytes, *, telling: Telling) -> bytes | None:
-        board.worker_seen("p", GREETER, NOW + 9)
-        return await replace_memo(name, before, after, telling=telling)
-
-    here.ledger.replace_memo = meanwhile  # type: ignore[method-assign, assignment]
-    await board.flush()
-    here.ledger.replace_memo = replace_memo  # type: ignore[method-assign]
-    await board.flush()
+    await here.told_while_seen(board, NOW + 9)
 
     assert (await facts(here.board())).seen_at == NOW + 9
 
