@@ -45,7 +45,7 @@ agent: $(INSTALLED_TRY)  ## run the sample agent, as LIVEKIT_URL, LIVEKIT_API_KE
 join: $(INSTALLED_TRY)  ## join a room and see what its agent writes (ROOM=lobby)
 	@$(BIN)/python -m examples.join $(or $(ROOM),lobby)
 
-test: $(INSTALLED)  ## run the tests that need no other process, with the coverage gate
+test: $(INSTALLED)  ## run the tests that need no other process, but for the slow ones, with the coverage gate
 	$(BIN)/pytest -m "not real and not long and not slow" --cov -n $(WORKERS) --dist worksteal
 
 test-slow: $(INSTALLED)  ## run those tests that `make test` leaves out, as each takes seconds of the processor

@@ -3,8 +3,8 @@
 Service and fake LiveKit run in the test's own process, on short limits: 0.4 s without an agent are LiveKit's silence.
 A shared machine takes the processor away for longer than that, and what is nobody's silence would be taken for it.
 So the thread of an event loop counts the time that it used (the processor's) and the time that it waited for, and what
-went by besides is left out of the clocks whenever one is read. So no clock goes back. `python -m tests.stalled` shows
-that this holds.
+went by besides is left out of the clocks whenever one is read. So no clock goes back in
+that thread; in others one may. `python -m tests.stalled` shows that this holds.
 """
 
 import asyncio

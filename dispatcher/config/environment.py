@@ -170,7 +170,7 @@ def _odd_proxies(environ: Mapping[str, str]) -> Iterator[Problem]:
 
 def _api_token(variables: _Variables) -> Secret | None:
     name = "DISPATCHER_API_TOKEN"
-    token = variables.take(name, _hidden(values.token), secret=True)
+    token = variables.take(name, lambda text: Secret(values.token(text)), secret=True)
     if token is not None and len(token.get_secret_value()) < SHORT:
         said = f"under {SHORT} characters can be guessed; take some of `openssl rand -hex 32`"
         variables.warnings.append(in_environment(name, said))
@@ -179,7 +179,3 @@ def _api_token(variables: _Variables) -> Secret | None:
 
 def _redis(text: str) -> LedgerAt:
     return LedgerAt("redis", address.read(text))
-
-
-def _hidden(read: Callable[[str], str]) -> Callable[[str], Secret]:
-    return lambda text: Secret(read(text))

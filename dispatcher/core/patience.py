@@ -23,6 +23,8 @@ CROWD: Final = 5  # assignments of a project that wait for an agent that was ask
 
 def looks(session: Session, assignment: Assignment, attempt: Attempt) -> Iterator[Ms]:
     """When an attempt is looked at whose agent was never here: it may be silent by then, or shows a job."""
+    if attempt.agent_sid:
+        return
     asked = confirming_since(session, assignment.policy, attempt)
     yield from ((asked or attempt.started_at) + after for after in timing.ATTEMPT_LOOKS_MS)
     if attempt.probe:

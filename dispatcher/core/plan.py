@@ -106,8 +106,7 @@ def deadlines(session: Session) -> Iterator[Ms]:
             yield session.named_since + assignment.policy.join_within
         for attempt in assignment.open:
             yield from verdicts.looks(session, assignment, attempt)
-            if not (attempt.agent_sid or attempt.agent_missed_at):
-                yield from patience.looks(session, assignment, attempt)
+            yield from patience.looks(session, assignment, attempt)
 
 
 def _due(session: Session) -> Iterator[Ms]:

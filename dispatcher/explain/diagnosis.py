@@ -197,7 +197,10 @@ def _served(session: Session, assignment: Assignment, now: Ms) -> str:
 
 
 def _came_at(assignment: Assignment, joined: Entry, asked_at: Ms) -> Ms:
-    """When the agent was there. Whose it is may be known seconds later: LiveKit lists some jobs late."""
+    """When the agent was there. Whose it is may be known seconds later: LiveKit lists some jobs late.
+
+    Of an agent that was ordered only this is known: since when it has been seen.
+    """
     began_at = assignment.ordered_at or assignment.first_waiting_at
     if joined.took is None or not began_at:
         return joined.at

@@ -138,17 +138,39 @@ async def test_what_is_wrong_is_told_in_the_services_own_sentences(door: Tab) ->
     assert await computed(door, "incoming.js", script, [told, None]) == [["ledger_failing", "config_refused"], []]
 
 
+LEFT = """
+    const {state, change} = await import(new URL('store.js', main).href);
+    const kept = ['agents', 'stats', 'waiting', 'rooms', 'room', 'cursors', 'asking', 'told', 'user'];
+    const left = () => kept.filter(one => ![null, ''].includes(state[one]) && (one !== 'cursors' || state[one].length));
+    change({asking: {subject: 'lobby'}, told: 'done', cursors: ['next'], filter: {q: 'lobby', state: '', project: ''}});
+    const before = left();
+"""
+KNOWN = ["agents", "stats", "waiting", "rooms", "cursors", "asking", "told", "user"]
+
+
 async def test_signed_out_the_page_knows_nothing_of_what_it_was_told(door: Tab) -> None:
-    """Whoever signs in next sees no moment of it."""
+    """Nor what was typed: whoever signs in next sees no moment of it."""
     await door.sign_in()
     await door.page.get_by_role("region", name="Agents").wait_for()
-    script = """
-        const known = () => Object.keys(it.UNASKED).filter(one => it.state[one] !== null);
-        const before = known();
+    script = f"""{LEFT}
         document.querySelector('.user button').click();
-        return [before, known(), it.state.door];
+        return [before, left(), state.filter.q, state.door];
     """
-    assert await computed(door, "store.js", script) == [["agents", "stats", "waiting", "rooms"], [], "sign-in"]
+    assert await computed(door, "store.js", script) == [KNOWN, [], "", "sign-in"]
+
+
+async def test_a_token_that_ends_takes_what_it_saw_with_it(door: Tab) -> None:
+    """As if its user had signed out."""
+    await door.sign_in()
+    await door.page.get_by_role("region", name="Agents").wait_for()
+    script = f"""{LEFT}
+        const {{Refused}} = await import(new URL('server.js', main).href);
+        const poll = new it.Poll(() => {{ throw new Refused(401, {{}}); }}, () => 60_000);
+        poll.begin();
+        while (state.door !== 'sign-in') await new Promise(requestAnimationFrame);
+        return [before, left(), state.filter.q, state.refused !== ''];
+    """
+    assert await computed(door, "poll.js", script) == [KNOWN, [], "", True]
 
 
 async def test_an_answer_to_somebody_who_has_signed_out_is_not_shown(door: Tab) -> None:
@@ -156,11 +178,11 @@ async def test_an_answer_to_somebody_who_has_signed_out_is_not_shown(door: Tab) 
     script = """
         const {state} = await import(new URL('store.js', main).href);
         const [asked, answer, answered] = [1, 2, 3].map(() => Promise.withResolvers());
-        const poll = new it.Poll(async show => {
-          show({agents: 'in time'});
+        const poll = new it.Poll(async tell => {
+          tell({agents: 'in time'});
           asked.resolve();
           await answer.promise;
-          show({waiting: 'late'});
+          tell({waiting: 'late'});
           answered.resolve();
         }, () => 60_000);
         poll.begin();

@@ -7,6 +7,7 @@ from dispatcher.cli.doctor.findings import Finding, Grade
 from dispatcher.client.reasons import why
 from dispatcher.config import Config
 from dispatcher.core.facts import Ms
+from dispatcher.explain.service import LEDGER
 from dispatcher.ledger.installation import Installation
 from dispatcher.ledger.interface import LedgerTaken, LedgerUnavailable
 from dispatcher.ledger.redis.address import Address
@@ -25,7 +26,7 @@ FULL: Final = 0.8  # of `maxmemory`
 async def of_redis(config: Config) -> list[Finding]:
     """The findings about the ledger."""
     if config.ledger is None:
-        return [Finding(Grade.OK, "ledger", "in memory: one process; set REDIS_URL to run several")]
+        return [Finding(Grade.OK, "ledger", f"in memory: one process; set {LEDGER} to run several")]
     redis = config.ledger.address
     try:
         facts = await check_up(redis)

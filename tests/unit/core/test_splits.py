@@ -52,7 +52,7 @@ def life(weights: Mapping[str, int], rates: Mapping[str, float], rng: Random, mo
 @pytest.mark.slow("a thousand splits")
 def test_of_1000_equal_splits_none_is_stopped() -> None:
     """Of 300 rooms each, at rates from 1 % to 50 % and every share: the bound is one in 10,000 bad rooms."""
-    rng, false = Random(49), 0  # noqa: S311 - a simulation  # noqa: S311 - a simulation
+    rng, false = Random(49), 0  # noqa: S311 - a simulation
     for _ in range(1_000):
         share, rate = rng.choice([1, 5, 10, 20, 50]), rng.choice([0.01, 0.05, 0.2, 0.5])
         sides, _ = life({"a": 100 - share, "b": share}, {"a": rate, "b": rate}, rng, 300)
@@ -180,6 +180,7 @@ def entry(said: Said = Said.ATTEMPT_ENDED, verdict: Verdict | None = None, **fie
         (entry(verdict=Verdict.SILENT), [Trial("b", bad=True)]),
         (entry(verdict=Verdict.NO_SHOW), [Trial("b", bad=True)]),
         (entry(verdict=Verdict.FAILED), [Trial("b", bad=True)]),
+        (entry(verdict=Verdict.REFUSED), [Trial("b", bad=True)]),
         (entry(verdict=Verdict.REJECTED), [Trial("b", bad=True)]),
         (entry(verdict=Verdict.REJECTED, reason=JobCondition.NO_CAPACITY), []),
         (entry(verdict=Verdict.REJECTED, reason="at_capacity"), []),

@@ -280,6 +280,32 @@ def test_an_agent_is_there_since_it_came_not_since_its_job_was_listed(ahead: Ms,
     assert said == f"Served: `greeter` has been in the room for {about(LATER - since)}, since {at_utc(since)}."
 
 
+def test_an_agent_that_was_ordered_is_there_since_it_was_seen_after_the_order() -> None:
+    """By our own clock alone; whoever was there before counts for nothing."""
+    serving = attempt(2, agent_sid="PA_bot", agent_seen_at=NOW, started_at=NOW - 5_300)
+    stands = replace(assignment(serving), first_waiting_at=NOW - 60_000)
+    said = told(replace(stands, ordered_at=NOW - 5_310), entries=(replace(JOINED, took=2_310),))
+
+    assert said == f"Served: `greeter` has been in the room for 44 s, since {at_utc(NOW - 3_000)}."
+
+
+def test_the_agent_of_a_later_attempt_is_there_since_it_was_seen() -> None:
+    """What the first one took says nothing of it."""
+    stands = replace(assignment(attempt(3, agent_sid="PA_bot", agent_seen_at=NOW)), first_waiting_at=NOW - 60_000)
+    said = told(stands, entries=(replace(JOINED, at=NOW - 59_000, took=310),))
+
+    assert said == f"Served: `greeter` has been in the room for 41 s, {SINCE}."
+
+
+def test_a_worker_took_as_long_as_its_agent_was_on_its_way() -> None:
+    """Not as long as LiveKit took to list its job."""
+    asked = replace(REQUESTED, at=NOW - 28_000)
+    stands = replace(SERVED, first_waiting_at=NOW - 28_400)
+    said = told(stands, entries=(replace(CREATED, at=NOW - 28_300), asked, replace(JOINED, at=NOW, took=20_400)))
+
+    assert said.endswith(" It came 20 s after the first person: its worker took 20 s.")
+
+
 def test_who_was_served_soon_is_told_no_more() -> None:
     """Nor of whom it is not known."""
     soon = replace(JOINED, took=310)

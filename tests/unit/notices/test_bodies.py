@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dispatcher.config.types import NoticeFormat
-from dispatcher.core.notices import NoticeKind
+from dispatcher.core.notices import Effect, NoticeKind, effect_of
 from dispatcher.notices.bodies import SECTION_MAX, SUMMARY_MAX, Teller, request
 from tests.unit.notices.tell import NOW, SECRET, US, happening, message, receiver
 
@@ -96,6 +96,14 @@ def test_pagerduty_opens_an_incident_and_ends_it_with_the_last_room() -> None:
     assert opened["payload"]["severity"] == "critical"
     assert opened["routing_key"] == SECRET
     assert opened["links"] == [{"href": "https://dispatcher.example.com/ui/rooms/lobby", "text": "lobby"}]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NoticeKind if effect_of(kind) is Effect.OPENS])
+def test_what_leaves_people_alone_is_critical_in_pagerduty(kind: NoticeKind) -> None:
+    """A starved room, a LiveKit that does not answer, one that refuses our key; the rest can wait for the morning."""
+    grave = (NoticeKind.ROOM_STARVED, NoticeKind.LIVEKIT_FAILING, NoticeKind.KEY_REFUSED)
+
+    assert body("pagerduty", kind)["payload"]["severity"] == ("critical" if kind in grave else "warning")
 
 
 def test_what_opens_nothing_is_an_alert_of_its_own_in_pagerduty() -> None:

@@ -2,7 +2,7 @@
 
 import {Component, html} from './html.js';
 import {ask, Refused} from './server.js';
-import {change} from './store.js';
+import {change, state} from './store.js';
 import {visible} from './words.js';
 
 const SPANS = [['30m', '30 minutes'], ['2h', '2 hours'], ['8h', '8 hours'], ['', 'until somebody resumes it']];
@@ -63,11 +63,12 @@ function PauseFields() {
 async function carryOut(order, fields) {
   const body = order.pauses ? {...(fields.lasts.value ? {for: fields.lasts.value} : {}), reason: fields.reason.value} : {};
   const sent = order.pauses || order.plain ? {...body, ...(order.project ? {project: order.project} : {})} : undefined;
+  const {user} = state;
   try {
     await ask(order.path, {method: order.method, values: order.values, body: sent, patience: order.patience});
   } catch (error) {
     return error instanceof Refused ? `The service refused it: ${error.message}` : `Nobody knows whether it was carried out: ${error.message}`;
   }
-  change({told: order.done});
+  if (state.user === user) change({told: order.done});
   return '';
 }

@@ -14,24 +14,24 @@ const ENDED = 50; // launches that have ended are shown, the last ones
 const LINES = 200; // of a log
 
 const poll = new Poll(
-  show => {
+  tell => {
     const id = launchIn(state.path);
-    return id ? askLaunch(id, show) : askLaunches(show);
+    return id ? askLaunch(id, tell) : askLaunches(tell);
   },
   () => EVERY,
 );
 
-async function askLaunches(show) {
-  show({launches: await ask('v1/launches', {values: {ended: 'true', limit: ENDED}})});
+async function askLaunches(tell) {
+  tell({launches: await ask('v1/launches', {values: {ended: 'true', limit: ENDED}})});
 }
 
-async function askLaunch(id, show) {
+async function askLaunch(id, tell) {
   try {
     const [answer, log] = await Promise.all([ask(`v1/launches/${id}`), askText(`v1/launches/${id}/log`, {values: {lines: LINES}})]);
-    if (launchIn(state.path) === id) show({launch: {id, answer, log}});
+    if (launchIn(state.path) === id) tell({launch: {id, answer, log}});
   } catch (error) {
     if (!(error instanceof Refused && error.status === 404)) throw error;
-    if (launchIn(state.path) === id) show({launch: {id, unknown: true}});
+    if (launchIn(state.path) === id) tell({launch: {id, unknown: true}});
   }
 }
 

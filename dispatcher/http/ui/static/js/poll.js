@@ -1,7 +1,7 @@
 // Asks again and again, one asking at a time: in a while by itself, sooner where somebody says so.
 
 import {Refused, token} from './server.js';
-import {change, state, UNASKED} from './store.js';
+import {change, signedOut, state} from './store.js';
 
 const APART = 1_000; // ms between two askings at least: a thousand events a second are one, too
 
@@ -54,9 +54,9 @@ export class Poll {
     this.askedAt = Date.now();
     const {signal} = this.stop;
     try {
-      const show = news => signal.aborted || change(news); // who has signed out is shown nothing more
-      await this.ask(show);
-      show({failing: null, freshAt: Date.now()});
+      const tell = news => signal.aborted || change(news); // who has signed out is shown nothing more
+      await this.ask(tell);
+      tell({failing: null, freshAt: Date.now()});
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
     } finally {
@@ -72,7 +72,7 @@ export class Poll {
       this.end();
       const bearer = token.get();
       token.forget();
-      change({...UNASKED, door: 'sign-in', user: null, refused: bearer ? 'The service does not take this token any more.' : ''});
+      signedOut(bearer ? 'The service does not take this token any more.' : '');
       return;
     }
     const answers = error instanceof Refused;

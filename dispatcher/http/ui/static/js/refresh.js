@@ -13,9 +13,9 @@ export const WAITING_MAX = 50; // rooms that are asked for in which somebody wai
 export const PAGE = 100; // rooms of the list that are shown at once
 
 const poll = new Poll(
-  show => {
+  tell => {
     const room = roomIn(state.path);
-    return room ? askRoom(room, show) : askWhole(show);
+    return room ? askRoom(room, tell) : askWhole(tell);
   },
   () => (state.live === 'live' && !state.failing ? CHECK : POLL),
 );
@@ -43,7 +43,7 @@ export function soon(ms) {
   poll.soon(ms);
 }
 
-async function askWhole(show) {
+async function askWhole(tell) {
   const {filter, cursors} = state;
   const values = {...filter, limit: PAGE, cursor: cursors.at(-1)};
   const [agents, stats, waiting, rooms] = await Promise.all([
@@ -54,20 +54,20 @@ async function askWhole(show) {
   ]);
   const news = {agents: agents.agents, stats, waiting: waiting.rooms, skew: agents.now - Date.now()};
   if (filter === state.filter && cursors === state.cursors) news.rooms = rooms;
-  show(news);
+  tell(news);
 }
 
-async function askRoom(name, show) {
+async function askRoom(name, tell) {
   try {
     const answer = await ask('v1/room', {values: {room: name, present: 'true'}});
-    if (roomIn(state.path) === name) show({room: {name, answer}});
+    if (roomIn(state.path) === name) tell({room: {name, answer}});
   } catch (error) {
     if (!(error instanceof Refused && error.error === 'unknown_room')) throw error;
-    if (roomIn(state.path) === name) show({room: {name, unknown: error.body}});
+    if (roomIn(state.path) === name) tell({room: {name, unknown: error.body}});
   }
   if (!state.skew) {
     const {now} = await ask('v1/agents');
-    show({skew: now - Date.now()});
+    tell({skew: now - Date.now()});
   }
 }
 

@@ -4,7 +4,7 @@ import {Confirmation} from './confirmation.js';
 import {html, render} from './html.js';
 import {ask, linkTo, Refused, token} from './server.js';
 import {SignIn} from './signin.js';
-import {change, drawWith, state, UNASKED} from './store.js';
+import {change, drawWith, signedOut, state} from './store.js';
 import {arrive, followLinks} from './views.js';
 import {clock, visible} from './words.js';
 
@@ -57,7 +57,7 @@ function Page({page}) {
   const signOut = () => {
     page.end();
     token.forget();
-    change({door: 'sign-in', user: null, refused: '', ...UNASKED});
+    signedOut();
   };
   const subject = page.subject();
   document.title = `${subject ? `${visible(subject)} · ` : ''}${page.title}`;

@@ -11,20 +11,25 @@ export const UNASKED = {
   launch: null, // {id, answer, log} or {id, unknown}
 };
 
+/** What its user does; signed out, nothing. */
+const UNTYPED = {
+  filter: {q: '', state: '', project: ''},
+  cursors: [], // of the list's pages before this one
+  asking: null, // the order that waits for its confirmation
+  told: '', // what became of the last order
+};
+
 export const state = {
   ...UNASKED,
+  ...UNTYPED,
   user: null, // what /v1/whoami says
   door: 'opening', // opening, sign-in, off, open
   refused: '', // why the last token was refused
   path: '', // the view: what stands in the address
-  filter: {q: '', state: '', project: ''},
-  cursors: [], // of the list's pages before this one
   live: 'polling', // live, polling
   failing: null, // {since, why}: the service does not answer
   freshAt: 0, // when it last did
   skew: 0, // the service's clock less the browser's, in ms
-  asking: null, // the order that waits for its confirmation
-  told: '', // what became of the last order
   tick: 0,
 };
 
@@ -35,6 +40,11 @@ let drawing = false;
 export function drawWith(view) {
   draw = view;
   later();
+}
+
+/** Nobody is signed in: whoever signs in next sees nothing of whom the page was shown to. */
+export function signedOut(refused = '') {
+  change({...UNASKED, ...UNTYPED, door: 'sign-in', user: null, refused});
 }
 
 /** Take over what is new. */
